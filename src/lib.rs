@@ -20,14 +20,16 @@
 //! | [`guard`] | checks that can stop work: consent, trust, results, secrets, sentinels, preflight | `<common dir>/teof/trust.json`, the consent file |
 //! | [`ops`] | one transaction over several stores: boot, claim, release, take over, assign, record | |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
-//! | [`foreman`] | a work order, from its lock to its outcome; the routines | `_report/agent/<id>/runs/`, `<common dir>/teof/runs/`, the session folders of runs |
+//! | [`foreman`] | a work order, from its lock to its outcome; the routines | `_report/agent/<id>/runs/`, `<common dir>/teof/{runs,live}/`, the session folders of runs |
 //! | [`review`] | finished work: merged, sent back, delivered | `_report/agent/<manager>/reviews/`, `memory/log.jsonl`, `<common dir>/teof/review/` |
 //! | [`coordinator`] | choice, jobs, workers' starts and ends, breaker | `<common dir>/teof/coordinator/`, `_report/agent/<manager>/{state.json,decisions.jsonl,manifests}` |
+//! | [`board`] | one read-only snapshot of everything, for screens and reports | |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 
 pub mod agents;
 pub mod base;
+pub mod board;
 pub mod bus;
 pub mod cli;
 pub mod conductor;

@@ -56,7 +56,7 @@ pub fn load(hub: &Hub, task: &str) -> Result<Option<Found>> {
 }
 
 /// Like [`load`], without the data for an edit, in a folder known not to be a link.
-fn read(hub: &Hub, task: &str) -> Result<Option<ClaimFile>> {
+pub fn read(hub: &Hub, task: &str) -> Result<Option<ClaimFile>> {
     let relative = paths::claim(task);
     let path = hub.root.join(&relative);
     let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else {

@@ -43,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "review",
         ],
     ),
+    ("board", &["base", "model", "hub", "bus", "plans", "receipts", "seats", "guard", "ops", "review", "coordinator"]),
     (
         "cli",
         &[
@@ -61,6 +62,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "foreman",
             "review",
             "coordinator",
+            "board",
         ],
     ),
 ];

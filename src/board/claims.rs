@@ -1,0 +1,192 @@
+//! Claims, with the assignments and holds of their tasks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::cached::{Documents, Timed};
+use crate::base::{Refusal, Result, Stamp, names, text};
+use crate::bus::{claims, holds};
+use crate::hub::{Hub, paths};
+use crate::model::assignment::AssignmentFile;
+use crate::model::claim::{ClaimFile, believed_lease};
+use crate::model::message::is_task_channel;
+
+/// How old a hold may be shown that was lifted, or the other way round.
+const HOLDS: Duration = Duration::from_secs(2);
+
+/// A claim, of any status.
+#[derive(Clone, Debug, Serialize)]
+pub struct Claim {
+    pub task: String,
+    pub seat: Option<String>,
+    /// As the file says; `active` and `paused` are live.
+    pub status: String,
+    pub is_live: bool,
+    pub plan: Option<String>,
+    pub branch: Option<String>,
+    pub claimed_at: Option<Stamp>,
+    /// When the lease ends; `None`: it has none.
+    pub lease_expires_at: Option<Stamp>,
+    /// The fencing token.
+    pub epoch: u64,
+    pub notes: Option<String>,
+    /// The seat that an assignment names.
+    pub assigned_to: Option<String>,
+    /// Why the task is on hold, if it is.
+    pub hold: Option<String>,
+}
+
+impl Claim {
+    /// Seconds until its lease ends, negative once it has; `None` without one.
+    pub fn lease_left(&self, now: Stamp) -> Option<i64> {
+        Some(self.lease_expires_at?.unix() - now.unix())
+    }
+}
+
+/// A file of the record that cannot be used.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unusable {
+    /// Relative to the hub.
+    pub path: String,
+    pub why: String,
+}
+
+/// A file as read.
+enum Read<T> {
+    Whole(String, T),
+    Damaged(Unusable),
+}
+
+/// Claims and assignments as read last.
+#[derive(Default)]
+pub(super) struct Claims {
+    files: Documents<Read<ClaimFile>>,
+    assignments: Documents<(String, AssignmentFile)>,
+    holds: Timed<HashMap<String, String>>,
+    shown: (Arc<Vec<Claim>>, Arc<Vec<Unusable>>),
+    lost: Vec<Unusable>,
+}
+
+/// Claims, what cannot be used, and whether either changed.
+pub(super) type Listed = (Arc<Vec<Claim>>, Arc<Vec<Unusable>>, bool);
+
+impl Claims {
+    pub fn read(&mut self, hub: &Hub) -> Result<Listed> {
+        let folder = [record_folder(hub, paths::CLAIMS)?];
+        let mut is_changed = self.files.refresh(&folder, is_task_file, |path| {
+            let task = path.file_stem()?.to_str()?;
+            let read = names::check_id("task", task).and_then(|_| claims::read(hub, task));
+            match read {
+                Ok(found) => Some(Read::Whole(task.to_owned(), found?)),
+                Err(e) => Some(Read::Damaged(Unusable { path: paths::claim(task), why: why(&e) })),
+            }
+        });
+        if is_changed {
+            self.lost = self.lost(hub);
+        }
+        let folder = [record_folder(hub, paths::ASSIGNMENTS)?];
+        is_changed |= self.assignments.refresh(&folder, is_task_file, |path| {
+            let task = path.file_stem()?.to_str()?;
+            let raw = crate::base::json::read_object(path).ok()??;
+            Some((task.to_owned(), AssignmentFile { raw }))
+        });
+        let files = &self.files;
+        let known = self.holds.get(HOLDS, || held(hub, whole(files).filter(|(_, claim)| claim.is_live())))?;
+        is_changed |= self.shown.0.iter().any(|claim| claim.is_live && claim.hold.as_ref() != known.get(&claim.task));
+        if is_changed {
+            self.show(&known, hub.now());
+        }
+        Ok((Arc::clone(&self.shown.0), Arc::clone(&self.shown.1), is_changed))
+    }
+
+    /// The assignments by task.
+    pub fn assignments(&self) -> impl Iterator<Item = (&str, &AssignmentFile)> {
+        self.assignments.values().map(|(task, assignment)| (task.as_str(), assignment))
+    }
+
+    /// Claims that were acknowledged and have no file.
+    fn lost(&self, hub: &Hub) -> Vec<Unusable> {
+        let there: std::collections::HashSet<&str> = self.files.values().map(Read::task).collect();
+        let acknowledged = hub.watermarks().claimed_tasks();
+        let lost = acknowledged.iter().filter(|task| !there.contains(task.as_str()));
+        let why = |task: &String| claims::load(hub, task).err().map(|e| why(&e));
+        lost.filter_map(|task| Some(Unusable { path: paths::claim(task), why: why(task)? })).collect()
+    }
+
+    fn show(&mut self, holds: &HashMap<String, String>, now: Stamp) {
+        let assigned: HashMap<&str, &str> =
+            self.assignments().filter_map(|(task, found)| Some((task, found.engineer()?))).collect();
+        let claims = whole(&self.files).map(|(task, claim)| Claim {
+            task: task.to_owned(),
+            seat: claim.agent_id().map(text::safe),
+            status: text::safe(claim.status_text().unwrap_or("unknown")),
+            is_live: claim.is_live(),
+            plan: claim.plan_id().map(text::safe),
+            branch: claim.branch().map(text::safe),
+            claimed_at: claim.claimed_at(),
+            lease_expires_at: believed_lease(claim.lease_expires_at(), now),
+            epoch: claim.epoch(),
+            notes: claim.notes().map(text::safe),
+            assigned_to: assigned.get(task).map(|seat| text::safe(seat)),
+            hold: holds.get(task).cloned(),
+        });
+        let claims = claims.collect();
+        let damaged = self.files.values().filter_map(|read| match read {
+            Read::Whole(..) => None,
+            Read::Damaged(damaged) => Some(damaged.clone()),
+        });
+        let unusable = damaged.chain(self.lost.iter().cloned()).collect();
+        self.shown = (Arc::new(claims), Arc::new(unusable));
+    }
+}
+
+impl<T> Read<T> {
+    fn task(&self) -> &str {
+        match self {
+            Read::Whole(task, _) => task,
+            Read::Damaged(damaged) => {
+                let name = damaged.path.rsplit('/').next().unwrap_or_default();
+                name.strip_suffix(".json").unwrap_or(name)
+            }
+        }
+    }
+}
+
+fn whole(files: &Documents<Read<ClaimFile>>) -> impl Iterator<Item = (&str, &ClaimFile)> {
+    files.values().filter_map(|read| match read {
+        Read::Whole(task, claim) => Some((task.as_str(), claim)),
+        Read::Damaged(_) => None,
+    })
+}
+
+fn is_task_file(name: &str) -> bool {
+    name.strip_suffix(".json").is_some_and(is_task_channel)
+}
+
+/// A folder of the record, after checking that it is no link.
+fn record_folder(hub: &Hub, folder: &str) -> Result<std::path::PathBuf> {
+    let inside = hub.path(&format!("{folder}/x"))?;
+    Ok(inside.parent().map_or_else(|| hub.root.join(folder), std::path::Path::to_owned))
+}
+
+/// Why each of the tasks is on hold that is.
+fn held<'a>(hub: &Hub, claims: impl Iterator<Item = (&'a str, &'a ClaimFile)>) -> Result<HashMap<String, String>> {
+    let mut held = HashMap::new();
+    for (task, _) in claims {
+        if let Some(hold) = holds::on(hub, task)? {
+            held.insert(task.to_owned(), text::safe(&hold.summary));
+        }
+    }
+    Ok(held)
+}
+
+/// One line for people.
+fn why(error: &anyhow::Error) -> String {
+    match Refusal::of(error) {
+        Some(Refusal { message, reason: Some(reason), .. }) => text::safe(&format!("{message}: {reason}")),
+        _ => text::safe(&format!("{error:#}")),
+    }
+}

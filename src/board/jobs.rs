@@ -1,0 +1,205 @@
+//! The coordinator's jobs with what their workers publish.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::cached::{Cached, Version};
+use crate::base::{Result, Stamp, files, text};
+use crate::coordinator::executor::workers::LOGS;
+use crate::coordinator::state::{self, Ending, FILE, Phase, State, store};
+use crate::hub::{Hub, paths};
+use crate::model::run::live::Live;
+use crate::model::run::outcome::LastOutput;
+
+/// The longest reason, in characters.
+const REASON: usize = 400;
+/// More than a live file has, in bytes.
+const MAX_LIVE: u64 = 64 * 1024;
+
+/// A job.
+#[derive(Clone, Debug, Serialize)]
+pub struct Job {
+    /// The long id.
+    pub id: String,
+    /// What people type: `j7`.
+    pub short: String,
+    pub run: String,
+    pub task: String,
+    pub plan: Option<String>,
+    pub step: Option<String>,
+    pub title: String,
+    /// Where it came from: `submission`, `backlog`, `plan`, …
+    pub source: String,
+    pub seat: String,
+    /// `chosen`, `given`, `ordered`, `running`, `retry_wait`, `held`, `question`, `review`, `reporting`, `done`, `blocked`,
+    /// `cancelled` or `dropped`.
+    pub phase: &'static str,
+    /// The phase in words for people.
+    pub label: &'static str,
+    pub is_over: bool,
+    /// A later job does the same task again.
+    pub is_superseded: bool,
+    /// Since when it runs, waits for a person or is over.
+    pub since: Option<Stamp>,
+    /// When it goes on by itself.
+    pub until: Option<Stamp>,
+    pub chosen_at: Stamp,
+    /// How long its run lasts so far, in seconds; `None` unless it runs.
+    pub elapsed_seconds: Option<u64>,
+    /// The stage that runs: `planner`, `coder`, `tester`, `reviewer` or `commands`.
+    pub stage: Option<String>,
+    /// From 1.
+    pub round: Option<u32>,
+    pub stage_since: Option<Stamp>,
+    /// The stages of its pipeline need agents; otherwise it runs commands.
+    pub has_agents: bool,
+    /// The agent program that works now.
+    pub agent: Option<String>,
+    pub last_tool: Option<String>,
+    pub last_line: Option<String>,
+    /// When its agent or worker last did something.
+    pub last_at: Option<Stamp>,
+    /// Used by its current run, and by all its runs while it runs.
+    pub tokens: u64,
+    pub cost_usd: Option<f64>,
+    /// The coder's passes so far, and how many are allowed.
+    pub passes: u32,
+    pub max_passes: u32,
+    /// Failures and time-outs so far.
+    pub failures: u32,
+    /// Why it is blocked, waits or was stopped.
+    pub reason: Option<String>,
+    /// What its agent asks; may have several lines.
+    pub question: Option<String>,
+    /// The last output of what made it fail.
+    pub last_output: Option<LastOutput>,
+    pub pull_request: Option<u64>,
+    /// The review bundle, relative to the hub.
+    pub bundle: Option<String>,
+    /// The work order, relative to the hub.
+    pub order: Option<String>,
+    /// The log of its worker.
+    pub log: PathBuf,
+    /// The command that a person needs next, if any.
+    pub next: Option<String>,
+}
+
+impl Job {
+    /// Seconds since its agent or worker last did something; `None` unless it runs.
+    pub fn quiet_seconds(&self, now: Stamp) -> Option<u64> {
+        self.elapsed_seconds?;
+        Some(now.since(self.last_at?).as_secs())
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.phase == "running"
+    }
+
+    fn of(hub: &Hub, state: &State, job: &state::Job, live: Option<&Live>) -> Job {
+        let (since, until) = match &job.phase {
+            Phase::Running { since } | Phase::Question { since } | Phase::Review { since } => (Some(*since), None),
+            Phase::Over { at, .. } => (Some(*at), None),
+            Phase::Waiting { until } => (None, Some(*until)),
+            _ => (None, None),
+        };
+        let started = match &job.phase {
+            Phase::Running { since } => Some(*since),
+            _ => None,
+        };
+        let last = job.last.as_ref();
+        let reason = last.map(|last| text::clip(&text::safe(&last.reason), REASON));
+        let run = job.run_id();
+        Job {
+            id: job.id.clone(),
+            short: job.short(),
+            task: job.task.clone(),
+            plan: job.plan.clone(),
+            step: job.step.clone(),
+            title: text::safe(&job.title),
+            source: job.source.clone(),
+            seat: job.seat.clone(),
+            phase: job.phase.name(),
+            label: job.phase.label(),
+            is_over: job.is_over(),
+            is_superseded: job.is_over() && state.is_superseded(job),
+            since,
+            until,
+            chosen_at: job.chosen_at,
+            elapsed_seconds: started.map(|since| hub.now().since(since).as_secs()),
+            stage: live.and_then(|live| live.stage.clone()),
+            round: live.and_then(|live| live.round),
+            stage_since: live.and_then(|live| live.stage_since),
+            has_agents: job.work.staged,
+            agent: live.and_then(|live| live.agent.clone()),
+            last_tool: live.and_then(|live| live.last_tool.clone()),
+            last_line: live.and_then(|live| live.last_line.clone()),
+            last_at: live.and_then(|live| live.last_at),
+            tokens: live.map_or(job.counted.tokens(), |live| live.tokens),
+            cost_usd: live.map_or(job.counted.cost_usd, |live| live.cost_usd),
+            passes: last.map_or(0, |last| last.passes),
+            max_passes: job.work.passes,
+            failures: job.failures,
+            reason: reason.filter(|reason| !reason.is_empty()),
+            question: last.and_then(|last| last.question.as_deref()).map(text::safe_block),
+            last_output: last.and_then(|last| last.output.clone()),
+            pull_request: job.pull_request,
+            bundle: last.and_then(|last| last.bundle.clone()),
+            order: job.order.clone(),
+            log: hub.local(&format!("{LOGS}/{run}.log")),
+            next: next(job),
+            run,
+        }
+    }
+}
+
+/// The command that a person needs next.
+fn next(job: &state::Job) -> Option<String> {
+    let short = job.short();
+    match &job.phase {
+        Phase::Review { .. } => Some(format!("teof review {short}")),
+        Phase::Question { .. } => Some(format!("teof coordinator answer {short} \"...\"")),
+        Phase::Over { ending: Ending::Blocked, .. } => Some(format!("teof logs {short}")),
+        _ => None,
+    }
+}
+
+/// Reads the coordinator's state and the live files of running jobs.
+#[derive(Default)]
+pub(super) struct Jobs {
+    state: Cached<State>,
+    live: HashMap<String, (Option<Version>, Option<Live>)>,
+}
+
+impl Jobs {
+    /// The state of the coordinator, and whether it changed.
+    pub fn state(&mut self, hub: &Hub) -> Result<(std::sync::Arc<State>, bool)> {
+        self.state.get([&hub.local(FILE)], || store::load(hub))
+    }
+
+    /// All jobs, and whether the live part of one changed.
+    pub fn read(&mut self, hub: &Hub, state: &State) -> (Vec<Job>, bool) {
+        let mut is_changed = false;
+        let running = state.jobs.iter().filter(|job| matches!(job.phase, Phase::Running { .. }));
+        let runs: Vec<String> = running.map(state::Job::run_id).collect();
+        self.live.retain(|run, _| runs.contains(run));
+        for run in runs {
+            let path = hub.local(&paths::live(&run));
+            let version = Version::of(&path);
+            if self.live.get(&run).is_none_or(|(known, _)| *known != version) {
+                let bytes = version.and_then(|_| files::read(&path, MAX_LIVE).ok().flatten());
+                let live = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+                self.live.insert(run, (version, live));
+                is_changed = true;
+            }
+        }
+        let live = |job: &state::Job| self.live.get(&job.run_id()).and_then(|(_, live)| live.as_ref());
+        let over = state.jobs.iter().filter(|job| job.is_over());
+        let mut over: Vec<_> = over.map(|job| Job::of(hub, state, job, None)).collect();
+        over.sort_by_key(|job| std::cmp::Reverse(job.since));
+        let mut jobs: Vec<_> = state.live_jobs().map(|job| Job::of(hub, state, job, live(job))).collect();
+        jobs.extend(over);
+        (jobs, is_changed)
+    }
+}
