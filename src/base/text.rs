@@ -3,12 +3,28 @@
 /// Replaces everything that a terminal would interpret (control characters, escape sequences,
 /// bidirectional overrides) by visible stand-ins; tabs and newlines become spaces.
 pub fn safe(text: &str) -> String {
-    text.chars().map(safe_char).collect()
+    shown(text, safe_char)
 }
 
 /// Like [`safe`], but keeps newlines and tabs.
 pub fn safe_block(text: &str) -> String {
-    text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { safe_char(c) }).collect()
+    shown(text, |c| if matches!(c, '\n' | '\t') { c } else { safe_char(c) })
+}
+
+/// A variation selector stays behind an emoji, whose look it selects.
+fn shown(text: &str, show: impl Fn(char) -> char) -> String {
+    let mut before = None;
+    let one = |c: char| {
+        let stays = matches!(c, '\u{fe0e}' | '\u{fe0f}') && before.is_some_and(has_emoji_form);
+        before = Some(c);
+        if stays { c } else { show(c) }
+    };
+    text.chars().map(one).collect()
+}
+
+/// Whether a character has an emoji form, roughly: symbols, pictographs, keycaps.
+fn has_emoji_form(c: char) -> bool {
+    matches!(c, '#' | '*' | '0'..='9' | '©' | '®' | '\u{203c}'..='\u{3299}' | '\u{1f000}'..='\u{1faff}')
 }
 
 fn safe_char(c: char) -> char {
@@ -35,11 +51,14 @@ pub fn is_hidden(c: char) -> bool {
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
+        | '\u{2800}'
         | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}'
         | '\u{ffa0}'
         | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}')
+        | '\u{e0000}'..='\u{e007f}'
+        | '\u{e0100}'..='\u{e01ef}')
 }
 
 /// A word as it is typed in a shell: quoted where it must be.
@@ -79,8 +98,10 @@ mod tests {
     fn control_characters_are_escaped() {
         assert_eq!(safe("a\u{1b}[31mred\u{7}\r\nb\u{202e}"), "a␛[31mred␇␍ b\u{fffd}");
         assert_eq!(safe_block("a\n\tb\u{1b}"), "a\n\tb␛");
-        let fillers = "\u{34f}\u{115f}\u{180e}\u{3164}\u{ffa0}";
-        assert_eq!(safe(fillers), "\u{fffd}".repeat(5));
+        let fillers = "\u{34f}\u{115f}\u{1160}\u{180e}\u{3164}\u{ffa0}\u{2800}";
+        assert_eq!(safe(fillers), "\u{fffd}".repeat(7));
+        assert_eq!(safe("a\u{fe0f}b\u{fe01}\u{e0100}"), "a\u{fffd}b\u{fffd}\u{fffd}");
+        assert_eq!(safe("⚠\u{fe0f} 1\u{fe0f}"), "⚠\u{fe0f} 1\u{fe0f}", "an emoji stays as it is");
         let hidden = "\u{85}\u{ad}\u{61c}\u{200b}\u{2067}\u{feff}\u{fff9}\u{fffb}\u{e0041}";
         assert_eq!(safe(hidden), "\u{fffd}".repeat(9));
     }

@@ -80,6 +80,13 @@ impl Hub {
         files::within(&self.root, relative)
     }
 
+    /// A path of the record as a person in the current folder opens it: `../calc.record/_plans/a.md`. For text output;
+    /// documents keep the paths relative to the hub.
+    pub fn shown(&self, relative: &str) -> String {
+        let from_here = std::env::current_dir().map(|here| files::seen_from(&here, &self.root.join(relative)));
+        from_here.map_or_else(|_| relative.to_owned(), |path| path.display().to_string())
+    }
+
     /// The first free path of the record: `<stem><ending>`, `<stem>-2<ending>`, …
     pub fn free_path(&self, stem: &str, ending: &str) -> Result<String> {
         for n in 1..1000 {
@@ -168,7 +175,11 @@ impl Hub {
         paths::OWNED.into_iter().filter(|folder| !self.root.join(folder).is_dir()).collect()
     }
 
-    fn check_folders(&self) -> Result<()> {
+    /// Whether the record's folders are there.
+    ///
+    /// # Errors
+    /// `hub.not_initialised`, `hub.incomplete`; for a sparse checkout that leaves them out.
+    pub fn check_folders(&self) -> Result<()> {
         let missing = self.missing_folders();
         // A stash or a reset can remove whole folders. If anything was acknowledged, the watermarks report what is
         // missing, and nobody is told to set up again.

@@ -8,7 +8,7 @@ mod replace;
 pub use open::{
     MAX_DOCUMENT, TAIL, check_regular, digest_before, identity, is_at, open_own, open_regular, read, tail_digest,
 };
-pub use path::within;
+pub use path::{seen_from, within};
 pub use refusals::io_refusal;
 pub use replace::{
     Beside, create_parent, discard, is_temporary, remove, rename, replace, replace_unsynced, sync_folder, write_beside,

@@ -41,6 +41,17 @@ pub fn within(root: &Path, relative: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// How `target` is called in `folder`, both absolute: `../other/file`. Where they have nothing but `/` in common,
+/// `target` itself.
+pub fn seen_from(folder: &Path, target: &Path) -> PathBuf {
+    let shared = folder.components().zip(target.components()).take_while(|(a, b)| a == b).count();
+    if shared < 2 {
+        return target.to_owned();
+    }
+    let up = folder.components().skip(shared).map(|_| Component::ParentDir);
+    up.chain(target.components().skip(shared)).collect()
+}
+
 pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -52,6 +63,19 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_path_is_named_from_where_a_person_stands() {
+        for (folder, target, wanted) in [
+            ("/w/calc", "/w/calc/_plans/a.md", "_plans/a.md"),
+            ("/w/calc", "/w/calc.record/_plans/a.md", "../calc.record/_plans/a.md"),
+            ("/w/calc/src/x", "/w/calc/_plans", "../../_plans"),
+            ("/w/calc", "/tmp/x", "/tmp/x"),
+            ("/", "/w/calc/a", "/w/calc/a"),
+        ] {
+            assert_eq!(seen_from(Path::new(folder), Path::new(target)), Path::new(wanted));
+        }
+    }
 
     #[test]
     fn paths_that_leave_the_tree_are_refused() {
