@@ -12,6 +12,7 @@ use crate::bus::{claim_rules, claims};
 use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::claim::ClaimFile;
 use crate::seats::freshness::{self, Override, Rule};
+use crate::seats::known;
 
 /// The author of a write, and the epoch that it gives.
 #[derive(Clone, Debug)]
@@ -89,6 +90,10 @@ pub fn admit(hub: &Hub, author: &Author, task: Option<&str>, context: &str) -> R
     // A person needs no session: `operator::require` has checked them already.
     if author.agent == OPERATOR {
         return Ok(None);
+    }
+    if author.session.allow_stale {
+        // Who needs no session may have a new name.
+        known::check_name(hub, &author.agent)?;
     }
     freshness::require(hub, &author.agent, author.session, context)
 }

@@ -4,6 +4,9 @@ use serde_json::{Map, Value};
 
 use super::{text, texts};
 
+/// The author of what people do; no seat has this name.
+pub const OPERATOR: &str = "operator";
+
 /// The manifest of the worktree's current seat.
 pub const MANIFEST: &str = "AGENT_MANIFEST.json";
 

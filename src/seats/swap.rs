@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::known;
 use super::manifest::{self, Manifest};
 use crate::base::{Refusal, Result, digest, files, json, names};
 use crate::hub::{Hub, Worktree};
@@ -86,7 +87,11 @@ impl Swap {
     }
 
     /// Writes the manifest of the current worktree and saves the replaced one.
+    ///
+    /// # Errors
+    /// As [`known::check_name`]; when a file cannot be written.
     pub fn perform(&self, hub: &Hub) -> Result<()> {
+        known::check_name(hub, &self.agent)?;
         let target = hub.here.root.join(MANIFEST);
         if let Ok(Some(old)) = manifest::current(hub)
             && old.path == target

@@ -330,6 +330,28 @@ fn a_seat_that_nobody_knew_is_said_to_be_new_and_one_that_was_swapped_out_is_not
     assert!(!world.exists("AGENT_MANIFEST.json"));
 }
 
+/// Wherever a seat is made: names that only a person has, and names that differ by case alone.
+#[test]
+fn no_seat_is_made_with_a_reserved_name_or_with_the_name_of_another_in_other_letters() {
+    let world = world();
+    world.ok(&["init", "--agent", "codex-1"]);
+    let claim = ["bus", "claim", "T-1", "--allow-unassigned", "--allow-stale-session", "--agent"];
+    for (name, code) in [("operator", "agent.operator"), ("Operator", "agent.operator"), ("CODEX-1", "seat.twin")] {
+        for make in [&["init", "--agent"][..], &["agent", "use"], &["session-boot", "--no-sync", "--agent"]] {
+            assert_eq!(world.refused(&[make, &[name]].concat())["code"], code, "{make:?} {name}");
+        }
+    }
+    std::fs::remove_file(world.repo.join("AGENT_MANIFEST.json")).unwrap();
+    world.write("AGENT_MANIFEST.codex-1.json", "{\"agent_id\": \"codex-1\"}\n");
+    assert_eq!(world.refused(&[&claim[..], &["Codex-1"]].concat())["code"], "seat.twin");
+    assert!(!world.exists("_bus/claims/T-1.json"));
+    world.ok(&[&claim[..], &["codex-2"]].concat());
+    // What another tool made is named.
+    world.write("AGENT_MANIFEST.Codex-1.json", "{\"agent_id\": \"Codex-1\"}\n");
+    let scan = world.run(&["scan"]);
+    assert!(scan.stdout.contains("the names Codex-1 and codex-1 differ by case alone"), "{}", scan.stdout);
+}
+
 #[test]
 fn a_seat_is_taken_put_away_and_taken_up_again() {
     let world = world();

@@ -7,7 +7,7 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::Times;
-use crate::guard::operator::{self, OPERATOR};
+use crate::guard::operator;
 use crate::ops::session::boot::{self, Boot, BootRequest, TAIL};
 use crate::ops::session::place::Auto;
 use crate::ops::status::Preset;
@@ -91,12 +91,6 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         true => None,
         false => seats::named(args.agent.as_deref())?.0,
     };
-    if agent.as_deref() == Some(OPERATOR) {
-        return Err(Refusal::usage("agent.operator", "operator is not a seat")
-            .because("the record uses this name for people, who need no session")
-            .next("start a session for a seat: teof session-boot --agent <seat>")
-            .into());
-    }
     match agent {
         Some(agent) => operator::run::check_seat(hub, &agent)?,
         None if args.auto_agent => operator::run::refuse("take a seat of the pool")?,
@@ -112,7 +106,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         app.warn(warning);
     }
     if let Some(receipt) = &boot.dirty_handoff {
-        app.say(format!("uncommitted changes were not touched; receipt: {receipt}"));
+        app.say(format!("uncommitted changes were not touched; receipt: {}", hub.shown(receipt)));
     }
     app.result(&boot, || render(&boot, app.times()));
     Ok(ExitCode::SUCCESS)

@@ -22,8 +22,7 @@ use crate::hub::git::identity;
 use crate::hub::{Hub, settings};
 use crate::seats::manifest;
 
-/// The author of what people do.
-pub const OPERATOR: &str = "operator";
+pub use crate::model::seat::OPERATOR;
 
 /// How a person was recognised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ mod clean;
 mod commitments;
 mod compare;
 mod plans;
+mod seats;
 mod secrets;
 pub mod watch;
 
@@ -79,6 +80,7 @@ fn look(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
     findings.extend(receipts::verify::verify(&hub.root, true)?.findings);
     findings.extend(plans::invalid(hub, &tree)?);
     findings.extend(chains::broken(&tree)?);
+    findings.extend(seats::twins(hub)?);
     findings.extend(commitments::open(&tree));
     findings.extend(secrets::in_record(&hub.root, clean));
     let mut findings = capped::per_code(findings);

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::base::{Refusal, Result, env, json, text};
+use crate::base::{Refusal, Result, env, json, lock, names, text};
 use crate::bus::claims;
-use crate::hub::Hub;
+use crate::guard::operator;
+use crate::hub::{Hub, paths};
 use crate::seats::freshness::{self, Freshness};
 use crate::seats::pool::{self, Candidate};
 use crate::seats::swap::{self, Swap};
-use crate::seats::{self, manifest};
+use crate::seats::{self, known, manifest};
 
 /// The seats to choose a free one from, and how long an unused one counts as taken.
 #[derive(Clone, Debug)]
@@ -67,7 +68,12 @@ impl Warning {
 }
 
 /// Checks manifest and branch: they match, the manifest is swapped, an override is recorded, or the boot is refused.
+///
+/// # Errors
+/// As [`known::check_name`] and [`check_not_at_work`]; what else the place refuses.
 pub fn place(hub: &Hub, agent: &str, by_variable: bool, allow: Allow) -> Result<Place> {
+    known::check_name(hub, agent)?;
+    check_not_at_work(hub, agent)?;
     let mut place = Place { agent: agent.to_owned(), swap: None, warnings: Vec::new() };
     let declared = if by_variable { None } else { manifest::current(hub)? };
     match declared.filter(|found| found.agent() != agent) {
@@ -90,6 +96,29 @@ pub fn place(hub: &Hub, agent: &str, by_variable: bool, allow: Allow) -> Result<
         Some((_, refusal)) => return Err(refusal.into()),
     }
     Ok(place)
+}
+
+/// Refuses a seat whose job runs, except in a run, which has only its own seat: two agents with one name would share
+/// its claims.
+///
+/// # Errors
+/// `seat.at_work` (exit 3).
+pub fn check_not_at_work(hub: &Hub, agent: &str) -> Result<()> {
+    if operator::run::inside().is_some() {
+        return Ok(());
+    }
+    for (task, claim) in claims::list(hub)?.whole {
+        let is_own = claim.is_live() && claim.agent_id() == Some(agent) && names::is_id(&task);
+        if is_own && lock::is_held(&hub.local(&paths::run_lock(&task)))? {
+            return Err(Refusal::held("seat.at_work", format!("{agent} is working on the job {}", text::safe(&task)))
+                .because("two agents with the name of one seat would share its claims and its log")
+                .next("start as a free seat instead: teof session-boot --auto-agent")
+                .next("or wait until the job ends: teof status --watch")
+                .with("task_id", task)
+                .into());
+        }
+    }
+    Ok(())
 }
 
 /// Whether the manifest's seat has a fresh session; without its manifest it would write under another name.

@@ -13,7 +13,7 @@ use crate::seats::saved::{self, Saved};
 use crate::seats::swap::{self, Swap};
 use crate::seats::{manifest, session};
 
-use super::sync;
+use super::{place, sync};
 use crate::ops::publish::{self, Entry};
 
 /// A seat and its state.
@@ -73,7 +73,11 @@ pub enum Taken {
 }
 
 /// Makes this the seat's worktree.
+///
+/// # Errors
+/// As [`place::check_not_at_work`] and [`Swap::perform`].
 pub fn take(hub: &Hub, agent: &str) -> Result<Taken> {
+    place::check_not_at_work(hub, agent)?;
     let known = match swap::to_variant(hub, agent)? {
         Some(swap) => Some(swap),
         None => swap::to_kept(hub, agent),

@@ -14,7 +14,7 @@ use crate::hub::settings::template;
 use crate::hub::transaction::temporary;
 use crate::hub::{Hub, Pin, Settings, Transaction, Worktree, paths, pin};
 use crate::model::seat::{MANIFEST, variant};
-use crate::seats::{manifest, pool, swap};
+use crate::seats::{known, manifest, pool, swap};
 
 use super::{commit, dedicated};
 use crate::ops::consent;
@@ -147,11 +147,34 @@ fn check_record(new: &Hub) -> Result<()> {
     })
 }
 
+/// The paths that [`init`] would write where a record exists, relative to the hub. Writes nothing.
+///
+/// # Errors
+/// As [`init`].
+pub fn missing(start: Option<&Path>, clock: Clock, options: &Options) -> Result<Vec<String>> {
+    Ok(planned(&Hub::locate(start, clock)?, options, None)?.wrote)
+}
+
 /// Writes missing files in one transaction under the bus lock; taking the lock pins the hub.
 fn set_up(hub: &Hub, options: &Options, target: Option<&str>) -> Result<Done> {
     check_folders(hub)?;
     sparse::check(&hub.worktree())?;
     let mut writer = hub.lock("init")?;
+    let Plan { transaction, wrote, kept, .. } = planned(hub, options, target)?;
+    if !transaction.is_empty() {
+        writer.commit(transaction)?;
+    }
+    temporary::hide(&hub.common_dir)?;
+    let branch = hub.worktree().branch().unwrap_or_default();
+    let mut notes: Vec<_> = crate::ops::doctor::attributes::filter(hub)?.map(|note| note.message).into_iter().collect();
+    if kept.iter().any(|path| path == paths::SETTINGS) {
+        notes.extend(not_written(hub.settings()?, options));
+    }
+    Ok(Done { hub: hub.root.clone(), branch, wrote, kept, commit: None, notes })
+}
+
+/// The files that are missing.
+fn planned<'h>(hub: &'h Hub, options: &Options, target: Option<&str>) -> Result<Plan<'h>> {
     let mut plan = Plan { hub, transaction: Transaction::new("init"), wrote: Vec::new(), kept: Vec::new() };
     for folder in FOLDERS {
         plan.folder(folder)?;
@@ -167,17 +190,7 @@ fn set_up(hub: &Hub, options: &Options, target: Option<&str>) -> Result<Done> {
             plan.workers(workers)?;
         }
     }
-    let Plan { transaction, wrote, kept, .. } = plan;
-    if !transaction.is_empty() {
-        writer.commit(transaction)?;
-    }
-    temporary::hide(&hub.common_dir)?;
-    let branch = hub.worktree().branch().unwrap_or_default();
-    let mut notes: Vec<_> = crate::ops::doctor::attributes::filter(hub)?.map(|note| note.message).into_iter().collect();
-    if kept.iter().any(|path| path == paths::SETTINGS) {
-        notes.extend(not_written(hub.settings()?, options));
-    }
-    Ok(Done { hub: hub.root.clone(), branch, wrote, kept, commit: None, notes })
+    Ok(plan)
 }
 
 /// What was wanted of a new `teof.toml` and does not stand in the one that is there.
@@ -260,6 +273,7 @@ impl Plan<'_> {
         let manager = self.hub.settings()?.coordinator.manager.clone();
         let wanted = (1..=workers as u64).map(|n| (pool::made(n), "engineer"));
         for (agent, role) in wanted.chain((workers > 0).then_some((manager, "manager"))) {
+            known::check_name(self.hub, &agent)?;
             match seats.iter().any(|seat| seat.agent() == agent) {
                 true => self.kept.push(format!("seat {agent}")),
                 false => self.write(&variant(&agent), json::pretty(&swap::template(&agent, &[role])) + "\n"),
@@ -284,6 +298,7 @@ impl Plan<'_> {
             self.kept.push(format!("seat {agent}"));
             return Ok(());
         }
+        known::check_name(self.hub, &agent)?;
         let path = if current { variant(&agent) } else { MANIFEST.to_owned() };
         let text = json::pretty(&swap::template(&agent, &["engineer"])) + "\n";
         self.write(&path, text);
