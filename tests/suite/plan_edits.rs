@@ -1,6 +1,9 @@
 //! Plans are edited under a claim, or by a person; each edit leaves an event. Holds hold.
 
-use crate::harness::{Ran, World};
+use std::fs;
+use std::process::Stdio;
+
+use crate::harness::{Ran, TOKEN, World, operator_tokens};
 
 const PLAN: &str = "2026-01-05-p";
 
@@ -77,12 +80,27 @@ fn a_seat_edits_the_step_that_it_has_claimed_and_an_event_says_so() {
 
 #[test]
 fn a_person_edits_without_a_claim_and_the_event_names_whom_they_passed_over() {
-    let world = world();
+    let mut world = world();
     world.git(&["config", "user.name", "Tester"]);
-    world.ok(&set("S1", &["--command", "true"]));
+    // Where a seat has booted, who gives no name is that seat, and a person shows a token or a terminal.
+    world.ok(&set("S1", &["--note", "halfway"]));
+    assert_eq!(last_event(&world)["agent_id"], "a");
+    assert_eq!(world.refused(&set("S2", &["--note", "n"]))["code"], "plan.not_claimed");
+    let as_operator = set("S1", &["--command", "true", "--agent", "operator"]);
+    let mut command = world.teof(&as_operator);
+    let ran = Ran::of(command.env_remove("TEOF_OPERATOR_TOKEN").stdin(Stdio::null()).output().unwrap(), &as_operator);
+    assert!([6].contains(&ran.code) && ran.stderr.contains("only a or a person may"), "{ran:?}");
+    fs::write(world.folder().join("state/teof/operator-tokens.json"), operator_tokens()).unwrap();
+    let mut command = world.teof(&as_operator);
+    Ran::of(command.env("TEOF_OPERATOR_TOKEN", TOKEN).output().unwrap(), &as_operator).expect(0);
     let event = last_event(&world);
     assert_eq!((event["agent_id"].as_str(), event["meta"]["by"].as_str()), (Some("operator"), Some("Tester")));
+    assert_eq!(event["meta"]["recognised"], "token");
     assert!(event["meta"]["passed_over"].to_string().contains("by a"), "{event}");
+    // When the seat's session is over, the folder is a person's again.
+    world.now = Some("2026-01-06T10:00:00Z".to_owned());
+    world.ok(&set("S1", &["--note", "mine"]));
+    assert_eq!(last_event(&world)["agent_id"], "operator");
     world.ok(&["plan", "approve", PLAN]);
     let event = last_event(&world);
     assert_eq!(event["meta"]["command"], "plan approve");
@@ -130,6 +148,8 @@ fn a_hold_blocks_claiming_and_completing_a_task() {
 #[test]
 fn every_command_about_a_plan_leaves_an_event_and_a_plan_without_its_justification_is_a_finding() {
     let world = world();
+    // A folder without a seat is a person's.
+    fs::remove_file(world.repo.join("AGENT_MANIFEST.json")).unwrap();
     let made = |args: &[&str]| {
         world.ok(args);
         let event = last_event(&world);
@@ -170,7 +190,7 @@ fn every_command_about_a_plan_leaves_an_event_and_a_plan_without_its_justificati
         lacking(serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["findings"].clone())
     };
     assert_eq!(scan(), [format!("_plans/{PLAN}.plan.json")]);
-    std::fs::remove_file(world.repo.join(format!("_plans/{id}.md"))).unwrap();
+    fs::remove_file(world.repo.join(format!("_plans/{id}.md"))).unwrap();
     let preflight = world.run(&["preflight", "full", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&preflight.stdout).unwrap_or_else(|_| panic!("{preflight:?}"));
     assert_eq!(

@@ -169,7 +169,7 @@ fn check(hub: &Hub, editor: &Editor, edit: Edit<'_>) -> Result<Vec<String>> {
 fn unclaimed(held: Option<&(String, ClaimFile)>, author: &Author, edit: Edit<'_>) -> Refusal {
     let id = store::id_of(edit.plan);
     let what = edit.step.map_or(id.to_owned(), |step| format!("step {step} of {id}"));
-    let person = "a person needs no claim: run it without --agent and TEOF_AGENT";
+    let person = "a person needs no claim: run it at a terminal with --agent operator";
     match held {
         Some((task, claim)) => {
             let owner = claim.agent_id().unwrap_or("somebody");

@@ -1,29 +1,54 @@
 //! Shared by the plan commands: who edits, what counts as evidence, and warnings about the queue.
 
-use crate::base::{Result, env, files};
+use crate::base::{Refusal, Result, env, files};
 use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::guard::claim::Author;
-use crate::guard::operator::{self, OPERATOR};
+use crate::guard::operator::{self, OPERATOR, Recognised};
 use crate::hub::{Hub, Tracked};
 use crate::model::plan::Plan;
 use crate::ops::tasks::plan_edit::Editor;
 use crate::plans::requests::queue::{self, Warning};
 use crate::plans::{Evidence, evidence, store};
 use crate::receipts::ledger;
-use crate::seats;
+use crate::seats::{self, freshness, manifest};
 
-/// Who edits: the seat that is named or that this process works for, else the person who gives the command.
+/// Who edits: the seat that is named, that this process works for, or that somebody booted in this folder; else the
+/// person who gives the command. In a booted seat's folder a person says so: `--agent operator`.
+///
+/// # Errors
+/// `operator.not_shown` (exit 6) for `--agent operator` in a booted seat's folder without a terminal or a token.
 pub(super) fn editor(app: &App, flags: &Flags) -> Result<Editor> {
     let hub = app.hub()?;
     let named = flags.agent.clone().or_else(|| env::var(env::AGENT));
-    let is_named = named.is_some_and(|named| named != OPERATOR);
-    if !is_named && operator::require("edit a plan without a seat").is_ok() {
-        return Ok(Editor::Person(app.person()?));
+    let is_operator = named.as_deref() == Some(OPERATOR);
+    if (named.is_none() || is_operator)
+        && let Ok(recognised) = operator::require("edit a plan without a seat")
+    {
+        match booted_here(hub)? {
+            Some(seat) if is_operator && recognised == Recognised::Neither => return Err(not_shown(&seat).into()),
+            Some(_) if !is_operator => {}
+            _ => return Ok(Editor::Person(app.person()?)),
+        }
     }
     // Its epoch is checked against the claim under which it edits, once that is known.
     let author = Flags { epoch: None, ..flags.clone() }.author(hub, None)?;
     Ok(Editor::Seat(Author { epoch: flags.epoch, ..author }))
+}
+
+/// The seat of this folder, where an agent or a person booted it and its session is fresh: whoever writes here without
+/// a name writes as that seat.
+fn booted_here(hub: &Hub) -> Result<Option<String>> {
+    let Some(seat) = manifest::current(hub)?.map(|found| found.agent().to_owned()) else { return Ok(None) };
+    let is_booted = freshness::is_interactive(hub, &seat, hub.settings()?.session.max_age)?;
+    Ok(is_booted.then_some(seat))
+}
+
+fn not_shown(seat: &str) -> Refusal {
+    Refusal::unattended("operator.not_shown", format!("only {seat} or a person may edit plans in this folder"))
+        .because(format!("{seat} has a session here, and neither a terminal nor a token shows that you are a person"))
+        .next("run the command at a terminal, as a person: --agent operator")
+        .next(format!("or set a token as {}: teof operator token --help", env::OPERATOR_TOKEN))
 }
 
 /// Who makes a plan: the seat that this process works for, else the person who gives the command.
