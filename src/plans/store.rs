@@ -60,7 +60,10 @@ pub fn find(hub: &Hub, name: &str) -> Result<PlanFile> {
 
 /// Like [`find`], but only the path, relative to the hub: the file may be damaged.
 pub fn locate(hub: &Hub, name: &str) -> Result<String> {
-    let inside = Path::new(name).strip_prefix(&hub.root).ok().and_then(Path::to_str).unwrap_or(name);
+    // From another worktree a person names it as `../project.record/_plans/…`.
+    let full = name.starts_with("../").then(|| Path::new(name).canonicalize().ok()).flatten();
+    let full = full.as_deref().unwrap_or(Path::new(name));
+    let inside = full.strip_prefix(&hub.root).ok().and_then(Path::to_str).unwrap_or(name);
     let candidates = match inside.contains('/') {
         true => vec![inside.to_owned()],
         false => {

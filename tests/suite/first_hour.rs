@@ -79,10 +79,25 @@ fn typed(world: &World, line: &str, answers: &[&str]) -> String {
 #[test]
 fn a_person_at_a_terminal_is_asked_and_decides() {
     let world = existing();
-    let set_up = typed(&world, "init", &["maybe", ""]);
-    for told in ["coder = claude", "make test", "Answer y, e or n", "Committed"] {
+    let set_up = typed(&world, "init", &["maybe", "e", "y", "clade", "coder=claude", "", "lots", "0", "2", ""]);
+    for told in [
+        "coder = claude",
+        "make test",
+        "Answer y, e or n",
+        "no such agent program: clade (did you mean claude?)",
+        "Give a number from 1 to 64",
+        "worker-1 to worker-2",
+        "Committed",
+    ] {
         assert!(set_up.contains(told), "{told:?} is not in {set_up}");
     }
+    // The second time it says where the record is, and asks about what is new alone.
+    let again = typed(&world, "init", &[]);
+    assert!(again.contains("Already set up: the record is in ../repo.record on teof/record"), "{again}");
+    assert!(!again.contains("[Y]es") && !again.contains("note:"), "{again}");
+    let more = typed(&world, "init --agent codex-1", &[""]);
+    assert!(more.contains("stays in ../repo.record on teof/record") && more.contains("Added 1 file"), "{more}");
+    assert!(!more.contains("in this branch") && !more.contains("make test"), "{more}");
     assert_eq!(world.git(&["status", "--porcelain"]), EDITS);
 
     let said = typed(&world, "do \"Document the parser\"", &["", "d", "r", "Say more", "s", "a"]);

@@ -187,6 +187,12 @@ fn a_dedicated_hub_keeps_the_record_away_from_where_people_work() {
     assert_eq!(world.git(&["log", "-1", "--format=%s", "teof/record"]), "Commit the record");
     assert_eq!(world.json(&["init", "--dedicated"])["wrote"], serde_json::json!([]));
     assert_eq!(world.json(&["init"])["hub"], hub.to_str().unwrap());
+    // Paths are printed as they open from here.
+    let made = world.run(&["plan", "new", "Notes", "--summary", "s"]).expect(0);
+    let path = made.stdout.trim();
+    assert_eq!(path, "../repo.record/_plans/2026-01-05-notes.plan.json");
+    assert!(world.repo.join(path).is_file() && made.stderr.contains("../repo.record/_plans/2026-01-05-notes.md"));
+    assert_eq!(world.json(&["plan", "show", path])["path"], "_plans/2026-01-05-notes.plan.json");
 }
 
 #[test]

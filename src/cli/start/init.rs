@@ -3,22 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::init_prompt::{self, MOST_WORKERS};
+use super::init_prompt::{self, Existing, MOST_WORKERS};
 use crate::agents;
-use crate::base::{Result, text};
+use crate::base::{Result, files, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::guard::operator;
-use crate::hub::Settings;
 use crate::hub::paths::{CONSENT, SETTINGS};
+use crate::hub::{Hub, Settings};
 use crate::ops::setup::init::{self, Done, Options};
-use crate::ops::setup::proposal;
+use crate::ops::setup::proposal::{self, Record};
 
 /// Set up teof in a repository, without touching your files
 ///
 /// On a terminal, init looks for agents on your PATH and for the project's test command, shows what it would set
 /// up, and asks once. --yes takes that without asking. Without a terminal and without --yes it asks nothing, uses
-/// only the flags, and commits nothing.
+/// only the flags, and commits nothing. Where teof is set up it says where the record is, and adds what is missing.
 ///
 /// It creates the folders of the record, git attributes that keep its bytes, a consent file with everything off, a
 /// teof.toml with every setting, and seats. Safe to run again: what is there stays as it is.
@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long, value_name = "ROLE=AGENT", value_parser = role)]
     role: Vec<(String, String)>,
     /// A command that every result must pass (repeatable)
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", value_parser = command)]
     test: Vec<String>,
     /// Create a separate worktree and branch for the record
     #[arg(long, conflicts_with = "in_place")]
@@ -70,6 +70,10 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     operator::run::refuse("set a repository up")?;
+    let settings = settings_here(app);
+    for (_, agent) in &args.role {
+        agents::find(&settings, agent)?;
+    }
     let asks = !args.yes && init_prompt::can_ask(app);
     let mut options = Options {
         hub: args.hub,
@@ -81,10 +85,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         setup: Vec::new(),
         commit: args.commit,
     };
-    let mut has_settings = false;
+    let mut there = Existing::default();
     if args.yes || asks {
         let found = proposal::propose(app.global.root.as_deref(), app.clock, &installed_agents())?;
-        has_settings = found.has_settings;
         options.dedicated |= found.dedicated && !args.in_place && options.hub.is_none();
         options.commit = !args.no_commit;
         options.setup = found.setup;
@@ -97,16 +100,44 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         if args.workers.is_none() && options.agent.is_none() {
             options.workers = found.workers;
         }
+        let stays = !options.dedicated && options.hub.is_none();
+        let record = found.record.filter(|_| stays);
+        let record = record.map(|record| place(&record));
+        there = Existing { record, has_settings: found.has_settings, is_unborn: found.is_unborn };
     }
     if asks {
-        options = init_prompt::confirm(options, has_settings)?;
+        let missing = |options: &Options| match there.record {
+            Some(_) => init::missing(app.global.root.as_deref(), app.clock, options),
+            None => Ok(Vec::new()),
+        };
+        options = init_prompt::confirm(options, &there, &settings, &missing)?;
     }
     let done = init::init(app.global.root.as_deref(), app.clock, &options)?;
     app.result(&done, || match args.yes || asks {
-        true => render_short(&done, &options, asks, args.verbose),
-        false => render(&done, options.agent.as_deref()),
+        true => render_short(&done, &options, &there, asks, args.verbose),
+        false => render(&done, &options),
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The settings that count here; the defaults where there are none yet, or none that can be read.
+fn settings_here(app: &App) -> Settings {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok();
+    hub.and_then(|hub| hub.settings().ok().cloned()).unwrap_or_default()
+}
+
+/// `../calc.record on teof/record`
+fn place(record: &Record) -> String {
+    format!("{} on {}", seen(&record.root), text::safe(&record.branch))
+}
+
+/// A folder as a person in the current one calls it.
+fn seen(folder: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    match files::seen_from(&here, folder) {
+        path if path.as_os_str().is_empty() => "this folder".to_owned(),
+        path => text::safe(&path.display().to_string()),
+    }
 }
 
 /// The preset agents whose programs are on the `PATH`, in the presets' order.
@@ -118,26 +149,35 @@ fn installed_agents() -> Vec<String> {
     found.collect()
 }
 
-/// For clap: `coder=claude`, a role and an agent that exist.
+/// For clap: `coder=claude`, a role that exists and the name of an agent.
 fn role(text: &str) -> Result<(String, String), String> {
     const ROLES: [&str; 4] = ["planner", "coder", "tester", "reviewer"];
     let (role, agent) = text.split_once('=').ok_or("write it as ROLE=AGENT, such as coder=claude")?;
     if !ROLES.contains(&role) {
         return Err(format!("no such role {role:?}; roles are {}", ROLES.join(", ")));
     }
-    match agents::known(&Settings::default()).iter().any(|(name, _)| name == agent) {
-        true => Ok((role.to_owned(), agent.to_owned())),
-        false => Err(format!("no such agent {agent:?}; see them with: teof agent doctor")),
+    Ok((role.to_owned(), agent.to_owned()))
+}
+
+/// For clap: a command with at least one word.
+fn command(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("the command is empty; write it as in a shell, such as \"make test\""),
+        command => Ok(command.to_owned()),
     }
 }
 
-fn render_short(done: &Done, options: &Options, was_shown: bool, verbose: bool) -> String {
-    let mut lines = vec![match done.wrote.len() {
-        0 => format!("Already set up: {} on {}", done.hub.display(), text::safe(&done.branch)),
-        n => {
-            let files = text::counted(n, "file");
-            format!("Set up teof: wrote {files} in {} on {}", done.hub.display(), text::safe(&done.branch))
-        }
+/// What to do where no agent program was found.
+const NO_AGENT: &str = "next: install an agent program (see teof agent doctor), then name it in teof.toml: \
+                        [roles.coder] agent = \"claude\"";
+
+fn render_short(done: &Done, options: &Options, there: &Existing, was_shown: bool, verbose: bool) -> String {
+    let hub = place(&Record { root: done.hub.clone(), branch: done.branch.clone() });
+    let files = text::counted(done.wrote.len(), "file");
+    let mut lines = vec![match (done.wrote.is_empty(), &there.record) {
+        (true, _) => format!("Already set up: the record is in {hub}"),
+        (false, Some(_)) => format!("Added {files} in {hub}"),
+        (false, None) => format!("Set up teof: wrote {files} in {hub}"),
     }];
     if verbose {
         lines.extend(done.wrote.iter().map(|path| format!("  wrote {path}")));
@@ -145,7 +185,8 @@ fn render_short(done: &Done, options: &Options, was_shown: bool, verbose: bool) 
     }
     let wrote_settings = done.wrote.iter().any(|path| path == SETTINGS);
     if !done.wrote.is_empty() && !was_shown {
-        lines.extend(init_prompt::summary(options, !wrote_settings));
+        let there = Existing { has_settings: !wrote_settings, ..there.clone() };
+        lines.extend(init_prompt::summary(options, &there, &done.wrote));
     }
     if let Some(commit) = &done.commit {
         lines.push(format!("Committed {} on {}", commit.get(..9).unwrap_or(commit), text::safe(&done.branch)));
@@ -159,15 +200,16 @@ fn render_short(done: &Done, options: &Options, was_shown: bool, verbose: bool) 
     if done.commit.is_none() && !done.wrote.is_empty() {
         lines.push("next: commit what was written, so that every clone has it".to_owned());
     }
-    lines.push(match options.roles.is_empty() {
-        true => "next: teof agent doctor".to_owned(),
-        false => "next: teof do \"…what you want…\"".to_owned(),
+    lines.push(match &options.agent {
+        Some(seat) => format!("next: teof session-boot --agent {seat}"),
+        None if options.roles.is_empty() && !there.has_settings => NO_AGENT.to_owned(),
+        None => "next: teof do \"…what you want…\"".to_owned(),
     });
     lines.join("\n")
 }
 
 /// Every file, for scripts that call init without --yes.
-fn render(done: &Done, seat: Option<&str>) -> String {
+fn render(done: &Done, options: &Options) -> String {
     let mut lines = vec![format!("hub: {} on {}", done.hub.display(), text::safe(&done.branch))];
     lines.extend(done.wrote.iter().map(|path| format!("  wrote {path}")));
     lines.extend(done.kept.iter().map(|path| format!("  kept  {path}")));
@@ -175,7 +217,10 @@ fn render(done: &Done, seat: Option<&str>) -> String {
     if done.commit.is_none() && !done.wrote.is_empty() {
         lines.push("next: check the new files and commit them, so that every clone has them".to_owned());
     }
-    let seat = seat.map(|seat| format!(" --agent {seat}")).unwrap_or_default();
+    if done.wrote.iter().any(|path| path == SETTINGS) && options.roles.is_empty() && options.tests.is_empty() {
+        lines.push("note: no agents and no tests are set: without a terminal, only --yes looks for them".to_owned());
+    }
+    let seat = options.agent.as_ref().map(|seat| format!(" --agent {seat}")).unwrap_or_default();
     lines.push(format!("next: teof session-boot{seat}"));
     lines.join("\n")
 }

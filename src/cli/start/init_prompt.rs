@@ -1,31 +1,60 @@
 //! Asks a person at a terminal about a set-up: shows the proposal on one screen, and takes Enter for yes.
 
 use std::io::{self, Write};
+use std::path::Path;
 
+use crate::agents;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::ask;
 use crate::guard::operator::{self, Recognised};
+use crate::hub::Settings;
 use crate::ops::setup::init::Options;
 
 /// The most seats that one call makes.
 pub(super) const MOST_WORKERS: u64 = 64;
+/// How many new files are named; more are counted.
+const NAMED: usize = 3;
+
+/// What is set up already, and stays.
+#[derive(Clone, Debug, Default)]
+pub struct Existing {
+    /// The place of the record, as text.
+    pub record: Option<String>,
+    pub has_settings: bool,
+    /// The repository has no commit yet.
+    pub is_unborn: bool,
+}
 
 /// Whether somebody can be asked: a person at a terminal who did not ask for JSON.
 pub fn can_ask(app: &App) -> bool {
     ask::is_possible(app) && operator::require("answer").is_ok_and(|found| found == Recognised::Terminal)
 }
 
-/// Shows the proposal and returns what the person accepts.
+/// Shows the proposal and returns what the person accepts. Asks nothing where a record exists and nothing is missing;
+/// `missing` names the files that the options would add to it.
 ///
 /// # Errors
-/// `init.declined` when they decline.
-pub fn confirm(mut options: Options, has_settings: bool) -> Result<Options> {
+/// `init.declined` when they decline; as `missing`.
+pub fn confirm(
+    mut options: Options,
+    there: &Existing,
+    settings: &Settings,
+    missing: &dyn Fn(&Options) -> Result<Vec<String>>,
+) -> Result<Options> {
+    let (begin, question) = match there.record {
+        None => ("teof will set this up:", "Set it up? [Y]es, [e]dit, [n]o:"),
+        Some(_) => ("teof is set up here. It will add:", "Add it? [Y]es, [e]dit, [n]o:"),
+    };
     loop {
-        tell(&format!("teof will set this up:\n{}\n", summary(&options, has_settings).join("\n")));
-        match line("Set it up? [Y]es, [e]dit, [n]o:")?.to_lowercase().as_str() {
+        let files = missing(&options)?;
+        if there.record.is_some() && files.is_empty() {
+            return Ok(options);
+        }
+        tell(&format!("{begin}\n{}\n", summary(&options, there, &files).join("\n")));
+        match line(question)?.to_lowercase().as_str() {
             "" | "y" | "yes" => return Ok(options),
-            "e" | "edit" => options = edit(options)?,
+            "e" | "edit" => options = edit(options, there, settings)?,
             "n" | "no" | "q" => {
                 return Err(Refusal::guard("init.declined", "nothing was set up")
                     .because("you answered no")
@@ -37,19 +66,21 @@ pub fn confirm(mut options: Options, has_settings: bool) -> Result<Options> {
     }
 }
 
-/// The set-up in a few lines.
-pub fn summary(options: &Options, has_settings: bool) -> Vec<String> {
+/// The set-up in a few lines; `files` are those that are added to a record that exists.
+pub fn summary(options: &Options, there: &Existing, files: &[String]) -> Vec<String> {
     let list = |items: &[String], none: &str| match items.is_empty() {
         true => none.to_owned(),
         false => text::safe(&items.join("; ")),
     };
-    let place = match (options.dedicated, &options.hub) {
-        (true, _) => "own branch teof/record, in a folder beside the repository".to_owned(),
-        (false, Some(hub)) => text::safe(&hub.display().to_string()),
-        (false, None) => "in this branch".to_owned(),
+    let place = match (&there.record, options.dedicated, &options.hub) {
+        (Some(place), _, _) => format!("stays in {place}"),
+        (None, true, _) => "own branch teof/record, in a folder beside the repository".to_owned(),
+        (None, false, Some(hub)) => text::safe(&hub.display().to_string()),
+        (None, false, None) if there.is_unborn => "in this branch, which has no commit yet".to_owned(),
+        (None, false, None) => "in this branch".to_owned(),
     };
     let mut rows = vec![("record", place)];
-    if !has_settings {
+    if !there.has_settings {
         let roles: Vec<_> = options.roles.iter().map(|(role, agent)| format!("{role} = {agent}")).collect();
         rows.push(("agents", list(&roles, "none found; name one with --role coder=claude")));
         rows.push(("tests", list(&options.tests, "none found; name one with --test \"…\"")));
@@ -57,15 +88,18 @@ pub fn summary(options: &Options, has_settings: bool) -> Vec<String> {
             rows.push(("set-up", list(&options.setup, "")));
         }
     }
-    rows.push((
-        "seats",
-        match (options.workers, &options.agent) {
-            (0, Some(seat)) => text::safe(seat),
-            (0, None) => "as they are".to_owned(),
-            (1, _) => "worker-1".to_owned(),
-            (n, _) => format!("worker-1 to worker-{n}"),
-        },
-    ));
+    let seats = match (options.workers, &options.agent) {
+        (0, Some(seat)) => text::safe(seat),
+        (0, None) => "as they are".to_owned(),
+        (1, _) => "worker-1".to_owned(),
+        (n, _) => format!("worker-1 to worker-{n}"),
+    };
+    rows.push(("seats", seats));
+    if there.record.is_some() {
+        let more = files.len().saturating_sub(NAMED);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        rows.push(("files", text::safe(&files[..files.len().min(NAMED)].join(", ")) + &more));
+    }
     let commit = match (options.dedicated, options.commit) {
         (true, _) => "on teof/record; your branch and edits are not touched",
         (false, true) => "these files alone; your own edits are not touched",
@@ -75,31 +109,70 @@ pub fn summary(options: &Options, has_settings: bool) -> Vec<String> {
     rows.into_iter().map(|(name, value)| format!("  {name:<8} {value}")).collect()
 }
 
-/// Asks for each value; Enter keeps what is there.
-fn edit(mut options: Options) -> Result<Options> {
-    if options.hub.is_none() {
+/// Asks for each value that is not set up yet; Enter keeps what is there.
+fn edit(mut options: Options, there: &Existing, settings: &Settings) -> Result<Options> {
+    if options.hub.is_none() && there.record.is_none() {
         options.dedicated = ask::yes("Keep the record on its own branch?", options.dedicated)?;
     }
-    let coder = options.roles.iter().find(|(role, _)| role == "coder").map(|(_, agent)| agent.clone());
-    let answer = line(&format!("Agent that writes code [{}]:", coder.as_deref().unwrap_or("none")))?;
-    if !answer.is_empty() {
-        options.roles.retain(|(role, _)| role != "coder");
-        options.roles.insert(0, ("coder".to_owned(), answer));
+    if !there.has_settings {
+        if let Some(agent) = coder(&options, settings)? {
+            options.roles.retain(|(role, _)| role != "coder");
+            options.roles.insert(0, ("coder".to_owned(), agent));
+        }
+        let answer = line(&format!("Test command [{}]:", shown(&options.tests.join("; "))))?;
+        if !answer.is_empty() {
+            options.tests = vec![answer];
+        }
     }
-    let answer = line(&format!("Test command [{}]:", options.tests.join("; ")))?;
-    if !answer.is_empty() {
-        options.tests = vec![answer];
-    }
-    let answer = line(&format!("Seats for workers [{}]:", options.workers))?;
-    match answer.parse::<usize>() {
-        Ok(workers) if workers <= MOST_WORKERS as usize => options.workers = workers,
-        _ if answer.is_empty() => {}
-        _ => tell(&format!("Give a number from 0 to {}.", MOST_WORKERS)),
-    }
+    options.workers = workers(options.workers)?;
     if !options.dedicated {
         options.commit = ask::yes("Commit these files?", true)?;
     }
     Ok(options)
+}
+
+/// The agent that writes code: one that teof can call. `None`: as it is.
+fn coder(options: &Options, settings: &Settings) -> Result<Option<String>> {
+    let found = options.roles.iter().find(|(role, _)| role == "coder").map(|(_, agent)| agent.as_str());
+    loop {
+        let answer = line(&format!("Agent that writes code [{}]:", shown(found.unwrap_or_default())))?;
+        let name = answer.strip_prefix("coder=").unwrap_or(&answer).trim();
+        if name.is_empty() {
+            return Ok(None);
+        }
+        match agents::find(settings, name) {
+            Ok(agent) => {
+                if agents::find_program(agent.program(), Path::new(".")).is_none() {
+                    tell(&format!(
+                        "{} is not installed: install it before the first job.",
+                        text::safe(agent.program())
+                    ));
+                }
+                return Ok(Some(name.to_owned()));
+            }
+            Err(e) => {
+                let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
+                tell(&format!("{e}: {}", text::safe(&why)));
+            }
+        }
+    }
+}
+
+/// How many workers get a seat.
+fn workers(now: usize) -> Result<usize> {
+    let kept = if now == 0 { "as they are".to_owned() } else { now.to_string() };
+    loop {
+        let answer = line(&format!("Seats for workers [{kept}]:"))?;
+        match answer.parse::<u64>() {
+            _ if answer.is_empty() => return Ok(now),
+            Ok(workers) if (1..=MOST_WORKERS).contains(&workers) => return Ok(workers as usize),
+            _ => tell(&format!("Give a number from 1 to {MOST_WORKERS}.")),
+        }
+    }
+}
+
+fn shown(value: &str) -> String {
+    if value.is_empty() { "none".to_owned() } else { text::safe(value) }
 }
 
 /// One answer, trimmed.

@@ -2,7 +2,7 @@
 //!
 //! It only reads. Unknown values are left out; the person sets them with flags.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::{Clock, Result, files};
 use crate::hub::git::Git;
@@ -15,6 +15,8 @@ const WORKERS: usize = 3;
 /// A proposed set-up.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Proposal {
+    /// The record that is there; it stays.
+    pub record: Option<Record>,
     /// Role to agent; a role that is not in the list follows the coder.
     pub roles: Vec<(String, String)>,
     /// Commands that every result must pass.
@@ -25,8 +27,17 @@ pub struct Proposal {
     pub workers: usize,
     /// Whether the record gets its own branch and worktree.
     pub dedicated: bool,
-    /// Whether a settings file exists; it is kept.
+    /// Whether there is no commit yet; then a new record begins in the branch.
+    pub is_unborn: bool,
+    /// Whether a settings file exists; it is kept, and so no roles, tests and set-up commands are proposed.
     pub has_settings: bool,
+}
+
+/// Where a record is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub root: PathBuf,
+    pub branch: String,
 }
 
 /// The proposal for the repository that contains `start` (else the current directory), with these agents installed.
@@ -40,14 +51,23 @@ pub fn propose(start: Option<&Path>, clock: Clock, agents: &[String]) -> Result<
     let has_record = hub.is_some() && root.join(paths::CLAIMS).is_dir();
     let seats = hub.as_ref().map(manifest::all).transpose()?.unwrap_or_default();
     let has_commits = Git::at(&here.root).succeeds(&["rev-parse", "-q", "--verify", "HEAD^{commit}"])?;
-    Ok(Proposal {
-        roles: roles(agents),
-        tests: tests(&here.root),
-        setup: setup(&here.root),
+    let has_settings = root.join(paths::SETTINGS).exists();
+    let record = hub
+        .as_ref()
+        .filter(|_| has_record)
+        .map(|hub| Record { root: hub.root.clone(), branch: hub.branch().unwrap_or_else(|| "no branch".to_owned()) });
+    let found = Proposal {
+        record,
         workers: if seats.is_empty() { WORKERS } else { 0 },
         dedicated: !has_record && has_commits,
-        has_settings: root.join(paths::SETTINGS).exists(),
-    })
+        is_unborn: !has_commits,
+        has_settings,
+        ..Proposal::default()
+    };
+    if has_settings {
+        return Ok(found);
+    }
+    Ok(Proposal { roles: roles(agents), tests: tests(&here.root), setup: setup(&here.root), ..found })
 }
 
 /// The first agent writes code; a second one, if any, reviews it.

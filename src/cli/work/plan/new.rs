@@ -123,8 +123,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     plan_edit::stage_creation_event(&writer, &mut transaction, &maker, "plan new", &id)?;
     writer.commit(transaction)?;
     let justification = path.replace(SUFFIX, ".md");
-    app.result(&json!({"plan_id": id, "path": path, "justification": justification}), || path.clone());
-    app.say(format!("Say in {justification} why the plan is worth doing."));
+    app.result(&json!({"plan_id": id, "path": path, "justification": justification}), || hub.shown(&path));
+    app.say(format!("Say in {} why the plan is worth doing.", hub.shown(&justification)));
     Ok(ExitCode::SUCCESS)
 }
 
