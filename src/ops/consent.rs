@@ -46,13 +46,12 @@ pub struct OneJob {
 impl OneJob {
     /// What is allowed with it, after an `earlier` grant of single jobs.
     fn after(self, earlier: Option<&Only>) -> Only {
-        let Only { mut tasks, jobs } = earlier.cloned().unwrap_or_default();
-        for task in std::iter::once(self.name).chain(self.going_on) {
-            if !tasks.contains(&task) {
-                tasks.push(task);
-            }
-        }
-        Only { tasks, jobs: jobs + 1 }
+        let Only { mut tasks, jobs, mut going_on } = earlier.cloned().unwrap_or_default();
+        tasks.push(self.name);
+        going_on.extend(self.going_on);
+        going_on.sort();
+        going_on.dedup();
+        Only { tasks, jobs: jobs + 1, going_on }
     }
 }
 
@@ -217,10 +216,11 @@ pub fn take_back(hub: &Hub, by: &str, name: &str) -> Result<()> {
     let mut is_empty = true;
     trust::update(hub, |trust| {
         let Some(only) = trust.grant.as_mut().and_then(|grant| grant.only.as_mut()) else { return is_empty = false };
-        let before = only.tasks.len();
-        only.tasks.retain(|task| task != name);
-        only.jobs = only.jobs.saturating_sub((before - only.tasks.len()) as u64);
-        is_empty = only.tasks.is_empty();
+        if let Some(at) = only.tasks.iter().rposition(|task| task == name) {
+            only.tasks.remove(at);
+            only.jobs = only.jobs.saturating_sub(1);
+        }
+        is_empty = only.tasks.is_empty() && only.going_on.is_empty();
     })?;
     if is_empty { revoke(hub, by).map(drop) } else { Ok(()) }
 }

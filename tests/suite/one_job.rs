@@ -54,7 +54,7 @@ fn consent_for_one_job_starts_nothing_else() {
     teof(&world, "coordinator submit --objective \"Document the parser\" -q").expect(0);
     // As a killed `teof do` leaves it.
     teof(&world, "consent grant --max-jobs 1").expect(0);
-    let only = Only { tasks: vec!["document-parser".into()], jobs: 1 };
+    let only = Only { tasks: vec!["document-parser".into()], jobs: 1, going_on: Vec::new() };
     trust::update(&world.hub(), |trust| trust.grant.as_mut().unwrap().only = Some(only)).unwrap();
     assert!(teof(&world, "consent show").stdout.contains("1 job: document-parser"));
     teof(&world, "do \"Document the lexer\"").expect(6);
@@ -88,6 +88,15 @@ fn two_at_once_do_both_and_a_third_follows_the_job_that_runs() {
     gate(&world, true);
     let first = start(&world, &["do", "Document the parser", "--yes"]);
     until_running(&world, "j1");
+    let seat = status(&world)["jobs"][0]["seat"].as_str().unwrap().to_owned();
+    for taken in [format!("session-boot --no-sync --agent {seat}"), format!("agent use {seat}")] {
+        let refused = teof(&world, &taken).expect(3);
+        assert!(
+            refused.stderr.contains(&format!("{seat} is working on the job document-parser")),
+            "{}",
+            refused.stderr
+        );
+    }
     let second = start(&world, &["do", "Document the lexer", "--yes"]);
     let third = start(&world, &["do", "document-parser"]);
     until("both consents stand", || trusted(&world).contains("document-lexer"));
@@ -96,6 +105,19 @@ fn two_at_once_do_both_and_a_third_follows_the_job_that_runs() {
     let told = [first, second, third].map(|child| end(child).stderr);
     assert!(told[1].contains("Waiting for review: j2"), "{}", told[1]);
     assert!(told[2].contains("Waiting for review: j1"), "{}", told[2]);
+    // A job that one work was granted is not there for another one that had its own.
+    trust::update(&world.hub(), |trust| {
+        let only = trust.grant.as_mut().unwrap().only.as_mut().unwrap();
+        only.tasks.push("document-rest".into());
+        only.jobs = 3;
+    })
+    .unwrap();
+    teof(&world, "review reject j1 --note \"No\" -q").expect(0);
+    teof(&world, "review retry j1 --note \"Say more\" -q").expect(0);
+    let run = teof(&world, "run --until-idle");
+    assert!(run.stderr.contains("its allowed job has started"), "{}", run.stderr);
+    assert_eq!(status(&world)["totals"]["chosen"], 2);
+    teof(&world, "do document-parser").expect(6);
 }
 
 #[test]

@@ -101,6 +101,13 @@ fn allows(hub: &Hub, target: Option<&Target>) -> Result<Result<()>> {
         Some(_) => return Ok(allowed),
         None => {}
     }
+    if let (Some(only), Some(grant)) = (standing.only(), &standing.grant)
+        && allowed.is_ok()
+        && !state.has_job_left(only, grant.at, task, plan, step)
+    {
+        let used = Refusal::unattended("consent.refused", "consent does not allow another job of this work");
+        return Ok(Err(used.because("its allowed job has started").into()));
+    }
     let cycle = Cycle { done: started(&state, &standing), ..Cycle::default() };
     Ok(allowed.and_then(|()| standing.require(Actor::Coordinator, Action::Cycle(cycle))))
 }

@@ -145,7 +145,10 @@ fn same(app: &App, hub: &Hub, objective: &str, details: &Details) -> Result<Opti
         plan.plan.is_open() && plan.plan.summary() == Some(objective) && tests() == details.tests
     };
     let mut found = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok());
-    let Some(plan) = found.find(is_same) else { return Ok(None) };
+    let Some(plan) = found.find(is_same) else {
+        ask_again(app, hub, objective)?;
+        return Ok(None);
+    };
     let target = Target::new(hub, plan.plan.short_task().unwrap_or(plan.id()), Some(plan.id()), None);
     let stands = match target.job(&state) {
         Some(job) => format!("has job {} already", job.short()),
@@ -160,6 +163,29 @@ fn same(app: &App, hub: &Hub, objective: &str, details: &Details) -> Result<Opti
         app.say(format!("Continuing {name}: it {stands}"));
     }
     Ok(Some(plan.id().to_owned()))
+}
+
+/// Where the same words were done before, a person says whether to pay for it again.
+fn ask_again(app: &App, hub: &Hub, objective: &str) -> Result<()> {
+    let mut done = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok());
+    let is_done = |plan: &plans::PlanFile| !plan.plan.is_open() && plan.plan.summary() == Some(objective);
+    let Some(plan) = done.find(is_done) else { return Ok(()) };
+    let name = text::safe(plan.plan.short_task().unwrap_or(plan.id()));
+    match ask::is_possible(app) {
+        true if !ask::yes(&format!("{name} is done, with the same words. Do it once more?"), false)? => {
+            Err(Refusal::guard("do.declined", "nothing was started")
+                .because(format!("{name} is done"))
+                .next("see what it did: teof report")
+                .into())
+        }
+        true => Ok(()),
+        false => {
+            if !app.json() {
+                app.say(format!("{name} is done, with the same words; doing it once more"));
+            }
+            Ok(())
+        }
+    }
 }
 
 /// Refuses work that would wait for ever, because nobody can do it.

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Refusal, Result, Stamp, json};
+use crate::guard::trust::Only;
 use input::Action;
 pub use job::{Decision, Job, Last, Phase, Wish};
 use submission::Submission;
@@ -192,6 +193,13 @@ impl State {
     pub fn asleep<'a>(&'a self, agents: &'a [String], now: Stamp) -> Option<(&'a str, &'a Suspension)> {
         let found = agents.iter().filter_map(|agent| Some((agent.as_str(), self.suspended.get(agent)?)));
         found.filter(|(_, suspension)| suspension.until > now).max_by_key(|(_, suspension)| suspension.until)
+    }
+
+    /// Whether a grant of single jobs since `at` has one left for this work: what another name was granted is not its.
+    pub fn has_job_left(&self, only: &Only, at: Stamp, task: &str, plan: Option<&str>, step: Option<&str>) -> bool {
+        let names = only.names_of(task, plan, step);
+        let of_this = |job: &&Job| job.chosen_at >= at && names.iter().any(|name| job.is_called(name));
+        self.jobs.iter().filter(of_this).count() < names.len()
     }
 
     /// How many jobs were chosen since the current consent was granted.

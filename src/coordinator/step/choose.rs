@@ -63,6 +63,11 @@ impl StepContext<'_> {
         {
             return Some((LeftAs::NotAllowed, not_covered(only)));
         }
+        if let (Some(only), Some(grant)) = (allowed, &state.grant)
+            && !state.has_job_left(only, grant.at, &offer.task, offer.plan.as_deref(), offer.step.as_deref())
+        {
+            return Some((LeftAs::NotAllowed, "its allowed job has started".into()));
+        }
         if self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max) {
             return Some((LeftAs::Uncounted, "all requested jobs have started".into()));
         }

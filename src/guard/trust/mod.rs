@@ -61,21 +61,31 @@ pub struct Grant {
 /// The work that a grant covers when it does not cover all. It stays harmless when the command that took it is killed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Only {
-    /// Tasks or plans that may start or go on.
+    /// Tasks or plans of which a job may start, one entry for each job.
     pub tasks: Vec<String>,
     /// How many jobs may start, whatever the consent file says.
     pub jobs: u64,
+    /// Tasks whose jobs were allowed before and may go on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub going_on: Vec<String>,
 }
 
 impl Only {
     /// Whether it covers work of this name.
     pub fn covers(&self, task: &str, plan: Option<&str>, step: Option<&str>) -> bool {
-        self.tasks.iter().any(|name| is_called(name, task, plan, step))
+        self.tasks.iter().chain(&self.going_on).any(|name| is_called(name, task, plan, step))
+    }
+
+    /// The names of this work among those of which a job may start, once for each job.
+    pub fn names_of(&self, task: &str, plan: Option<&str>, step: Option<&str>) -> Vec<&str> {
+        self.tasks.iter().filter(|name| is_called(name, task, plan, step)).map(String::as_str).collect()
     }
 
     /// For people: `1 job: document-parser`.
     pub fn describe(&self) -> String {
-        text::clip(&format!("{}: {}", text::counted(self.jobs, "job"), self.tasks.join(", ")), 200)
+        let mut names = self.tasks.clone();
+        names.dedup();
+        text::clip(&format!("{}: {}", text::counted(self.jobs, "job"), names.join(", ")), 200)
     }
 }
 

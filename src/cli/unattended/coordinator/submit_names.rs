@@ -1,6 +1,7 @@
 //! Resolves a name that was given to `teof coordinator submit`: an item, a request, a plan, or a step.
 
 use crate::base::{Refusal, Result, names, text};
+use crate::coordinator::state::{State, store};
 use crate::hub::Hub;
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::{Link, Status};
@@ -35,7 +36,7 @@ pub fn resolve(hub: &Hub, name: &str) -> Result<Asked> {
     let backlog = plans::backlog::read(hub)?;
     if let Some(item) = backlog.item(name) {
         if item.status() == Some(ItemStatus::Done) {
-            return Err(done(format!("the item {name}")).into());
+            return Err(done(hub, name, format!("the item {name}")).into());
         }
         let plan = item.plan().and_then(there);
         return Ok(Asked { task: name.into(), item: Some(name.into()), plan, ..Asked::default() });
@@ -47,7 +48,11 @@ pub fn resolve(hub: &Hub, name: &str) -> Result<Asked> {
         },
         None => match requests::named(hub, name)? {
             Some(link) => Ok(of_request(name, link)),
-            None => Err(unknown(hub, name).into()),
+            // A plan by its name without the date.
+            None => match plans::find(hub, name) {
+                Ok(plan) => of_plan(hub, None, plan.id(), None),
+                Err(_) => Err(unknown(hub, name).into()),
+            },
         },
     }
 }
@@ -72,9 +77,9 @@ fn of_plan(hub: &Hub, name: Option<&str>, plan: &str, step: Option<&str>) -> Res
             .into());
         }
         Some((step, Some(found))) if found.status() == Some(Status::Done) => {
-            return Err(done(format!("the step {step} of {id}")).into());
+            return Err(done(hub, &format!("{id}-{step}"), format!("the step {step} of {id}")).into());
         }
-        _ if found.plan.status() == Some(Status::Done) => return Err(done(format!("the plan {id}")).into()),
+        _ if found.plan.status() == Some(Status::Done) => return Err(done(hub, &id, format!("the plan {id}")).into()),
         _ => {}
     }
     let task = match (name, step) {
@@ -135,10 +140,14 @@ pub fn is_open(hub: &Hub, asked: &Asked) -> Result<()> {
         .into())
 }
 
-fn done(what: String) -> Refusal {
-    Refusal::guard("task.done", format!("{what} is done"))
-        .next("undo the result: teof review revert <job>")
-        .next("or submit what is left: teof do \"…\"")
+fn done(hub: &Hub, name: &str, what: String) -> Refusal {
+    let refusal = Refusal::guard("task.done", format!("{what} is done"));
+    let state = store::load(hub).unwrap_or_else(|_| State::new());
+    let refusal = match state.jobs.iter().rev().find(|job| job.is_called(name)) {
+        Some(job) => refusal.next(format!("undo the result: teof review revert {}", job.short())),
+        None => refusal,
+    };
+    refusal.next("describe what is left: teof do \"…\"")
 }
 
 fn unknown(hub: &Hub, name: &str) -> Refusal {
