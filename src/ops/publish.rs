@@ -82,15 +82,12 @@ impl Entry {
         matches!(&self.content, Content::Message { message, .. } if message.kind == message::LIFT)
     }
 
-    /// A kind or type close to a known one: a `hlod` has no effect.
+    /// A type of message close to a known one: a `hlod` has no effect.
     fn likely_typo(&self) -> Option<String> {
-        let (what, known) = match &self.content {
-            Content::Event(_) => ("kind", &event::KNOWN[..]),
-            Content::Message { .. } => ("type", &message::KNOWN[..]),
-        };
-        let kind = self.kind();
+        let Content::Message { message, .. } = &self.content else { return None };
+        let (kind, known) = (message.kind.as_str(), message::KNOWN);
         let meant = known.iter().filter(|_| !known.contains(&kind)).find(|word| names::is_near(kind, word))?;
-        Some(format!("unknown {what} {kind}, written anyway (did you mean {meant}? then write it again)"))
+        Some(format!("unknown type {kind}, written anyway (did you mean {meant}? then write it again)"))
     }
 
     /// A warning about a message to a seat or role that does not exist.
@@ -100,7 +97,7 @@ impl Entry {
         let seats = seats::manifest::all(hub)?;
         let has = |seat: &seats::manifest::Manifest| seat.agent() == name || seat.seat.desired_roles().contains(&name);
         let known = seats::known::ids(hub)?;
-        if seats.iter().any(has) || known.iter().any(|seat| seat == name) {
+        if name == OPERATOR || seats.iter().any(has) || known.iter().any(|seat| seat == name) {
             return Ok(None);
         }
         let meant = names::did_you_mean(name, known.iter().map(String::as_str));

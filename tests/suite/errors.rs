@@ -100,6 +100,11 @@ fn slips_of_names_are_told_what_was_likely_meant() {
         assert!(told.contains(&format!("(did you mean {meant}?")), "{args:?}: {told}");
     }
     assert_eq!(world.run(&["coordinator", "reassign", "QUEUE-001", "--to", "codxe-1"]).code, 4);
+    // An event stays for ever: a slip of a known kind is refused, another kind is an extension.
+    for slip in ["statuss", "Status", "completed"] {
+        assert_eq!(world.refused(&["bus", "event", "--event", slip, "--summary", "s"])["code"], "event.kind");
+    }
+    world.ok(&["bus", "event", "--event", "retrospective", "--summary", "s"]);
 }
 
 #[test]

@@ -171,6 +171,14 @@ fn an_inbox_counts_what_is_unread_until_it_is_marked() {
     world.ok(&["bus", "inbox", "--agent", "codex-2"]);
     assert!(world.read("_report/session/codex-2/agent-inbox-tail.txt").ends_with("(inbox empty)\n"));
     assert_eq!(world.refused(&["bus", "inbox", "--agent", "a", "--receipt", "../x"])["code"], "path.outside");
+    // A person without a seat reads what is for the operator, and what managers report.
+    world.write("_bus/messages/agent-operator.jsonl", &message("2026-01-05T09:00:00Z"));
+    world.write("_bus/messages/manager-report.jsonl", &message("2026-01-05T08:00:00Z"));
+    let person = world.run(&["bus", "inbox"]).expect(0);
+    let times: Vec<_> = person.stdout.lines().skip(1).map(|line| &line[3..19]).collect();
+    assert_eq!(times, ["2026-01-05T08:00", "2026-01-05T09:00"], "{}", person.stdout);
+    assert_eq!(person.stderr, "For you as the operator, in agent-operator and manager-report: 2 messages\n");
+    assert!(!world.exists("_report/session/operator"));
     world.write("AGENT_MANIFEST.json", "{\"agent_id\": \"m\"}");
     world.ok(&["bus", "inbox", "--agent", "reader"]);
     assert!(!world.exists("_report/session/reader"), "who looks into another's inbox leaves no trace in it");

@@ -104,11 +104,14 @@ fn former(from: &Claim) -> Value {
 pub fn claim(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "bus claim", author, task, bound: true, request: repeat };
+    let unknown = if request.allow_unassigned { tasks::remark_unknown(hub, task)? } else { None };
     context::run(hub, &call, |writer, transaction| {
         if request.status != ClaimStatus::Active {
             not_running(hub, author, task)?;
         }
-        Ok(stage(writer, transaction, request)?.into_answer())
+        let mut done = stage(writer, transaction, request)?;
+        done.remarks.extend(unknown);
+        Ok(done.into_answer())
     })
 }
 

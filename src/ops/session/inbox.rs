@@ -6,7 +6,8 @@ use crate::base::{Result, Stamp, json, names};
 use crate::bus::messages;
 use crate::hub::output::Output;
 use crate::hub::{Hub, Transaction, paths};
-use crate::model::message::MessageLine;
+use crate::model::message::{MANAGER_REPORT, MessageLine};
+use crate::model::seat::OPERATOR;
 
 /// The options.
 #[derive(Clone, Debug)]
@@ -62,7 +63,12 @@ pub fn read(hub: &Hub, query: &Query) -> Result<Inbox> {
     let state = json::read_object(&hub.path(&state_path)?)?.unwrap_or_default();
     let seen = state.get("last_seen_ts").and_then(Value::as_str).and_then(Stamp::parse);
 
-    let all = messages::tail_lines(hub, &channel, 0)?;
+    let mut all = messages::tail_lines(hub, &channel, 0)?;
+    if agent == OPERATOR {
+        // People read what managers report, too.
+        all.extend(messages::tail_lines(hub, MANAGER_REPORT, 0)?);
+        all.sort_by_cached_key(|line| MessageLine::parse(line).and_then(|message| message.at()));
+    }
     let shown = if query.limit == 0 { &all[..] } else { &all[all.len().saturating_sub(query.limit)..] };
     let parsed: Vec<MessageLine> = all.iter().filter_map(|line| MessageLine::parse(line)).collect();
     let mut inbox = Inbox {

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::write::{self, BatchLine, Concerns};
-use crate::base::{Refusal, Result};
+use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
-use crate::model::event::{Event, Severity};
+use crate::model::event::{Event, KNOWN, Severity};
 use crate::ops::publish::Entry;
 
 /// Write an event to the log
@@ -106,6 +106,7 @@ impl BatchLine for Line {
 
     fn into_entry(self, author: &str, epoch: Option<u64>) -> Result<Entry> {
         write::check_meta(&self.meta)?;
+        check_kind(&self.event)?;
         let severity = self.severity.as_deref().map(severity).transpose();
         let severity = severity.map_err(|why| Refusal::usage("severity.invalid", why))?;
         let event = Event {
@@ -122,6 +123,20 @@ impl BatchLine for Line {
         };
         Ok(Entry::event(event, epoch))
     }
+}
+
+/// Refuses a slip of a known kind, because an event stays for ever. Other kinds are extensions.
+fn check_kind(kind: &str) -> Result<()> {
+    let kind = kind.trim();
+    let Some(meant) = KNOWN.into_iter().find(|known| names::is_near(kind, known)).filter(|meant| *meant != kind) else {
+        return Ok(());
+    };
+    let shown = text::clip(&text::safe(kind), 60);
+    Err(Refusal::usage("event.kind", format!("no such kind of event: {shown} (did you mean {meant}?)"))
+        .because(format!("an event is never changed, and {shown} is easily taken for {meant}"))
+        .next(format!("write it as: --event {meant}"))
+        .next("or choose a name for your own kind that is not so near")
+        .into())
 }
 
 fn severity(text: &str) -> Result<Severity, String> {

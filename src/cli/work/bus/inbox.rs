@@ -8,12 +8,15 @@ use crate::base::{Result, Stamp, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
+use crate::guard::operator::{self, OPERATOR};
+use crate::model::message::MANAGER_REPORT;
 use crate::ops::session::inbox::{self, Inbox, Query};
 use crate::seats;
 
 /// Show the messages to a seat, oldest first
 ///
-/// Unread messages have a star. Use it at the start of a session and between tasks.
+/// Unread messages have a star. Use it at the start of a session and between tasks. A person without a seat sees what
+/// is addressed to the operator, and manager-report.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof bus inbox\n\
@@ -48,11 +51,14 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     // Anybody may read; only the seat itself leaves its receipt and remembers what it read.
+    let is_person = || operator::require("read the operator's inbox").is_ok();
     let (agent, own) = match (seats::resolve(hub, args.agent.as_deref()), &args.agent) {
         (Ok(agent), _) => (agent, true),
         (Err(_), Some(other)) if !args.mark_read => (other.clone(), false),
+        (Err(_), None) if !args.mark_read && is_person() => (OPERATOR.to_owned(), false),
         (Err(e), _) => return Err(e),
     };
+    let own = own && agent != OPERATOR;
     let query = Query {
         agent,
         limit: args.limit,
@@ -75,7 +81,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         true => String::new(),
         false => table(&inbox, app.times()).show(),
     });
-    app.say(format!("{}: {} unread", inbox.channel, inbox.unread));
+    app.say(match query.agent == OPERATOR {
+        true => format!("For you as the operator, in {} and {MANAGER_REPORT}: {}", inbox.channel, {
+            text::counted(inbox.unread, "message")
+        }),
+        false => format!("{}: {} unread", inbox.channel, inbox.unread),
+    });
     Ok(ExitCode::SUCCESS)
 }
 
