@@ -26,10 +26,12 @@ pub fn codes(world: &World) -> (Vec<String>, Vec<String>) {
 #[test]
 fn doctor_finds_nothing_in_a_sound_set_up() {
     let world = world();
-    assert_eq!(codes(&world), (vec![], vec!["consent.not_granted".to_owned()]));
+    assert_eq!(codes(&world), (vec![], vec!["consent.not_granted".to_owned(), "agent.none".to_owned()]));
     world.ok(&["session-boot", "--no-sync"]);
     world.ok(&["consent", "grant"]);
-    assert_eq!(codes(&world), (vec![], vec![]));
+    assert_eq!(codes(&world), (vec![], vec!["agent.none".to_owned()]));
+    world.write("teof.toml", &(world.read("teof.toml") + "\n[roles.coder]\ncommand = \"true\"\n"));
+    assert!(!codes(&world).1.contains(&"agent.none".to_owned()));
 }
 
 #[test]
@@ -98,6 +100,10 @@ fn outside_a_repository_the_doctor_says_so() {
     let world = world();
     let ran = world.run(&["--root", world.folder().to_str().unwrap(), "doctor"]).expect(1);
     assert!(ran.stdout.contains("repository.missing") && ran.stdout.contains("fix:"), "{}", ran.stdout);
+    // Where nothing is set up, doctor and check say that alone.
+    let bare = World::bare_of_teof();
+    assert_eq!(codes(&bare), (vec!["hub.not_initialised".to_owned()], vec![]));
+    assert_eq!(bare.refused(&["check"])["code"], "hub.not_initialised");
 }
 
 #[test]

@@ -48,6 +48,8 @@ struct Check {
     command: &'static str,
 }
 
+/// Outside a repository, and where teof is not set up.
+const NO_RECORD: [&str; 2] = ["repository.missing", "hub.not_initialised"];
 /// How many findings of a check are listed; its own command shows all.
 const LISTED: usize = 5;
 
@@ -66,6 +68,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let mut checks = vec![Check { name: "setup", ok: is_sound, findings: found, command: "teof doctor" }];
     match app.hub_to_read() {
         Ok(hub) => checks.extend(of_record(hub)),
+        // Nothing can be checked here.
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| NO_RECORD.contains(&refusal.code)) => return Err(e),
         // Doctor has told what is wrong with the hub.
         Err(e) if Refusal::of(&e).is_some() => checks[0].ok = false,
         Err(e) => return Err(e),
@@ -80,12 +84,13 @@ fn of_record(hub: &Hub) -> Vec<Check> {
     let worktree = hub.worktree();
     let scan = sentinels::scan(hub).map(|found| {
         let high = found.iter().any(|finding| finding.severity == "high");
-        (!high, found.iter().map(|found| format!("{}: {}", found.severity, findings::line(found))).collect())
+        (!high, found.iter().map(|found| format!("{}: {}", found.severity, findings::of_record(hub, found))).collect())
     });
     let rules = Tree::open(&worktree).and_then(|tree| preflight::full(&tree, None)).map(of_report);
     let log = bus::verify(hub, None).map(of_report);
-    let receipts = receipts::verify(&hub.root, false)
-        .map(|report| (report.findings.is_empty(), report.findings.iter().map(findings::line).collect()));
+    let receipts = receipts::verify(&hub.root, false).map(|report| {
+        (report.findings.is_empty(), report.findings.iter().map(|found| findings::of_record(hub, found)).collect())
+    });
     let plans = of_plans(hub);
     vec![
         check("scan", "teof scan", scan),
@@ -109,7 +114,9 @@ fn of_report(report: preflight::Report) -> (bool, Vec<String>) {
 
 fn of_plans(hub: &Hub) -> Vec<String> {
     let check = |path: String| match hub.path(&path).and_then(|file| files::read(&file, files::MAX_DOCUMENT)) {
-        Ok(Some(bytes)) => validate::check(&path, &bytes, None).iter().map(findings::line).collect(),
+        Ok(Some(bytes)) => {
+            validate::check(&path, &bytes, None).iter().map(|found| findings::of_record(hub, found)).collect()
+        }
         Ok(None) => Vec::new(),
         Err(e) => vec![format!("{path}: {e:#}")],
     };

@@ -89,7 +89,15 @@ fn agents(app: &App) -> Vec<Diagnosis> {
             format!("install it, or bind the role to another one: teof agent doctor {name}"),
         ))
     });
-    unknown.chain(missing).collect()
+    let mut roles = settings.roles.values();
+    let is_bound = roles.any(|role| role.agent.is_some() || role.command.is_some());
+    let none = (hub.check_folders().is_ok() && !is_bound && settings.commands.default.is_empty()).then(|| Diagnosis {
+        code: "agent.none".into(),
+        message: "no role has an agent, so no work can run unattended".into(),
+        fix: "see which agent programs are installed, and how to set one: teof agent doctor".into(),
+        note: true,
+    });
+    unknown.chain(missing).chain(none).collect()
 }
 
 /// A saved state that no coordinator could start from.

@@ -42,13 +42,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         && let Some(last) = watch::unchanged(hub, &prefixes)
     {
         app.say(format!("nothing changed under {} since the scan of {}", prefixes.join(", "), app.times().at(last.at)));
-        return Ok(print(&last.findings, false, app));
+        return Ok(print(hub, &last.findings, false, app));
     }
     let findings = sentinels::scan_and_remember(hub, &prefixes, &mut Clean::default())?;
     if args.history {
         record(hub, &findings)?;
     }
-    Ok(print(&findings, true, app))
+    Ok(print(hub, &findings, true, app))
 }
 
 fn record(hub: &Hub, findings: &[Finding]) -> Result<()> {
@@ -58,13 +58,14 @@ fn record(hub: &Hub, findings: &[Finding]) -> Result<()> {
 }
 
 /// `{ran, high, medium, low, findings}`, or a line each.
-fn print(found: &[Finding], ran: bool, app: &App) -> ExitCode {
+fn print(hub: &Hub, found: &[Finding], ran: bool, app: &App) -> ExitCode {
     let counts = sentinels::counts(found);
     let mut document = Map::new();
     document.insert("ran".into(), json!(ran));
     document.extend(counts.iter().map(|(severity, count)| ((*severity).to_owned(), json!(count))));
     document.insert("findings".into(), json!(found));
-    app.result(&document, || found.iter().map(findings::with_severity).collect::<Vec<_>>().join("\n"));
+    let line = |found: &Finding| findings::with_severity(found, &findings::of_record(hub, found));
+    app.result(&document, || found.iter().map(line).collect::<Vec<_>>().join("\n"));
     let [(_, high), (_, medium), (_, low)] = counts;
     app.say(format!("scan: {high} high, {medium} medium, {low} low"));
     ExitCode::from(u8::from(high > 0))

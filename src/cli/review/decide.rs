@@ -50,7 +50,7 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
                 continue;
             }
             "s" | "show" => {
-                print(&show::render(&entry, &show::newer_commits(hub, &entry), app.times()));
+                print(&show::render(hub, &entry, &show::newer_commits(hub, &entry), app.times()));
                 continue;
             }
             "l" | "later" | "skip" | "" => return Ok(Decided::Later),

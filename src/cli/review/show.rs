@@ -56,7 +56,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     app.long_result(&document, || match patch {
         Some(patch) => style::diff(patch.trim_end()),
-        None => render(&entry, &newer, app.times()),
+        None => render(hub, &entry, &newer, app.times()),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -78,7 +78,7 @@ pub fn newer_commits(hub: &Hub, entry: &Entry) -> Vec<newer::Commit> {
     merge::open(hub).and_then(|repo| newer::commits(&repo, &entry.bundle)).unwrap_or_default()
 }
 
-pub fn render(entry: &Entry, newer: &[newer::Commit], times: Times) -> String {
+pub fn render(hub: &Hub, entry: &Entry, newer: &[newer::Commit], times: Times) -> String {
     let bundle = &entry.bundle;
     let mut lines =
         vec![format!("{} [{}]", paint(Meaning::Heading, text::safe(&bundle.goal.title)), text::safe(&bundle.task_id))];
@@ -95,7 +95,9 @@ pub fn render(entry: &Entry, newer: &[newer::Commit], times: Times) -> String {
     // What a person has to look at comes first.
     let mut found: Vec<_> = bundle.findings.iter().collect();
     found.sort_by_key(|finding| !finding.needs_person());
-    lines.extend(found.iter().map(|finding| format!("  {}", findings::with_severity(finding))));
+    lines.extend(
+        found.iter().map(|finding| format!("  {}", findings::with_severity(finding, &findings::line(finding)))),
+    );
     lines.extend([
         format!("job        {} (run {})", text::safe(&bundle.short()), text::safe(&short(&bundle.run))),
         format!("by         {}", text::safe(&bundle.agent_id)),
@@ -110,7 +112,7 @@ pub fn render(entry: &Entry, newer: &[newer::Commit], times: Times) -> String {
     lines.push(section("Sent back earlier for", Some(&before.join("\n"))));
     lines.push(stages(bundle));
     lines.push(changes(bundle));
-    lines.extend(bundle.receipts.iter().map(|receipt| format!("receipt {}", text::safe(&receipt.path))));
+    lines.extend(bundle.receipts.iter().map(|receipt| format!("receipt {}", text::safe(&hub.shown(&receipt.path)))));
     if let Some(done) = &entry.decision {
         let note = done.note.as_ref().map_or_else(String::new, |note| format!(": {}", text::safe(note)));
         let (by, at) = (text::safe(&done.by), times.ago(done.at));

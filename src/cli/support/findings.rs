@@ -2,6 +2,7 @@
 
 use super::terminal::{Meaning, paint};
 use crate::base::text;
+use crate::hub::Hub;
 use crate::model::run::outcome::Finding;
 
 /// `path:line: code: message (hint)`, on one line.
@@ -15,13 +16,19 @@ pub fn line(finding: &Finding) -> String {
     format!("{place}{}: {}{hint}", finding.code, text::safe(&finding.describe()))
 }
 
-/// `severity: …`, coloured, before [`line`].
-pub fn with_severity(finding: &Finding) -> String {
+/// As [`line`], for a finding about a file of the record: with the path that opens it from the current folder.
+pub fn of_record(hub: &Hub, finding: &Finding) -> String {
+    let path = finding.path.as_ref().map(|path| hub.shown(path));
+    line(&Finding { path, ..finding.clone() })
+}
+
+/// `severity: …`, coloured, before the finding's line.
+pub fn with_severity(finding: &Finding, line: &str) -> String {
     let severity = text::safe(&finding.severity);
     let meaning = match severity.as_str() {
         "high" | "critical" => Meaning::Bad,
         "medium" => Meaning::Attention,
         _ => Meaning::Quiet,
     };
-    format!("{}: {}", paint(meaning, severity), line(finding))
+    format!("{}: {line}", paint(meaning, severity))
 }

@@ -152,7 +152,8 @@ impl Printer<'_> {
         for remark in &asked.remarks {
             self.app.warn(remark);
         }
-        self.app.say(format!("{}: the receipt is {}", asked.task_id, asked.receipt));
+        let receipt = self.app.hub().map_or_else(|_| asked.receipt.clone(), |hub| hub.shown(&asked.receipt));
+        self.app.say(format!("{}: the receipt is {receipt}", asked.task_id));
         match asked.outcome {
             Outcome::Prompted => self.app.say(self.reminder()),
             _ => self.app.say("dry run: the item stays pending"),

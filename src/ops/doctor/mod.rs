@@ -44,6 +44,8 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Diagnosis> {
     let mut report = Report(Vec::new());
     match Hub::locate(start, clock) {
         Err(e) => report.error(e),
+        // Everything else would only follow from that.
+        Ok(hub) if let Some(e) = not_set_up(&hub) => report.error(e),
         Ok(hub) => {
             let checks: &[fn(&Hub, &mut Report) -> Result<()>] = &[
                 check_git,
@@ -69,6 +71,11 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Diagnosis> {
         }
     }
     report.0
+}
+
+fn not_set_up(hub: &Hub) -> Option<anyhow::Error> {
+    let error = hub.check_folders().err()?;
+    Refusal::of(&error).is_some_and(|refusal| refusal.code == "hub.not_initialised").then_some(error)
 }
 
 /// Fixes what needs no decision; returns one line per fix.

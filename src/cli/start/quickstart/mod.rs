@@ -41,6 +41,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     demo.git(&["commit", "-qm", "A small project"])?;
 
     demo.quietly("set up the repository", &["init", "--agent", "manager"])?;
+    demo.app
+        .say("  (the record is on main here, so that one folder shows all; in your repository it gets its own branch)");
     let plans = sample::write_work(&demo.folder, app.now())?;
     app.say("  (wrote seats for two workers and a reviewer, a backlog and four plans)");
     demo.teof("check the plans", &["plan", "list"])?;

@@ -77,6 +77,14 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
     let found: Vec<Found> = known.into_iter().map(look).collect();
     let ok = found.iter().all(|agent| agent.roles.is_empty() || agent.works());
     app.result(&json!({ "ok": ok, "agents": found }), || render(&found));
+    if args.name.is_none() && !app.json() && found.iter().all(|agent| agent.roles.is_empty()) {
+        let usable = found.iter().find(|agent| agent.installed);
+        if usable.is_none() {
+            app.say("No agent program is installed. Install one of these first, such as claude or codex.");
+        }
+        let name = usable.map_or("claude", |agent| agent.name.as_str());
+        app.say(format!("No role has an agent. Set one in teof.toml: [roles.coder] agent = \"{}\"", text::safe(name)));
+    }
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -45,7 +45,7 @@ pub fn describe(hub: &Hub, job: &Job) -> Vec<String> {
         job.last
             .iter()
             .filter_map(|last| last.envelope.as_ref())
-            .map(|path| format!("  envelope {}", text::safe(path))),
+            .map(|path| format!("  envelope {}", text::safe(&hub.shown(path)))),
     );
     let log = hub.local(&format!("{LOGS}/{}.log", job.run_id()));
     if log.is_file() {
