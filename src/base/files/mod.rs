@@ -4,6 +4,7 @@ mod open;
 mod path;
 mod refusals;
 mod replace;
+mod stat_cache;
 
 pub use open::{
     MAX_DOCUMENT, TAIL, check_regular, digest_before, identity, is_at, open_own, open_regular, read, tail_digest,
@@ -14,3 +15,4 @@ pub use replace::{
     Beside, create_parent, discard, is_temporary, remove, rename, replace, replace_unsynced, sync_folder, write_beside,
     write_beside_unsynced,
 };
+pub use stat_cache::StatCache;

@@ -12,7 +12,6 @@ pub(super) mod append_only;
 mod ignored;
 mod index;
 mod objects;
-mod stat_cache;
 mod statuses;
 mod tree;
 mod tree_files;
@@ -21,6 +20,7 @@ pub mod verify;
 use anyhow::Context;
 use git2::Repository;
 
+use crate::base::files::StatCache;
 use crate::base::{Refusal, Result, Stamp};
 use crate::guard::{in_progress, moved_target};
 use crate::hub::git::libgit2::make_durable;
@@ -32,7 +32,6 @@ use crate::hub::{Hub, Writer, git};
 use ignored::Ignored;
 use index::{IndexCopy, IndexLock, Known};
 use objects::Objects;
-use stat_cache::StatCache;
 
 /// How often to retry when the branch or the index moves, before leaving it to the next record commit.
 const ATTEMPTS: usize = 5;
@@ -142,9 +141,9 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     if let Some(why) = not_committed(hub, &known, &ignored) {
         return Ok(Some(Recorded::Skipped(why)));
     }
-    let mut cache = StatCache::open(hub);
+    let mut cache = StatCache::open(hub.local("cache/record.json"));
     let mut files = tree::read_hub(&objects, &hub.root, &known.files, &mut cache, |path| ignored.stays_out(path))?;
-    if let Err(e) = cache.save(&files) {
+    if let Err(e) = cache.save(|path| files.get(path).map(|entry| entry.id.to_string())) {
         tracing::debug!("cannot write the cache: {e:#}");
     }
     let before = head.tree.map(|id| repo.find_tree(id)).transpose()?;

@@ -13,9 +13,10 @@ use anyhow::Context;
 use git2::{ObjectType, Oid, Repository, Tree};
 
 use super::objects::Objects;
-use super::stat_cache::StatCache;
 use super::tree_files::{Entry, Files};
+use crate::base::files::StatCache;
 use crate::base::{Refusal, Result, files, text};
+use crate::hub::git::object_ids;
 use crate::hub::paths;
 
 const FILE: i32 = 0o100_644;
@@ -66,7 +67,7 @@ pub fn read_hub(
     objects: &Objects,
     root: &Path,
     known: &Files,
-    cache: &mut StatCache,
+    cache: &mut StatCache<String>,
     leave: impl Fn(&[u8]) -> bool,
 ) -> Result<Files> {
     let trusts_modes = objects.repo.config()?.get_bool("core.filemode").unwrap_or(true);
@@ -80,7 +81,8 @@ pub fn read_hub(
         } else if !is_temporary(&path) && !leave(&path) {
             let before = known.get(&path);
             // The index keeps git from collecting the blob.
-            let unchanged = cache.unchanged(&path, &meta).filter(|id| before.is_some_and(|before| before.id == *id));
+            let unchanged = cache.unchanged(&path, &meta).and_then(|id| object_ids::parse(&id).ok());
+            let unchanged = unchanged.filter(|id| before.is_some_and(|before| before.id == *id));
             let id = match unchanged {
                 Some(id) => id,
                 None => match store(objects, &full, &meta, before)? {
