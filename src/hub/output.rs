@@ -21,8 +21,8 @@ pub struct Output<'a> {
     pub flag: &'a str,
     /// Prefixes of the allowed paths in the record; empty: the record is not allowed.
     pub homes: &'a [&'a str],
-    /// Replace a file written by something else, unless another rule forbids it.
-    pub force: bool,
+    /// Replace a file written by something else, unless another rule forbids it; `None`: the command has no `--force`.
+    pub force: Option<bool>,
     /// Whether the same command wrote a file with this content.
     pub is_own: fn(&[u8]) -> bool,
 }
@@ -87,11 +87,14 @@ impl Output<'_> {
     }
 
     fn check_replace(&self, path: &Path, found: Found) -> Result<()> {
-        if found != Found::Foreign || self.force {
+        if found != Found::Foreign || self.force == Some(true) {
             return Ok(());
         }
-        let why = "the file exists and was not written by this command";
-        Err(self.refuse(path, why).next("to replace it, add --force").into())
+        let refusal = self.refuse(path, "the file exists and was not written by this command");
+        Err(match self.force {
+            Some(_) => refusal.next("to replace it, add --force").into(),
+            None => refusal.into(),
+        })
     }
 
     fn inspect(&self, path: &Path) -> Result<Found> {
@@ -131,7 +134,7 @@ enum Found {
 /// # Errors
 /// When it is in the record or in a git directory, or is a link.
 pub fn check_folder(flag: &str, folder: &Path) -> Result<()> {
-    let output = Output { flag, homes: &[], force: false, is_own: |_| false };
+    let output = Output { flag, homes: &[], force: None, is_own: |_| false };
     if fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink()) {
         return Err(output.refuse(folder, "it is a symbolic link").into());
     }

@@ -96,6 +96,7 @@ pub fn is_rewritten(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     OTHERS.contains(&path)
         || [attributes::FILE, ".gitkeep"].contains(&name)
+        || path.starts_with("_report/usage/receipts-")
         || path.strip_prefix("_report/agent/").is_some_and(of_seat)
         || path.strip_prefix("_report/session/").is_some_and(of_session)
 }

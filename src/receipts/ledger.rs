@@ -10,8 +10,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::base::{Refusal, Result, jsonl, text};
+use crate::base::{Refusal, Result, Stamp, jsonl, text};
 use crate::hub::{Hub, Transaction, Writer, paths};
+use crate::model;
 use crate::model::event::{self, Seal};
 
 /// A ledger line.
@@ -51,6 +52,19 @@ pub fn entries(root: &Path) -> Result<Vec<(u64, Entry)>> {
 /// The digest that the ledger has for each path.
 pub fn listed(root: &Path) -> Result<HashMap<String, String>> {
     Ok(entries(root)?.into_iter().map(|(_, entry)| (entry.path, entry.sha256)).collect())
+}
+
+/// When each path was first entered.
+pub fn entered_at(root: &Path) -> Result<HashMap<String, Stamp>> {
+    let mut found = HashMap::new();
+    jsonl::for_each_line(&root.join(paths::LEDGER), 0, |_, _, line| {
+        let raw = serde_json::from_slice::<Map<String, Value>>(line).unwrap_or_default();
+        if let (Some(path), Some(at)) = (model::text(&raw, "path"), model::text(&raw, "ts").and_then(Stamp::parse)) {
+            found.entry(path.to_owned()).or_insert(at);
+        }
+        Ok(true)
+    })?;
+    Ok(found)
 }
 
 /// The paths whose files may be missing.

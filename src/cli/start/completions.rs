@@ -88,7 +88,7 @@ pub fn man(args: ManArgs, app: &App, tree: Command) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     output::check_folder("--output", &folder)?;
-    let output = Output { flag: "--output", homes: &[], force: args.force, is_own: is_page };
+    let output = Output { flag: "--output", homes: &[], force: Some(args.force), is_own: is_page };
     let pages = pages(&tree.disable_help_subcommand(true))?;
     pages.iter().try_for_each(|(name, _)| output.check_anywhere(&folder.join(name)))?;
     std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;

@@ -90,7 +90,7 @@ pub fn install(
         let page = [format!(".\\\" {MARK}\n").as_bytes(), page].concat();
         all.push((folders.pages().join(name), page));
     }
-    let output = Output { flag: "--install", homes: &[], force, is_own };
+    let output = Output { flag: "--install", homes: &[], force: Some(force), is_own };
     all.iter().try_for_each(|(path, _)| output.check_anywhere(path))?;
     for (path, bytes) in &all {
         files::create_parent(path)?;

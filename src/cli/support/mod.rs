@@ -7,6 +7,7 @@ pub(super) mod failure;
 pub(super) mod findings;
 pub(super) mod help;
 pub(super) mod lazy;
+pub(super) mod output;
 mod plain;
 pub mod since;
 pub(super) mod terminal;

@@ -53,7 +53,7 @@ pub fn read(hub: &Hub, query: &Query) -> Result<Inbox> {
     let state_path = query.state.clone().unwrap_or_else(|| format!("{folder}/agent-inbox-state.json"));
     let homes = [format!("{folder}/agent-inbox-")];
     let homes: Vec<&str> = homes.iter().map(String::as_str).collect();
-    let output = |flag, is_own| Output { flag, homes: &homes, force: query.force, is_own };
+    let output = |flag, is_own| Output { flag, homes: &homes, force: Some(query.force), is_own };
     if query.state.is_some() {
         output("--state", is_state).check(hub, &state_path)?;
     }

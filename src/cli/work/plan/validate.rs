@@ -42,7 +42,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     if let Some(output) = &args.output {
         let homes = &["_report/planner/"];
-        Output { flag: "--output", homes, force: args.force, is_own: is_summary }.check(hub, output)?;
+        Output { flag: "--output", homes, force: Some(args.force), is_own: is_summary }.check(hub, output)?;
     }
     let paths = match args.plans.is_empty() {
         true => store::paths(&hub.root),

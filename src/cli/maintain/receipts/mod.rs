@@ -1,5 +1,9 @@
 //! `teof receipts …`
 
+mod hygiene;
+mod index;
+mod metrics;
+
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -11,7 +15,7 @@ use crate::cli::support::{author, findings};
 use crate::guard::claim::check_inherited_epoch;
 use crate::guard::secrets;
 use crate::hub::Transaction;
-use crate::ops::retire;
+use crate::ops::evidence::retire;
 use crate::receipts::{entry, ledger, verify};
 
 #[derive(Debug, Subcommand)]
@@ -19,6 +23,9 @@ pub enum Command {
     Add(Add),
     Retire(Retire),
     Verify(Verify),
+    Index(index::Args),
+    Metrics(metrics::Args),
+    Hygiene(hygiene::Args),
 }
 
 /// Enter files into the ledger with their hashes
@@ -77,6 +84,9 @@ pub fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Add(args) => add(args, app),
         Command::Retire(args) => retire(&args, app),
         Command::Verify(args) => check(args, app),
+        Command::Index(args) => index::run(&args, app),
+        Command::Metrics(args) => metrics::run(&args, app),
+        Command::Hygiene(args) => hygiene::run(&args, app),
     }
 }
 

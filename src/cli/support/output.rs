@@ -1,0 +1,29 @@
+//! Writes the file that an output flag names.
+
+use std::path::Path;
+
+use crate::base::Result;
+use crate::hub::output::Output;
+use crate::hub::{Hub, Transaction};
+
+/// Checks the path and writes the text; returns the path, relative to the hub. A bare file name goes into the folder
+/// of the first home.
+///
+/// # Errors
+/// `output.refused` and `path.outside`.
+pub fn write(hub: &Hub, output: &Output<'_>, given: &str, text: String) -> Result<String> {
+    let path = place(hub, given, output.homes);
+    output.check(hub, &path)?;
+    let mut transaction = Transaction::new(output.flag);
+    transaction.replace(path.as_str(), text);
+    hub.lock(output.flag)?.commit(transaction)?;
+    Ok(path)
+}
+
+fn place(hub: &Hub, given: &str, homes: &[&str]) -> String {
+    let inside = Path::new(given).strip_prefix(&hub.root).ok().and_then(Path::to_str).unwrap_or(given);
+    match homes.first().and_then(|home| home.rsplit_once('/')) {
+        Some((folder, _)) if !inside.contains('/') => format!("{folder}/{inside}"),
+        _ => inside.to_owned(),
+    }
+}
