@@ -40,7 +40,7 @@ pub(super) fn run(
         return Ok(answer);
     }
     let stale = admit(hub, call.author, Some(call.task).filter(|_| call.bound), call.command)?;
-    let what = format!("{} {}", call.command, call.task);
+    let what = format!("{} {}", call.command, call.task).trim_end().to_owned();
     let mut writer = hub.lock(&what)?;
     if let Some(answer) = answered(hub, call.request)? {
         return Ok(answer);

@@ -10,6 +10,7 @@ pub mod dependencies;
 pub mod digest;
 pub mod edit;
 pub mod evidence;
+pub mod hygiene;
 pub mod new;
 pub mod requests;
 pub mod same_work;

@@ -54,6 +54,7 @@ mod quickstart;
 mod race;
 mod receipts;
 mod record;
+mod records;
 mod repositories;
 mod requests_whole;
 mod restore;

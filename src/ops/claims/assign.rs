@@ -143,7 +143,7 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
     Ok(done)
 }
 
-fn assignment(hub: &Hub, request: &Request, found: Option<&assignments::Found>) -> Result<Assignment> {
+pub(super) fn assignment(hub: &Hub, request: &Request, found: Option<&assignments::Found>) -> Result<Assignment> {
     let engineer = names::check_id("agent", &request.engineer)?;
     let old = found.map(|found| &found.file);
     // The branch belongs to the engineer; the plan belongs to the task.
@@ -172,7 +172,7 @@ fn assignment(hub: &Hub, request: &Request, found: Option<&assignments::Found>) 
     })
 }
 
-fn claim_for(assignment: &Assignment, request: &Request) -> claim::Request {
+pub(super) fn claim_for(assignment: &Assignment, request: &Request) -> claim::Request {
     let claimant = Author { person: request.author.person.clone(), ..Author::new(&assignment.engineer) };
     claim::Request {
         plan: assignment.plan_id.clone(),
@@ -198,7 +198,7 @@ fn message(assignment: &Assignment) -> Message {
 }
 
 /// Creates the folder for the work's receipts with an empty file (the playbook: `--scaffold`).
-fn scaffold(hub: &Hub, transaction: &mut Transaction, assignment: &Assignment) -> Result<()> {
+pub(super) fn scaffold(hub: &Hub, transaction: &mut Transaction, assignment: &Assignment) -> Result<()> {
     let what = assignment.plan_id.as_ref().unwrap_or(&assignment.task_id);
     let keep = format!("{}/{what}/.gitkeep", paths::agent(&assignment.engineer));
     if !hub.path(&keep)?.exists() {

@@ -8,4 +8,5 @@ pub(super) mod mirror;
 pub mod pickup;
 pub(super) mod prerequisites;
 pub mod release;
+pub mod seed;
 pub mod takeover;

@@ -4,9 +4,12 @@
 //! `conductor::select` decides which task may be started.
 
 pub mod add;
+pub mod disagreements;
+pub mod hygiene;
 pub mod plan_edit;
 pub mod reopen;
 pub mod short_name;
+pub mod sync;
 
 use std::collections::BTreeMap;
 

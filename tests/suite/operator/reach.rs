@@ -55,6 +55,7 @@ plan step add 2026-01-06-other --title x
 plan step set 2026-01-06-other S1 --status done
 plan attach 2026-01-06-other S1 --file _report/agent/codex-1/x.txt
 plan approve 2026-01-06-other
+plan hygiene --apply
 plan checkpoint 2026-01-05-docs satisfied
 trust git
 receipts retire _report/agent/codex-2/x.txt --reason x
@@ -65,6 +66,8 @@ review retry --all-blocked
 review revert any
 task add QUEUE-009 --title x
 task assign QUEUE-002 --engineer codex-1
+task seed QUEUE-002 --engineer codex-1
+task sync
 task pickup QUEUE-002
 task pickup
 session-boot --auto-agent --no-sync
@@ -99,6 +102,9 @@ const FREE: &[&str] = &[
     "preflight full",
     "receipts add",
     "receipts verify",
+    "receipts index",
+    "receipts metrics",
+    "receipts hygiene",
     "review list",
     "review show",
     "check",

@@ -3,6 +3,7 @@
 pub(in crate::cli) mod approve;
 mod attach;
 mod checkpoint;
+mod hygiene;
 mod list;
 mod new;
 pub(in crate::cli) mod shared;
@@ -34,6 +35,7 @@ pub enum Command {
     Approve(Lazy<approve::Args>),
     Checkpoint(Lazy<checkpoint::Args>),
     Validate(Lazy<validate::Args>),
+    Hygiene(Lazy<hygiene::Args>),
 }
 
 pub fn run(command: Command, app: &App) -> Result<ExitCode> {
@@ -47,5 +49,6 @@ pub fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Approve(Lazy(args)) => approve::run(args, app),
         Command::Checkpoint(Lazy(args)) => checkpoint::run(args, app),
         Command::Validate(Lazy(args)) => validate::run(args, app),
+        Command::Hygiene(Lazy(args)) => hygiene::run(&args, app),
     }
 }

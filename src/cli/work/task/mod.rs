@@ -4,6 +4,8 @@ mod add;
 mod assign;
 mod list;
 mod pickup;
+mod seed;
+mod sync;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,8 @@ enum Command {
     Add(add::Args),
     Assign(assign::Args),
     Pickup(pickup::Args),
+    Seed(seed::Args),
+    Sync(sync::Args),
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
@@ -37,5 +41,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Add(args) => add::run(args, app),
         Command::Assign(args) => assign::run(args, app),
         Command::Pickup(args) => pickup::run(args, app),
+        Command::Seed(args) => seed::run(args, app),
+        Command::Sync(args) => sync::run(&args, app),
     }
 }

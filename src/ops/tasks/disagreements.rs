@@ -1,0 +1,82 @@
+//! Finds tasks whose claim and assignment disagree: another seat works on it than the manager named, or for another
+//! plan.
+
+use serde::Serialize;
+
+use crate::base::Result;
+use crate::bus::{assignments, claims};
+use crate::hub::Hub;
+use crate::model::assignment::AssignmentFile;
+use crate::model::claim::ClaimFile;
+
+/// A claim that is not what the assignment asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Disagreement {
+    pub task_id: String,
+    /// The assigned seat; `None`: nobody.
+    pub engineer: Option<String>,
+    pub manager: Option<String>,
+    /// The seat of the claim.
+    pub holder: String,
+    pub claim_status: Option<String>,
+    pub assigned_plan: Option<String>,
+    pub claimed_plan: Option<String>,
+    /// In one sentence.
+    pub why: String,
+}
+
+/// All of them, by task. A claim without an assignment, and an assignment without a claim, agree.
+///
+/// # Errors
+/// When the folders cannot be read; damaged files are left out.
+pub fn all(hub: &Hub) -> Result<Vec<Disagreement>> {
+    let assignments = assignments::list(hub)?.whole;
+    let claims = claims::list(hub)?;
+    Ok(assignments.iter().filter_map(|(task, assignment)| of(task, assignment, claims.get(task)?)).collect())
+}
+
+fn of(task: &str, assignment: &AssignmentFile, claim: &ClaimFile) -> Option<Disagreement> {
+    let (engineer, holder) = (assignment.engineer(), claim.agent_id()?);
+    let (assigned, claimed) = (assignment.plan_id(), claim.plan_id());
+    let mut why = Vec::new();
+    if engineer != Some(holder) {
+        why.push(format!("assigned to {}, claimed by {holder}", engineer.unwrap_or("nobody")));
+    }
+    if let (Some(assigned), Some(claimed)) = (assigned, claimed)
+        && assigned != claimed
+    {
+        why.push(format!("assigned for plan {assigned}, claimed for {claimed}"));
+    }
+    (!why.is_empty()).then(|| Disagreement {
+        task_id: task.to_owned(),
+        engineer: engineer.map(str::to_owned),
+        manager: assignment.manager().map(str::to_owned),
+        holder: holder.to_owned(),
+        claim_status: claim.status_text().map(str::to_owned),
+        assigned_plan: assigned.map(str::to_owned),
+        claimed_plan: claimed.map(str::to_owned),
+        why: why.join("; "),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, Value, json};
+
+    fn why(assignment: Value, claim: Value) -> Option<String> {
+        let raw = |value: Value| -> Map<String, Value> { value.as_object().unwrap().clone() };
+        of("T", &AssignmentFile { raw: raw(assignment) }, &ClaimFile { raw: raw(claim) }).map(|found| found.why)
+    }
+
+    #[test]
+    fn a_claim_of_another_seat_or_plan_disagrees_with_its_assignment() {
+        let claim = || json!({"agent_id": "a", "plan_id": "p"});
+        let because = |assignment| why(assignment, claim()).unwrap_or_default();
+        assert_eq!(because(json!({"engineer": "a", "plan_id": "_plans/p.plan.json"})), "");
+        assert_eq!(because(json!({"engineer": "a", "plan_id": null})), "", "an assignment need not name a plan");
+        assert_eq!(because(json!({"engineer": "b"})), "assigned to b, claimed by a");
+        assert_eq!(because(json!({"engineer": "unassigned"})), "assigned to nobody, claimed by a");
+        assert_eq!(because(json!({"engineer": "a", "plan_id": "q"})), "assigned for plan q, claimed for p");
+    }
+}
