@@ -10,6 +10,7 @@ use crate::bus::claims;
 use crate::hub::Hub;
 use crate::model::claim::default_branch;
 use crate::model::command::{Command, Program};
+use crate::model::run::job_name;
 use crate::model::run::order::{Goal, Order, OrderFile, OrderV1, Rollback};
 use crate::receipts::seal;
 
@@ -89,6 +90,14 @@ impl Work {
         let (Some(job), Some(rework)) = (&self.order.job, &self.order.rework) else { return Vec::new() };
         let earlier = (1..rework.nth).rev().map(|nth| format!("{job}-r{nth}"));
         earlier.chain([job.clone()]).collect()
+    }
+
+    /// The command that shows what was printed; for an order without a job, where its output is.
+    pub fn logs(&self) -> String {
+        match &self.order.job {
+            Some(job) => format!("teof logs {}", job_name::short(job)),
+            None => "its files are named in the envelope".to_owned(),
+        }
     }
 
     fn check(&self) -> Result<()> {

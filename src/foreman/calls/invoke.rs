@@ -61,7 +61,7 @@ pub fn agent(
         }
         if stage.name == CODER || (stage.name == PLANNER && asked_again) {
             (context.say)(&format!("      unreadable answer: {why}; continuing without it"));
-            unstructured_answer(stage, &said.conclusion.text, &why);
+            unstructured_answer(stage, &said.conclusion.text, &why, &context.report.work.logs());
             return Ok(None);
         }
         if asked_again {
@@ -82,10 +82,10 @@ pub fn agent(
 }
 
 /// Keeps the text of an answer that does not have the requested form, unchanged.
-fn unstructured_answer(stage: &mut StageReport, said: &str, why: &str) {
+fn unstructured_answer(stage: &mut StageReport, said: &str, why: &str, logs: &str) {
     let whom = &stage.name;
     let message = format!("unreadable answer from the {whom}: {why}; its text is kept as the analysis");
-    stage.notes.push(Finding::medium(UNREADABLE, "", message).hint("read its text in the envelope"));
+    stage.notes.push(Finding::medium(UNREADABLE, "", message).hint(format!("read its text: {logs}")));
     answered(stage, answer::unstructured(said));
 }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::context::StageContext;
-use super::{commit, targets};
+use super::{base_tests, commit, targets};
 use crate::base::Result;
 use crate::foreman::commands::push_block;
 use crate::foreman::commands::runner::{CommandResult, Runner};
@@ -97,15 +97,45 @@ pub fn run_tests(context: &mut StageContext, stage: &mut StageReport) -> Result<
             Break(end) => return Ok(Some(end)),
         };
         if !done.succeeded() {
-            let what = format!("test {line:?} failed: {}", done.outcome);
-            let message = format!("{what}\n{}", done.tail);
-            stage.findings.push(Finding::high("test.failed", "", message).hint("see its output in the envelope"));
-            stage.outcome = what;
-            stage.passed = false;
-            return Ok(None);
+            return failed(context, stage, (i + 1, line), &done);
         }
         stage.outcome = "tests passed".into();
     }
+    Ok(None)
+}
+
+/// Sends the work back to the coder, unless the test fails in the same way without its changes. `Some` ends the run.
+fn failed(
+    context: &mut StageContext,
+    stage: &mut StageReport,
+    (nth, line): (usize, &str),
+    done: &CommandResult,
+) -> Result<Option<End>> {
+    let what = format!("test {line:?} failed: {}", done.outcome);
+    let mut also = String::new();
+    if base_tests::is_in_doubt(context) {
+        let target = context.report.work.order.target_branch.clone();
+        (context.say)(&format!("      {what}; running it on {target} without the changes"));
+        let test = Command::shell(line).labelled(format!("test {nth} without the changes: {line}"));
+        match base_tests::run(context, stage, &test, &format!("test-{nth}-base"))? {
+            Break(end) => return Ok(Some(end)),
+            Continue(base) if base.succeeded() => {}
+            Continue(base) => {
+                let why = format!("the tests fail on {target} without any change: {line}");
+                if base_tests::is_same(&base.tail, &done.tail) {
+                    let hint = "fix the tests there, then retry the job; with a note it is done all the same";
+                    stage.notes.push(Finding::high("test.base", "", why.clone()).hint(hint));
+                    return Ok(Some(End::new(Verdict::Blocked, why)));
+                }
+                also = format!(" (it also fails on {target} without any change)");
+            }
+        }
+    }
+    let message = format!("{what}{also}\n{}", done.tail);
+    let hint = format!("see its output: {}", context.report.work.logs());
+    stage.findings.push(Finding::high("test.failed", "", message).hint(hint));
+    stage.outcome = what + &also;
+    stage.passed = false;
     Ok(None)
 }
 
@@ -135,7 +165,8 @@ fn run_test(
         stage.duration_seconds += done.duration_seconds;
         if done.succeeded() {
             let message = format!("test {line:?} failed, then passed on the same tree");
-            let found = Finding::medium("test.flaky", "", message).hint("compare both outputs in the envelope");
+            let found = Finding::medium("test.flaky", "", message)
+                .hint(format!("compare both outputs: {}", context.report.work.logs()));
             stage.notes.push(found);
         }
     }

@@ -1,5 +1,6 @@
 //! The stages of a run: which one is next, how it runs, what is checked, and how its work is committed.
 
+pub(super) mod base_tests;
 pub(super) mod baseline;
 pub(super) mod checks;
 pub(super) mod commit;

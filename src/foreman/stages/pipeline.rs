@@ -31,7 +31,19 @@ pub fn run_stages(context: &mut StageContext) -> Result<Option<End>> {
     }
     report.findings.append(&mut report.guards);
     report.findings.extend(report.evidence.findings.clone());
+    join_unreadable(report);
     Ok(end)
+}
+
+/// Leaves one finding for all unreadable answers: an agent that ignores the form does so in every stage.
+fn join_unreadable(report: &mut Report) {
+    let is_unreadable = |found: &Finding| found.code == invoke::UNREADABLE;
+    let more = report.stages.iter().flat_map(|stage| &stage.notes).filter(|note| is_unreadable(note)).count();
+    let mut is_first = true;
+    report.findings.retain(|found| !is_unreadable(found) || std::mem::take(&mut is_first));
+    if let Some(first) = report.findings.iter_mut().find(|found| is_unreadable(found)).filter(|_| more > 1) {
+        first.message.push_str(&format!("; so for {}", text::counted(more - 1, "more answer")));
+    }
 }
 
 /// Loads the results of earlier attempts of the job.
@@ -44,7 +56,7 @@ fn load_earlier(context: &mut StageContext, plan: &Plan) -> Result<()> {
         context.report.stages.retain(|stage| stage.name != TESTER || (stage.passed && stage.notes.is_empty()));
     }
     for stage in &context.report.stages {
-        (context.say)(&format!("{}, round {}: already committed by an earlier attempt", stage.name, stage.round));
+        (context.say)(&format!("keeping {} {}, which an earlier attempt finished", stage.name, stage.round));
     }
     unfinished::resume(context, plan, &stage_store::history(&context.report.stages))?;
     (context.report.usage, context.report.spent) = (context.store.run_usage(&run), context.store.spent);
@@ -109,8 +121,14 @@ fn is_stopped_by_findings(context: &mut StageContext, plan: &Plan) -> Result<boo
 }
 
 fn exhausted(report: &mut Report, plan: &Plan, findings: Vec<Finding>) -> End {
-    let first = findings.first().map_or("no details given", |found| found.message.as_str());
-    let reason = format!("failed after {}: {first}", text::counted(plan.passes, "coder pass"));
+    // The output behind a finding's first line is shown with the job.
+    let last = findings.first().and_then(|found| found.message.lines().next()).unwrap_or("no details given");
+    let test = report.stages.iter().rfind(|stage| stage.name == TESTER && !stage.passed);
+    let why = match test.filter(|_| findings.iter().all(|found| found.code != "test.failed")) {
+        Some(test) => format!("{}; in the last pass {last}", test.outcome),
+        None => last.to_owned(),
+    };
+    let reason = format!("failed after {}: {why}", text::counted(plan.passes, "coder pass"));
     report.findings.extend(findings);
     End::new(Verdict::Blocked, text::clip(&text::safe(&reason), 500))
 }
