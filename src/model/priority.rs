@@ -50,6 +50,16 @@ impl Priority {
         }
     }
 
+    /// For people, on one scale wherever it comes from; other ranks lie between these words.
+    pub fn word(self) -> &'static str {
+        match self.0 {
+            0 => "urgent",
+            1 => "high",
+            2..=4 => "medium",
+            _ => "low",
+        }
+    }
+
     pub fn rank(self) -> u32 {
         self.0
     }

@@ -253,7 +253,7 @@ fn turn_off(hub: &Hub, by: &str, recognised: Recognised) -> Result<()> {
 }
 
 /// Every flag with its value, in the order of the file.
-pub fn fields(consent: &Consent) -> [(&'static str, serde_json::Value); 7] {
+fn fields(consent: &Consent) -> [(&'static str, serde_json::Value); 7] {
     [
         ("auto_enabled", consent.auto_enabled.into()),
         ("continuous", consent.continuous.into()),

@@ -101,9 +101,7 @@ fn a_person_at_a_terminal_is_asked_and_decides() {
     assert_eq!(world.git(&["status", "--porcelain"]), EDITS);
 
     let said = typed(&world, "do \"Document the parser\"", &["", "d", "r", "Say more", "s", "a"]);
-    for told in
-        ["Let this one job run", "+# The parser", "What should change?", "Sent back earlier for", "merged to main"]
-    {
+    for told in ["Start it now?", "+# The parser", "What should change?", "Sent back earlier for", "merged to main"] {
         assert!(said.contains(told), "{told:?} is not in {said}");
     }
     assert_eq!(world.read("docs/parser.md"), "# The parser\n# The parser\n", "the second time goes on from the first");
@@ -122,7 +120,7 @@ fn a_person_at_a_terminal_is_asked_and_decides() {
     // Nobody is asked twice for what they said no to.
     let line = format!("PATH=\"{}/bin:$PATH\" {}", world.folder().display(), env!("CARGO_BIN_EXE_teof"));
     let no = world.at_a_terminal(&format!("{line} do \"Document the rest\""), "n\n").expect(6);
-    assert!(no.stdout.contains("fix: allow this one job"), "{}", no.stdout);
+    assert!(no.stdout.contains("not started: you said no"), "{}", no.stdout);
     assert!(!teof(&world, "plan list").stdout.contains("the-rest"), "nothing is written before it is allowed");
 }
 

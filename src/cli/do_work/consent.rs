@@ -31,14 +31,15 @@ impl OneJob {
             return Ok(());
         }
         let Err(missing) = allows(hub, target)? else { return Ok(()) };
-        let question = "Let this one job run unattended, with the settings of teof.toml?";
+        let question = "Start it now? It works in a worktree of its own; nothing is merged without you.";
         let can_ask = ask::is_possible(app) && operator::require("grant consent").is_ok();
-        let is_allowed = match yes {
-            true => operator::require("grant consent").map(|_| true)?,
-            false => can_ask && ask::yes(question, true)?,
-        };
-        if !is_allowed {
-            return Err(no_consent(&missing).into());
+        match yes {
+            true => drop(operator::require("grant consent")?),
+            false if !can_ask => return Err(no_consent(&missing).into()),
+            false if !ask::yes(question, true)? => {
+                return Err(Refusal::unattended("do.consent", "not started: you said no").into());
+            }
+            false => {}
         }
         self.is_allowed.set(true);
         Ok(())

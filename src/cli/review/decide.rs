@@ -55,7 +55,10 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
             }
             "l" | "later" | "skip" | "" => return Ok(Decided::Later),
             "q" | "quit" => return Ok(Decided::Quit),
-            _ => continue,
+            _ => {
+                ask::hint("Type one of the letters in brackets.");
+                continue;
+            }
         };
         if let Err(e) = decided {
             failure::report(&e, false);

@@ -84,7 +84,8 @@ impl App {
     pub fn say(&self, line: impl AsRef<str>) {
         if !self.global.quiet {
             let _line = progress::clear();
-            let _ = writeln!(io::stderr(), "{}", style::for_stderr(line.as_ref()));
+            let line = style::wrap(line.as_ref(), style::columns_of_stderr(), 2);
+            let _ = writeln!(io::stderr(), "{}", style::for_stderr(&line));
         }
     }
 
@@ -112,17 +113,20 @@ impl App {
         } else {
             let text = text();
             if !text.is_empty() {
-                self.out(text);
+                self.out(style::wrap(&text, style::columns(), 2));
             }
         }
     }
 
     /// As [`App::result`], for text that may be longer than the screen: a person sees it in their pager.
     pub fn long_result(&self, document: &impl Serialize, text: impl FnOnce() -> String) {
-        self.result(document, || {
-            let text = text();
-            if pager::show(&text) { String::new() } else { text }
-        });
+        if self.global.json {
+            return self.result(document, String::new);
+        }
+        let text = text();
+        if !text.is_empty() && !pager::show(&text) {
+            self.out(text);
+        }
     }
 
     /// How this command shows times.

@@ -30,6 +30,11 @@ pub fn line(question: &str) -> Result<Option<String>> {
     Ok(Some(answer.trim().to_owned()))
 }
 
+/// Says what an answer must be, before the question is asked again.
+pub fn hint(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", style::for_stderr(text));
+}
+
 /// Whether the answer to a yes-or-no question is yes; Enter takes the default.
 ///
 /// # Errors
@@ -42,7 +47,7 @@ pub fn yes(question: &str, default: bool) -> Result<bool> {
             "" => return Ok(default),
             "y" | "yes" => return Ok(true),
             "n" | "no" => return Ok(false),
-            _ => {}
+            _ => hint("Type y or n."),
         }
     }
 }

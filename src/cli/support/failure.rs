@@ -59,7 +59,10 @@ pub fn unwritten(error: &std::io::Error, as_json: bool) -> i32 {
             .because(format!("{error}; what the command did before is done"))
             .next("make room, or send the output somewhere else"),
     };
-    show(&refusal, as_json);
+    // A reader such as `head` that leaves is no news.
+    if as_json || error.kind() != std::io::ErrorKind::BrokenPipe {
+        show(&refusal, as_json);
+    }
     refusal.exit as i32
 }
 
@@ -76,7 +79,8 @@ pub fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
         let _ = writeln!(std::io::stderr(), "{}", json::printable(json::pretty(&document(refusal))));
     } else {
         let _line = progress::clear();
-        let _ = writeln!(std::io::stderr(), "{}", style::for_stderr(&render(refusal)));
+        let shown = render(refusal, style::columns_of_stderr());
+        let _ = writeln!(std::io::stderr(), "{}", style::for_stderr(&shown));
     }
     ExitCode::from(refusal.exit as u8)
 }
@@ -95,12 +99,15 @@ pub fn document(refusal: &Refusal) -> Value {
     json!({ "error": map })
 }
 
-/// `error: what`, `cause: why`, and at most two lines `fix: command  # what for`.
-fn render(refusal: &Refusal) -> String {
-    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {}", text::safe(&plain::text(&refusal.message)))];
+/// `error: what`, `cause: why`, and at most two lines `fix: command  # what for`, which are not wrapped.
+fn render(refusal: &Refusal, columns: Option<usize>) -> String {
+    let wrap = |line: String| style::wrap(&line, columns, 7).into_owned();
+    let mut lines = vec![wrap(format!("{ERROR}error:{ERROR:#} {}", text::safe(&plain::text(&refusal.message))))];
     if let Some(reason) = &refusal.reason {
-        let reason = text::safe_block(&plain::text(reason)).replace('\n', "\n       ");
-        lines.push(format!("{CAUSE}cause:{CAUSE:#} {reason}"));
+        let reason = text::safe_block(&plain::text(reason));
+        let mut shown = reason.lines();
+        lines.push(wrap(format!("{CAUSE}cause:{CAUSE:#} {}", shown.next().unwrap_or_default())));
+        lines.extend(shown.map(|line| style::wrap(&format!("       {line}"), columns, 0).into_owned()));
     }
     for next in refusal.next.iter().take(2) {
         lines.push(format!("{FIX}fix:{FIX:#} {}", fix(&text::safe(next))));
@@ -142,7 +149,7 @@ mod tests {
             .next("see what is free: teof task list")
             .next("name another task")
             .next("a third step");
-        let shown = anstream::adapter::strip_str(&render(&refusal)).to_string();
+        let shown = anstream::adapter::strip_str(&render(&refusal, None)).to_string();
         assert_eq!(
             shown,
             "error: T-1 is held by codex-5\ncause: its lease runs until 14:30\n\

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
@@ -12,13 +12,13 @@ use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::Times;
 use crate::coordinator::inbox::{self, Letter};
 use crate::coordinator::process;
-use crate::coordinator::state::Word;
 use crate::coordinator::state::input;
+use crate::coordinator::state::{Word, store};
 use crate::guard::consent::{self, Standing};
 use crate::guard::operator;
 use crate::guard::trust::commands;
 use crate::hub::paths;
-use crate::ops::consent::{Changes, DEFAULT_JOBS, fields, grant, revoke};
+use crate::ops::consent::{Changes, DEFAULT_JOBS, grant, revoke};
 
 /// Show, grant or revoke consent for unattended runs
 ///
@@ -142,7 +142,10 @@ fn ask_jobs(app: &App, changes: &mut Changes) -> Result<()> {
         match answer.parse() {
             Ok(jobs) if jobs > 0 => changes.max_iterations = Some(jobs),
             _ if "unlimited".starts_with(&answer.to_lowercase()) => changes.continuous = Some(true),
-            _ => continue,
+            _ => {
+                ask::hint("Type a number such as 10, or unlimited.");
+                continue;
+            }
         }
         return Ok(());
     }
@@ -191,11 +194,14 @@ fn print(app: &App, standing: &Standing) -> Result<ExitCode> {
         "grant": standing.grant,
         "trusted_commands": allow,
     });
-    app.result(&document, || render(standing, &allow, app.times()));
+    let state = store::load(app.hub()?)?;
+    let is_counted = standing.grant.as_ref().map(|grant| grant.at) == state.grant.as_ref().map(|grant| grant.at);
+    let started = if is_counted { state.chosen_since_grant() } else { 0 };
+    app.result(&document, || render(standing, &allow, started, app.times()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(standing: &Standing, allow: &[String], times: Times) -> String {
+fn render(standing: &Standing, allow: &[String], started: u64, times: Times) -> String {
     let mut lines = Vec::new();
     match (&standing.doubt, &standing.grant) {
         (Some(doubt), _) => lines.push(format!("no consent: {}", text::safe(&doubt.reason()))),
@@ -205,16 +211,8 @@ fn render(standing: &Standing, allow: &[String], times: Times) -> String {
         }
         _ => lines.push(format!("no consent: {} says auto_enabled false", paths::CONSENT)),
     }
-    // A grant for some work alone has its own number of jobs.
-    let counts = |key: &str| standing.only().is_none() || !["continuous", "max_iterations"].contains(&key);
-    for (key, value) in standing.written.iter().flat_map(fields).filter(|(key, _)| counts(key)) {
-        lines.push(format!("  {key:<24} {value:<6} {}", meaning(key, &value)));
-    }
-    if standing.consent.auto_enabled && standing.consent.continuous {
-        lines.push("  jobs: unlimited, because it is continuous".to_owned());
-    }
-    if standing.consent.auto_enabled && !standing.consent.continuous && standing.consent.max_iterations == 0 {
-        lines.push("  so no job may start yet; allow some: teof consent grant --max-jobs 10".to_owned());
+    if standing.doubt.is_none() && standing.consent.auto_enabled {
+        lines.extend(rules(standing, started).into_iter().map(|rule| format!("  {rule}")));
     }
     if allow.is_empty() {
         lines.push("  commands: only those of plans that a person approved (teof plan approve)".to_owned());
@@ -225,18 +223,28 @@ fn render(standing: &Standing, allow: &[String], times: Times) -> String {
     lines.join("\n")
 }
 
-fn meaning(key: &str, value: &Value) -> &'static str {
-    match (key, value == &Value::Bool(true)) {
-        ("auto_enabled", true) => "may run unattended",
-        ("auto_enabled", false) => "nothing may run unattended",
-        ("continuous", true) => "continues beyond max_iterations",
-        ("continuous", false) => "stops after max_iterations",
-        ("max_iterations", _) => "jobs may start after the grant, unless it is continuous",
-        ("require_execute", true) => "stops after a cycle that executed nothing",
-        ("require_execute", false) => "continues after a cycle that executed nothing",
-        ("allow_apply", true) => "results may leave their worktree once a person approved them",
-        ("allow_apply", false) => "results stay in their worktree",
-        (_, true) => "starts nothing in that state",
-        (_, false) => "starts anyway",
+/// What may happen, a sentence each. `started`: the jobs since the grant.
+fn rules(standing: &Standing, started: u64) -> Vec<String> {
+    let consent = &standing.consent;
+    let most = consent.max_iterations;
+    let mut rules = vec![match most.saturating_sub(started) {
+        _ if consent.continuous => "any number of jobs may start (continuous)".to_owned(),
+        0 if most > 0 => {
+            format!("no more jobs may start, all {most} have; allow more: teof consent grant --max-jobs 10")
+        }
+        0 => "no job may start yet; allow some: teof consent grant --max-jobs 10".to_owned(),
+        left if standing.only().is_some() => format!("{} may start", text::counted(left, "job")),
+        left => format!("{} may start (max_iterations {most})", text::counted(left, "more job")),
+    }];
+    rules.push("agents may work; nothing is merged or pushed before a person approves it".to_owned());
+    let stops = [
+        (consent.require_execute, "a job that executed nothing (require_execute)"),
+        (consent.halt_on_attention_feeds, "unmet prerequisites (halt_on_attention_feeds)"),
+        (consent.halt_on_ci_failure, "failing CI (halt_on_ci_failure)"),
+    ];
+    let stops: Vec<_> = stops.iter().filter(|(is_set, _)| *is_set).map(|(_, what)| *what).collect();
+    if !stops.is_empty() {
+        rules.push(format!("no job starts after: {}", stops.join(", ")));
     }
+    rules
 }

@@ -114,9 +114,45 @@ pub fn columns() -> Option<usize> {
     size(&io::stdout()).map(|(columns, _)| columns)
 }
 
+/// Lines that fit a terminal: those that are too long go on in the next line, behind their own indentation and `hang`
+/// more spaces. Words are never cut, so that paths and commands can be copied.
+pub fn wrap(text: &str, columns: Option<usize>, hang: usize) -> Cow<'_, str> {
+    let Some(columns) = columns else { return Cow::Borrowed(text) };
+    if text.lines().all(|line| textwrap::core::display_width(line) <= columns) {
+        return Cow::Borrowed(text);
+    }
+    let fill = |line: &str| {
+        let indent = " ".repeat(line.len() - line.trim_start().len() + hang);
+        let options = textwrap::Options::new(columns)
+            .subsequent_indent(&indent)
+            .break_words(false)
+            .word_separator(textwrap::WordSeparator::AsciiSpace)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        textwrap::fill(line, options)
+    };
+    Cow::Owned(text.split('\n').map(fill).collect::<Vec<_>>().join("\n"))
+}
+
+/// The columns of the terminal that stderr is.
+pub fn columns_of_stderr() -> Option<usize> {
+    size(&io::stderr()).map(|(columns, _)| columns)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_go_on_behind_their_indentation_and_words_stay_whole() {
+        let path = "/a/path/that/is/longer/than/the/terminal";
+        let shown = wrap(
+            "short\n  blocked j1: the tests fail\n  see it: /a/path/that/is/longer/than/the/terminal",
+            Some(20),
+            2,
+        );
+        assert_eq!(shown, format!("short\n  blocked j1: the\n    tests fail\n  see it:\n    {path}"));
+        assert_eq!(wrap("anything at all", None, 2), "anything at all");
+    }
 
     #[test]
     fn plain_removes_what_paint_added() {

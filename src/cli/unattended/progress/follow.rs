@@ -14,6 +14,9 @@ use crate::hub::Hub;
 /// How often the state and the worker's log are read.
 const EVERY: Duration = Duration::from_millis(200);
 
+/// The width of the verbs.
+const VERB: usize = 10;
+
 /// Prints progress of the work `name` until `stop` closes.
 pub fn follow(hub: &Hub, name: &str, stop: &Receiver<()>) {
     let mut printed = Printed { phase: String::new(), log: LogTail::new(hub, ""), began: Instant::now() };
@@ -78,10 +81,11 @@ impl Printed {
         let detail = text::clip(&text::safe(detail), 200);
         let line = format!(
             "{} {detail} {}",
-            paint(meaning, format!("{verb:>10}")),
+            paint(meaning, format!("{verb:>VERB$}")),
             paint(Meaning::Quiet, format!("({spent})"))
         );
         let _line = progress::clear();
+        let line = style::wrap(&line, style::columns_of_stderr(), VERB + 1);
         let _ = writeln!(std::io::stderr(), "{}", style::for_stderr(&line));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::worker_log::{LogTail, Said, said};
 use crate::base::{json, text};
 use crate::cli::support::terminal::times::duration;
-use crate::cli::support::terminal::{Times, progress};
+use crate::cli::support::terminal::{Times, progress, style};
 use crate::coordinator::process::Progress;
 use crate::hub::Hub;
 
@@ -92,7 +92,8 @@ fn print(hub: &Hub, form: Form, progress: &Progress, stage: Option<&str>, elapse
         Form::Text => {
             let time = Times::on_stderr(now).clock(now);
             let _line = progress::clear();
-            let _ = writeln!(std::io::stderr(), "{}", line(progress, &time, stage, elapsed));
+            let line = line(progress, &time, stage, elapsed);
+            let _ = writeln!(std::io::stderr(), "{}", style::wrap(&line, style::columns_of_stderr(), time.len() + 1));
         }
         Form::Silent => {}
     }
