@@ -10,6 +10,7 @@ use crate::base::{Result, Stamp, files};
 use crate::hub::{Hub, paths};
 use crate::model::agent::Usage;
 use crate::model::run::job_name::short;
+use crate::model::run::order::Goal;
 use crate::model::run::outcome::Verdict;
 use crate::review::{Decision, Kind, bundles, decision};
 
@@ -25,10 +26,16 @@ pub struct Report {
     /// Finished work without a decision, of any age.
     pub review: Vec<Waiting>,
     pub blocked: Vec<Stopped>,
+    /// Finished work that a person rejected.
+    pub rejected: Vec<Decided>,
+    /// Work that stopped before its end and continues when a person or the coordinator starts it again.
+    pub held: Vec<Stopped>,
     pub questions: Vec<Stopped>,
     pub usage: Used,
     pub by_seat: BTreeMap<String, Used>,
     pub by_agent: BTreeMap<String, Used>,
+    /// Usage that no finished call of an agent accounts for, such as that of a call that was stopped.
+    pub unfinished_calls: Used,
 }
 
 /// A job that a person merged or reverted.
@@ -41,6 +48,7 @@ pub struct Decided {
     pub by: String,
     pub at: Stamp,
     pub commit: Option<String>,
+    pub note: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -152,6 +160,7 @@ pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
             by: one.by.clone(),
             at: one.at,
             commit: one.merge_commit.clone(),
+            note: one.note.clone(),
         };
         decisions.iter().filter(stands).map(describe).collect()
     };
@@ -175,26 +184,29 @@ pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
         reverted: decided(Kind::Reverted),
         review: review.collect(),
         blocked: Vec::new(),
+        rejected: decided(Kind::Rejected),
+        held: Vec::new(),
         questions: Vec::new(),
         usage: Used::default(),
         by_seat: BTreeMap::new(),
         by_agent: BTreeMap::new(),
+        unfinished_calls: Used::default(),
     };
     let decided: HashSet<&str> = decisions.iter().map(|decision| &*decision.job).collect();
-    report.stopped(state, &envelopes, &decided);
+    report.stopped(hub, state, &envelopes, &decided);
     report.used(&envelopes);
     Ok(report)
 }
 
 impl Report {
     pub fn is_empty(&self) -> bool {
-        let lists =
-            [self.merged.len(), self.reverted.len(), self.review.len(), self.blocked.len(), self.questions.len()];
-        lists.iter().all(|count| *count == 0) && self.usage.jobs == 0
+        let decided = self.merged.len() + self.reverted.len() + self.rejected.len();
+        let waits = self.review.len() + self.blocked.len() + self.questions.len() + self.held.len();
+        decided + waits == 0 && self.usage.jobs == 0
     }
 
     /// Adds stopped jobs: from the coordinator's state, else from their last envelope.
-    fn stopped(&mut self, state: &State, envelopes: &[Envelope], decided: &HashSet<&str>) {
+    fn stopped(&mut self, hub: &Hub, state: &State, envelopes: &[Envelope], decided: &HashSet<&str>) {
         for job in &state.jobs {
             let Some(last) = &job.last else { continue };
             let stopped = |text: &str, at, command| Stopped {
@@ -211,6 +223,11 @@ impl Report {
                     let command = format!("teof coordinator answer {} \"...\"", job.short());
                     self.questions.push(stopped(last.question.as_deref().unwrap_or(&last.reason), since, command));
                 }
+                Phase::Held => {
+                    self.held.push(stopped(&last.reason, job.chosen_at, format!("teof do {}", job.task)));
+                }
+                // A person rejected it.
+                Phase::Over { .. } if job.decision.is_some() => {}
                 Phase::Over { ending: Ending::Blocked, at } if at >= self.since && !state.is_superseded(job) => {
                     let command = format!("teof logs {}", job.short());
                     self.blocked.push(stopped(&last.reason, at, command));
@@ -226,7 +243,7 @@ impl Report {
             let stopped = |text: &str, command| Stopped {
                 job: job.to_owned(),
                 short: short(job).into_owned(),
-                title: envelope.task_id.clone(),
+                title: title(hub, envelope),
                 task_id: envelope.task_id.clone(),
                 text: text.to_owned(),
                 at: envelope.finished_at,
@@ -238,7 +255,7 @@ impl Report {
                     self.questions.push(stopped(question, format!("teof coordinator answer {shown} \"...\"")));
                 }
                 (None, Verdict::Blocked | Verdict::Refused | Verdict::Failed) => {
-                    self.blocked.push(stopped(&envelope.reason, format!("teof coordinator explain {shown}")));
+                    self.blocked.push(stopped(&envelope.reason, format!("teof logs {shown}")));
                 }
                 _ => {}
             }
@@ -257,15 +274,35 @@ impl Report {
             self.usage.add(envelope.usage, took);
             self.by_seat.entry(envelope.agent_id.clone()).or_default().add(envelope.usage, took);
             let mut agents: BTreeMap<&str, (Usage, f64)> = BTreeMap::new();
+            let mut calls = Usage::default();
             for call in envelope.stages.iter().flat_map(|stage| &stage.calls) {
                 let (usage, took) = agents.entry(&call.agent).or_default();
                 (*usage, *took) = (usage.plus(call.usage), *took + call.duration_seconds);
+                calls = calls.plus(call.usage);
             }
             for (agent, (usage, took)) in agents {
                 self.by_agent.entry(agent.to_owned()).or_default().add(usage, took as u64);
             }
+            if envelope.usage.tokens() > calls.tokens() {
+                let cost_usd = envelope.usage.cost_usd.map(|cost| cost - calls.cost_usd.unwrap_or(0.0));
+                let rest =
+                    Usage { input_tokens: envelope.usage.tokens() - calls.tokens(), cost_usd, ..Usage::default() };
+                self.unfinished_calls.add(rest, 0);
+            }
         }
     }
+}
+
+/// What a run was to do, as its order says; its task where that cannot be read.
+fn title(hub: &Hub, envelope: &Envelope) -> String {
+    #[derive(Deserialize)]
+    struct Ordered {
+        goal: Goal,
+    }
+    let path = hub.path(&envelope.order.path);
+    let bytes = path.and_then(|path| files::read(&path, files::MAX_DOCUMENT)).ok().flatten();
+    let order = bytes.and_then(|bytes| serde_json::from_slice::<Ordered>(&bytes).ok());
+    order.map_or_else(|| envelope.task_id.clone(), |order| order.goal.title)
 }
 
 /// The newest envelope of each key; they come oldest first.

@@ -20,7 +20,7 @@ use crate::cli::support::ask;
 use crate::cli::support::help::MORE;
 use crate::coordinator::process::{self, Ended};
 use crate::coordinator::state::input::Command;
-use crate::coordinator::state::{Ending, Job, Phase, store};
+use crate::coordinator::state::{Ending, Job, Phase, State, store};
 use crate::guard::{operator, secrets};
 use crate::hub::Hub;
 use crate::plans;
@@ -194,7 +194,7 @@ fn finish(app: &App, hub: &Hub, target: &Target, decided: decide::Decided) -> Re
         }
         return Ok(ExitCode::from(code));
     }
-    say_end(app, hub, job);
+    say_end(app, hub, &state, job);
     if matches!(job.phase, Phase::Held | Phase::Waiting { .. }) {
         app.say(format!("Continue it: teof do {}", text::safe(&target.name)));
     }
@@ -202,7 +202,7 @@ fn finish(app: &App, hub: &Hub, target: &Target, decided: decide::Decided) -> Re
 }
 
 /// What became of the job, what it cost, and what is next.
-fn say_end(app: &App, hub: &Hub, job: &Job) {
+fn say_end(app: &App, hub: &Hub, state: &State, job: &Job) {
     let name = text::safe(&format!("{} {}", job.short(), job.title));
     match &job.phase {
         // What it cost stands in the summary above.
@@ -213,7 +213,7 @@ fn say_end(app: &App, hub: &Hub, job: &Job) {
                 app.say(format!("Done, not merged: {name}. Merge it: teof approve {}", job.short()));
             }
         }
-        _ => last_output::describe(hub, job).iter().for_each(|line| app.say(line)),
+        _ => last_output::describe(hub, state, job).iter().for_each(|line| app.say(line)),
     }
     if job.counted.tokens() > 0 {
         let cost = job.counted.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();

@@ -132,7 +132,7 @@ fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
     let short = decision.short();
     Ok(Done {
         document: json!({"short": short, "decision": decision, "before": before, "coordinator": coordinator}),
-        lines: lines(&decision, before, remote),
+        lines: lines(&shared::name(&entry), &decision, before, remote),
         hint: decision.merge_commit.as_ref().map(|_| format!("undo: teof review revert {}", text::safe(&short))),
     })
 }
@@ -163,7 +163,7 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
         .into())
 }
 
-fn lines(decision: &Decision, before: bool, remote: Option<u64>) -> Vec<String> {
+fn lines(name: &str, decision: &Decision, before: bool, remote: Option<u64>) -> Vec<String> {
     let commit = decision.merge_commit.as_deref().unwrap_or(&decision.reviewed_commit);
     let commit = text::safe(commit.get(..12).unwrap_or(commit));
     let target = text::safe(&decision.target_branch);
@@ -172,7 +172,7 @@ fn lines(decision: &Decision, before: bool, remote: Option<u64>) -> Vec<String> 
         (false, None, Some(_)) => "adds nothing",
         _ => "is merged",
     };
-    let mut lines = vec![format!("{} {how} to {target}: {commit}", text::safe(&decision.task_id))];
+    let mut lines = vec![format!("{name} {how} to {target}: {commit}")];
     if let Some(number) = remote {
         lines.push(format!("by pull request {number}; update your branch: git pull"));
     }

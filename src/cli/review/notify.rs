@@ -39,12 +39,13 @@ pub fn commit_record(app: &App) -> Result<()> {
 /// The decision counts even when the coordinator refuses it, for example because it does not know a job that a person
 /// ran by hand.
 pub fn notify_coordinator(app: &App, decision: &Decision) -> Result<Value> {
-    let Some(word) = reviews::word(decision) else { return Ok(Value::Null) };
+    let word = reviews::word(decision);
     let command = Command::Reviewed { job: decision.job.clone(), run: decision.run.clone(), word };
     let answer = have_done(app, &decision.by, command, decision.note.clone())?;
     match &answer {
-        // `approve` prints the merge itself.
+        // These print what happened themselves.
         Some(answer) if answer.ok && decision.decision == Kind::Approved => {}
+        Some(_) if decision.decision == Kind::Reverted => {}
         Some(answer) => shared::print_progress(app, &format!("coordinator: {}", text::safe(&answer.text))),
         None => shared::print_progress(app, "the coordinator is busy; it handles the decision later"),
     }

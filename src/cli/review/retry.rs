@@ -22,8 +22,8 @@ use crate::review::{Decision, Entry, ReviewInput, bundles};
 /// Send jobs back to the coder, or queue blocked work again
 ///
 /// A job under review goes back: the coder continues from the reviewed commit, on the current target, with your note
-/// as a finding and a fresh number of passes. Work that is blocked is opened and queued again, as
-/// `teof coordinator submit` does it.
+/// as a finding and a fresh number of passes. Work that is blocked or reverted is opened and queued again, as
+/// `teof coordinator submit` does it; it gets a new job.
 ///
 /// One job that is refused does not stop the others; the exit code is the highest of theirs.
 ///
@@ -37,7 +37,7 @@ pub struct Args {
     /// Jobs: j1, or a run or a task
     #[arg(required_unless_present = "all_blocked", value_name = "JOB")]
     jobs: Vec<String>,
-    /// Queue all blocked work again, except what a person rejected
+    /// Queue all blocked work again, except what a person rejected or reverted
     #[arg(long, conflicts_with = "jobs")]
     all_blocked: bool,
     /// What to do; a job under review needs it
@@ -94,18 +94,19 @@ fn blocked<'a>(hub: &Hub, state: &'a State, name: &str) -> Result<Option<(String
     if let Ok(job) = state.find(name) {
         return Ok(is_blocked(job).then(|| (job.task.clone(), Some(job))));
     }
-    if bundles::find(hub, name).is_ok() {
-        return Ok(None);
+    if let Ok(entry) = bundles::find(hub, name) {
+        let last = decision::of_bundle(hub, &entry.path)?.map(|decision| decision.decision);
+        return Ok((last == Some(Kind::Reverted)).then(|| (entry.bundle.task_id, None)));
     }
     let known = crate::conductor::blocked(hub)?;
     Ok(known.into_iter().find(|task| task == name).map(|task| (task, None)))
 }
 
 fn is_blocked(job: &Job) -> bool {
-    matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. })
+    matches!(job.phase, Phase::Over { ending: Ending::Blocked | Ending::Reverted, .. })
 }
 
-/// All blocked work except what a person rejected, by the short id of its newest job or by its task.
+/// All blocked work except what a person rejected or reverted, by the short id of its newest job or by its task.
 fn all_blocked(hub: &Hub) -> Result<Vec<String>> {
     let state = store::load(hub)?;
     let decided = decision::history(hub)?;
@@ -116,7 +117,7 @@ fn all_blocked(hub: &Hub) -> Result<Vec<String>> {
             Some(job) => job.decision.is_some(),
             None => {
                 let last = decided.iter().rfind(|decision| decision.task_id == task);
-                last.is_some_and(|decision| decision.decision == Kind::Rejected)
+                last.is_some_and(|decision| matches!(decision.decision, Kind::Rejected | Kind::Reverted))
             }
         };
         if !is_rejected {

@@ -16,8 +16,8 @@ use crate::review::rollback::{self, Done, Rollback};
 
 /// Revert a merged job and reopen its step
 ///
-/// Makes a commit that undoes the merge, as carefully as the merge was made. The step waits until it is
-/// submitted again; with --redo it is done again at once. Refused when later work depends on it.
+/// Makes a commit that undoes the merge, as carefully as the merge was made. The step waits until you retry
+/// the job (`teof review retry j1`); with --redo it is done again at once. Refused when later work depends on it.
 ///
 /// --rollback also runs the step's rollback commands afterwards, in a worktree of the target. They are shown
 /// and confirmed first; with --yes they must be approved as they are (`teof plan approve`). A receipt records
@@ -59,6 +59,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let decision = crate::review::revert(hub, &entry, &input, &progress)?;
     let done = rollback.map(|rollback| rollback.run(hub, &entry, &input, &progress)).transpose()?;
     drop(progress);
+    super::notify::notify_coordinator(app, &decision)?;
     super::notify::commit_record(app)?;
     if let Some(Done { receipt, passed: false, why }) = &done {
         return Err(Refusal::guard(
@@ -72,12 +73,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     app.result(&json!({"short": decision.short(), "decision": decision, "rollback": done}), || {
         let commit = decision.merge_commit.as_deref().unwrap_or_default();
-        let (task, target) = (text::safe(&decision.task_id), text::safe(&decision.target_branch));
+        let (job, target) = (shared::name(&entry), text::safe(&decision.target_branch));
         let next = match args.redo {
-            true => "The step is open again.".to_owned(),
-            false => format!("The step is blocked. Queue it again: teof coordinator submit {task}"),
+            true => "It is done again when the coordinator runs: teof run".to_owned(),
+            false => format!("to do it again: teof review retry {} --note \"...\"", decision.short()),
         };
-        format!("Reverted {task} on {target}: {commit}\n{next}")
+        format!("Reverted {job} on {target}: {}\n{next}", commit.get(..12).unwrap_or(commit))
             + &done.as_ref().map_or_else(String::new, |done| format!("\nRolled back; receipt {}", done.receipt))
     });
     Ok(ExitCode::SUCCESS)

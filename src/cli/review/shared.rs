@@ -33,6 +33,11 @@ pub(super) fn input(app: &App, by: Option<String>, note: Option<String>) -> Resu
     Ok(ReviewInput { by, recognised, note, job_open: false, redo: false, newer: NewerCommits::Ask })
 }
 
+/// `j1 Document the parser`, safe to print.
+pub(super) fn name(entry: &Entry) -> String {
+    text::safe(&format!("{} {}", entry.bundle.short(), text::clip(&entry.bundle.goal.title, 60)))
+}
+
 /// The result that a name means.
 ///
 /// # Errors

@@ -66,7 +66,7 @@ fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Resul
     let state = store::load(hub)?;
     let Ok(job) = state.find(name) else { return Err(unknown) };
     app.result(&json!({"job": last_output::document(job), "bundle": null}), || {
-        let mut lines = last_output::describe(hub, job);
+        let mut lines = last_output::describe(hub, &state, job);
         lines.push("  no result to review".to_owned());
         lines.join("\n")
     });

@@ -9,15 +9,15 @@ use crate::cli::App;
 use crate::cli::support::since::since;
 use crate::cli::support::terminal::times::duration;
 use crate::cli::support::terminal::{Meaning, Times, paint};
-use crate::coordinator::report::{self, Report, Stopped, Used};
+use crate::coordinator::report::{self, Decided, Report, Stopped, Used};
 use crate::coordinator::state::store;
 
 /// Report what was merged, what waits, what is blocked, and the cost
 ///
 /// Reads the record, so a clone can report too.
 ///
-/// With --json: {since, until, merged, reverted, review, blocked, questions, usage, by_seat, by_agent}; each job with its long
-/// id (`job`) and its short one (`short`).
+/// With --json: {since, until, merged, reverted, rejected, review, blocked, held, questions, usage, by_seat, by_agent,
+/// unfinished_calls}; each job with its long id (`job`) and its short one (`short`).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof report\n\
@@ -65,21 +65,25 @@ fn render(report: &Report, format: Format, times: Times) -> String {
             "{} {}: {}; {}",
             one.short,
             clean(&one.title),
-            clean(&text::clip(&one.text, 300)),
+            clean(&text::clip(one.text.lines().next().unwrap_or_default(), 200)),
             command(&one.command)
         )
     };
     let merged =
         report.merged.iter().map(|one| format!("{} {} (approved by {})", one.short, clean(&one.title), clean(&one.by)));
-    let reverted =
-        report.reverted.iter().map(|one| format!("{} {} (by {})", one.short, clean(&one.title), clean(&one.by)));
+    let undone = |one: &Decided| {
+        let note = one.note.as_deref().map(|note| format!(": {}", clean(&text::clip(note, 200)))).unwrap_or_default();
+        format!("{} {} (by {}{note})", one.short, clean(&one.title), clean(&one.by))
+    };
     let review =
         report.review.iter().map(|one| format!("{} {}; {}", one.short, clean(&one.title), command(&one.command)));
     let sections = [
         ("Merged", merged.collect::<Vec<_>>()),
-        ("Reverted", reverted.collect()),
+        ("Reverted", report.reverted.iter().map(undone).collect()),
+        ("Rejected", report.rejected.iter().map(undone).collect()),
         ("Waiting for review", review.collect()),
         ("Blocked", report.blocked.iter().map(stopped).collect()),
+        ("Stopped", report.held.iter().map(stopped).collect()),
         ("Questions", report.questions.iter().map(stopped).collect()),
     ];
     let item = if is_markdown { "- " } else { "  " };
@@ -93,14 +97,23 @@ fn render(report: &Report, format: Format, times: Times) -> String {
         let rows = report.by_seat.iter().map(|(name, used)| ("seat", name, used));
         let rows = rows.chain(report.by_agent.iter().map(|(name, used)| ("agent", name, used)));
         lines.extend(rows.map(|(kind, name, of)| format!("{item}{kind} {}: {}", clean(name), used(of))));
+        let rest = &report.unfinished_calls;
+        if rest.jobs > 0 {
+            let cost = cost(rest);
+            lines.push(format!("{item}calls that were stopped: {}{cost}", text::counted(rest.tokens, "token")));
+        }
     }
     lines.join("\n")
 }
 
 fn used(used: &Used) -> String {
-    let cost = used.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
+    let tokens = if used.tokens > 0 { format!(", {}", text::counted(used.tokens, "token")) } else { String::new() };
     let time = duration(std::time::Duration::from_secs(used.seconds));
-    format!("{}, {}{cost}, {time}", text::counted(used.jobs, "job"), text::counted(used.tokens, "token"))
+    format!("{}{tokens}{}, {time}", text::counted(used.jobs, "job"), cost(used))
+}
+
+fn cost(used: &Used) -> String {
+    used.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default()
 }
 
 /// What an agent wrote stays text in Markdown.

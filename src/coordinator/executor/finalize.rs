@@ -146,7 +146,7 @@ fn set_step(
         Ending::Done => Some(Status::Done),
         Ending::Blocked => Some(Status::Blocked),
         // A step cannot go back to queued; without a claim, a step in progress may be chosen again.
-        Ending::Cancelled | Ending::Dropped => None,
+        Ending::Cancelled | Ending::Dropped | Ending::Reverted => None,
     };
     let change = edit::StepChange { status, ..note(writer.hub(), job, ending.as_str(), outcome)? };
     edit::set_step(writer, transaction, plan, step, &change)?;
@@ -164,7 +164,8 @@ fn set_step(
     }
     match ending {
         Ending::Done if whole => follow(writer, transaction, &found.plan, vault::DONE)?,
-        Ending::Done => {}
+        // A revert sets its step and request itself.
+        Ending::Done | Ending::Reverted => {}
         Ending::Blocked => follow(writer, transaction, &found.plan, vault::BLOCKED)?,
         Ending::Cancelled | Ending::Dropped => follow(writer, transaction, &found.plan, vault::PLANNED)?,
     }

@@ -45,25 +45,26 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
     seen.collect()
 }
 
-/// A decision as the coordinator's input; `None` for a revert of finished work.
-pub fn word(decision: &Decision) -> Option<ReviewWord> {
-    Some(match decision.decision {
+/// A decision as the coordinator's input.
+pub fn word(decision: &Decision) -> ReviewWord {
+    match decision.decision {
         Kind::Approved => ReviewWord::Merged { commit: decision.clone().on_target() },
         Kind::Rejected => ReviewWord::Rejected,
         kind @ (Kind::Retry | Kind::Conflict) => {
             ReviewWord::Rework { findings: brief(&decision.findings), fresh: kind == Kind::Retry }
         }
-        Kind::Reverted => return None,
-    })
+        Kind::Reverted => ReviewWord::Reverted,
+    }
 }
 
-/// The reviewers' findings on earlier results of a task since the last approval, for the next attempt.
+/// The reviewers' findings on earlier results of a job's task since the last approval, and what a person said when they
+/// had it done again.
 ///
 /// # Errors
 /// When the decisions cannot be read.
-pub fn said_before(hub: &Hub, task: &str) -> Result<Vec<Finding>> {
+pub fn said_before(hub: &Hub, job: &Job) -> Result<Vec<Finding>> {
     let mut said = Vec::new();
-    for decision in decision::history(hub)?.into_iter().filter(|decision| decision.task_id == task) {
+    for decision in decision::history(hub)?.into_iter().filter(|decision| decision.task_id == job.task) {
         match (decision.decision, &decision.note) {
             (Kind::Approved, _) => said.clear(),
             (Kind::Rejected | Kind::Retry | Kind::Reverted, Some(note)) => {
@@ -73,6 +74,9 @@ pub fn said_before(hub: &Hub, task: &str) -> Result<Vec<Finding>> {
             _ => {}
         }
     }
+    // A note about a result that waited is in its decision, too.
+    let note = job.note.as_deref().filter(|note| said.iter().all(|found| found.message != *note));
+    said.extend(note.map(|note| Finding::new(Severity::High, "review.retry", "", note)));
     Ok(brief(&said))
 }
 
@@ -98,7 +102,8 @@ fn brief(findings: &[Finding]) -> Vec<Finding> {
 
 /// A recorded decision whose command never arrived, because of a kill in between.
 fn heard(job: &Job, decision: &Decision) -> Option<Reviewed> {
-    let word = word(decision)?;
+    // Work that was reverted before the coordinator heard of its merge is a person's.
+    let word = Some(word(decision)).filter(|word| *word != ReviewWord::Reverted)?;
     let note = decision.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
     Some(Reviewed { job: job.id.clone(), run: job.run_id(), word, by: format!("by {}{note}", decision.by) })
 }

@@ -91,7 +91,7 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         orphans: orphans.map(|skipped| skipped.task_id.clone()).collect(),
         reviews: reviews::found(hub, state, remote),
         offers: ranking.eligible.into_iter().map(|candidate| offer(hub, manager, candidate)).collect(),
-        skipped: ranking.skipped.into_iter().map(skipped).collect(),
+        skipped: ranking.skipped.into_iter().map(|of| skipped(state, of)).collect(),
     };
     Ok((snapshot, notices))
 }
@@ -121,7 +121,7 @@ fn offer(hub: &Hub, manager: &str, candidate: conductor::candidate::Candidate) -
     }
 }
 
-fn skipped(of: conductor::select::Skipped) -> Skipped {
+fn skipped(state: &State, of: conductor::select::Skipped) -> Skipped {
     let left = match of.reason {
         Reason::Blocked => LeftAs::Blocked,
         Reason::OnHold | Reason::Prerequisites => LeftAs::Waiting,
@@ -130,7 +130,14 @@ fn skipped(of: conductor::select::Skipped) -> Skipped {
         reason if reason.needs_person() => LeftAs::Waiting,
         _ => LeftAs::Uncounted,
     };
-    Skipped { tell: of.reason.needs_person(), task: of.task_id, why: of.text, left }
+    // Its seat keeps the claim until a person has decided; that is not what anybody wants to know.
+    let job = state.live_jobs().find(|job| of.reason == Reason::Claimed && job.task == of.task_id);
+    let why = match job.map(|job| (job.short(), &job.phase)) {
+        Some((job, Phase::Review { .. })) => format!("waits for your review: teof review {job}"),
+        Some((job, Phase::Question { .. })) => format!("waits for your answer: teof logs {job}"),
+        _ => of.text,
+    };
+    Skipped { tell: of.reason.needs_person(), task: of.task_id, why, left }
 }
 
 /// The tasks of jobs that are on hold; the selector leaves out other tasks on hold.

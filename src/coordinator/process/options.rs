@@ -82,18 +82,27 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     }
     let obstacle = snapshot.stop.take().or(snapshot.danger.take()).or(snapshot.no_choice.take());
     snapshot.seq = state.volatile.results;
+    let offered: Vec<String> = snapshot.offers.iter().map(|offer| offer.task.clone()).collect();
     let effects = step(&mut state, Input::Snapshot(snapshot), hub.now());
     let decisions = effects.into_iter().filter_map(|effect| match effect {
         Effect::Do { action: Action::Decide(decision), .. } => Some(decision),
         _ => None,
     });
-    Ok(Preview { decisions: decisions.collect(), obstacle })
+    let decisions: Vec<Decision> = decisions.collect();
+    let is_decided = |task: &String| {
+        let is_skipped = |one: &Decision| one.skipped.iter().any(|skipped| skipped.task == *task);
+        decisions.iter().any(|one| one.task.as_ref() == Some(task) || is_skipped(one))
+    };
+    let no_slot = offered.into_iter().filter(|task| !is_decided(task)).collect();
+    Ok(Preview { decisions, no_slot, obstacle })
 }
 
 /// What a coordinator would do.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Preview {
     pub decisions: Vec<Decision>,
+    /// The tasks that wait until one of the workers is free.
+    pub no_slot: Vec<String>,
     /// Why it would not run unattended.
     pub obstacle: Option<String>,
 }

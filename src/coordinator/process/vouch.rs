@@ -53,6 +53,7 @@ fn says(decision: Kind, word: &ReviewWord) -> bool {
         ReviewWord::Merged { .. } => decision == Kind::Approved,
         ReviewWord::Rejected => decision == Kind::Rejected,
         ReviewWord::Rework { .. } => matches!(decision, Kind::Retry | Kind::Conflict),
+        ReviewWord::Reverted => decision == Kind::Reverted,
     }
 }
 

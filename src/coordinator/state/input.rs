@@ -207,6 +207,8 @@ pub enum ReviewWord {
     Rejected,
     /// The coder continues with it. `fresh`: a person asked for it, so the count of passes restarts.
     Rework { findings: Vec<Finding>, fresh: bool },
+    /// The merge was reverted; the note has the reason.
+    Reverted,
 }
 
 /// How a worker is stopped.

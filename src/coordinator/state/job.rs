@@ -56,6 +56,9 @@ pub struct Job {
     /// A person's answer to its agent, until the worker has started with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// What a person said when they had the task done again, for its coder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// When its claim's lease was last extended during review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Stamp>,

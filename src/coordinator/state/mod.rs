@@ -177,12 +177,17 @@ impl State {
         self.jobs.iter().filter(|job| !job.is_over())
     }
 
-    /// Whether a later job does the same task again, so that how this one ended matters no more. Not for finished work.
+    /// The later job that does the same task again.
+    pub fn successor(&self, job: &Job) -> Option<&Job> {
+        let mut after = self.jobs.iter().skip_while(|other| other.id != job.id);
+        after.find(|other| other.task == job.task && other.id != job.id)
+    }
+
+    /// Whether the same task is done or queued again, so that how this job ended matters no more. Not for finished work.
     pub fn is_superseded(&self, job: &Job) -> bool {
-        let is_done = matches!(job.phase, Phase::Over { ending: Ending::Done, .. });
-        let is_later = |other: &&Job| other.task == job.task && other.id != job.id;
-        let after = self.jobs.iter().skip_while(|other| other.id != job.id);
-        !is_done && after.filter(is_later).count() > 0
+        let is_failed = matches!(job.phase, Phase::Over { ending, .. } if ending != Ending::Done);
+        let is_queued = || self.submissions.iter().any(|one| one.is_called(&job.task));
+        is_failed && (self.successor(job).is_some() || is_queued())
     }
 
     pub fn job(&self, id: &str) -> Option<&Job> {

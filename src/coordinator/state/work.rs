@@ -35,6 +35,8 @@ pub enum Ending {
     Cancelled,
     /// It could not be assigned, or another seat took its claim; nothing was done.
     Dropped,
+    /// It was merged, and a person reverted the merge.
+    Reverted,
 }
 
 impl Ending {
@@ -44,6 +46,7 @@ impl Ending {
             Ending::Blocked => "blocked",
             Ending::Cancelled => "cancelled",
             Ending::Dropped => "dropped",
+            Ending::Reverted => "reverted",
         }
     }
 }

@@ -150,6 +150,9 @@ impl StepContext<'_> {
         let state = &mut *self.state;
         state.last_job += 1;
         let id = job_name::id(self.now, state.last_job);
+        let is_repeated = state.jobs.iter().any(|job| job.task == offer.task);
+        let asked = state.submissions.iter().find(|submission| is_repeated && submission.means(&offer));
+        let note = asked.and_then(|submission| submission.word.note.clone());
         state.submissions.retain(|submission| !submission.means(&offer));
         state.reassigned.remove(&offer.task);
         state.totals.chosen += 1;
@@ -183,6 +186,7 @@ impl StepContext<'_> {
             decision: None,
             rework: None,
             answer: None,
+            note,
             kept: None,
             pull_request: None,
             chosen_at: self.now,

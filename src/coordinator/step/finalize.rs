@@ -82,7 +82,7 @@ impl StepContext<'_> {
         }
         let totals = &mut self.state.totals;
         *match ending {
-            Ending::Done => &mut totals.done,
+            Ending::Done | Ending::Reverted => &mut totals.done,
             Ending::Blocked => &mut totals.blocked,
             Ending::Cancelled => &mut totals.cancelled,
             Ending::Dropped => &mut totals.dropped,

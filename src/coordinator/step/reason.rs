@@ -16,9 +16,10 @@ pub(in crate::coordinator) fn said_last(job: &Job) -> String {
     format!("; last output of {}: {}", text::clip(&text::safe(&output.of), 60), text::clip(&text::safe(line), MAX_LINE))
 }
 
-/// The findings missing from a refusal's reason, as text that follows it.
+/// The findings missing from a refusal's reason, as text that follows it; without those that are only information.
 pub(in crate::coordinator) fn beyond(outcome: &Outcome) -> String {
-    let untold = outcome.findings.iter().filter(|found| !outcome.reason.contains(&found.message));
+    let untold = outcome.findings.iter().filter(|found| found.stops() || found.needs_person());
+    let untold = untold.filter(|found| !outcome.reason.contains(&found.message));
     summary(&untold.cloned().collect::<Vec<_>>())
 }
 

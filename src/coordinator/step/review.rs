@@ -106,7 +106,11 @@ impl StepContext<'_> {
             return match (ending, &said) {
                 (Ending::Done, ReviewWord::Merged { .. }) => Ok(format!("{} is already done", job.task)),
                 // An earlier result was approved.
-                (Ending::Blocked, ReviewWord::Merged { .. }) if job.is_over() => Ok(self.approved_late(id, said, by)),
+                (Ending::Blocked, ReviewWord::Merged { .. }) | (Ending::Done, ReviewWord::Reverted)
+                    if job.is_over() =>
+                {
+                    Ok(self.decided_late(id, said, by))
+                }
                 _ => Err(format!("{} has finished: {}", short(id), ending.as_str())),
             };
         }
@@ -114,13 +118,12 @@ impl StepContext<'_> {
             let (job, run) = (job.short(), job.run_id());
             return Err(format!("{job} has continued since: review the result of {} when it is ready", short(&run)));
         }
-        if job.epoch.is_none() {
+        if job.epoch.is_none() || said == ReviewWord::Reverted {
             return Err(format!("{} has not started yet", short(id)));
         }
-        let note = by.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
         // Its worker may have died or paused after writing the bundle.
         let (under_review, rests) = (job.is_under_review(), job.rests());
-        let decision = Decision { word: said, by: format!("by {}{note}", by.by) };
+        let decision = Decision { word: said, by: with_note(by) };
         let Some(job) = self.job_mut(id) else { return Err(format!("no such job: {}", short(id))) };
         job.decision = Some(decision);
         match under_review {
@@ -131,10 +134,10 @@ impl StepContext<'_> {
         }
     }
 
-    /// The result of a blocked job was merged anyway: its step is done.
-    fn approved_late(&mut self, id: &str, word: ReviewWord, by: &Word) -> String {
+    /// The result of a job that is over was merged or reverted after all.
+    fn decided_late(&mut self, id: &str, word: ReviewWord, by: &Word) -> String {
         if let Some(job) = self.job_mut(id) {
-            job.decision = Some(Decision { word, by: format!("by {}", by.by) });
+            job.decision = Some(Decision { word, by: with_note(by) });
         }
         self.decide(id)
     }
@@ -170,6 +173,12 @@ impl StepContext<'_> {
                 self.finalize(id, Ending::Blocked);
                 format!("{task} is blocked: {reason}")
             }
+            ReviewWord::Reverted => {
+                let reason = format!("reverted {by}");
+                self.note_reason(id, &reason);
+                self.enter(id, Phase::Over { ending: Ending::Reverted, at: self.now });
+                format!("{task} is {reason}")
+            }
             ReviewWord::Rework { findings, fresh } => {
                 let Some(job) = self.job_mut(id) else { return String::new() };
                 job.decision = None;
@@ -187,6 +196,12 @@ impl StepContext<'_> {
             }
         }
     }
+}
+
+/// `by ada: because of this`
+fn with_note(by: &Word) -> String {
+    let note = by.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+    format!("by {}{note}", by.by)
 }
 
 /// Lets the job continue from its own result, with the next run's number.

@@ -26,6 +26,8 @@ fn plans_are_done_step_by_step_and_everything_is_accounted_for() {
     let b = yard.plan("b", &[&yard.work("b1")]);
     let dry = yard.world.json(&["coordinator", "run", "--dry-run"]);
     assert_eq!(dry["decisions"].as_array().unwrap().len(), 2, "{dry}");
+    let alone = yard.world.json(&["coordinator", "run", "--dry-run", "--concurrency", "1"]);
+    assert_eq!(alone["no_slot"], json!([format!("{b}-S1")]), "what waits for a worker is named: {alone}");
     assert!(yard.ran().is_empty(), "a dry run runs nothing");
     let said = yard.finish();
     assert!(said.contains("codex-1") && said.contains("codex-2"), "two seats share the work: {said}");

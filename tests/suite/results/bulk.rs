@@ -50,7 +50,7 @@ fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
     assert!(approved.stderr.contains("error: j2 is in conflict with main\ncause: "), "{approved:?}");
     assert!(approved.stderr.contains("nothing was merged, and the job goes back to the coder"), "{approved:?}");
     assert!(approved.stderr.contains("Not approved, because they did not pass or have findings: j5"), "{approved:?}");
-    assert!(approved.stdout.contains("j3: ") && !approved.stdout.contains("j5"), "{approved:?}");
+    assert!(approved.stdout.contains("j3 Write page 3 is merged") && !approved.stdout.contains("j5"), "{approved:?}");
     assert_eq!(site.world.git(&["rev-list", "--count", "--grep=^Teof-Reviewed-By", "main"]), "2");
 
     // What the coordinator refuses to queue is not decided either: as if the fifth were blocked, and queued meanwhile.
@@ -84,8 +84,8 @@ fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
     let queued = site.world.json(&["coordinator", "status"])["submissions"].as_array().unwrap().len();
     assert_eq!(queued, 2);
 
-    // How the first attempt ended no longer matters once the work is done again.
-    assert!(site.world.ok(&["report"]).contains("Blocked (2)"), "{}", site.world.ok(&["report"]));
+    // How the first attempt ended no longer matters once the work is queued or done again.
+    assert!(!site.world.ok(&["report"]).contains("Blocked"), "{}", site.world.ok(&["report"]));
     site.run();
     let (status, report) = (site.world.ok(&["status"]), site.world.ok(&["report"]));
     assert!(!status.contains("j4 ") && !report.contains("Blocked"), "{status}\n{report}");

@@ -39,16 +39,27 @@ fn a_reverted_step_waits_for_a_persons_word_and_the_note_reaches_the_coder() {
     let (task, job) = finished(&site);
     site.world.ok(&["review", "approve", &job]);
     let said = site.world.ok(&["review", "revert", &job, "--note", "it broke the totals"]);
-    assert!(said.contains(&format!("teof coordinator submit {task}")), "{said}");
-    site.run();
-    assert_eq!(site.coder.calls(), 1, "nobody starts it again");
-    site.world.ok(&["coordinator", "submit", &task]);
+    assert!(said.starts_with("Reverted j1 ") && said.contains("teof review retry j1"), "{said}");
+    let shown = site.job(&task);
+    assert_eq!((&shown["state"], &shown["phase"]["ending"]), (&json!("reverted"), &json!("reverted")));
+    for (view, told) in
+        [("status", "reverted by Tester: it broke the totals"), ("report", " (by Tester: it broke the totals)")]
+    {
+        let said = site.world.ok(&[view]);
+        assert!(said.contains(told), "{view}: {said}");
+    }
+    let ran = site.run();
+    assert_eq!((ran.code, site.coder.calls()), (0, 1), "nobody starts it again: {}", ran.stderr);
+    assert!(ran.stderr.contains("to do it again: teof review retry j1"), "{}", ran.stderr);
+    assert_eq!(site.world.json(&["review", "retry", "--all-blocked"]), json!([]), "a person decided that");
+    site.world.ok(&["review", "retry", "j1", "--note", "count the last line, too"]);
+    assert!(!site.world.ok(&["status"]).contains("reverted"), "it is queued again");
+    assert!(!site.world.ok(&["task", "list"]).contains("orphaned"));
     assert_eq!(site.run().code, 0);
-    assert!(
-        site.coder.calls() == 2 && site.coder.prompt(2).contains("it broke the totals"),
-        "{}",
-        site.coder.prompt(2)
-    );
+    assert_eq!(site.coder.calls(), 2);
+    let prompt = site.coder.prompt(2);
+    assert!(prompt.contains("it broke the totals") && prompt.contains("count the last line, too"), "{prompt}");
+    assert!(site.world.ok(&["logs", "j1"]).contains("retried  as j2"));
     let again = site.waiting();
     site.world.ok(&["review", "approve", &again]);
     site.world.ok(&["review", "revert", &again, "--note", "still wrong", "--redo"]);

@@ -15,7 +15,7 @@ fn output_of_a_failed_set_up_is_shown_with_the_job() {
     }
     let (listed, reason) =
         (site.world.ok(&["task", "list"]), site.job(&task)["last"]["reason"].as_str().unwrap().to_owned());
-    assert!(listed.contains(&format!("{reason}; more: teof coordinator explain {task}")), "{listed}");
+    assert!(listed.contains(&format!("{reason}; more: teof logs j1")), "{listed}");
     let file = site.job(&task)["last"]["output"]["file"].as_str().unwrap().to_owned();
     assert!(fs::read_to_string(&file).unwrap().contains("registry says 403"));
     assert!(site.world.ok(&["coordinator", "logs", &task]).contains(&file), "where all of it lies");
@@ -33,12 +33,36 @@ fn the_last_output_of_a_failed_agent_is_shown_without_secrets() {
 
 #[test]
 fn a_test_that_fails_in_every_pass_shows_what_it_printed() {
-    let site = Site::appending("[guard]\ntests = [\"echo expected 3, got 2; exit 1\"]");
+    // On the base it fails with other words.
+    let site = Site::appending(
+        "[guard]\ntests = [\"! grep -q zero src/code.txt; echo expected 3, got `tail -1 src/code.txt`; exit 1\"]",
+    );
     let task = site.submit("Append two");
     assert_eq!(site.run().code, 1);
+    assert_eq!(site.coder.calls(), 3);
+    assert!(site.coder.prompt(2).contains("it also fails on main without any change"), "{}", site.coder.prompt(2));
     for (view, said) in site.views(&task).into_iter().filter(|(view, _)| *view != "logs") {
-        assert!(said.contains("expected 3, got 2"), "{view}: {said}");
+        assert!(said.contains("expected 3, got two"), "{view}: {said}");
     }
+    let status = site.world.ok(&["status"]);
+    let said: Vec<_> = status.lines().filter(|line| line.contains("got two")).collect();
+    assert_eq!(said, ["  | expected 3, got two"], "one line of the output is enough there: {status}");
+}
+
+#[test]
+fn tests_that_fail_without_any_change_block_the_job_after_one_pass() {
+    let site = Site::appending("[guard]\ntests = [\"echo no module calc in 0.$$ s; exit 1\"]");
+    let task = site.submit("Append two");
+    assert_eq!(site.run().code, 1);
+    assert_eq!(site.coder.calls(), 1, "no pass can help");
+    for (view, said) in site.views(&task).into_iter().filter(|(view, _)| *view != "bus status") {
+        assert!(said.contains("the tests fail on main without any change: echo no module"), "{view}: {said}");
+    }
+    // A person who answers that with a note wants it done here.
+    site.world.ok(&["review", "retry", "j1", "--note", "Make the tests pass"]);
+    assert_eq!(site.run().code, 1);
+    assert_eq!(site.coder.calls(), 4);
+    assert!(site.coder.prompt(2).contains("Make the tests pass"));
 }
 
 #[test]

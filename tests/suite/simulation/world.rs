@@ -380,6 +380,7 @@ impl World {
             Ending::Done => Status::Done,
             Ending::Blocked => Status::Blocked,
             Ending::Cancelled | Ending::Dropped => Status::Open,
+            Ending::Reverted => unreachable!("a revert finalizes nothing"),
         };
         if ending == Ending::Done {
             *self.finished.entry(job.task.clone()).or_default() += 1;

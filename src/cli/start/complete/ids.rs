@@ -53,7 +53,9 @@ fn jobs(hub: &Hub, path: &[&str]) -> Result<Vec<Candidate>> {
     let is_over_as = |job: &Job, wanted: Ending| matches!(job.phase, Phase::Over { ending, .. } if ending == wanted);
     let fits = |job: &&Job| match path.last() {
         Some(&("approve" | "reject")) => job.is_under_review(),
-        Some(&"retry") => job.is_under_review() || is_over_as(job, Ending::Blocked),
+        Some(&"retry") => {
+            job.is_under_review() || is_over_as(job, Ending::Blocked) || is_over_as(job, Ending::Reverted)
+        }
         Some(&"revert") => is_over_as(job, Ending::Done),
         Some(&("cancel" | "reassign")) => !job.is_over(),
         Some(&"answer") => job.asks(),

@@ -48,7 +48,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         _ => {
             let decisions = found.iter().map(|decision| render(decision, about, app.times()));
             let blocks: Vec<_> =
-                decisions.chain(job.into_iter().flat_map(|job| last_output::describe(hub, job))).collect();
+                decisions.chain(job.into_iter().flat_map(|job| last_output::describe(hub, &state, job))).collect();
             text::safe_block(&blocks.join("\n"))
         }
     });
@@ -72,8 +72,10 @@ fn render(decision: &Value, task: Option<&str>, times: Times) -> String {
     let mut lines = vec![match get("task") {
         "" => format!("{at} {}: {}", get("decision"), get("why")),
         chosen => {
-            let job = short(get("job"));
-            format!("{at} {} {job} {chosen} for {}: {}", get("decision"), get("seat"), get("why")).replace("  ", " ")
+            let seat = Some(get("seat")).filter(|seat| !seat.is_empty()).map(|seat| format!("for {seat}"));
+            let parts = [get("decision"), &short(get("job")), chosen, &seat.unwrap_or_default()];
+            let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            format!("{at} {}: {}", parts.join(" "), get("why"))
         }
     }];
     for skipped in decision.get("skipped").and_then(Value::as_array).into_iter().flatten() {

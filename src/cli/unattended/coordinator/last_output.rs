@@ -4,23 +4,59 @@ use serde_json::{Value, json};
 
 use crate::base::text;
 use crate::coordinator::executor::workers::LOGS;
-use crate::coordinator::state::{Ending, Job, Phase};
+use crate::coordinator::state::{Ending, Job, Last, Phase, State};
 use crate::hub::Hub;
 use crate::model::run::job_name::short;
 
-/// A job as documents hold it: as it is saved, with its short name.
+/// The longest line of what is said in brief, in characters.
+const BRIEF: usize = 200;
+
+/// A job as documents hold it: as it is saved, with its short name and its state as people see it.
 pub fn document(job: &Job) -> Value {
     let mut document = json!(job);
     document["short"] = json!(job.short());
+    document["state"] = json!(job.phase.label());
     document
 }
 
-/// The open question or the last output, each line behind `indent`; empty for a job that ended well.
-pub fn output(job: &Job, indent: &str) -> Vec<String> {
-    if matches!(job.phase, Phase::Over { ending: Ending::Done, .. } | Phase::Review { .. }) {
-        return Vec::new();
+/// What a job last said, while that matters: not while it works again, and not when it ended well.
+fn last(job: &Job) -> Option<&Last> {
+    let ended_well = matches!(job.phase, Phase::Over { ending: Ending::Done, .. } | Phase::Review { .. });
+    job.last.as_ref().filter(|_| !ended_well && !job.takes_a_slot())
+}
+
+/// Why a job needs a person, in a line or two: the reason, and the question or the last line of the output.
+pub fn in_brief(job: &Job) -> Vec<String> {
+    let Some(last) = last(job) else { return Vec::new() };
+    let mut lines = Vec::new();
+    if let Some(question) = last.question.as_deref().filter(|_| job.asks()) {
+        lines.push(format!("question: {}", text::clip(telling(question), BRIEF)));
+        lines.push(format!("answer: teof coordinator answer {} \"...\"", job.short()));
+    } else {
+        lines.extend((!last.reason.is_empty()).then(|| text::clip(&last.reason, BRIEF)));
+        let said = last.output.as_ref().map(|output| telling(&output.text)).unwrap_or_default();
+        // The reason may say the same.
+        lines.extend(
+            (!said.is_empty() && !last.reason.ends_with(said)).then(|| format!("| {}", text::clip(said, BRIEF))),
+        );
     }
-    let Some(last) = &job.last else { return Vec::new() };
+    lines.iter().map(|line| text::safe(line)).collect()
+}
+
+/// The last line that says something, rather than that a program around it failed too.
+fn telling(body: &str) -> &str {
+    let lines = || body.lines().rev().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric));
+    let is_wrapper =
+        |line: &&str| line.starts_with("make") || line.starts_with("npm ") || line.starts_with("error: test failed");
+    let names_error =
+        |line: &&str| line.contains("Error: ") || line.contains("error: ") || line.contains("panicked at");
+    let own = || lines().filter(|line| !is_wrapper(line));
+    own().find(names_error).or_else(|| own().next()).or_else(|| lines().next()).unwrap_or_default()
+}
+
+/// The open question or the last output, each line behind `indent`; empty for a job that works or ended well.
+pub fn output(job: &Job, indent: &str) -> Vec<String> {
+    let Some(last) = last(job) else { return Vec::new() };
     let block = |body: &str| body.lines().map(|line| format!("{indent}  | {line}")).collect::<Vec<_>>();
     let mut lines = Vec::new();
     if let Some(question) = last.question.as_deref().filter(|_| job.asks()) {
@@ -36,10 +72,16 @@ pub fn output(job: &Job, indent: &str) -> Vec<String> {
 }
 
 /// Everything that is known about a job, one line each.
-pub fn describe(hub: &Hub, job: &Job) -> Vec<String> {
-    let reason = job.last.as_ref().map(|last| format!(": {}", last.reason)).unwrap_or_default();
+pub fn describe(hub: &Hub, state: &State, job: &Job) -> Vec<String> {
+    // A job that works has a reason only of its earlier attempt.
+    let reason = job.last.as_ref().filter(|last| !job.takes_a_slot() && !last.reason.is_empty());
+    let standing = match reason.map(|last| last.reason.as_str()) {
+        Some(reason) if reason.starts_with(job.phase.label()) => reason.to_owned(),
+        Some(reason) => format!("{}: {reason}", job.phase.label()),
+        None => job.phase.label().to_owned(),
+    };
     let head = format!("{} {} ({}), run {}", job.short(), job.task, job.seat, short(&job.run_id()));
-    let mut lines = vec![text::safe(&head), text::safe(&format!("  {}{reason}", job.phase.label()))];
+    let mut lines = vec![text::safe(&head), text::safe(&format!("  {standing}"))];
     lines.extend(output(job, "  "));
     lines.extend(
         job.last
@@ -51,8 +93,17 @@ pub fn describe(hub: &Hub, job: &Job) -> Vec<String> {
     if log.is_file() {
         lines.push(format!("  log      teof logs {}", job.short()));
     }
-    if matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. }) {
-        lines.push(format!("  again    teof review retry {} --note \"...\"", job.short()));
+    match (&job.phase, state.successor(job)) {
+        (Phase::Over { ending, .. }, Some(later)) if *ending != Ending::Done => {
+            lines.push(format!("  retried  as {}: teof logs {}", later.short(), later.short()));
+        }
+        (Phase::Over { .. }, None) if state.is_superseded(job) => {
+            lines.push("  retried  queued again: teof run".to_owned())
+        }
+        (Phase::Over { ending: Ending::Blocked | Ending::Reverted, .. }, None) => {
+            lines.push(format!("  again    teof review retry {} --note \"...\"", job.short()));
+        }
+        _ => {}
     }
     lines
 }

@@ -75,7 +75,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     });
     app.long_result(&document, || {
         let lines = said.trim_end().lines().map(line);
-        let story = job.map(|job| last_output::describe(hub, job)).unwrap_or_default();
+        let story = job.map(|job| last_output::describe(hub, &state, job)).unwrap_or_default();
         lines.chain(story).collect::<Vec<_>>().join("\n").trim().to_owned()
     });
     Ok(ExitCode::SUCCESS)
@@ -103,7 +103,7 @@ fn follow(app: &App, hub: &Hub, id: &str) -> Result<ExitCode> {
         let news = log.new_lines();
         print(log.run(), news);
         if is_settled {
-            last_output::describe(hub, job).iter().for_each(|line| app.say(line));
+            last_output::describe(hub, &state, job).iter().for_each(|line| app.say(line));
             return Ok(ExitCode::SUCCESS);
         }
         watch.wait(SAFETY);

@@ -26,7 +26,8 @@ use crate::ops::request_folders;
 ///
 /// With --json: a line {type: "progress", at, job, short, run, task, step, title, seat, text, stage,
 /// elapsed_seconds} for whatever happens, and a last line {type: "summary", left, why, done, merged, blocked: [{task,
-/// job, short, title, reason}], rejected, review: [task], unmerged: [{task, job, short, title}], waiting: [{task,
+/// job, short, title, reason}], rejected, reverted: [{task, job, short,
+/// title}], review: [task], unmerged: [{task, job, short, title}], waiting: [{task,
 /// why}], usage: {tokens, cost_usd}}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
@@ -112,6 +113,8 @@ fn preview(found: &Preview) -> String {
             lines.push(format!("  and {} more", last.more));
         }
     }
+    let no_slot = found.no_slot.iter().filter(|_| found.obstacle.is_none());
+    lines.extend(no_slot.map(|task| format!("  not {task}: waits until a worker is free (coordinator.concurrency)")));
     if let Some(obstacle) = &found.obstacle {
         lines.push(format!("Nothing would start: {obstacle}"));
     }

@@ -10,6 +10,7 @@ use crate::base::{Result, Stamp, json, text};
 use crate::cli::App;
 use crate::cli::support::terminal::live;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint};
+use crate::cli::unattended::progress::worker_log::{LogTail, Said, said};
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::inbox;
 use crate::coordinator::process;
@@ -19,6 +20,9 @@ use crate::coordinator::step::pauses;
 use crate::hub::Hub;
 use crate::hub::watch::Watch;
 use crate::model::run::job_name::short;
+
+/// The longest command line in the column of stages, in characters.
+const MAX_STAGE: usize = 16;
 
 /// Show what runs, what waits, and whether the breaker is open
 #[derive(Debug, clap::Args)]
@@ -38,7 +42,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     if !args.watch {
         let overview = Overview::read(hub)?;
-        app.result(&overview.document(args.limit), || overview.text(args.limit, app));
+        app.result(&overview.document(args.limit), || overview.text(hub, &args, app));
         return Ok(ExitCode::SUCCESS);
     }
     let folders = [hub.local(""), hub.local(inbox::FOLDER), hub.local(LOGS)];
@@ -46,7 +50,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         let overview = Overview::read(hub)?;
         Ok(match app.json() {
             true => json::printable(json::compact(&overview.document(args.limit))),
-            false => overview.text(args.limit, app),
+            false => overview.text(hub, &args, app),
         })
     };
     live::show(&Watch::on(folders.iter().map(PathBuf::as_path)), app.json(), &mut text, &|text| app.out(text))?;
@@ -107,7 +111,7 @@ impl Overview {
         })
     }
 
-    fn text(&self, limit: usize, app: &App) -> String {
+    fn text(&self, hub: &Hub, args: &Args, app: &App) -> String {
         let (state, times) = (&self.state, app.times());
         let mut lines = vec![match &self.holder {
             Some(holder) => format!("{} ({})", paint(Meaning::Active, "Running"), text::safe(holder)),
@@ -123,7 +127,9 @@ impl Overview {
             lines.push("  when it is fixed, or to accept it: teof coordinator reset-breaker".to_owned());
         }
         lines.extend(self.backlog.iter().map(|why| attention(&format!("No backlog item starts: {why}"))));
-        let jobs = jobs(state, state.live_jobs().chain(self.finished(limit)), times);
+        // On the whole screen there is a line for each job.
+        let shown = state.live_jobs().chain(self.finished(args.limit));
+        let jobs = jobs(hub, state, shown, times, !args.watch);
         if !jobs.is_empty() {
             lines.extend([String::new(), jobs.show(), String::new()]);
         }
@@ -171,43 +177,75 @@ fn spent(state: &State, now: Stamp) -> Option<String> {
     is_news.then(|| format!("used today: {}{cost}", crate::base::text::counted(today.tokens(), "token")))
 }
 
-/// Jobs, queued submissions and skipped tasks, one row each.
-fn jobs<'a>(state: &State, jobs: impl Iterator<Item = &'a Job>, times: Times) -> Table {
+/// Jobs, queued submissions and skipped tasks, one row each: what works first, then what waits for a person, is queued, or is over. With
+/// `notes`, a job that needs a person has its reason under it.
+fn jobs<'a>(hub: &Hub, state: &State, jobs: impl Iterator<Item = &'a Job>, times: Times, notes: bool) -> Table {
     let mut table = Table::new([
         Column::word("JOB"),
         Column::word("STATE"),
+        Column::word("STAGE").optional(),
         Column::text("TITLE"),
-        Column::word("SINCE"),
-        Column::word("SEAT").optional(),
+        Column::word("SINCE").optional(),
         Column::word("NEXT"),
+        Column::word("SEAT").optional(),
         Column::text("TASK").optional(),
     ]);
-    for job in jobs {
+    let mut jobs: Vec<_> = jobs.collect();
+    jobs.sort_by_key(|job| rank(job));
+    let (over, live): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.is_over());
+    let add = |table: &mut Table, job: &Job| {
         let step = job.step.as_deref().filter(|step| !job.task.ends_with(step));
         let task = format!("{} {}", job.task, step.unwrap_or_default());
-        let (seat, next) = ((&job.seat).into(), next(job).into());
         table.row([
             job.short().into(),
             phase_cell(job),
+            stage(hub, job).unwrap_or_default().into(),
             (&job.title).into(),
             since(job, times).into(),
-            seat,
-            next,
+            next(job).into(),
+            (&job.seat).into(),
             task.trim_end().into(),
         ]);
-        let ended_well = matches!(job.phase, Phase::Over { ending: Ending::Done, .. } | Phase::Review { .. });
-        if let Some(last) = job.last.as_ref().filter(|last| !ended_well && !last.reason.is_empty()) {
-            table.note(text::safe(&last.reason));
+        if notes {
+            last_output::in_brief(job).into_iter().for_each(|line| table.note(line));
         }
-        last_output::output(job, "").into_iter().for_each(|line| table.note(line));
-    }
+    };
+    live.into_iter().for_each(|job| add(&mut table, job));
     let waiting = |state: &str, task: &str, by: &str| {
         let by = format!("by {by}");
-        ["".into(), state.into(), task.into(), "".into(), by.into(), "".into(), "".into()]
+        ["".into(), state.into(), "".into(), task.into(), "".into(), "".into(), "".into(), by.into()]
     };
     state.submissions.iter().for_each(|one| table.row(waiting("queued", &one.task, &one.word.by)));
     state.skips.iter().for_each(|(task, word)| table.row(waiting("skipped", task, &word.by)));
+    over.into_iter().for_each(|job| add(&mut table, job));
     table
+}
+
+/// The place of a job in the list.
+fn rank(job: &Job) -> u8 {
+    match &job.phase {
+        Phase::Waiting { .. } | Phase::Held => 2,
+        Phase::Question { .. } | Phase::Review { .. } => 1,
+        _ => 0,
+    }
+}
+
+/// The stage of a running job, from its worker's log: `coder`, `coder 2` in its second round, `[1/2] make test`.
+fn stage(hub: &Hub, job: &Job) -> Option<String> {
+    if !matches!(job.phase, Phase::Running { .. }) {
+        return None;
+    }
+    let lines = LogTail::new(hub, &job.run_id()).new_lines();
+    let stages = lines.iter().filter_map(|line| match said(line) {
+        Said::Stage(stage) => Some(stage.to_owned()),
+        _ => None,
+    });
+    let last = stages.last()?;
+    Some(match last.split_once(", round ") {
+        Some((role, "1")) => role.to_owned(),
+        Some((role, round)) => format!("{role} {round}"),
+        None => text::clip(&last, MAX_STAGE),
+    })
 }
 
 /// The command that a person needs next.
@@ -215,8 +253,9 @@ fn next(job: &Job) -> String {
     match (&job.phase, job.pull_request) {
         (Phase::Review { .. }, None) => format!("teof review {}", job.short()),
         (Phase::Review { .. }, Some(number)) => format!("teof review {}  # pull request {number}", job.short()),
-        (Phase::Over { ending: Ending::Done, .. }, _) | (Phase::Question { .. }, _) => String::new(),
-        (Phase::Over { .. }, _) => format!("teof logs {}", job.short()),
+        (Phase::Held, _) => "teof run".to_owned(),
+        (Phase::Over { ending: Ending::Done, .. }, _) => String::new(),
+        (Phase::Over { .. } | Phase::Question { .. }, _) => format!("teof logs {}", job.short()),
         _ => String::new(),
     }
 }
@@ -226,6 +265,7 @@ fn phase_cell(job: &Job) -> Cell {
         Phase::Question { .. } | Phase::Review { .. } => Meaning::Attention,
         Phase::Waiting { .. } | Phase::Held => Meaning::Quiet,
         Phase::Over { ending: Ending::Done, .. } => Meaning::Good,
+        Phase::Over { ending: Ending::Reverted, .. } => Meaning::Quiet,
         Phase::Over { .. } => Meaning::Bad,
         _ => Meaning::Active,
     };

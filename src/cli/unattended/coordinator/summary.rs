@@ -33,6 +33,9 @@ pub struct Summary {
     /// The tasks that a person rejected and that have no newer job.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rejected: Vec<String>,
+    /// Work that a person reverted and that nobody started again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reverted: Vec<Named>,
     /// The tasks whose results can be reviewed.
     review: Vec<String>,
     /// Finished work that needs no review and is not on the target.
@@ -77,6 +80,11 @@ impl Named {
             short: Some(short),
             title: Some(bundle.goal.title.clone()),
         }
+    }
+
+    /// What commands take: `j2`, or the task.
+    fn id(&self) -> &str {
+        self.short.as_deref().unwrap_or(&self.task)
     }
 
     /// `j2 Document the parser`, or the task.
@@ -136,7 +144,7 @@ impl Summary {
         let is_merged = |job: &&Job| {
             job.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }))
         };
-        let (blocked, rejected) = blocked(&ended, before, state);
+        let GivenUp { blocked, rejected, reverted } = given_up(&ended, before, state);
         let done: Vec<_> = state.jobs.iter().filter(is_done).filter(is_new).collect();
         let unmerged = unmerged(hub, state)?;
         let is_listed = |job: &&&Job| is_merged(job) || unmerged.iter().any(|one| one.job.as_ref() == Some(&job.id));
@@ -157,6 +165,7 @@ impl Summary {
             merged: done.into_iter().filter(is_merged).map(Named::job).collect(),
             blocked,
             rejected,
+            reverted,
             review: reviews.iter().map(|one| one.task.clone()).collect(),
             reviews,
             unmerged,
@@ -185,8 +194,11 @@ impl Summary {
         if self.leave != Leave::Stopped {
             lines.extend(listed(self.unmerged.iter().map(|one| format!("  done, not merged {}", one.name()))));
             lines.extend(listed(self.reviews.iter().map(|one| format!("  waiting for review {}", one.name()))));
-            let blocked = self.blocked.iter().map(|one| format!("  blocked {}: {}", one.what.name(), one.reason));
+            let blocked = self.blocked.iter();
+            let blocked = blocked.map(|one| format!("  blocked {}: {}", one.what.name(), text::clip(&one.reason, 200)));
             lines.extend(listed(blocked));
+            let again = |one: &Named| format!("; to do it again: teof review retry {}", one.id());
+            lines.extend(listed(self.reverted.iter().map(|one| format!("  reverted {}{}", one.name(), again(one)))));
             // The last line says what ended it.
             let waiting = self.waiting.iter().filter(|one| self.why.as_ref() != Some(&one.why));
             lines.extend(listed(waiting.map(|one| format!("  waiting {}: {}", one.task, one.why))));
@@ -194,7 +206,7 @@ impl Summary {
                 lines.push("  review and merge: teof review".to_owned());
             }
             if !self.blocked.is_empty() || !self.waiting.is_empty() {
-                lines.push("  more: teof status; teof coordinator explain <task>".to_owned());
+                lines.push("  more: teof status".to_owned());
             }
         }
         lines.push(self.last_line());
@@ -232,6 +244,7 @@ impl Summary {
             (self.unmerged.len(), "done but not merged"),
             (self.blocked.len(), "blocked"),
             (self.rejected.len(), "rejected"),
+            (self.reverted.len(), "reverted"),
             (self.review.len(), "waiting for review"),
             (self.waiting.len(), "waiting"),
         ];
@@ -244,6 +257,9 @@ impl Summary {
 fn listed(lines: impl Iterator<Item = String>) -> Vec<String> {
     let mut lines: Vec<_> = lines.collect();
     let more = lines.len().saturating_sub(NAMED);
+    if more == 1 {
+        return lines;
+    }
     lines.truncate(NAMED);
     lines.extend((more > 0).then(|| format!("    and {more} more")));
     lines
@@ -257,34 +273,46 @@ fn unmerged(hub: &Hub, state: &State) -> Result<Vec<Named>> {
     Ok(pending.filter(|entry| approve::is_missing(hub, entry)).map(|entry| Named::entry(&entry)).collect())
 }
 
-/// The blocked work, and the tasks that a person rejected. Work that this process blocked counts even if the record
-/// does not show it yet.
-fn blocked(ended: &Ended, before: &State, state: &State) -> (Vec<Blocked>, Vec<String>) {
-    let (mut blocked, mut rejected, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+/// Work that nobody continues before a person says so.
+#[derive(Default)]
+struct GivenUp {
+    blocked: Vec<Blocked>,
+    /// The tasks that a person rejected.
+    rejected: Vec<String>,
+    reverted: Vec<Named>,
+}
+
+/// The work that is blocked, rejected or reverted. Work that this process blocked counts even if the record does not
+/// show it yet.
+fn given_up(ended: &Ended, before: &State, state: &State) -> GivenUp {
+    let (mut found, mut seen) = (GivenUp::default(), HashSet::new());
     let of_record = ended.passed.iter().filter(|passed| passed.left == LeftAs::Blocked);
     let mut recorded: Vec<_> = of_record.collect();
     // The newest job of a task decides.
     for job in state.jobs.iter().rev().filter(|job| seen.insert(job.task.as_str())) {
-        if !matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. }) {
-            continue;
-        }
+        let Phase::Over { ending: ending @ (Ending::Blocked | Ending::Reverted), .. } = job.phase else { continue };
         let count = recorded.len();
         recorded.retain(|passed| !job.is_called(&passed.task));
+        let is_recorded = recorded.len() < count;
         let is_new = before.job(&job.id).is_none_or(|known| !known.is_over());
-        if job.decision.is_some() {
-            rejected.push(job.task.clone());
-        } else if is_new || recorded.len() < count {
-            let reason = job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
-            blocked.push(Blocked { what: Named::job(job), reason });
+        match ending {
+            Ending::Reverted if is_recorded => found.reverted.push(Named::job(job)),
+            Ending::Reverted => {}
+            _ if job.decision.is_some() => found.rejected.push(job.task.clone()),
+            _ if is_new || is_recorded => {
+                let reason = job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
+                found.blocked.push(Blocked { what: Named::job(job), reason });
+            }
+            _ => {}
         }
     }
-    blocked.reverse();
+    found.blocked.reverse();
     let others = recorded.into_iter();
-    blocked.extend(others.map(|one| Blocked {
+    found.blocked.extend(others.map(|one| Blocked {
         what: Named { task: one.task.clone(), job: None, short: None, title: None },
         reason: one.why.clone(),
     }));
-    (blocked, rejected)
+    found
 }
 
 /// What has not ended and does not wait for review, and why.

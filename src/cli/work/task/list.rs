@@ -9,8 +9,8 @@ use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::author;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
-use crate::coordinator::state::Last;
 use crate::coordinator::state::store;
+use crate::coordinator::state::{Job, Last};
 use crate::ops::tasks::{self, Row, State};
 
 /// List tasks, with who holds each
@@ -38,8 +38,15 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     author::warn_of_unknown(app, hub, &args.agent)?;
-    let table = tasks::table(hub)?;
+    let mut table = tasks::table(hub)?;
     let state = store::load(hub)?;
+    // Reopened by a person who queued it again; its coordinator takes it next.
+    let queued = |row: &Row| state.submissions.iter().any(|one| one.is_called(&row.task_id));
+    table
+        .tasks
+        .iter_mut()
+        .filter(|row| row.state == State::Orphaned && queued(row))
+        .for_each(|row| row.state = State::Open);
     let mut rows: Vec<&Row> = table.tasks.iter().filter(|row| args.shows(row)).collect();
     let total = rows.len();
     if args.limit > 0 {
@@ -50,15 +57,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     // Why a job of theirs was blocked, where one is remembered.
     let blocked = rows.iter().filter(|row| row.state == State::Blocked);
-    let blocked: BTreeMap<&str, &Last> = blocked
-        .filter_map(|row| {
-            Some((
-                row.task_id.as_str(),
-                state.jobs.iter().rev().find(|job| job.is_called(&row.task_id))?.last.as_ref()?,
-            ))
-        })
+    let job = |row: &&Row| state.jobs.iter().rev().find(|job| job.is_called(&row.task_id));
+    let blocked: BTreeMap<&str, (&Job, &Last)> = blocked
+        .filter_map(|row| job(row).and_then(|job| Some((row.task_id.as_str(), (job, job.last.as_ref()?)))))
         .collect();
-    let document = json!({"tasks": rows, "total": total, "damaged": table.damaged, "blocked": blocked});
+    let lasts: BTreeMap<_, _> = blocked.iter().map(|(task, (_, last))| (task, last)).collect();
+    let document = json!({"tasks": rows, "total": total, "damaged": table.damaged, "blocked": lasts});
     app.result(&document, || render(&rows, total, &blocked, app.times()));
     Ok(ExitCode::SUCCESS)
 }
@@ -76,7 +80,7 @@ impl Args {
     }
 }
 
-fn render(rows: &[&Row], total: usize, blocked: &BTreeMap<&str, &Last>, times: Times) -> String {
+fn render(rows: &[&Row], total: usize, blocked: &BTreeMap<&str, (&Job, &Last)>, times: Times) -> String {
     if rows.is_empty() {
         return "No tasks.".to_owned();
     }
@@ -96,10 +100,15 @@ fn render(rows: &[&Row], total: usize, blocked: &BTreeMap<&str, &Last>, times: T
         };
         let state =
             meaning.map_or_else(|| row.state.as_str().into(), |meaning| Cell::painted(meaning, row.state.as_str()));
-        let priority = row.priority.to_string();
-        table.row([state, priority.into(), (&row.task_id).into(), who(row, times).into(), (&row.title).into()]);
-        if let Some(last) = blocked.get(row.task_id.as_str()) {
-            table.note(text::safe(&format!("{}; more: teof coordinator explain {}", last.reason, row.task_id)));
+        table.row([
+            state,
+            row.priority.word().into(),
+            (&row.task_id).into(),
+            who(row, times).into(),
+            (&row.title).into(),
+        ]);
+        if let Some((job, last)) = blocked.get(row.task_id.as_str()) {
+            table.note(text::safe(&format!("{}; more: teof logs {}", text::clip(&last.reason, 200), job.short())));
         }
     }
     let more = if rows.len() < total { format!("\nand {} more", total - rows.len()) } else { String::new() };
