@@ -165,6 +165,18 @@ pub fn rounded(span: Duration) -> String {
     }
 }
 
+/// A time span in its two largest units: `45s`, `12m 05s`, `1h 12m`, `3d 4h`.
+pub fn duration(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m {:02}s", seconds % 60),
+        3600..86_400 => format!("{hours}h {:02}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
 /// The shortest exact spelling that [`parse_span`] reads back.
 pub fn show_span(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -229,6 +241,12 @@ mod tests {
         assert_eq!(at.to_string(), "2025-09-26T22:20:13Z");
         let east = Stamp::parse("2025-09-27T00:20:13+02:00").unwrap();
         assert_eq!(east, at);
+    }
+
+    #[test]
+    fn spans_have_two_units() {
+        let shown = |seconds| duration(Duration::from_secs(seconds));
+        assert_eq!([45, 725, 4320, 3 * 86_400 + 4 * 3600 + 59].map(shown), ["45s", "12m 05s", "1h 12m", "3d 4h"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod do_work;
 mod maintain;
 mod review;
+mod screens;
 mod start;
 mod support;
 mod unattended;

@@ -11,6 +11,7 @@ pub mod report;
 pub mod retention;
 pub mod state;
 pub mod step;
+pub mod worker_log;
 
 pub use state::State;
 pub use state::config::Config;

@@ -44,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("board", &["base", "model", "hub", "bus", "plans", "receipts", "seats", "guard", "ops", "review", "coordinator"]),
+    ("faces", &["base", "model", "hub", "review", "coordinator", "board"]),
     (
         "cli",
         &[
@@ -63,6 +64,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "review",
             "coordinator",
             "board",
+            "faces",
         ],
     ),
 ];

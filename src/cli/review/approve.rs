@@ -75,13 +75,26 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             app.result(&json!([]), || "Nothing to approve: no result that waits passed every check".to_owned());
             return Ok(ExitCode::SUCCESS);
         }
-        return Ok(bulk::several(app, &passing, &words, |job| one(&args, app, job)));
+        return Ok(bulk::several(app, &passing, &words, |job| printed(&args, app, job)));
     }
     match bulk::distinct(args.jobs.clone()).as_slice() {
-        [job] => Ok(bulk::single(app, one(&args, app, job)?)),
+        [job] => Ok(bulk::single(app, printed(&args, app, job)?)),
         jobs if args.with_newer.is_some() => Err(one_commit(jobs.len()).into()),
-        jobs => Ok(bulk::several(app, jobs, &words, |job| one(&args, app, job))),
+        jobs => Ok(bulk::several(app, jobs, &words, |job| printed(&args, app, job))),
     }
+}
+
+/// Approves a job and returns what happened, for screens; `progress` gets a line for each thing done.
+///
+/// # Errors
+/// As the command.
+pub fn decide(app: &App, job: &str, progress: &dyn Fn(&str)) -> Result<Vec<String>> {
+    operator::require("approve work")?;
+    Ok(one(&Args::of(job), app, job, progress)?.all_lines())
+}
+
+fn printed(args: &Args, app: &App, job: &str) -> Result<Done> {
+    one(args, app, job, &shared::progress(app, &format!("Merging {job}")))
 }
 
 /// The jobs that wait and passed everything, and those that wait and did not.
@@ -107,7 +120,7 @@ fn one_commit(jobs: usize) -> Refusal {
         .next("approve that job alone, and the others without --with-newer")
 }
 
-fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
+fn one(args: &Args, app: &App, job: &str, progress: &dyn Fn(&str)) -> Result<Done> {
     let hub = app.hub()?;
     let entry = shared::entry(hub, job)?;
     is_the_result(hub, &entry)?;
@@ -118,15 +131,14 @@ fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
         (None, false) => NewerCommits::Ask,
     };
     let input = ReviewInput { job_open, newer, ..shared::input(app, args.by.clone(), args.note.clone())? };
-    let (decision, before) =
-        match crate::review::approve(hub, &entry, &input, &shared::progress(app, &format!("Merging {job}")))? {
-            Approval::Merged(decision) => (decision, false),
-            Approval::Before(decision) => (decision, true),
-            Approval::Conflict(decision) => {
-                notify_coordinator(app, &decision)?;
-                return Err(conflict(&decision).into());
-            }
-        };
+    let (decision, before) = match crate::review::approve(hub, &entry, &input, progress)? {
+        Approval::Merged(decision) => (decision, false),
+        Approval::Before(decision) => (decision, true),
+        Approval::Conflict(decision) => {
+            notify_coordinator(app, &decision)?;
+            return Err(conflict(&decision).into());
+        }
+    };
     let coordinator = notify_coordinator(app, &decision)?;
     let remote = pull_request::of_job(hub, &decision.job)?;
     let short = decision.short();

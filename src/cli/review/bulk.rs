@@ -25,6 +25,13 @@ pub struct Done {
     pub hint: Option<String>,
 }
 
+impl Done {
+    /// What happened, and what can be done about it.
+    pub fn all_lines(self) -> Vec<String> {
+        self.lines.into_iter().chain(self.hint).collect()
+    }
+}
+
 /// The words of a command's messages.
 #[derive(Debug)]
 pub struct Words {
@@ -36,8 +43,8 @@ pub struct Words {
 
 /// Prints what came of a decision about the one job that is named.
 pub fn single(app: &App, done: Done) -> ExitCode {
-    let Done { document, lines, hint } = done;
-    app.result(&document, || lines.into_iter().chain(hint).collect::<Vec<_>>().join("\n"));
+    let document = done.document.clone();
+    app.result(&document, || done.all_lines().join("\n"));
     ExitCode::SUCCESS
 }
 

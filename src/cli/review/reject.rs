@@ -10,6 +10,7 @@ use super::shared;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
+use crate::guard::operator;
 
 /// Reject one or more jobs: the step is blocked, the branch is kept
 ///
@@ -47,6 +48,15 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             Ok(bulk::several(app, jobs, &words, |job| one(&args, app, job)))
         }
     }
+}
+
+/// Rejects a job and returns what happened, for screens.
+///
+/// # Errors
+/// As the command.
+pub fn decide(app: &App, job: &str, note: String) -> Result<Vec<String>> {
+    operator::require("decide about work")?;
+    Ok(one(&Args::of(job, note), app, job)?.all_lines())
 }
 
 fn one(args: &Args, app: &App, job: &str) -> Result<Done> {

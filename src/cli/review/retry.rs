@@ -14,7 +14,7 @@ use crate::cli::unattended::coordinator::{send, submit, submit_names};
 use crate::coordinator::process;
 use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Ending, Job, Phase, State, Word, store};
-use crate::guard::secrets;
+use crate::guard::{operator, secrets};
 use crate::hub::Hub;
 use crate::review::decision::{self, Kind};
 use crate::review::{Decision, Entry, ReviewInput, bundles};
@@ -70,6 +70,15 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         [job] => Ok(bulk::single(app, one(&args, app, job)?)),
         jobs => Ok(bulk::several(app, jobs, &words, |job| one(&args, app, job))),
     }
+}
+
+/// Sends a job back, or queues blocked work again, and returns what happened, for screens.
+///
+/// # Errors
+/// As the command.
+pub fn decide(app: &App, job: &str, note: String) -> Result<Vec<String>> {
+    operator::require("decide about work")?;
+    Ok(one(&Args::of(job, note), app, job)?.all_lines())
 }
 
 fn one(args: &Args, app: &App, name: &str) -> Result<Done> {

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use crate::base::time::duration;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::since::since;
-use crate::cli::support::terminal::times::duration;
 use crate::cli::support::terminal::{Meaning, Times, paint};
 use crate::coordinator::report::{self, Decided, Report, Stopped, Used};
 use crate::coordinator::state::store;

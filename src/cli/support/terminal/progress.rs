@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::style::{self, Meaning};
 use super::table::clip;
-use super::times::duration;
 use crate::base::text;
+use crate::base::time::duration;
 
 /// The line appears after this time, and is drawn again as often.
 const EVERY: Duration = Duration::from_secs(1);

@@ -122,29 +122,49 @@ pub struct Answer {
 }
 
 pub fn answer(args: Answer, app: &App) -> Result<ExitCode> {
-    operator::run::refuse("answer an agent")?;
-    if args.text.trim().is_empty() {
-        return Err(Refusal::usage("answer.empty", "the answer is empty")
-            .next(format!("see the question: teof coordinator explain {}", text::safe(&args.target)))
-            .into());
-    }
-    secrets::check_text("answer", &args.text)?;
-    send(app, Command::Answer { target: args.target, text: text::clip(&args.text, LONGEST) }, None)
+    send(app, allowed_answer(args.target, &args.text)?, None)
 }
 
 pub fn pause(args: Pause, app: &App) -> Result<ExitCode> {
-    operator::run::refuse("pause the coordinator")?;
-    send(app, Command::Pause, args.note)
+    send(app, allowed_pause()?, args.note)
 }
 
 pub fn resume(args: Resume, app: &App) -> Result<ExitCode> {
-    operator::run::refuse("resume the coordinator")?;
-    send(app, Command::Resume { task: args.task }, None)
+    send(app, allowed_resume(args.task)?, None)
 }
 
 pub fn cancel(args: Cancel, app: &App) -> Result<ExitCode> {
+    send(app, allowed_cancel(args.target, args.now)?, args.note)
+}
+
+/// The answer to a job's question, unless a run gives it, it is empty, or it has a secret.
+pub fn allowed_answer(target: String, answer: &str) -> Result<Command> {
+    operator::run::refuse("answer an agent")?;
+    if answer.trim().is_empty() {
+        return Err(Refusal::usage("answer.empty", "the answer is empty")
+            .next(format!("see the question: teof coordinator explain {}", text::safe(&target)))
+            .into());
+    }
+    secrets::check_text("answer", answer)?;
+    Ok(Command::Answer { target, text: text::clip(answer, LONGEST) })
+}
+
+/// A pause, unless a run asks for it.
+pub fn allowed_pause() -> Result<Command> {
+    operator::run::refuse("pause the coordinator")?;
+    Ok(Command::Pause)
+}
+
+/// The end of a pause, or of a task's skip, unless a run asks for it.
+pub fn allowed_resume(task: Option<String>) -> Result<Command> {
+    operator::run::refuse("resume the coordinator")?;
+    Ok(Command::Resume { task })
+}
+
+/// The end of a job, unless a run asks for it.
+pub fn allowed_cancel(target: String, now: bool) -> Result<Command> {
     operator::run::refuse("cancel work")?;
-    send(app, Command::Cancel { target: args.target, now: args.now }, args.note)
+    Ok(Command::Cancel { target, now })
 }
 
 pub fn reassign(args: Reassign, app: &App) -> Result<ExitCode> {

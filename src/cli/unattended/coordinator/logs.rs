@@ -10,10 +10,10 @@ use crate::base::json::compact;
 use crate::base::{Refusal, Result, files, names, text};
 use crate::cli::App;
 use crate::cli::support::terminal::{Meaning, paint};
-use crate::cli::unattended::progress::worker_log::{LogTail, Said, said};
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::process;
 use crate::coordinator::state::store;
+use crate::coordinator::worker_log::{LogTail, Said, said};
 use crate::hub::Hub;
 use crate::hub::watch::Watch;
 

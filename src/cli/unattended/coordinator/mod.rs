@@ -1,6 +1,6 @@
 //! `teof coordinator …`: runs, shows and controls the coordinator.
 
-mod commands;
+pub mod commands;
 mod explain;
 pub mod last_output;
 pub mod logs;

@@ -27,6 +27,15 @@ pub fn send(app: &App, command: Command, note: Option<String>) -> Result<ExitCod
     send_all(app, [Ok(command)], note)
 }
 
+/// Puts the command into the inbox and returns what became of it, for screens.
+///
+/// # Errors
+/// As [`send`].
+pub fn told(app: &App, command: Command, note: Option<String>) -> Result<Vec<String>> {
+    let answer = send_one(app, &app.person()?, command, note)?;
+    Ok(answer["text"].as_str().unwrap_or_default().lines().map(text::safe).collect())
+}
+
 /// Puts commands into the inbox, each as soon as it is made, and tells what became of each.
 ///
 /// # Errors

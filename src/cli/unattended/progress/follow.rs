@@ -4,11 +4,11 @@ use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::worker_log::{LogTail, Said, said};
 use crate::base::text;
-use crate::cli::support::terminal::times::duration;
+use crate::base::time::duration;
 use crate::cli::support::terminal::{Meaning, Times, paint, progress, style};
 use crate::coordinator::state::{Ending, Job, Phase, store};
+use crate::coordinator::worker_log::{LogTail, Said, said};
 use crate::hub::Hub;
 
 /// How often the state and the worker's log are read.

@@ -1,5 +1,4 @@
-//! Progress of running jobs: what their workers' logs say, and the printers of it.
+//! Prints the progress of running jobs.
 
 pub mod follow;
 pub mod narrate;
-pub mod worker_log;

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::worker_log::{LogTail, Said, said};
+use crate::base::time::duration;
 use crate::base::{json, text};
-use crate::cli::support::terminal::times::duration;
 use crate::cli::support::terminal::{Times, progress, style};
 use crate::coordinator::process::Progress;
+use crate::coordinator::worker_log::{LogTail, Said, said};
 use crate::hub::Hub;
 
 /// How often the logs of running workers are read. Nothing is read while no worker runs.

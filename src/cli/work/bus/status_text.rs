@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::base::{Stamp, text};
-use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint, times};
+use crate::base::{Stamp, text, time};
+use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint};
 use crate::model::{self, claim::ClaimStatus};
 use crate::ops::status::{Held, Managers, Report};
 
@@ -33,7 +33,7 @@ fn of_managers(managers: &Managers, window: Option<Duration>, shown: Times) -> V
     }
     let mut lines = vec![paint(Meaning::Heading, "Managers")];
     if managers.active.is_empty() {
-        let window = window.map(times::duration).unwrap_or_default();
+        let window = window.map(time::duration).unwrap_or_default();
         lines.push(paint(Meaning::Attention, format!("no manager heartbeat within {window}")));
     }
     let mut table =

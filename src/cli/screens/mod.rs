@@ -1,0 +1,3 @@
+//! Screens and pages: their commands, and what carries out the operator commands given there.
+
+pub mod operator;

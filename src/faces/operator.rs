@@ -1,0 +1,56 @@
+//! What a person can command from a screen or a page, and who carries it out.
+
+use crate::base::{Refusal, text};
+
+/// A command of a person. A `job` is named as on the command line; name its run to mean exactly the result that was
+/// shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    Approve {
+        job: String,
+    },
+    /// Sends a result back to the coder, or queues blocked work again.
+    Retry {
+        job: String,
+        note: String,
+    },
+    Reject {
+        job: String,
+        note: String,
+    },
+    Answer {
+        job: String,
+        text: String,
+    },
+    Cancel {
+        job: String,
+    },
+    Pause,
+    Resume,
+}
+
+impl Command {
+    /// The same as a command line.
+    pub fn line(&self) -> String {
+        let word = text::shell_word;
+        match self {
+            Command::Approve { job } => format!("teof review approve {}", word(job)),
+            Command::Retry { job, note } => format!("teof review retry {} --note {}", word(job), word(note)),
+            Command::Reject { job, note } => format!("teof review reject {} --note {}", word(job), word(note)),
+            Command::Answer { job, text } => format!("teof coordinator answer {} {}", word(job), word(text)),
+            Command::Cancel { job } => format!("teof coordinator cancel {}", word(job)),
+            Command::Pause => "teof coordinator pause".to_owned(),
+            Command::Resume => "teof coordinator resume".to_owned(),
+        }
+    }
+}
+
+/// Carries out the commands of a person, with the checks of the command line.
+pub trait Operator: Send + Sync {
+    /// Returns what happened, in lines of safe text. It may take minutes: an approval runs the tests. `progress` gets a
+    /// line for each thing done meanwhile.
+    ///
+    /// # Errors
+    /// The refusal that the command line would print, such as for a seat, a worker or a coding agent.
+    fn give(&self, command: &Command, progress: &dyn Fn(&str)) -> Result<Vec<String>, Refusal>;
+}
