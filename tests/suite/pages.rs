@@ -1,4 +1,5 @@
-//! The pages under `docs/` and the README: links lead somewhere, and the index names every page.
+//! The pages under `docs/` and the README: links lead somewhere, the index names every page, and what they say that a
+//! file or a test knows is the same there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -45,6 +46,20 @@ fn every_link_leads_to_a_file_and_a_heading() {
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// What was tried is in one file, from which a script makes the table of the page.
+#[test]
+fn the_guarantees_say_what_was_tried() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = Command::new("sh").arg(root.join("docs/tried.sh")).arg("--print").output().unwrap();
+    let (table, page) =
+        (String::from_utf8(made.stdout).unwrap(), fs::read_to_string(root.join("docs/guarantees.md")).unwrap());
+    let shown = page.split("<!-- tried -->\n").nth(1).and_then(|rest| rest.split("<!-- end of tried -->").next());
+    assert_eq!(shown, Some(table.as_str()), "make it anew: docs/tried.sh");
+    let counted =
+        |row: &&str| row.rsplit(" | ").next().is_some_and(|tried| tried.contains(|c: char| c.is_ascii_digit()));
+    assert!(table.lines().filter(counted).count() >= 4, "{table}");
 }
 
 #[test]
