@@ -13,6 +13,7 @@ pub mod json;
 pub mod message;
 pub mod plan;
 pub mod priority;
+pub mod quick_links;
 pub mod run;
 pub mod seat;
 

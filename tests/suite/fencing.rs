@@ -106,7 +106,7 @@ fn every_command_that_takes_an_epoch_checks_it_or_refuses_it() {
     let plan = "2026-01-05-p";
     // Each with the code of its refusal: an epoch that is not the claim's, or one that nothing would check.
     let said = ["--summary", "s"];
-    let calls: [(&str, &[&str], &str); 22] = [
+    let calls: [(&str, &[&str], &str); 23] = [
         ("agent save", &["L"], "epoch.no_task"),
         ("bus claim", &["T1"], "claim.epoch"),
         ("bus release", &["T1"], "claim.epoch"),
@@ -128,6 +128,7 @@ fn every_command_that_takes_an_epoch_checks_it_or_refuses_it() {
         ("task pickup", &["T1"], "claim.epoch"),
         ("task seed", &["T1", "--engineer", "a"], "claim.epoch"),
         ("task sync", &[], "epoch.no_task"),
+        ("session wrap", &["--worked", "w"], "epoch.no_task"),
         ("plan hygiene", &["--apply"], "epoch.no_task"),
     ];
     let untried: Vec<_> =

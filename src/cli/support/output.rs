@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::base::Result;
+use crate::base::{Refusal, Result, text};
 use crate::hub::output::Output;
 use crate::hub::{Hub, Transaction};
+use crate::receipts::ledger;
 
 /// Checks the path and writes the text; returns the path, relative to the hub. A bare file name goes into the folder
 /// of the first home.
@@ -14,6 +15,12 @@ use crate::hub::{Hub, Transaction};
 pub fn write(hub: &Hub, output: &Output<'_>, given: &str, text: String) -> Result<String> {
     let path = place(hub, given, output.homes);
     output.check(hub, &path)?;
+    if ledger::listed(&hub.root)?.contains_key(&path) {
+        return Err(Refusal::guard("output.refused", format!("{} may not write {}", output.flag, text::safe(&path)))
+            .because("the ledger lists it: a receipt is written once")
+            .next("choose a new file")
+            .into());
+    }
     let mut transaction = Transaction::new(output.flag);
     transaction.replace(path.as_str(), text);
     hub.lock(output.flag)?.commit(transaction)?;

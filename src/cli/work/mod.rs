@@ -1,6 +1,7 @@
-//! Commands to work with: the bus, tasks, plans, sessions.
+//! Commands to work with: the bus, tasks, plans, sessions, links.
 
 pub(super) mod bus;
+pub(super) mod links;
 pub(super) mod plan;
 pub(super) mod session;
 pub(super) mod session_boot;

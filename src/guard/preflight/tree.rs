@@ -85,12 +85,17 @@ impl Tree {
 
     /// Every seat's work orders: `_report/agent/<id>/manifests/manifest-*.json`.
     pub fn orders(&self) -> Vec<String> {
+        let mut found = self.of_seats("manifests", ".json");
+        found.retain(|path| path.contains("/manifests/manifest-"));
+        found
+    }
+
+    /// The files of this folder of every seat, `_report/agent/<id>/<folder>/`, sorted.
+    pub fn of_seats(&self, folder: &str, ending: &str) -> Vec<String> {
         let Ok(agents) = fs::read_dir(self.root.join("_report/agent")) else { return Vec::new() };
-        let folders = agents.flatten().filter_map(|agent| agent.file_name().into_string().ok());
-        let mut found: Vec<_> = folders
-            .flat_map(|agent| self.files(&format!("_report/agent/{agent}/manifests"), ".json"))
-            .filter(|path| path.contains("/manifests/manifest-"))
-            .collect();
+        let agents = agents.flatten().filter_map(|agent| agent.file_name().into_string().ok());
+        let mut found: Vec<_> =
+            agents.flat_map(|agent| self.files(&format!("_report/agent/{agent}/{folder}"), ending)).collect();
         found.sort();
         found
     }

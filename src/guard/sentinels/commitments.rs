@@ -13,7 +13,9 @@ use crate::model::message::MessageLine;
 /// The playbook's phrases.
 const PHRASES: [&str; 4] = ["next time", "mental note", "i'll remember", "later on"];
 /// Where the playbook keeps reflections that wait to become work.
-const REFLECTIONS: &str = "_report/usage/reflection-intake";
+const INTAKE: &str = "_report/usage/reflection-intake";
+/// Where a seat keeps its own, below its folder.
+const OF_SEATS: &str = "reflections";
 
 /// Every promise without a follow-up.
 pub fn open(tree: &Tree) -> Vec<Finding> {
@@ -23,7 +25,8 @@ pub fn open(tree: &Tree) -> Vec<Finding> {
             found.extend(in_channel(&path, &bytes));
         }
     }
-    for path in [tree.files(REFLECTIONS, ".md"), tree.files(REFLECTIONS, ".jsonl")].concat() {
+    let intake = [tree.files(INTAKE, ".md"), tree.files(INTAKE, ".jsonl")].concat();
+    for path in intake.into_iter().chain(tree.of_seats(OF_SEATS, ".md")) {
         // Another sentinel reports unreadable files.
         if let Ok(Some(bytes)) = tree.read(&path) {
             found.extend(in_reflection(&path, &String::from_utf8_lossy(&bytes)));

@@ -1,7 +1,9 @@
-//! A seat's session: start, repository sync, seat and inbox.
+//! A seat's session: start, brief, repository sync, seat, inbox, and the reflection at its end.
 
 pub mod boot;
+pub mod brief;
 pub mod inbox;
 pub mod place;
 pub mod seat;
 pub mod sync;
+pub mod wrap;

@@ -71,6 +71,7 @@ task sync
 task pickup QUEUE-002
 task pickup
 session-boot --auto-agent --no-sync
+session wrap --worked x
 worktree clean --all-finished
 "#;
 
@@ -113,6 +114,9 @@ const FREE: &[&str] = &[
     "task list",
     "session list",
     "session show",
+    "session brief",
+    "links list",
+    "links show",
     "worktree list",
     "worktree find",
     "version",

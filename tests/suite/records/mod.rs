@@ -1,6 +1,7 @@
 //! The playbook's record keeping: evidence, the tasks' stores, plans' statuses, sessions, consensus.
 
 mod evidence;
+mod sessions;
 mod tasks;
 
 use crate::harness::World;

@@ -38,6 +38,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let digest = plans::commands_digest(&file.plan).ok_or_else(|| {
         Refusal::guard("plan.no_commands", format!("{} has nothing to approve", file.id()))
             .because("none of its steps has commands, tests or a rollback")
+            .next(format!("give a step commands: teof plan step set {} S1 --command …", file.id()))
     })?;
     if args.digest.as_ref().is_some_and(|wanted| *wanted != digest) {
         return Err(Refusal::guard(

@@ -1,5 +1,8 @@
 //! `teof session …`
 
+mod brief;
+mod wrap;
+
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -11,13 +14,14 @@ use crate::cli::unattended::agent;
 use crate::ops::session::seat::{self, Overview};
 use crate::seats::{self, freshness};
 
-/// List seats and how fresh their sessions are
+/// List sessions, brief a seat on a task, and end a session
 ///
 /// A seat needs a fresh session before it writes to the bus; `teof session-boot` starts one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof session list\n\
-\x20 teof session show codex-1")]
+\x20 teof session brief QUEUE-001 --preset operator\n\
+\x20 teof session wrap --worked \"Tests first\" --stalled \"Waited for a review\"")]
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -30,6 +34,8 @@ enum Command {
 \x20 teof session list")]
     List,
     Show(Show),
+    Brief(brief::Args),
+    Wrap(wrap::Args),
 }
 
 /// Show the session of one seat
@@ -48,6 +54,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             app.result(&json!({ "sessions": seats }), || agent::table(&seats, app.times()).show());
         }
         Command::Show(args) => show(&args, app)?,
+        Command::Brief(args) => return brief::run(&args, app),
+        Command::Wrap(args) => wrap::run(args, app)?,
     }
     Ok(ExitCode::SUCCESS)
 }
