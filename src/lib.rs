@@ -18,7 +18,7 @@
 //! | [`exec`] | supervised processes | |
 //! | [`agents`] | agent CLIs: how to call each, how to read its stream | |
 //! | [`guard`] | checks that can stop work: consent, trust, results, secrets, sentinels, preflight | `<common dir>/teof/trust.json`, the consent file |
-//! | [`ops`] | one transaction over several stores: boot, claim, release, take over, assign, record | |
+//! | [`ops`] | one transaction over several stores: boot, claim, release, take over, assign, record; who is present | |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
 //! | [`foreman`] | a work order, from its lock to its outcome; the routines | `_report/agent/<id>/runs/`, `<common dir>/teof/{runs,live}/`, the session folders of runs |
 //! | [`review`] | finished work: merged, sent back, delivered | `_report/agent/<manager>/reviews/`, `memory/log.jsonl`, `<common dir>/teof/review/` |

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 
 use super::cache::{self, Known};
-use super::summary::{AgentSummary, BLOCK, LogSummary};
+use super::summary::{AgentSummary, BLOCK, LogSummary, is_beat};
 use crate::base::{Result, Stamp, files, jsonl};
 use crate::hub::{Hub, paths};
 use crate::model::event::EventView;
@@ -85,14 +85,23 @@ impl<'h> Log<'h> {
         names.map(|agent| (agent.as_str(), self.seen(agent))).collect()
     }
 
-    /// The line of an agent's latest handshake or status.
-    pub fn last_beat(&self, agent: &str) -> Result<Option<Vec<u8>>> {
+    /// An agent's latest handshake or status up to `until`, and its line. The index has it, unless a later one is
+    /// dated after `until`: then the log is read.
+    pub fn beat_until(&self, agent: &str, until: Stamp) -> Result<Option<(Stamp, Vec<u8>)>> {
         let beats =
             self.summaries(agent).filter_map(|(part, summary)| summary.beat.map(|(at, offset)| (at, part, offset)));
-        let Some((_, part, offset)) = beats.max_by_key(|(at, ..)| *at) else { return Ok(None) };
+        let Some((at, part, offset)) = beats.max_by_key(|(at, ..)| *at) else { return Ok(None) };
+        if at > until {
+            let lines = self.latest(None, 0, |view| {
+                let is_theirs = view.agent_id.as_deref() == Some(agent) && view.at().is_some_and(|at| at <= until);
+                is_theirs && is_beat(view)
+            })?;
+            let at = |line: &Vec<u8>| EventView::parse(line).ok().and_then(|view| view.at());
+            return Ok(lines.into_iter().filter_map(|line| Some((at(&line)?, line))).max_by_key(|(at, _)| *at));
+        }
         let mut found = None;
         jsonl::for_each_line(&self.hub.path(part)?, offset, |_, _, line| {
-            found = Some(line.to_vec());
+            found = Some((at, line.to_vec()));
             Ok(false)
         })?;
         Ok(found)
@@ -276,8 +285,15 @@ mod tests {
         assert_eq!(ids(None, 0, "c").len(), 1003);
         let since = Stamp::from_unix(1_767_600_000 + 2996);
         assert_eq!(ids(Some(since), 0, "b"), hex(&[2998, 3001, 3004, 3007]));
-        let beat = log.last_beat("b").unwrap().unwrap();
-        assert_eq!(EventView::parse(&beat).unwrap().id.unwrap(), format!("{:016x}", 2995));
+        let beat = |until: i64| {
+            let (at, line) = log.beat_until("b", Stamp::from_unix(1_767_600_000 + until)).unwrap()?;
+            let view = EventView::parse(&line).unwrap();
+            assert_eq!(view.at(), Some(at));
+            view.id.map(|id| id.into_owned())
+        };
+        assert_eq!(beat(4000), Some(format!("{:016x}", 2995)));
+        assert_eq!(beat(2994), Some(format!("{:016x}", 2980)), "a later one is in the future");
+        assert_eq!(beat(9), None, "all are in the future");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::cache::{self, Facts};
+use super::cache::{self, Facts, Known};
 use super::{documents, line};
 use crate::base::{Result, Stamp, jsonl, names};
 use crate::hub::{Hub, Transaction, Writer, paths};
@@ -97,17 +97,38 @@ impl Facts for Senders {
 
 /// The time of an agent's latest message in any channel, up to `until`.
 pub fn last_seen(hub: &Hub, agent: &str, until: Stamp) -> Result<Option<Stamp>> {
-    let files: Vec<String> = channels(hub)?.iter().map(|channel| paths::channel(channel)).collect();
-    let loaded = cache::refresh::<Senders>(hub, "cache/messages.json", &files)?;
     let mut seen = None;
-    for (file, known) in loaded {
-        seen = match known.facts.seen.get(agent).copied() {
-            // The newest one is in the future; read the earlier one from the file.
-            Some(at) if at > until => seen.max(last_in(hub, &file, agent, until)?),
-            at => seen.max(at),
-        };
+    for (file, known) in senders(hub)? {
+        if let Some(at) = known.facts.seen.get(agent) {
+            seen = seen.max(up_to(hub, &file, agent, *at, until)?);
+        }
     }
     Ok(seen)
+}
+
+/// As [`last_seen`], for every agent that wrote a message.
+pub fn all_seen(hub: &Hub, until: Stamp) -> Result<BTreeMap<String, Stamp>> {
+    let mut all: BTreeMap<String, Stamp> = BTreeMap::new();
+    for (file, known) in senders(hub)? {
+        for (agent, at) in &known.facts.seen {
+            if let Some(at) = up_to(hub, &file, agent, *at, until)? {
+                let seen = all.entry(agent.clone()).or_insert(at);
+                *seen = at.max(*seen);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn senders(hub: &Hub) -> Result<Vec<(String, Known<Senders>)>> {
+    let files: Vec<String> = channels(hub)?.iter().map(|channel| paths::channel(channel)).collect();
+    cache::refresh(hub, "cache/messages.json", &files)
+}
+
+/// The latest message of a channel up to `until`, where the latest of all is sent at `at`. When that one is in the
+/// future, the earlier one is read from the file.
+fn up_to(hub: &Hub, file: &str, agent: &str, at: Stamp, until: Stamp) -> Result<Option<Stamp>> {
+    if at <= until { Ok(Some(at)) } else { last_in(hub, file, agent, until) }
 }
 
 fn last_in(hub: &Hub, file: &str, agent: &str, until: Stamp) -> Result<Option<Stamp>> {

@@ -94,11 +94,10 @@ impl AgentSummary {
         }
         let Some(when) = when else { return };
         self.seen = self.seen.max(Some(when));
-        let kind = view.event.as_deref().unwrap_or_default();
-        if kind == "handshake" {
+        if view.event.as_deref() == Some("handshake") {
             self.handshake = self.handshake.max(Some(when));
         }
-        if kind.is_empty() || HEARTBEATS.contains(&kind) {
+        if is_beat(view) {
             self.beat = self.beat.max(Some((when, at)));
         }
     }
@@ -111,6 +110,12 @@ impl AgentSummary {
             self.head = later.head;
         }
     }
+}
+
+/// Whether an event counts as a heartbeat; one without a kind does.
+pub(super) fn is_beat(view: &EventView<'_>) -> bool {
+    let kind = view.event.as_deref().unwrap_or_default();
+    kind.is_empty() || HEARTBEATS.contains(&kind)
 }
 
 /// The id by which the next line of the same agent chains to this one.

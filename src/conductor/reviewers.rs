@@ -2,14 +2,16 @@
 
 use crate::base::Result;
 use crate::hub::Hub;
-use crate::seats::manifest;
+use crate::seats::{manifest, retired};
 
-/// Every possible reviewer, best first: seats with the reviewer role, then the manager, then the others.
+/// Every possible reviewer that is not retired, best first: seats with the reviewer role, then the manager, then the others.
 pub fn all(hub: &Hub, manager: &str) -> Result<Vec<String>> {
     let manifests = manifest::all(hub)?;
+    let retired = retired::ids(hub);
     let wishes = |role: &str, roles: &[&str]| roles.contains(&role);
     let mut seats: Vec<(u8, String)> = manifests
         .iter()
+        .filter(|found| !retired.contains(found.agent()))
         .map(|found| {
             let rank = match found.agent() == manager {
                 _ if wishes("reviewer", &found.seat.desired_roles()) => 0,

@@ -109,6 +109,9 @@ pub fn run_lock(task: &str) -> String {
     format!("locks/run-{task}.lock")
 }
 
+/// Machine-local: held by the hub's coordinator while it runs.
+pub const COORDINATOR_LOCK: &str = "locks/coordinator.lock";
+
 /// Machine-local: the outcome, which a worker writes last.
 pub fn outcome(run: &str) -> String {
     format!("runs/{run}.json")

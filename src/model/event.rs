@@ -10,12 +10,16 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Stamp, digest, json};
 
+/// A review of a task. A seat that is not its author's may write it, and says so under [`REVIEWER`].
+pub const AUDIT: &str = "audit";
+/// The key of an audit's `meta` that names the reviewing seat.
+pub const REVIEWER: &str = "reviewer";
+
 /// The kinds that need a claim of the task that they name (the playbook: bus_event).
-pub const CLAIM_BOUND: [&str; 6] = ["status", "complete", "proposal", "pr_opened", "audit", "release"];
+pub const CLAIM_BOUND: [&str; 6] = ["status", "complete", "proposal", "pr_opened", AUDIT, "release"];
 
 /// The known kinds; other kinds are allowed.
-pub const KNOWN: [&str; 8] =
-    ["status", "complete", "proposal", "pr_opened", "audit", "release", "observation", "alert"];
+pub const KNOWN: [&str; 8] = ["status", "complete", "proposal", "pr_opened", AUDIT, "release", "observation", "alert"];
 
 /// The fields that no extra may overwrite.
 pub const CORE: [&str; 13] = [

@@ -7,13 +7,13 @@ pub mod consent;
 mod context;
 pub mod doctor;
 pub mod evidence;
+pub mod presence;
 pub mod publish;
 pub mod record;
 pub mod request_folders;
 pub mod restore;
 pub mod session;
 pub mod setup;
-pub mod status;
 pub mod tasks;
 
 pub use context::{Answer, answered};

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::claims::held;
 use super::context::with_recognition;
-use crate::base::{Refusal, Result, names};
+use super::tasks;
+use crate::base::{Refusal, Result, names, text};
 use crate::bus::{events, messages};
 use crate::guard::claim::{self, Author};
 use crate::guard::operator::{self, OPERATOR};
@@ -126,6 +127,14 @@ impl Entry {
         }
     }
 
+    /// The seat that reviews another's task, if the entry is such an audit.
+    fn reviewer(&self) -> Option<&str> {
+        match &self.content {
+            Content::Event(event) if event.event == event::AUDIT => event.meta.get(event::REVIEWER)?.as_str(),
+            _ => None,
+        }
+    }
+
     /// Whether it needs the right to write to the task: kinds bound to a claim, and everything with an epoch.
     fn is_bound(&self) -> bool {
         let bound = match &self.content {
@@ -194,8 +203,14 @@ pub fn publish(
     Ok(Published { written, repeated: false, remarks })
 }
 
-/// Stages one entry in a transaction. A refused claim is logged in the author's error log at once.
-fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, author: &Author, entry: &Entry) -> Result<Value> {
+/// Stages one entry in a transaction; does not check sessions, secrets and receipts. A refused claim is logged in the
+/// author's error log at once.
+pub(super) fn stage(
+    writer: &mut Writer<'_>,
+    transaction: &mut Transaction,
+    author: &Author,
+    entry: &Entry,
+) -> Result<Value> {
     if entry.epoch.is_some() && entry.task().is_none() {
         let refusal = Refusal::usage("epoch.no_task", "--epoch needs a task");
         return Err(refusal.next("pass the task, or omit the epoch").into());
@@ -204,7 +219,10 @@ fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, author: &Author
         && entry.is_bound()
     {
         names::check_id("task", task)?;
-        claim::check(writer, &with_epoch(author, entry), task, entry.kind())?;
+        match entry.reviewer() {
+            Some(reviewer) => check_audit(writer.hub(), task, &author.agent, reviewer)?,
+            None => claim::check(writer, &with_epoch(author, entry), task, entry.kind())?,
+        }
     }
     if let Some(task) = entry.task() {
         check_hold(writer.hub(), author, entry, task)?;
@@ -238,6 +256,38 @@ fn stage(writer: &mut Writer<'_>, transaction: &mut Transaction, author: &Author
             Ok(json!({"channel": channel, "type": message.kind, "to": message.to, "path": path}))
         }
     }
+}
+
+/// Passes when `author` reviews work of another seat, and says so itself.
+///
+/// # Errors
+/// `audit.reviewer` and `audit.own_work` (exit 1); `audit.no_work` (exit 4).
+fn check_audit(hub: &Hub, task: &str, author: &str, reviewer: &str) -> Result<()> {
+    if reviewer != author {
+        return Err(Refusal::guard(
+            "audit.reviewer",
+            format!("{author} cannot write an audit of {}", text::safe(reviewer)),
+        )
+        .because("the reviewer is the seat that writes the audit")
+        .next(format!("write it as yourself: --reviewer {author}"))
+        .into());
+    }
+    let workers = held::workers(hub, task)?;
+    if workers.iter().any(|worker| worker == author) {
+        return Err(Refusal::guard("audit.own_work", format!("{task} is work of {author}, who cannot review it"))
+            .because("an audit is a review by another seat")
+            .next("ask another seat: teof bus message --task manager-report --type request --summary …")
+            .with("task_id", task)
+            .into());
+    }
+    if workers.is_empty() {
+        let meant = tasks::meant_if_unknown(hub, task)?.unwrap_or_default();
+        return Err(Refusal::not_found("audit.no_work", format!("nobody has worked on {task}{meant}"))
+            .because("it has neither a claim nor an assignment")
+            .next("see the tasks: teof task list")
+            .into());
+    }
+    Ok(())
 }
 
 /// Refuses to complete a task on hold, and a lift by the seat that holds the task.

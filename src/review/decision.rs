@@ -170,22 +170,23 @@ pub fn record(writer: &mut Writer<'_>, mut transaction: Transaction, decision: &
     if decision.decision != Kind::Approved {
         event.severity = Some(Severity::Medium);
     }
-    events::stage(writer, &mut transaction, &event)?;
+    let event_id = events::stage(writer, &mut transaction, &event)?;
     if decision.decision.is_logged() {
-        transaction.append(paths::MEMORY, &memory_line(decision, &event.receipts));
+        transaction.append(paths::MEMORY, &memory_line(decision, &event_id, &event.receipts));
     }
     writer.commit(transaction)?;
     Ok(path)
 }
 
-/// The line in the memory log.
-fn memory_line(decision: &Decision, receipts: &[String]) -> Vec<u8> {
+/// The line in the memory log; `event_id` is the line of the event log that recorded the decision.
+fn memory_line(decision: &Decision, event_id: &str, receipts: &[String]) -> Vec<u8> {
     let fields = [
         ("ts", json!(decision.at)),
         ("actor", json!(decision.by)),
         ("recognised", json!(decision.recognised)),
         ("work_of", json!(decision.agent_id)),
         ("event", json!(decision.decision)),
+        ("bus_event", json!(event_id)),
         ("job", json!(decision.job)),
         ("task_id", json!(decision.task_id)),
         ("plan_id", json!(decision.plan_id)),

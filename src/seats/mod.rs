@@ -9,6 +9,7 @@ mod identity;
 pub mod known;
 pub mod manifest;
 pub mod pool;
+pub mod retired;
 pub mod saved;
 pub mod session;
 pub mod swap;

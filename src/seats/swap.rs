@@ -66,10 +66,16 @@ pub fn to_kept(hub: &Hub, agent: &str) -> Option<Swap> {
     })
 }
 
+/// The role of a new seat: `manager` for the coordinator's seat and for one of that name, else `engineer`.
+pub fn role(hub: &Hub, agent: &str) -> Result<&'static str> {
+    let is_manager = agent == "manager" || agent == hub.settings()?.coordinator.manager;
+    Ok(if is_manager { "manager" } else { "engineer" })
+}
+
 /// The swap to a seat without a manifest.
-pub fn to_new(agent: &str) -> Result<Swap> {
+pub fn to_new(hub: &Hub, agent: &str) -> Result<Swap> {
     names::check_id("agent", agent)?;
-    let text = json::pretty(&template(agent, &["engineer"])) + "\n";
+    let text = json::pretty(&template(agent, &[role(hub, agent)?])) + "\n";
     Ok(Swap { agent: agent.to_owned(), content: Content::Bytes(text.into_bytes()) })
 }
 
@@ -177,7 +183,7 @@ mod tests {
         assert_eq!(fs::read_to_string(hub.root.join(MANIFEST)).unwrap(), r#"{"agent_id": "a", "extra": 1}"#);
         back(&hub).unwrap().perform(&hub).unwrap();
         assert_eq!(agent(&hub), "b");
-        to_new("d").unwrap().perform(&hub).unwrap();
+        to_new(&hub, "d").unwrap().perform(&hub).unwrap();
         assert_eq!(agent(&hub), "d");
     }
 

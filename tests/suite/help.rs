@@ -52,11 +52,11 @@ fn every_command_says_in_a_line_what_it_does_and_has_an_example() {
     }
 }
 
-const VERBS: [&str; 47] = [
+const VERBS: [&str; 49] = [
     "Add", "Answer", "Approve", "Assign", "Attach", "Bring", "Change", "Check", "Do", "Claim", "Close", "Commit",
     "Create", "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause", "Post", "Print",
-    "Queue", "Record", "Reject", "Release", "Remove", "Report", "Revert", "Review", "Revoke", "Run", "Save", "Send",
-    "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write", "Allow",
+    "Queue", "Record", "Reject", "Release", "Remove", "Report", "Retire", "Revert", "Review", "Revive", "Revoke",
+    "Run", "Save", "Send", "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write", "Allow",
 ];
 
 const SETTINGS: &str = "[guard]\ntests = [\"true\"]\n[lock]\nwait = \"2s\"\n[coordinator]\nretries = 0\npoll_min = \"1s\"\npoll_max = \"1s\"\n\
@@ -70,7 +70,7 @@ esac
 "#;
 
 /// A repository in which the names of the examples mean something: free, claimed, expired, finished, merged and
-/// asking tasks, a plan, three seats and a receipt.
+/// asking tasks, a plan, seats and a receipt.
 fn scratch() -> World {
     let world = World::new();
     let agent = Fake::new(&world.folder(), "fake", AGENT);
@@ -107,6 +107,7 @@ fn scratch() -> World {
         ))
         .expect(0);
     world.ok(&["receipts", "add", "_report/agent/codex-1/gone.txt"]);
+    world.write("AGENT_MANIFEST.observer.json", "{\"agent_id\": \"observer\"}\n");
     world
 }
 

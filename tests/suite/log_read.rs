@@ -84,7 +84,7 @@ fn status_shows_claims_holds_and_managers_and_names_what_is_damaged() {
     let manager = &status["manager_status"];
     assert_eq!(manager["candidates"].to_string(), r#"["m1","m2","m3"]"#);
     assert_eq!(
-        (&manager["active"][0]["agent_id"], &manager["active"][0]["meta"]["meta"]["shift"]),
+        (&manager["active"][0]["agent_id"], &manager["active"][0]["meta"]["shift"]),
         (&"m1".into(), &"day".into())
     );
     assert_eq!(

@@ -50,6 +50,7 @@ mod pipeline;
 mod plan_edits;
 mod plans;
 mod preflight;
+mod presence;
 mod quickstart;
 mod race;
 mod receipts;

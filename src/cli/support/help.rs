@@ -14,7 +14,7 @@ pub const MORE: &str = "More options";
 /// Every command of the top level, by what a person is doing.
 pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Get started", &["init", "quickstart", "guide"]),
-    ("Work", &["session-boot", "task", "plan", "bus", "session", "agent"]),
+    ("Work", &["session-boot", "task", "plan", "bus", "session", "seat", "agent"]),
     ("Run unattended", &["do", "run", "status", "logs", "consent", "coordinator", "conductor", "foreman"]),
     ("Review", &["review", "approve"]),
     ("Inspect", &["report", "scan", "receipts", "links", "worktree"]),

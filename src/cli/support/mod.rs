@@ -12,3 +12,4 @@ mod plain;
 pub mod since;
 pub(super) mod terminal;
 mod usage;
+pub mod window;

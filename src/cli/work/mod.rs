@@ -3,6 +3,7 @@
 pub(super) mod bus;
 pub(super) mod links;
 pub(super) mod plan;
+pub(super) mod seat;
 pub(super) mod session;
 pub(super) mod session_boot;
 pub(super) mod task;

@@ -8,9 +8,9 @@ use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::Times;
 use crate::guard::operator;
+use crate::ops::presence::status::Preset;
 use crate::ops::session::boot::{self, Boot, BootRequest, TAIL};
 use crate::ops::session::place::Auto;
-use crate::ops::status::Preset;
 use crate::seats;
 
 /// Start a session: check the seat, sync, and read the news

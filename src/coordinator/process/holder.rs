@@ -6,10 +6,7 @@ use std::time::Duration;
 use crate::base::{Refusal, Result, Stamp, lock};
 use crate::coordinator::inbox;
 use crate::exec;
-use crate::hub::Hub;
-
-/// Held by a hub's coordinator while it runs; relative to the machine-local folder.
-pub const LOCK: &str = "locks/coordinator.lock";
+use crate::hub::{Hub, paths};
 
 /// Code of the refusal when a hub already has a coordinator.
 pub(super) const RUNNING: &str = "coordinator.running";
@@ -21,7 +18,7 @@ pub fn is_running(error: &anyhow::Error) -> bool {
 
 /// The note of the running coordinator of this hub, if any.
 pub fn holder(hub: &Hub) -> Result<Option<String>> {
-    let path = hub.local(LOCK);
+    let path = hub.local(paths::COORDINATOR_LOCK);
     Ok(if lock::is_held(&path)? { Some(lock::holder(&path).unwrap_or_default()) } else { None })
 }
 

@@ -15,7 +15,7 @@ pub mod vouch;
 mod watch;
 
 pub use ended::Ended;
-pub use holder::{LOCK, frozen, holder, is_running};
+pub use holder::{frozen, holder, is_running};
 pub use options::{Options, Preview, preview};
 pub use run::{one_shot, run};
 pub use shell::Progress;

@@ -20,7 +20,7 @@ use crate::guard::prerequisites::Prerequisites;
 use crate::hub::Hub;
 use crate::model::run::outcome::Verdict;
 use crate::ops::claims::held;
-use crate::seats::{freshness, manifest, pool, session};
+use crate::seats::{freshness, manifest, pool, retired, session};
 
 /// Notices for people on the bus: what prevents work from being chosen.
 pub struct Notices {
@@ -170,8 +170,8 @@ fn seats(hub: &Hub, manager: &str) -> Result<Vec<Seat>> {
         .collect()
 }
 
-/// The names that no new seat can have: a manifest has them, readable or not, or somebody booted a session of that
-/// name a short while ago.
+/// The names that no new seat can have: a manifest has them, readable or not, a retired seat has, or somebody booted a
+/// session of that name a short while ago.
 fn seat_names(hub: &Hub) -> Result<BTreeSet<String>> {
     let named = |(path, found): (PathBuf, Result<Option<manifest::Manifest>>)| {
         let file =
@@ -179,6 +179,7 @@ fn seat_names(hub: &Hub) -> Result<BTreeSet<String>> {
         found.ok().flatten().map(|found| found.agent().to_owned()).or(file)
     };
     let mut names: BTreeSet<String> = manifest::scan(hub)?.into_iter().filter_map(named).collect();
+    names.extend(retired::ids(hub));
     let stale = hub.settings()?.session.pool_stale;
     for agent in session::agents(hub) {
         if !names.contains(&agent) && freshness::is_interactive(hub, &agent, stale)? {

@@ -20,7 +20,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::ended::Ended;
-use super::holder::{LOCK, RUNNING, running};
+use super::holder::{RUNNING, running};
 use super::numbers;
 use super::options::{LONG, Options, config};
 use super::saving::{self, Saving};
@@ -36,8 +36,8 @@ use crate::coordinator::state::input::{Input, Leave};
 use crate::coordinator::state::store;
 use crate::coordinator::step::next_wake;
 use crate::exec;
-use crate::hub::Hub;
 use crate::hub::transaction::temporary;
+use crate::hub::{Hub, paths};
 
 /// After handling a change, further ones are collected for this long.
 const WINDOW: Duration = Duration::from_millis(20);
@@ -48,7 +48,7 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// `coordinator.running` (exit 3), which names the holder; an unusable saved state; an unreadable record; a
 /// repository that git does not open.
 pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Ended> {
-    let path = hub.local(LOCK);
+    let path = hub.local(paths::COORDINATOR_LOCK);
     let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
     exec::set_busy_since(Some(hub.now().unix()));
     if !options.one_shot {

@@ -103,6 +103,7 @@ pub fn assign(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Re
 pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Request) -> Result<Assigned> {
     let hub = writer.hub();
     prerequisites::check(hub, &request.task, "assigned")?;
+    seats::retired::refuse(hub, names::check_id("agent", &request.engineer)?, &format!("work on {}", request.task))?;
     let found = assignments::load(hub, &request.task)?;
     let assignment = assignment(hub, request, found.as_ref())?;
     let mut done = Assigned { assignment, claim: None, event: String::new(), remarks: Vec::new() };

@@ -18,6 +18,7 @@ use crate::model::claim::{Claim, ClaimStatus, MAX_LEASE, default_branch};
 use crate::model::event::Event;
 use crate::ops::context::{self, Answer, Call};
 use crate::ops::tasks;
+use crate::seats::retired;
 
 /// What a seat asks for.
 #[derive(Clone, Debug)]
@@ -145,6 +146,9 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
     let has_it = old.as_ref().is_some_and(|old| old.agent_id == claim_request.agent && old.status.is_live());
     let is_live = decision.claim.status.is_live();
     let is_new = old.as_ref().is_none_or(|old| old.epoch != decision.claim.epoch);
+    if is_live {
+        retired::refuse(hub, &claim_request.agent, &format!("hold {}", claim_request.task))?;
+    }
     if is_live && !has_it {
         prerequisites::check(hub, &claim_request.task, "claimed")?;
         let Claim { plan_id, .. } = &mut decision.claim;

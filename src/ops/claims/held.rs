@@ -110,6 +110,20 @@ pub fn may_lift(hub: &Hub, task: &str, agent: &str) -> Result<()> {
     Ok(())
 }
 
+/// The seats that hold or held a task's work under any of its names, or that it is assigned to.
+pub fn workers(hub: &Hub, task: &str) -> Result<Vec<String>> {
+    let work = Work::near(hub, task, written(hub, task)?.as_deref())?;
+    let mut workers = Vec::new();
+    for name in [vec![task.to_owned()], work.others(hub)?].concat() {
+        let claim = claims::load(hub, &name)?.map(|found| found.file);
+        let assignment = assignments::load(hub, &name)?.map(|found| found.file);
+        let owner = claim.as_ref().and_then(ClaimFile::agent_id);
+        let engineer = assignment.as_ref().and_then(|assignment| assignment.engineer());
+        workers.extend(owner.or(engineer).map(str::to_owned));
+    }
+    Ok(workers)
+}
+
 /// The plan that a task's claim names, else its assignment.
 fn written(hub: &Hub, task: &str) -> Result<Option<String>> {
     let claim = claims::load(hub, task)?.map(|found| found.file);

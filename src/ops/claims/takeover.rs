@@ -12,6 +12,7 @@ use crate::hub::{self, Hub, Transaction, Writer};
 use crate::model::claim::Claim;
 use crate::model::message::Message;
 use crate::ops::context::{self, Answer, Call};
+use crate::seats::retired;
 
 /// Takes a task over from its holder; `reason` goes into the event and a message to that seat.
 ///
@@ -37,6 +38,7 @@ pub fn stage(
     secrets::check_text("reason", reason)?;
     let hub = writer.hub();
     let claim_request = claim::claim_request(request)?;
+    retired::refuse(hub, &claim_request.agent, &format!("take {} over", claim_request.task))?;
     let found = claims::load(hub, &claim_request.task)?.ok_or_else(|| missing(hub, &claim_request.task))?;
     let old = found.claim(hub)?;
     held::check(hub, &claim_request.task, "takeover")?;

@@ -20,7 +20,7 @@ use crate::seats::session::{self, Inbox, Purpose};
 
 use super::place::{self, Allow, Auto, Place};
 use super::sync::{self, Synced};
-use crate::ops::status::{self, Preset, Query};
+use crate::ops::presence::status::{self, Preset, Query};
 
 /// How many lines of manager-report a session shows by default (the playbook: session_boot).
 pub const TAIL: usize = 10;

@@ -11,7 +11,7 @@ use crate::hub::{Hub, paths};
 use crate::seats::freshness::{self, Freshness};
 use crate::seats::pool::{self, Candidate};
 use crate::seats::swap::{self, Swap};
-use crate::seats::{self, known, manifest};
+use crate::seats::{self, known, manifest, retired};
 
 /// The seats to choose a free one from, and how long an unused one counts as taken.
 #[derive(Clone, Debug)]
@@ -25,7 +25,12 @@ pub fn free_seat(hub: &Hub, auto: &Auto) -> Result<String> {
     let claims = claims::list(hub)?.whole;
     let holds = |agent: &str| claims.iter().any(|(_, claim)| claim.is_live() && claim.agent_id() == Some(agent));
     let candidate = |agent: &String| {
-        Ok(Candidate { agent: agent.clone(), claims: holds(agent), last_session: freshness::captured_at(hub, agent)? })
+        Ok(Candidate {
+            agent: agent.clone(),
+            claims: holds(agent),
+            is_retired: retired::of(hub, agent)?.is_some(),
+            last_session: freshness::captured_at(hub, agent)?,
+        })
     };
     let pool: Vec<Candidate> = auto.pool.iter().map(candidate).collect::<Result<_>>()?;
     pool::choose(&pool, hub.now(), auto.stale).map(str::to_owned)
@@ -85,7 +90,7 @@ pub fn place(hub: &Hub, agent: &str, by_variable: bool, allow: Allow) -> Result<
         },
         Some(declared) => match (swap::to_variant(hub, agent)?, allow.any_seat) {
             (Some(swap), _) => place.swap = Some(swap),
-            (None, true) => place.swap = Some(swap::to_new(agent)?),
+            (None, true) => place.swap = Some(swap::to_new(hub, agent)?),
             (None, false) if allow.manifest_mismatch => place.warnings.push(mismatch(agent, &declared)),
             (None, false) => return Err(manifest_mismatch(agent, &declared).into()),
         },
@@ -146,7 +151,7 @@ fn folder_taken(agent: &str, declared: &seats::Manifest) -> Refusal {
 fn seat_swap(hub: &Hub, agent: &str) -> Result<Swap> {
     Ok(match swap::to_variant(hub, agent)? {
         Some(swap) => swap,
-        None => swap::to_new(agent)?,
+        None => swap::to_new(hub, agent)?,
     })
 }
 

@@ -86,7 +86,7 @@ pub fn take(hub: &Hub, agent: &str) -> Result<Taken> {
         manifest::current(hub).is_ok_and(|found| found.is_some_and(|found| found.path.starts_with(&hub.here.root)));
     match known {
         Some(swap) => swap.perform(hub).map(|()| Taken::Known),
-        None => swap::to_new(agent)?.perform(hub).map(|()| Taken::Made { back }),
+        None => swap::to_new(hub, agent)?.perform(hub).map(|()| Taken::Made { back }),
     }
 }
 

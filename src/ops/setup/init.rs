@@ -300,7 +300,7 @@ impl Plan<'_> {
         }
         known::check_name(self.hub, &agent)?;
         let path = if current { variant(&agent) } else { MANIFEST.to_owned() };
-        let text = json::pretty(&swap::template(&agent, &["engineer"])) + "\n";
+        let text = json::pretty(&swap::template(&agent, &[swap::role(self.hub, &agent)?])) + "\n";
         self.write(&path, text);
         Ok(())
     }

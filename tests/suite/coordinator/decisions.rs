@@ -86,6 +86,8 @@ fn a_result_that_a_person_merged_by_hand_is_done_and_the_plan_goes_on() {
     yard.finish();
     let memory = yard.world.lines("memory/log.jsonl");
     assert_eq!((memory.len(), &memory[0]["event"]), (1, &json!("approved")), "written down, once: {memory:?}");
+    let is_named = |event: &Value| event["event"] == "review" && event["id"] == memory[0]["bus_event"];
+    assert_eq!(yard.world.lines("_bus/events/events.jsonl").iter().filter(|event| is_named(event)).count(), 1);
     let (first, second) = (yard.step(&id, "S1"), yard.step(&id, "S2"));
     assert_eq!(
         (&first["status"], &second["last_run"]["outcome"]),

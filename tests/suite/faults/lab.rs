@@ -71,6 +71,8 @@ impl Lab {
                 &tail(&Clock::Machine.now().to_string()),
             );
         }
+        world.write("_report/session/idle-1/manager-report-tail.txt", "# captured_at=2026-01-05T10:00:00Z\n");
+        world.write("_report/session/retired-1/seat.json", "{\n  \"status\": \"retired\"\n}\n");
         for task in ["Q-1", "Q-2", "Q-3"] {
             world.ok(&["task", "add", task, "--title", task, "--agent", "manager"]);
         }

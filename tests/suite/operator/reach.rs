@@ -22,6 +22,9 @@ bus event --event complete --summary x --task QUEUE-002
 bus message --task QUEUE-002 --type hold --summary x
 bus message --task QUEUE-002 --type lift --summary x
 bus ping --task QUEUE-002
+bus heartbeat
+seat retire codex-2
+seat revive codex-2
 bus restore --accept
 bus restore
 conductor --max-iterations 1
@@ -84,6 +87,7 @@ const FREE: &[&str] = &[
     "bus inbox",
     "bus status",
     "bus watch",
+    "seat list",
     "bus verify",
     "quickstart",
     "guide",

@@ -10,17 +10,17 @@ use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
-use crate::model::event::{Event, KNOWN, Severity};
+use crate::model::event::{AUDIT, Event, KNOWN, REVIEWER, Severity};
 use crate::ops::publish::Entry;
 
 /// Write an event to the log
 ///
 /// Use it to report progress or anything others should know. These kinds need your claim of the named task:
-/// status, complete, proposal, pr_opened, audit, release.
+/// status, complete, proposal, pr_opened, audit, release. With --reviewer, an audit is of another seat's task.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof bus event --event status --task QUEUE-002 --summary \"Halfway\"\n\
-\x20 teof bus event --event observation --summary \"CI is slow today\"\n\
+\x20 teof bus event --event audit --task QUEUE-003 --reviewer codex-1 --summary \"Tests cover it\"\n\
 \x20 echo '{\"event\":\"note\",\"summary\":\"Seen\"}' | teof bus event --batch")]
 pub struct Args {
     /// status, complete, proposal, pr_opened, audit, observation, alert, …
@@ -37,11 +37,14 @@ pub struct Args {
     /// low, medium or high
     #[arg(long, value_parser = severity)]
     severity: Option<Severity>,
-    /// More data, kept under meta; repeatable
-    #[arg(long = "extra", value_name = "KEY=VALUE", help_heading = MORE)]
+    /// Your seat, when it reviews the task of another seat (--event audit)
+    #[arg(long, value_name = "SEAT")]
+    reviewer: Option<String>,
+    /// More data, kept under meta, such as shift=mid; repeatable
+    #[arg(long = "extra", visible_alias = "meta", value_name = "KEY=VALUE", help_heading = MORE)]
     extras: Vec<String>,
     /// Read events from stdin, one JSON object per line: all or none are written
-    #[arg(long, conflicts_with_all = ["event", "summary", "task", "plan", "branch", "pr", "receipts", "severity", "extras"], help_heading = MORE)]
+    #[arg(long, conflicts_with_all = ["event", "summary", "task", "plan", "branch", "pr", "receipts", "severity", "reviewer", "extras"], help_heading = MORE)]
     batch: bool,
     #[command(flatten)]
     author: Flags,
@@ -72,7 +75,15 @@ struct Line {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let (author, entries) = write::entries(hub, &args.author, args.batch, || {
+    if args.reviewer.is_some() && args.event.as_deref().map(str::trim) != Some(AUDIT) {
+        return Err(Refusal::usage("reviewer.not_audit", "--reviewer is for audits")
+            .next("add --event audit, or note the reviewer as data: --extra reviewer=<seat>")
+            .into());
+    }
+    let flags = Flags { agent: args.author.agent.clone().or(args.reviewer.clone()), ..args.author };
+    let (author, entries) = write::entries(hub, &flags, args.batch, || {
+        let mut meta = write::pairs("--extra", &args.extras)?;
+        meta.extend(args.reviewer.map(|seat| (REVIEWER.to_owned(), Value::from(seat))));
         Ok(Line {
             event: args.event.unwrap_or_default(),
             summary: args.summary.unwrap_or_default(),
@@ -82,7 +93,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             pr: args.concerns.pr,
             receipts: args.receipts,
             severity: args.severity.map(|severity| severity.as_str().to_owned()),
-            meta: write::pairs("--extra", &args.extras)?,
+            meta,
             epoch: None,
             agent_id: None,
         })

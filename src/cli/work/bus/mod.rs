@@ -4,12 +4,12 @@ pub(crate) mod claims;
 mod commit;
 mod directive;
 mod event;
+mod heartbeat;
 mod inbox;
 mod message;
 mod ping;
 mod restore;
 mod status;
-mod status_text;
 mod verify;
 mod watch;
 pub(in crate::cli) mod write;
@@ -46,6 +46,7 @@ enum Command {
     Event(Lazy<event::Args>),
     Message(Lazy<message::Args>),
     Ping(Lazy<ping::Args>),
+    Heartbeat(Lazy<heartbeat::Args>),
     Directive(Lazy<directive::Args>),
     Inbox(Lazy<inbox::Args>),
     Status(Lazy<status::Args>),
@@ -64,6 +65,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Event(Lazy(args)) => event::run(args, app),
         Command::Message(Lazy(args)) => message::run(args, app),
         Command::Ping(Lazy(args)) => ping::run(args, app),
+        Command::Heartbeat(Lazy(args)) => heartbeat::run(args, app),
         Command::Directive(Lazy(args)) => directive::run(args, app),
         Command::Inbox(Lazy(args)) => inbox::run(args, app),
         Command::Status(Lazy(args)) => status::run(args, app),

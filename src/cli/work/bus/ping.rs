@@ -16,7 +16,7 @@ use crate::ops::publish::Entry;
 /// stay silent.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof bus ping\n\
+\x20 teof bus ping --meta shift=mid\n\
 \x20 teof bus ping --message-task manager-report")]
 pub struct Args {
     /// The text; the seat's name is put before it
@@ -30,6 +30,9 @@ pub struct Args {
     /// A file with evidence for the event; repeatable
     #[arg(long = "event-receipt", value_name = "PATH", help_heading = MORE)]
     event_receipts: Vec<String>,
+    /// More data for the event, such as shift=mid; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    meta: Vec<String>,
     /// Write no event
     #[arg(long, help_heading = MORE)]
     skip_event: bool,
@@ -64,12 +67,15 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let summary = named(&author.agent, &args.summary);
     let mut entries = Vec::new();
     if !args.skip_event {
+        let meta = write::pairs("--meta", &args.meta)?;
+        write::check_meta(&meta)?;
         let event = Event {
             task_id: concerns.task.clone(),
             plan_id: concerns.plan.clone(),
             branch: concerns.branch.clone(),
             pr: concerns.pr,
             receipts: args.event_receipts,
+            meta,
             ..Event::new(&author.agent, &args.event, summary.clone())
         };
         entries.push(Entry::event(event, author.epoch.filter(|_| concerns.task.is_some())));

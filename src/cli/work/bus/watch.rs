@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::status::{number, span};
 use crate::base::{Result, json, names, text};
 use crate::bus::watch::{self, Filter, Follower, Item};
 use crate::cli::App;
 use crate::cli::support::author;
 use crate::cli::support::since::since;
 use crate::cli::support::terminal::{Meaning, paint};
+use crate::cli::support::window::{Window, hours};
 use crate::model::{self, event, message};
 
 /// Show the latest events or messages, and follow new ones
@@ -48,9 +48,9 @@ pub struct Args {
     /// Show at most N before following; 0 shows all
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
-    /// Show the last N hours; 0 shows all
-    #[arg(long, value_name = "HOURS", default_value = "24", value_parser = number, allow_negative_numbers = true)]
-    window_hours: f64,
+    /// Show the last N hours, or a span; 0 shows all
+    #[arg(long, visible_alias = "window-hours", value_name = "HOURS", default_value = "24", value_parser = hours, allow_negative_numbers = true)]
+    window: Window,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
@@ -58,7 +58,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if let Some(channel) = &args.task {
         names::check_id("channel", channel)?;
     }
-    let window = span(args.window_hours, 3600.0)?.map(|window| hub.now().minus(window));
+    let window = args.window.0.map(|window| hub.now().minus(window));
     let since = args.since.as_deref().map(|text| since(text, hub.now())).transpose()?;
     author::warn_of_unknown(app, hub, &args.agents)?;
     let filter = Filter {

@@ -1,29 +1,36 @@
 //! `teof bus status`
 
-use std::process::ExitCode;
-use std::time::Duration;
+mod audits;
+mod summary;
+mod text;
 
-use super::status_text::render;
-use crate::base::{Refusal, Result, text};
+use std::process::ExitCode;
+
+use crate::base::{Result, text as plain};
 use crate::cli::App;
 use crate::cli::support::author;
 use crate::cli::support::help::MORE;
 use crate::cli::support::since::since;
+use crate::cli::support::window::{Window, hours, minutes};
 use crate::model::event::Severity;
-use crate::ops::status::{self, Preset, Query};
+use crate::ops::presence::status::{self, Preset, Query};
 
 /// Show claims, the latest events, and whether a manager is present
 ///
-/// Use it to see who works on what.
+/// Use it to see who works on what. Managers are the seats with the role manager in their manifest, and those that
+/// assigned a task to another seat.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof bus status                                     # everybody's claims, the latest events\n\
-\x20 teof bus status --preset manager                    # what a manager watches\n\
-\x20 teof bus status --agent codex-1 --window-hours 48")]
+\x20 teof bus status --preset manager --summary          # what a manager watches, as a list\n\
+\x20 teof bus status --agent codex-1 --window 48h")]
 pub struct Args {
     /// support (medium and high, 6 h) or manager (high, 4 h)
     #[arg(long, value_parser = preset, value_name = "PRESET")]
     preset: Option<Preset>,
+    /// Print a short list instead of tables
+    #[arg(long)]
+    summary: bool,
     /// Show at most N events; 0 shows all [default: 10, or 20 with a preset]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -44,12 +51,15 @@ pub struct Args {
     /// A span, a day or a time: 24h, yesterday, 2026-01-05, 08:30 or 2026-01-05T08:30:00Z.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Show events of the last N hours; 0 shows all [default: 24, or the preset's]
-    #[arg(long, value_name = "HOURS", value_parser = number, allow_negative_numbers = true)]
-    window_hours: Option<f64>,
+    /// Show events of the last N hours, or of a span; 0 shows all [default: 24, or the preset's]
+    #[arg(long, visible_alias = "window-hours", value_name = "HOURS", value_parser = hours, allow_negative_numbers = true)]
+    window: Option<Window>,
     /// Minutes after which a silent manager counts as absent; 0 turns it off [default: 30]
-    #[arg(long, value_name = "MINUTES", value_parser = number, allow_negative_numbers = true, help_heading = MORE)]
-    manager_window: Option<f64>,
+    #[arg(long, value_name = "MINUTES", value_parser = minutes, allow_negative_numbers = true)]
+    manager_window: Option<Window>,
+    /// Also count this seat as a manager; repeatable
+    #[arg(long = "manager", value_name = "SEAT", help_heading = MORE)]
+    managers: Vec<String>,
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
@@ -61,25 +71,30 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if !args.severities.is_empty() {
         query.severities = args.severities;
     }
-    if let Some(hours) = args.window_hours {
-        query.window = span(hours, 3600.0)?;
+    if let Some(Window(window)) = args.window {
+        query.window = window;
     }
-    if let Some(minutes) = args.manager_window {
-        query.manager_window = span(minutes, 60.0)?;
+    if let Some(Window(window)) = args.manager_window {
+        query.manager_window = window;
     }
     author::warn_of_unknown(app, hub, &args.agents)?;
+    author::warn_of_unknown(app, hub, &args.managers)?;
     query.agents = args.agents;
+    query.managers = args.managers;
     let report = status::read(hub, query)?;
-    app.result(&report.document(), || render(&report, app.times()));
+    app.result(&report.document(), || match args.summary {
+        true => summary::render(&report, app.times()),
+        false => text::render(&report, app.times()),
+    });
     if !report.query.agents.is_empty() {
-        app.say(format!("Only {}; everybody: teof bus status --all", text::safe(&report.query.agents.join(", "))));
+        app.say(format!("Only {}; everybody: teof bus status --all", plain::safe(&report.query.agents.join(", "))));
     }
     if report.damaged.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     app.say(format!(
         "{} (listed above); restore: teof bus restore",
-        text::counted(report.damaged.len(), "damaged file")
+        plain::counted(report.damaged.len(), "damaged file")
     ));
     Ok(ExitCode::FAILURE)
 }
@@ -90,19 +105,4 @@ fn preset(text: &str) -> Result<Preset, String> {
 
 pub fn severity(text: &str) -> Result<Severity, String> {
     Severity::parse(text).ok_or_else(|| "it must be low, medium or high".to_owned())
-}
-
-/// For clap: a number that is not negative.
-pub fn number(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
-    number.ok_or_else(|| "it must be a number, 0 or more".to_owned())
-}
-
-/// A number of units as a window; `None` for 0.
-pub fn span(number: f64, seconds: f64) -> Result<Option<Duration>> {
-    if number == 0.0 {
-        return Ok(None);
-    }
-    let span = Duration::try_from_secs_f64(number * seconds);
-    span.map(Some).map_err(|_| Refusal::usage("span.invalid", format!("the window {number} is too large")).into())
 }

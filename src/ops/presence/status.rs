@@ -3,18 +3,19 @@
 //! Reads only. Where the playbook's tool has bugs (a preset's window that is shown but not used, a limit before the
 //! filters), this follows that tool's documentation.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use crate::base::{Result, Stamp};
 use crate::bus::log::Log;
-use crate::bus::{Damaged, assignments, claims, holds};
+use crate::bus::{Damaged, claims, holds};
 use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
-use crate::model::event::{EventView, Severity};
-use crate::seats::manifest;
+use crate::model::event::{AUDIT, EventView, Severity};
+
+use super::heartbeat::{self, Heartbeat, Manager, Presence, Windows};
+use super::observe;
 
 /// The options.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Query {
     pub window: Option<Duration>,
     /// Time after which a silent manager is stale; `None`: not checked.
     pub manager_window: Option<Duration>,
+    /// Seats that count as managers, besides those that are.
+    pub managers: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,8 @@ impl Query {
             limit,
             since: None,
             window: Some(Duration::from_secs(hours * HOUR)),
-            manager_window: Some(Duration::from_secs(30 * 60)),
+            manager_window: Windows::default().manager,
+            managers: Vec::new(),
         }
     }
 
@@ -106,7 +110,10 @@ pub struct Report {
     pub claims: Vec<Held>,
     /// Newest last.
     pub events: Vec<Map<String, Value>>,
-    pub managers: Option<Managers>,
+    /// `None`: not checked.
+    pub managers: Option<Heartbeat>,
+    /// Reviews by another seat, of the shown claims' tasks; newest last.
+    pub audits: Vec<Map<String, Value>>,
     /// Unreadable files.
     pub damaged: Vec<Damaged>,
     pub size: crate::bus::log::Size,
@@ -118,16 +125,6 @@ pub struct Held {
     pub claim: ClaimFile,
     /// Why the task is on hold, if it is.
     pub hold: Option<String>,
-}
-
-/// The managers by their last heartbeat (the playbook: bus_heartbeat).
-#[derive(Debug, Default)]
-pub struct Managers {
-    pub candidates: Vec<String>,
-    /// `{agent_id, last_seen, summary, meta}`
-    pub active: Vec<Value>,
-    pub stale: Vec<Value>,
-    pub missing: Vec<String>,
 }
 
 /// Reads claims, events and managers.
@@ -142,48 +139,34 @@ pub fn read(hub: &Hub, query: Query) -> Result<Report> {
             claims.push(Held { task, claim, hold });
         }
     }
-    let lines = log.latest(query.cut_off(hub.now()), query.limit, |view| query.takes_event(view))?;
-    let events = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let since = query.cut_off(hub.now());
+    let parsed = |lines: Vec<Vec<u8>>| lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let events = parsed(log.latest(since, query.limit, |view| query.takes_event(view))?);
+    let audits = parsed(log.latest(since, AUDITS, |view| is_audit(view, &claims))?);
     let managers = match query.manager_window {
-        Some(window) => Some(managers(hub, &log, window, &mut damaged)?),
+        Some(window) => {
+            let windows = Windows { manager: Some(window), agent: None };
+            let observed = observe::observe(hub, &log, &[], windows, &query.managers)?;
+            damaged.extend(observed.damaged);
+            Some(heartbeat::evaluate(&observed.facts, windows))
+        }
         None => None,
     };
-    Ok(Report { claims, events, managers, damaged, size: log.size(), query })
+    Ok(Report { claims, events, managers, audits, damaged, size: log.size(), query })
 }
 
-fn managers(hub: &Hub, log: &Log<'_>, window: Duration, damaged: &mut Vec<Damaged>) -> Result<Managers> {
-    let manifests = manifest::all(hub)?;
-    let declared = manifests.iter().filter(|found| found.seat.is_manager()).map(|found| found.agent().to_owned());
-    let listing = assignments::list(hub)?;
-    damaged.extend(listing.damaged);
-    let assigning = listing.whole.iter().filter_map(|(_, assignment)| assignment.manager().map(str::to_owned));
-    let candidates: BTreeSet<String> = declared.chain(assigning).collect();
-    let mut managers = Managers::default();
-    for agent in candidates {
-        match log.seen(&agent).beat {
-            None => managers.missing.push(agent.clone()),
-            Some(at) => {
-                let entry = entry(log, &agent, at)?;
-                if hub.now().since(at) > window { &mut managers.stale } else { &mut managers.active }.push(entry);
-            }
-        }
-        managers.candidates.push(agent);
-    }
-    Ok(managers)
-}
+/// At most this many audits are shown.
+const AUDITS: usize = 50;
 
-fn entry(log: &Log<'_>, agent: &str, at: Stamp) -> Result<Value> {
-    let line = log.last_beat(agent)?.unwrap_or_default();
-    let mut meta: Map<String, Value> = serde_json::from_slice(&line).unwrap_or_default();
-    let summary = meta.get("summary").cloned().unwrap_or_default();
-    for core in ["agent_id", "event", "summary", "task_id", "plan_id", "branch", "ts"] {
-        meta.shift_remove(core);
-    }
-    Ok(json!({"agent_id": agent, "last_seen": at, "summary": summary, "meta": meta}))
+/// Whether an event is a review, by another seat, of a claim that is shown.
+fn is_audit(view: &EventView<'_>, claims: &[Held]) -> bool {
+    let of_another =
+        |held: &Held| view.task_id.as_deref() == Some(&*held.task) && held.claim.agent_id() != view.agent_id.as_deref();
+    view.event.as_deref() == Some(AUDIT) && claims.iter().any(of_another)
 }
 
 impl Report {
-    /// `{claims[], events[], filters, manager_status, damaged[], log}`: claims as in their files with
+    /// `{claims[], events[], audits[], filters, manager_status, damaged[], log}`: claims as in their files with
     /// `_path`, events as in the log with `_index` (1: the newest).
     pub fn document(&self) -> Value {
         let claims: Vec<Value> = self.claims.iter().map(Held::document).collect();
@@ -207,8 +190,9 @@ impl Report {
         json!({
             "claims": claims,
             "events": events.collect::<Vec<_>>(),
+            "audits": self.audits,
             "filters": filters,
-            "manager_status": self.managers.as_ref().map(|managers| managers.document(query.manager_window)),
+            "manager_status": self.managers.as_ref().map(manager_status),
             "damaged": self.damaged,
             "log": self.size,
         })
@@ -226,14 +210,15 @@ impl Held {
     }
 }
 
-impl Managers {
-    fn document(&self, window: Option<Duration>) -> Value {
-        json!({
-            "window_minutes": window.map(|window| window.as_secs_f64() / 60.0),
-            "candidates": self.candidates,
-            "active": self.active,
-            "stale": self.stale,
-            "missing": self.missing,
-        })
-    }
+/// `{window_minutes, candidates, active, stale, missing}`.
+fn manager_status(heartbeat: &Heartbeat) -> Value {
+    let entries = |presence| heartbeat.managers_in(presence).map(Manager::entry).collect::<Vec<_>>();
+    let names = |manager: &Manager| manager.agent_id.clone();
+    json!({
+        "window_minutes": heartbeat::minutes(heartbeat.windows.manager),
+        "candidates": heartbeat.managers.iter().map(names).collect::<Vec<_>>(),
+        "active": entries(Presence::Active),
+        "stale": entries(Presence::Stale),
+        "missing": heartbeat.managers_in(Presence::Missing).map(names).collect::<Vec<_>>(),
+    })
 }

@@ -1,19 +1,24 @@
 //! The text of `teof bus status`: managers, claims, events.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value};
 
+use super::audits;
 use crate::base::{Stamp, text, time};
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint};
 use crate::model::{self, claim::ClaimStatus};
-use crate::ops::status::{Held, Managers, Report};
+use crate::ops::presence::heartbeat::{Heartbeat, Manager, Presence};
+use crate::ops::presence::status::{Held, Preset, Report};
 
 /// All of a report, safe for a terminal.
 pub fn render(report: &Report, shown: Times) -> String {
+    let is_asked = report.query.preset == Some(Preset::Manager);
     let mut lines = match &report.managers {
+        None if is_asked => vec!["manager heartbeats are not checked (--manager-window 0)".to_owned(), String::new()],
+        Some(heartbeat) if heartbeat.managers.is_empty() && is_asked => {
+            vec!["no manager: no seat has the role manager; name one: --manager SEAT".to_owned(), String::new()]
+        }
         None => Vec::new(),
-        Some(managers) => of_managers(managers, report.query.manager_window, shown),
+        Some(heartbeat) => of_managers(heartbeat, shown),
     };
     lines.push(paint(Meaning::Heading, "Claims"));
     lines.push(claims(report, shown));
@@ -27,31 +32,59 @@ pub fn render(report: &Report, shown: Times) -> String {
     lines.join("\n")
 }
 
-fn of_managers(managers: &Managers, window: Option<Duration>, shown: Times) -> Vec<String> {
-    if managers.candidates.is_empty() {
+fn of_managers(heartbeat: &Heartbeat, shown: Times) -> Vec<String> {
+    if heartbeat.managers.is_empty() {
         return Vec::new();
     }
     let mut lines = vec![paint(Meaning::Heading, "Managers")];
-    if managers.active.is_empty() {
-        let window = window.map(time::duration).unwrap_or_default();
+    if heartbeat.managers_in(Presence::Active).next().is_none() {
+        let window = heartbeat.windows.manager.map(time::duration).unwrap_or_default();
         lines.push(paint(Meaning::Attention, format!("no manager heartbeat within {window}")));
     }
     let mut table =
         Table::new([Column::text("SEAT"), Column::word("STATE"), Column::word("LAST SEEN"), Column::text("SUMMARY")]);
-    for (state, meaning, entries) in
-        [("active", Meaning::Good, &managers.active), ("stale", Meaning::Attention, &managers.stale)]
-    {
-        for entry in entries {
-            let part = |key: &str| entry[key].as_str().unwrap_or("-");
-            let seen = Stamp::parse(part("last_seen")).map_or_else(|| "-".to_owned(), |at| shown.ago(at));
-            table.row([part("agent_id").into(), Cell::painted(meaning, state), seen.into(), part("summary").into()]);
+    for manager in &heartbeat.managers {
+        let (state, meaning) = shown_presence(manager);
+        let summary = manager.beat.as_ref().map(|beat| beat.summary.clone()).unwrap_or_default();
+        table.row([
+            (&manager.agent_id).into(),
+            Cell::painted(meaning, state),
+            last_seen(manager, shown).into(),
+            summary.into(),
+        ]);
+        if let Some(data) = beat_data(manager) {
+            table.note(text::clip(&text::safe(&data), 400));
         }
-    }
-    for agent in &managers.missing {
-        table.row([agent.into(), Cell::painted(Meaning::Quiet, "never seen"), "".into(), "".into()]);
     }
     lines.extend([table.show(), String::new()]);
     lines
+}
+
+/// A manager's state in a word or two.
+pub fn shown_presence(manager: &Manager) -> (&'static str, Meaning) {
+    match manager.presence {
+        Presence::Active if manager.coordinates => ("coordinates", Meaning::Good),
+        Presence::Active => ("active", Meaning::Good),
+        Presence::Stale => ("stale", Meaning::Attention),
+        Presence::Missing => ("never seen", Meaning::Attention),
+    }
+}
+
+/// When a manager last sent a heartbeat; empty when never.
+pub fn last_seen(manager: &Manager, times: Times) -> String {
+    manager.beat.as_ref().map(|beat| times.ago(beat.at)).unwrap_or_default()
+}
+
+/// What the heartbeat says besides its summary: `shift=mid, cadence=daily`. What teof itself adds to events is left
+/// out.
+pub fn beat_data(manager: &Manager) -> Option<String> {
+    const OWN: [&str; 7] = ["branch_prefix", "by", "epoch", "recognised", "receipts", "severity", "pr"];
+    let data = manager.beat.as_ref()?.meta.iter().filter(|(key, _)| !OWN.contains(&key.as_str()));
+    let data = data.map(|(key, value)| match value.as_str() {
+        Some(text) => format!("{key}={text}"),
+        None => format!("{key}={value}"),
+    });
+    Some(data.collect::<Vec<_>>().join(", ")).filter(|data| !data.is_empty())
 }
 
 fn claims(report: &Report, shown: Times) -> String {
@@ -70,6 +103,12 @@ fn claims(report: &Report, shown: Times) -> String {
     ]);
     for held in &report.claims {
         claim(held, shown, &mut table);
+        let of_it = |audit: &&Map<String, Value>| audit.get("task_id").and_then(Value::as_str) == Some(&*held.task);
+        for audit in report.audits.iter().filter(of_it) {
+            let at = audit.get("ts").and_then(Value::as_str).and_then(Stamp::parse);
+            let at = at.map(|at| format!(", {}", shown.ago(at))).unwrap_or_default();
+            table.note(text::clip(&text::safe(&format!("{}{at}", audits::line(audit))), 400));
+        }
     }
     table.show()
 }

@@ -1,0 +1,11 @@
+//! Presence: which managers and agents are at work, what they hold, and which seats are retired.
+//!
+//! [`heartbeat`] is the decision, pure. [`observe`] reads what it decides on; [`status`] and [`alert`] show and record
+//! the result.
+
+pub mod alert;
+pub mod heartbeat;
+pub mod observe;
+pub mod retirement;
+pub mod seats;
+pub mod status;
