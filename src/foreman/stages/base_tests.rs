@@ -1,5 +1,5 @@
-//! Finds out whether a failed test fails on the job's base as well. Then the coder is not the cause, and further passes
-//! would be wasted.
+//! Finds out whether a failed test fails on the job's base as well. The coder is told so; when its next pass fails in the
+//! same way, it is not the cause, and another pass would be wasted.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -11,6 +11,35 @@ use crate::base::Result;
 use crate::foreman::commands::runner::CommandResult;
 use crate::foreman::reporting::report::{End, StageReport};
 use crate::model::command::Command;
+
+/// The code of a test's failure.
+pub const FAILED: &str = "test.failed";
+
+/// The code of the failure of a test that fails in the same way on the base.
+pub const CODE: &str = "test.base";
+
+/// What a test that fails on the work does on the base.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum OnBase {
+    /// It passes, or it was not tried.
+    Passes,
+    /// It fails and prints the same.
+    FailsAlike,
+    /// It fails and prints something else.
+    FailsOtherwise,
+}
+
+/// Whether a finding is about a test that failed.
+pub fn is_failure(code: &str) -> bool {
+    [FAILED, CODE].contains(&code)
+}
+
+/// What the test of the last pass printed, when that test fails in the same way on the base.
+pub fn last_failure(context: &StageContext) -> Option<String> {
+    let last = context.report.stages.iter().rfind(|stage| stage.name == TESTER)?;
+    let found = last.findings.iter().find(|found| found.code == CODE)?;
+    found.message.split_once('\n').map(|(_, printed)| printed.to_owned())
+}
 
 /// Whether the base is worth a test: the work's first tests failed, and no person has said anything about it. Who
 /// retries the work with a note wants it done on this base.

@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
+use super::base_tests::{self, OnBase};
 use super::context::StageContext;
-use super::{base_tests, commit, targets};
+use super::{commit, targets};
 use crate::base::Result;
 use crate::foreman::commands::push_block;
 use crate::foreman::commands::runner::{CommandResult, Runner};
@@ -104,7 +105,7 @@ pub fn run_tests(context: &mut StageContext, stage: &mut StageReport) -> Result<
     Ok(None)
 }
 
-/// Sends the work back to the coder, unless the test fails in the same way without its changes. `Some` ends the run.
+/// Sends the work back to the coder, unless the base is to blame. `Some` ends the run.
 fn failed(
     context: &mut StageContext,
     stage: &mut StageReport,
@@ -112,28 +113,35 @@ fn failed(
     done: &CommandResult,
 ) -> Result<Option<End>> {
     let what = format!("test {line:?} failed: {}", done.outcome);
-    let mut also = String::new();
-    if base_tests::is_in_doubt(context) {
-        let target = context.report.work.order.target_branch.clone();
-        (context.say)(&format!("      {what}; running it on {target} without the changes"));
-        let test = Command::shell(line).labelled(format!("test {nth} without the changes: {line}"));
-        match base_tests::run(context, stage, &test, &format!("test-{nth}-base"))? {
-            Break(end) => return Ok(Some(end)),
-            Continue(base) if base.succeeded() => {}
-            Continue(base) => {
-                let why = format!("the tests fail on {target} without any change: {line}");
-                if base_tests::is_same(&base.tail, &done.tail) {
-                    let hint = "fix the tests there, then retry the job; with a note it is done all the same";
-                    stage.notes.push(Finding::high("test.base", "", why.clone()).hint(hint));
-                    return Ok(Some(End::new(Verdict::Blocked, why)));
-                }
-                also = format!(" (it also fails on {target} without any change)");
+    let target = context.report.work.order.target_branch.clone();
+    let on_base = match base_tests::last_failure(context) {
+        Some(earlier) if base_tests::is_same(&earlier, &done.tail) => {
+            let why = format!("the tests fail on {target} without any change: {line}");
+            let hint = "fix the tests there, then retry the job; with a note it is done all the same";
+            stage.notes.push(Finding::high(base_tests::CODE, "", why.clone()).hint(hint));
+            return Ok(Some(End::new(Verdict::Blocked, why)));
+        }
+        Some(_) => OnBase::FailsOtherwise,
+        None if base_tests::is_in_doubt(context) => {
+            (context.say)(&format!("      {what}; running it on {target} without the changes"));
+            let test = Command::shell(line).labelled(format!("test {nth} without the changes: {line}"));
+            match base_tests::run(context, stage, &test, &format!("test-{nth}-base"))? {
+                Break(end) => return Ok(Some(end)),
+                Continue(base) if base.succeeded() => OnBase::Passes,
+                Continue(base) if base_tests::is_same(&base.tail, &done.tail) => OnBase::FailsAlike,
+                Continue(_) => OnBase::FailsOtherwise,
             }
         }
-    }
+        None => OnBase::Passes,
+    };
+    let code = if on_base == OnBase::FailsAlike { base_tests::CODE } else { base_tests::FAILED };
+    let also = match on_base {
+        OnBase::Passes => String::new(),
+        _ => format!(" (it also fails on {target} without any change)"),
+    };
     let message = format!("{what}{also}\n{}", done.tail);
     let hint = format!("see its output: {}", context.report.work.logs());
-    stage.findings.push(Finding::high("test.failed", "", message).hint(hint));
+    stage.findings.push(Finding::high(code, "", message).hint(hint));
     stage.outcome = what + &also;
     stage.passed = false;
     Ok(None)

@@ -7,7 +7,7 @@ use std::ops::ControlFlow::{Break, Continue};
 
 use super::context::StageContext;
 use super::next_stage::{self, CODER, COMMANDS, FORWARD_PORT, Next, PLANNER, Plan, REVIEWER, TESTER};
-use super::{checks, commit, forward_port, stage_store};
+use super::{base_tests, checks, commit, forward_port, stage_store};
 use crate::base::{Result, names, text};
 use crate::foreman::calls::prompts::Material;
 use crate::foreman::calls::roles::{self, ResolvedRole};
@@ -124,7 +124,7 @@ fn exhausted(report: &mut Report, plan: &Plan, findings: Vec<Finding>) -> End {
     // The output behind a finding's first line is shown with the job.
     let last = findings.first().and_then(|found| found.message.lines().next()).unwrap_or("no details given");
     let test = report.stages.iter().rfind(|stage| stage.name == TESTER && !stage.passed);
-    let why = match test.filter(|_| findings.iter().all(|found| found.code != "test.failed")) {
+    let why = match test.filter(|_| !findings.iter().any(|found| base_tests::is_failure(&found.code))) {
         Some(test) => format!("{}; in the last pass {last}", test.outcome),
         None => last.to_owned(),
     };

@@ -50,19 +50,20 @@ fn a_test_that_fails_in_every_pass_shows_what_it_printed() {
 }
 
 #[test]
-fn tests_that_fail_without_any_change_block_the_job_after_one_pass() {
+fn tests_that_fail_without_any_change_block_the_job_after_two_passes() {
     let site = Site::appending("[guard]\ntests = [\"echo no module calc in 0.$$ s; exit 1\"]");
     let task = site.submit("Append two");
     assert_eq!(site.run().code, 1);
-    assert_eq!(site.coder.calls(), 1, "no pass can help");
+    assert_eq!(site.coder.calls(), 2, "a third pass would not help either");
+    assert!(site.coder.prompt(2).contains("it also fails on main without any change"), "{}", site.coder.prompt(2));
     for (view, said) in site.views(&task).into_iter().filter(|(view, _)| *view != "bus status") {
         assert!(said.contains("the tests fail on main without any change: echo no module"), "{view}: {said}");
     }
     // A person who answers that with a note wants it done here.
     site.world.ok(&["review", "retry", "j1", "--note", "Make the tests pass"]);
     assert_eq!(site.run().code, 1);
-    assert_eq!(site.coder.calls(), 4);
-    assert!(site.coder.prompt(2).contains("Make the tests pass"));
+    assert_eq!(site.coder.calls(), 5);
+    assert!(site.coder.prompt(3).contains("Make the tests pass"));
 }
 
 #[test]
