@@ -159,6 +159,29 @@ fn allowing_other_codes(line: &str) -> String {
     }
 }
 
+/// At 80 columns and at 40: summaries go on beside or below the names, never in their column.
+#[test]
+fn help_fits_narrow_terminals() {
+    let world = World::bare_of_teof();
+    for columns in [80, 40] {
+        for page in ["", "bus", "plan new", "agent doctor"] {
+            let ran = world.shell(&format!("COLUMNS={columns} teof {page} --help")).expect(0);
+            let long: Vec<_> = ran.stdout.lines().filter(|line| line.chars().count() > columns).collect();
+            let is_fine = |line: &&str| line.trim_start().starts_with("teof ");
+            assert!(long.iter().all(is_fine), "{columns} columns, {page}: {long:#?}");
+        }
+        let ran = world.shell(&format!("COLUMNS={columns} teof --help")).expect(0);
+        let listed: Vec<_> = ran.stdout.lines().skip_while(|line| *line != "Get started:").collect();
+        let at = listed.iter().position(|line| *line == "Options:").unwrap();
+        let odd: Vec<_> = listed[..at].iter().filter(|line| {
+            let indent = line.len() - line.trim_start().len();
+            ![0, 2, if columns == 80 { 16 } else { 4 }].contains(&indent)
+        }).collect();
+        assert!(odd.is_empty(), "{odd:#?}");
+        assert_eq!(listed[..at].iter().filter(|line| line.starts_with("  ") && !line.starts_with("   ")).count(), 33);
+    }
+}
+
 /// Where a seat has booted, who gives no name edits plans as that seat; people plan in folders of their own.
 fn as_a_person(line: &str) -> String {
     format!(

@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 use clap::Command;
 use clap::builder::{Resettable, StyledStr};
 
+use super::terminal::style;
+use crate::base::env;
+
 /// The heading of flags that few people need.
 pub const MORE: &str = "More options";
 
@@ -21,6 +24,11 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Maintain", &["check", "doctor", "preflight", "trust", "operator", "completions", "man", "version"]),
 ];
 
+/// Columns of the names of commands.
+const NAMES: usize = 14;
+/// On a narrower terminal summaries go on below the name.
+const NARROW: usize = 50;
+
 const BELOW: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 const TAIL: &str =
     "One command's flags and examples: teof <COMMAND> --help\nEvery command on one page: teof guide commands";
@@ -29,6 +37,8 @@ const TAIL: &str =
 pub fn arrange(root: Command, words: &[&str]) -> Command {
     let header = *root.get_styles().get_header();
     let literal = *root.get_styles().get_literal();
+    let columns = columns();
+    let is_narrow = columns.is_some_and(|columns| columns < NARROW);
     let mut list = String::new();
     for (heading, names) in GROUPS {
         let _ = writeln!(list, "{header}{heading}:{header:#}");
@@ -36,7 +46,9 @@ pub fn arrange(root: Command, words: &[&str]) -> Command {
             let command = root.find_subcommand(name).filter(|command| !command.is_hide_set());
             let about = command.and_then(|command| command.get_about().map(ToString::to_string));
             if let Some(about) = about {
-                let _ = writeln!(list, "  {literal}{name}{literal:#}{:width$}{about}", "", width = 14 - name.len());
+                let line = format!("  {literal}{name}{literal:#}{:width$}{about}", "", width = NAMES - name.len());
+                list.push_str(&style::wrap(&line, columns, if is_narrow { 2 } else { NAMES }));
+                list.push('\n');
             }
         }
         list.push('\n');
@@ -50,6 +62,21 @@ pub fn arrange(root: Command, words: &[&str]) -> Command {
         .after_help(TAIL)
 }
 
+/// How wide the terminal is, as clap finds it: help is wrapped to that.
+fn columns() -> Option<usize> {
+    style::columns().or_else(|| env::var("COLUMNS")?.parse().ok()).map(|columns| columns.min(100))
+}
+
+/// An example that fits: what it is for stands above a line that would be too long with it.
+fn example(line: &str, columns: Option<usize>) -> String {
+    match line.split_once("  # ") {
+        Some((command, what)) if columns.is_some_and(|columns| line.len() > columns) => {
+            format!("  # {}\n{}", what.trim_start(), command.trim_end())
+        }
+        _ => line.to_owned(),
+    }
+}
+
 fn below(command: Command, words: &[&str]) -> Command {
     let header = *command.get_styles().get_header();
     let examples = command.get_after_help().map(ToString::to_string);
@@ -61,6 +88,7 @@ fn below(command: Command, words: &[&str]) -> Command {
         .after_help(Resettable::<StyledStr>::Reset);
     if let Some(examples) = examples {
         let lines = examples.trim_start_matches("Examples:").trim_start_matches('\n');
+        let lines = lines.lines().map(|line| example(line, columns())).collect::<Vec<_>>().join("\n");
         command = command.before_help(StyledStr::from(format!("{header}Examples:{header:#}\n{lines}")));
     }
     if let Some(long) = long.filter(|_| is_named) {
