@@ -18,7 +18,7 @@ use crate::model::plan::{Link, Plan, Status, Step};
 use crate::plans::dependencies::Dependencies;
 use crate::plans::requests::vault;
 use crate::plans::requests::{self, Entry, Request};
-use crate::plans::{SameWork, store, validate};
+use crate::plans::{SameWork, of_request, store, validate};
 
 /// The sources to read.
 #[derive(Clone, Debug, Default)]
@@ -258,8 +258,8 @@ impl SourceReader<'_> {
         if !names::is_id(&candidate.task_id) {
             return;
         }
-        let draft = requests::plan_id(self.hub, &candidate.task_id, &wanted.title)
-            .and_then(|id| Ok((requests::draft(self.hub, wanted, &link, &id, self.hub.now())?, id)));
+        let draft = of_request::plan_id(self.hub, &candidate.task_id, &wanted.title)
+            .and_then(|id| Ok((of_request::draft(self.hub, wanted, &link, &id, self.hub.now())?, id)));
         let (plan, id) = match draft {
             Ok(found) => found,
             Err(e) => {

@@ -12,6 +12,7 @@ pub mod edit;
 pub mod evidence;
 pub mod hygiene;
 pub mod new;
+pub mod of_request;
 pub mod requests;
 pub mod same_work;
 pub mod store;

@@ -21,7 +21,7 @@ use crate::ops::claims::{assign, claim, held};
 use crate::ops::tasks::plan_edit::{self, Editor};
 use crate::plans;
 use crate::plans::requests::vault;
-use crate::plans::{edit, requests};
+use crate::plans::{edit, of_request, requests};
 use crate::receipts;
 
 /// Assignment, claim, backlog item and step in one transaction; or a longer lease when the claim is ours already.
@@ -76,7 +76,7 @@ fn plan_of_origin(writer: &Writer<'_>, transaction: &mut Transaction, manager: &
         return Err(Refusal::guard("request.settling", what).because("it was written just now").into());
     }
     let wanted = requests::find(hub, link)?;
-    let mut new = requests::new_plan(hub, &wanted, link, plan)?;
+    let mut new = of_request::new_plan(hub, &wanted, link, plan)?;
     new.begun = true;
     plans::new::create(writer, transaction, &new)?;
     let maker = Editor::Seat(Author::new(manager));
