@@ -33,7 +33,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Agent(Lazy<unattended::agent::Args>),
+    Agent(Lazy<work::agent::Args>),
     Bus(Lazy<work::bus::Args>),
     Quickstart(Lazy<start::quickstart::Args>),
     Guide(Lazy<start::guide::Args>),
@@ -102,7 +102,7 @@ pub fn main() -> ExitCode {
 /// Runs one command. `Ok` carries the exit code: a check that found something did not fail.
 fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
-        Command::Agent(Lazy(args)) => unattended::agent::run(args, app),
+        Command::Agent(Lazy(args)) => work::agent::run(args, app),
         Command::Bus(Lazy(args)) => work::bus::run(args, app),
         Command::Quickstart(Lazy(args)) => start::quickstart::run(args, app),
         Command::Guide(Lazy(args)) => start::guide::run(args, app, support::lazy::whole::<Cli>()),

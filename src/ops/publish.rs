@@ -5,9 +5,8 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::claims::held;
+use super::claims::{held, known};
 use super::context::with_recognition;
-use super::tasks;
 use crate::base::{Refusal, Result, names, text};
 use crate::bus::{events, messages};
 use crate::guard::claim::{self, Author};
@@ -281,7 +280,7 @@ fn check_audit(hub: &Hub, task: &str, author: &str, reviewer: &str) -> Result<()
             .into());
     }
     if workers.is_empty() {
-        let meant = tasks::meant_if_unknown(hub, task)?.unwrap_or_default();
+        let meant = known::meant_if_unknown(hub, task)?.unwrap_or_default();
         return Err(Refusal::not_found("audit.no_work", format!("nobody has worked on {task}{meant}"))
             .because("it has neither a claim nor an assignment")
             .next("see the tasks: teof task list")

@@ -275,7 +275,11 @@ fn other_step<'a>(plan: &'a Plan, step: &Step<'_>, receipt: &str) -> Option<&'a 
     others.filter(|other| other.receipts().contains(&receipt)).find_map(|other| other.id())
 }
 
-fn step_of<'a>(plan: &'a Plan, id: &str) -> Result<Step<'a>> {
+/// The step of this id.
+///
+/// # Errors
+/// `step.not_found` (exit 4), with similar ids.
+pub fn step_of<'a>(plan: &'a Plan, id: &str) -> Result<Step<'a>> {
     plan.step(id).ok_or_else(|| {
         let ids: Vec<_> = plan.steps().iter().filter_map(Step::id).collect();
         let shown = text::clip(&text::safe(id), 60);

@@ -1,6 +1,5 @@
 //! Commands for unattended work: the coordinator and what it may do.
 
-pub(super) mod agent;
 pub(super) mod conductor;
 pub(super) mod consent;
 pub(super) mod coordinator;

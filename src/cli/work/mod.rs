@@ -1,5 +1,6 @@
 //! Commands to work with: the bus, tasks, plans, sessions, links.
 
+pub(super) mod agent;
 pub(super) mod bus;
 pub(super) mod links;
 pub(super) mod plan;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::claim::{self, Done, check_branch, plan_id};
 use super::held::Work;
+use super::known;
 use super::{mirror, prerequisites};
 use crate::base::{Result, names};
 use crate::bus::{assignments, claims, events, messages};
@@ -16,7 +17,6 @@ use crate::model::assignment::Assignment;
 use crate::model::event::Event;
 use crate::model::message::Message;
 use crate::ops::context::{self, Answer, Call};
-use crate::ops::tasks;
 use crate::seats;
 
 /// What a manager asks for.
@@ -91,7 +91,7 @@ impl Assigned {
 pub fn assign(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "task assign", author, task, bound: false, request: repeat };
-    let unknown = tasks::remark_unknown(hub, task)?;
+    let unknown = known::remark_unknown(hub, task)?;
     context::run(hub, &call, |writer, transaction| {
         let mut done = stage(writer, transaction, request)?;
         done.remarks.extend(unknown);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::held::{self, Work};
+use super::known;
 use super::{exclusive, mirror, prerequisites};
 use crate::base::{Refusal, Result, Stamp, lock, names, text, time};
 use crate::bus::assignments;
@@ -17,7 +18,6 @@ use crate::model::backlog::ItemStatus;
 use crate::model::claim::{Claim, ClaimStatus, MAX_LEASE, default_branch};
 use crate::model::event::Event;
 use crate::ops::context::{self, Answer, Call};
-use crate::ops::tasks;
 use crate::seats::retired;
 
 /// What a seat asks for.
@@ -105,7 +105,7 @@ fn former(from: &Claim) -> Value {
 pub fn claim(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "bus claim", author, task, bound: true, request: repeat };
-    let unknown = if request.allow_unassigned { tasks::remark_unknown(hub, task)? } else { None };
+    let unknown = if request.allow_unassigned { known::remark_unknown(hub, task)? } else { None };
     context::run(hub, &call, |writer, transaction| {
         if request.status != ClaimStatus::Active {
             not_running(hub, author, task)?;
@@ -267,7 +267,7 @@ fn first(hub: &Hub, mut claim_request: ClaimRequest, allow: bool) -> Result<(Cla
         if allow {
             return Ok((claim_request, Some("no assignment".to_owned())));
         }
-        let meant = tasks::meant_if_unknown(hub, task)?.unwrap_or_default();
+        let meant = known::meant_if_unknown(hub, task)?.unwrap_or_default();
         return Err(Refusal::guard("claim.unassigned", format!("{task} is not assigned{meant}"))
             .because("the first claim of a task needs an assignment, so that its manager knows about it")
             .next(format!("assign and claim it: teof task pickup {task}"))

@@ -4,6 +4,7 @@ pub mod assign;
 pub mod claim;
 pub mod exclusive;
 pub mod held;
+pub mod known;
 pub(super) mod mirror;
 pub mod pickup;
 pub(super) mod prerequisites;

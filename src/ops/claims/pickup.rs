@@ -4,11 +4,11 @@
 use super::assign;
 use super::claim::{self, Done, assigned_to};
 use super::held;
+use super::known;
 use crate::base::Result;
 use crate::bus::{assignments, claim_rules, claims};
 use crate::hub::{self, Hub, Transaction, Writer};
 use crate::ops::context::{self, Answer, Call};
-use crate::ops::tasks;
 
 /// Picks a task up for the author of the request.
 ///
@@ -17,7 +17,7 @@ use crate::ops::tasks;
 pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let claim::Request { author, task, .. } = request;
     let call = Call { command: "task pickup", author, task, bound: true, request: repeat };
-    let unknown = tasks::remark_unknown(hub, task)?;
+    let unknown = known::remark_unknown(hub, task)?;
     context::run(hub, &call, |writer, transaction| {
         let mut done = stage(writer, transaction, request)?;
         done.remarks.extend(unknown);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::assign::{self, scaffold};
 use super::claim::{self, assigned_to};
+use super::known;
 use crate::base::Result;
 use crate::bus::claim_rules::{self, Notes};
 use crate::bus::{assignments, claims};
@@ -12,7 +13,6 @@ use crate::guard::claim::Author;
 use crate::hub::{self, Hub, Transaction, Writer};
 use crate::model::claim::ClaimStatus;
 use crate::ops::context::{self, Answer, Call};
-use crate::ops::tasks;
 
 /// What a manager prepares.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl Request {
 pub fn seed(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "task seed", author, task, bound: false, request: repeat };
-    let unknown = tasks::remark_unknown(hub, task)?;
+    let unknown = known::remark_unknown(hub, task)?;
     context::run(hub, &call, |writer, transaction| {
         let mut done = stage(writer, transaction, request)?;
         done.remarks.extend(unknown);

@@ -118,34 +118,6 @@ pub fn table(hub: &Hub) -> Result<Table> {
     Ok(Table { tasks, damaged: reading.damaged })
 }
 
-/// Only a warning when an unknown task is claimed or assigned: a task may exist only as a claim, but usually its name
-/// is misspelt.
-pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
-    let remark = |meant| {
-        format!(
-            "no such task {task}{meant} in backlog, plans, vault or queue; add it: teof task add {task} --title \"…\""
-        )
-    };
-    Ok(meant_if_unknown(hub, task)?.map(remark))
-}
-
-/// ` (did you mean QUEUE-001?)` for a task that nothing knows, or an empty text when no name is near; `None` for a
-/// task that is known.
-pub fn meant_if_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
-    if assignments::load(hub, task)?.is_some() || claims::load(hub, task)?.is_some() {
-        return Ok(None);
-    }
-    let mut reading = TableBuilder::default();
-    reading.sources(hub)?;
-    let queue = requests::list(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
-    let of_plan =
-        |id: &String| task.strip_prefix(id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-    let known = reading.rows.contains_key(task)
-        || queue.iter().any(|entry| entry.task == task)
-        || reading.plans.keys().any(of_plan);
-    Ok((!known).then(|| names::did_you_mean(task, reading.rows.keys().map(String::as_str))))
-}
-
 #[derive(Default)]
 struct TableBuilder {
     rows: BTreeMap<String, Row>,

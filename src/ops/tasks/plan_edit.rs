@@ -16,7 +16,7 @@ use crate::model::event::Event;
 use crate::ops::claims::held::{self, Work};
 use crate::ops::context;
 use crate::plans::same_work::{Part, Place};
-use crate::plans::store;
+use crate::plans::{edit as plans_edit, store};
 
 /// The author of the edit.
 #[derive(Clone, Debug)]
@@ -162,7 +162,12 @@ fn check(hub: &Hub, editor: &Editor, edit: Edit<'_>) -> Result<Vec<String>> {
             }
             Ok(Vec::new())
         }
-        None => Err(unclaimed(held.first(), author, edit).into()),
+        None => {
+            // A slip of the step's name is told as that.
+            let plan = store::find(hub, edit.plan)?.plan;
+            edit.step.map_or(Ok(()), |step| plans_edit::step_of(&plan, step).map(drop))?;
+            Err(unclaimed(held.first(), author, edit).into())
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::coordinator::state::input::Command;
 use crate::coordinator::state::store;
 use crate::guard::sentinels::watch;
 use crate::guard::{moved_target, operator, secrets};
-use crate::ops::tasks;
+use crate::ops::claims::known;
 use crate::seats;
 
 /// The longest answer that is taken, in characters.
@@ -179,7 +179,7 @@ pub fn reassign(args: Reassign, app: &App) -> Result<ExitCode> {
 pub fn skip(args: Skip, app: &App) -> Result<ExitCode> {
     operator::run::refuse("skip a task")?;
     names::check_id("task", &args.task)?;
-    if let Some(remark) = tasks::remark_unknown(app.hub()?, &args.task)? {
+    if let Some(remark) = known::remark_unknown(app.hub()?, &args.task)? {
         app.warn(remark);
     }
     send(app, Command::Skip { task: args.task }, args.note)

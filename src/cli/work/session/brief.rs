@@ -11,8 +11,8 @@ use crate::cli::support::output;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
 use crate::hub::output::Output;
 use crate::hub::{Hub, Transaction, paths};
+use crate::ops::claims::known;
 use crate::ops::session::brief::{self, Brief, Checklist, Level};
-use crate::ops::tasks;
 use crate::receipts::{self, seal};
 
 /// Show what a seat should know before it works on a task
@@ -56,7 +56,7 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let brief = brief::read(hub, task, args.limit)?;
     let unknown = match &brief.claim {
-        None => tasks::remark_unknown(hub, task)?,
+        None => known::remark_unknown(hub, task)?,
         Some(_) => None,
     };
     unknown.iter().for_each(|unknown| app.warn(unknown));

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::base::{Refusal, Result, text, time};
 use crate::cli::App;
-use crate::cli::unattended::agent;
+use crate::cli::work::agent;
 use crate::ops::session::seat::{self, Overview};
 use crate::seats::{self, freshness};
 

@@ -1,0 +1,67 @@
+//! Whether anything knows a task, so that a slip of its name is noticed.
+
+use crate::base::{Refusal, Result, names};
+use crate::bus::{assignments, claims};
+use crate::hub::Hub;
+use crate::model::plan::Status;
+use crate::plans::requests::{self, vault};
+use crate::plans::{self, PlanFile};
+
+/// Only a warning when an unknown task is claimed or assigned: a task may exist only as a claim, but usually its name
+/// is misspelt.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
+    let remark = |meant| {
+        format!(
+            "no such task {task}{meant} in backlog, plans, vault or queue; add it: teof task add {task} --title \"…\""
+        )
+    };
+    Ok(meant_if_unknown(hub, task)?.map(remark))
+}
+
+/// ` (did you mean QUEUE-001?)` for a task that nothing knows, or an empty text when no name is near; `None` for a
+/// task that is known.
+///
+/// # Errors
+/// As [`remark_unknown`].
+pub fn meant_if_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
+    if assignments::load(hub, task)?.is_some() || claims::load(hub, task)?.is_some() {
+        return Ok(None);
+    }
+    let plans: Vec<PlanFile> = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok()).collect();
+    let of_plan =
+        |plan: &PlanFile| task.strip_prefix(plan.id()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    if plans.iter().any(of_plan) {
+        return Ok(None);
+    }
+    let known = names(hub, &plans)?;
+    let is_known = known.iter().any(|name| name == task);
+    Ok((!is_known).then(|| names::did_you_mean(task, known.iter().map(String::as_str))))
+}
+
+/// The items of the backlog, the open steps of open plans, and the requests. A damaged file has none.
+fn names(hub: &Hub, plans: &[PlanFile]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    if let Some(backlog) = readable(plans::backlog::read(hub))? {
+        found.extend(backlog.items().iter().filter_map(|item| item.id().map(str::to_owned)));
+    }
+    for file in plans.iter().filter(|file| file.plan.status() != Some(Status::Done)) {
+        let steps = file.plan.steps();
+        let open = steps.iter().filter(|step| step.status() != Some(Status::Done)).filter_map(|step| step.id());
+        found.extend(open.map(|id| file.plan.task_of(file.id(), id)));
+    }
+    let queued = requests::list(hub, requests::QUEUE, &hub.settings()?.sources.queue_folder)?;
+    let planned = readable(vault::planned(hub))?.unwrap_or_default();
+    found.extend(planned.into_iter().chain(queued).map(|entry| entry.task));
+    Ok(found)
+}
+
+/// A refusal to read a file is a damaged file; a fault stays one.
+fn readable<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Err(e) if Refusal::of(&e).is_some() => Ok(None),
+        found => found.map(Some),
+    }
+}
