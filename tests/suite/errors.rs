@@ -32,7 +32,7 @@ fn every_error_has_one_form_in_plain_words() {
         (&["coordinator", "run", "--concurrency", "70"], 2, "cause: it must be a whole number from 1 to 64", ""),
         (&["bus", "claim", "T-1", "--lease", "soon"], 2, "90s, 30m, 4h or 7d", "fix: teof bus claim --help"),
         (&["bus", "status", "--since", "yester"], 2, "2026-01-05T08:30:00Z", ""),
-        (&["bus", "status", "--window-hours", "x"], 2, "it must be a number, 0 or more", ""),
+        (&["bus", "status", "--window-hours", "x"], 2, "write a number of hours, 0 or more", ""),
         (&["bus", "status", "--severity", "hgih"], 2, "(did you mean high?)", "fix: teof bus status --severity high"),
         (&["plan", "list", "--status", "Quued"], 2, "(did you mean queued?)", "fix: teof plan list --status queued"),
         (&["completions", "bahs"], 2, "(did you mean bash?)", "fix: teof completions bash"),

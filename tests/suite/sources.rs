@@ -83,7 +83,7 @@ fn a_planned_feature_request_is_found_given_and_followed_to_its_end() {
     assert!(plan["steps"][0]["notes"].as_str().unwrap().ends_with("\n> So that hard ones wait."), "{plan}");
     let claim = world.read_json("_bus/claims/FR-045.json");
     assert_eq!((&claim["status"], &claim["plan_id"]), (&json!("active"), &plan["plan_id"]));
-    let booted = world.teof(&["session-boot"]).env("TEOF_AGENT", "codex-1").output().unwrap();
+    let booted = world.teof(&["session-boot"]).env("TEOF_AGENT", "codex-2").output().unwrap();
     let said = String::from_utf8_lossy(&booted.stderr);
     assert!(booted.status.success(), "a status line of the vault is no dirt: {said}");
 
