@@ -84,7 +84,8 @@ impl App {
     pub fn say(&self, line: impl AsRef<str>) {
         if !self.global.quiet {
             let _line = progress::clear();
-            let line = style::wrap(line.as_ref(), style::columns_of_stderr(), 2);
+            let line = Times::on_stderr(self.now()).in_text(line.as_ref());
+            let line = style::wrap(&line, style::columns_of_stderr(), 2);
             let _ = writeln!(io::stderr(), "{}", style::for_stderr(&line));
         }
     }
@@ -113,7 +114,7 @@ impl App {
         } else {
             let text = text();
             if !text.is_empty() {
-                self.out(style::wrap(&text, style::columns(), 2));
+                self.out(style::wrap(&self.times().in_text(&text), style::columns(), 2));
             }
         }
     }

@@ -7,8 +7,9 @@ use anstyle::{AnsiColor, Style};
 use rustix::fs::OFlags;
 use serde_json::{Map, Value, json};
 
-use super::terminal::{progress, style};
+use super::terminal::{Times, progress, style};
 use super::{plain, usage};
+use crate::base::time::Clock;
 use crate::base::{Exit, Refusal, json, text};
 use crate::hub::git::errors;
 
@@ -79,7 +80,8 @@ pub fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
         let _ = writeln!(std::io::stderr(), "{}", json::printable(json::pretty(&document(refusal))));
     } else {
         let _line = progress::clear();
-        let shown = render(refusal, style::columns_of_stderr());
+        let now = Clock::from_env().unwrap_or(Clock::Machine).now();
+        let shown = render(refusal, Times::on_stderr(now), style::columns_of_stderr());
         let _ = writeln!(std::io::stderr(), "{}", style::for_stderr(&shown));
     }
     ExitCode::from(refusal.exit as u8)
@@ -100,14 +102,14 @@ pub fn document(refusal: &Refusal) -> Value {
 }
 
 /// `error: what`, `cause: why`, and at most two lines `fix: command  # what for`, which are not wrapped.
-fn render(refusal: &Refusal, columns: Option<usize>) -> String {
-    let wrap = |line: String| style::wrap(&line, columns, 7).into_owned();
+fn render(refusal: &Refusal, times: Times, columns: Option<usize>) -> String {
+    let wrap = |line: String| style::wrap(&times.in_text(&line), columns, 7).into_owned();
     let mut lines = vec![wrap(format!("{ERROR}error:{ERROR:#} {}", text::safe(&plain::text(&refusal.message))))];
     if let Some(reason) = &refusal.reason {
         let reason = text::safe_block(&plain::text(reason));
         let mut shown = reason.lines();
         lines.push(wrap(format!("{CAUSE}cause:{CAUSE:#} {}", shown.next().unwrap_or_default())));
-        lines.extend(shown.map(|line| style::wrap(&format!("       {line}"), columns, 0).into_owned()));
+        lines.extend(shown.map(|line| style::wrap(&times.in_text(&format!("       {line}")), columns, 0).into_owned()));
     }
     for next in refusal.next.iter().take(2) {
         lines.push(format!("{FIX}fix:{FIX:#} {}", fix(&text::safe(next))));
@@ -141,6 +143,7 @@ const COMMAND: Style = AnsiColor::Cyan.on_default();
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Stamp;
 
     #[test]
     fn an_error_says_what_and_why_and_two_commands_that_run_when_pasted() {
@@ -149,7 +152,8 @@ mod tests {
             .next("see what is free: teof task list")
             .next("name another task")
             .next("a third step");
-        let shown = anstream::adapter::strip_str(&render(&refusal, None)).to_string();
+        let shown =
+            anstream::adapter::strip_str(&render(&refusal, Times::new(Stamp::from_unix(0), true), None)).to_string();
         assert_eq!(
             shown,
             "error: T-1 is held by codex-5\ncause: its lease runs until 14:30\n\

@@ -1,5 +1,6 @@
 //! Times for people: relative and local on a terminal, UTC as in the record everywhere else.
 
+use std::borrow::Cow;
 use std::io::IsTerminal;
 
 use chrono::{DateTime, Local, NaiveDateTime};
@@ -7,6 +8,8 @@ use chrono::{DateTime, Local, NaiveDateTime};
 use crate::base::Stamp;
 pub use crate::base::time::duration;
 
+/// The characters of a time as the record holds it: `2026-01-05T10:00:00Z`.
+const LENGTH: usize = 20;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 
@@ -48,6 +51,23 @@ impl Times {
     /// As [`Times::at`], for a time as the record holds it; a text that is no time stays as it is.
     pub fn at_written(&self, at: &str) -> String {
         Stamp::parse(at).map_or_else(|| at.to_owned(), |at| self.at(at))
+    }
+
+    /// A text with the times in it as [`Times::at`] shows them.
+    pub fn in_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if !self.is_local {
+            return Cow::Borrowed(text);
+        }
+        let (mut shown, mut rest) = (String::new(), text);
+        while let Some(z) = rest.find('Z') {
+            let stamp = z.checked_sub(LENGTH - 1).and_then(|from| Some((from, Stamp::parse(rest.get(from..=z)?)?)));
+            match stamp {
+                Some((from, at)) => shown += &(rest[..from].to_owned() + &self.at(at)),
+                None => shown += &rest[..=z],
+            }
+            rest = &rest[z + 1..];
+        }
+        Cow::Owned(shown + rest)
     }
 
     /// The time of day to the second, `14:30:05`: local, or UTC.
@@ -100,6 +120,9 @@ mod tests {
         assert_eq!(terminal.clock(now), local(now).format("%H:%M:%S").to_string());
         assert_eq!(terminal.lasting(back(200)), "3m 20s");
         assert_eq!(piped.lasting(back(200)), "2026-01-05T09:56:40Z");
+        let said = "Zoë is not called until 2026-01-05T09:56:40Z: wait";
+        assert_eq!(terminal.in_text(said), format!("Zoë is not called until {}: wait", terminal.at(back(200))));
+        assert_eq!(piped.in_text(said), said);
     }
 
     #[test]

@@ -93,6 +93,7 @@ fn print(hub: &Hub, form: Form, progress: &Progress, stage: Option<&str>, elapse
             let time = Times::on_stderr(now).clock(now);
             let _line = progress::clear();
             let line = line(progress, &time, stage, elapsed);
+            let line = Times::on_stderr(now).in_text(&line);
             let _ = writeln!(std::io::stderr(), "{}", style::wrap(&line, style::columns_of_stderr(), time.len() + 1));
         }
         Form::Silent => {}
