@@ -251,7 +251,7 @@ impl Standing {
         self.require(Actor::Coordinator, Action::Execute)?;
         let Some(only) = self.only().filter(|only| !only.covers(task, plan, step)) else { return Ok(()) };
         Err(Refusal::unattended("consent.other_job", "consent does not allow this job")
-            .because(format!("it was granted for other work alone ({})", only.describe()))
+            .because(format!("it was granted for other work only ({})", only.describe()))
             .next("allow jobs of all tasks, as a person: teof consent grant --max-jobs 10")
             .into())
     }
@@ -269,12 +269,15 @@ impl Standing {
                 .next("see the consent: teof consent show")
                 .next("grant it, as a person: teof consent grant"),
             None if flag.is_empty() => Refusal::unattended("consent.never", why),
+            None if flag == "max_iterations" => {
+                Refusal::unattended("consent.refused", format!("no consent is left: {why}"))
+                    .next("allow 10 more: teof consent grant --max-jobs 10")
+            }
             None => {
                 let refusal = Refusal::unattended("consent.refused", format!("consent does not allow this: {why}"))
                     .because(format!("set by {flag} in {}", paths::CONSENT));
                 match flag {
                     "require_execute" => refusal.next("check the last job, then: teof consent grant"),
-                    "max_iterations" => refusal.next("allow 10 more: teof consent grant --max-jobs 10"),
                     "auto_enabled" => refusal.next("grant it, as a person: teof consent grant"),
                     "continuous" => refusal.next("allow any number: teof consent grant --continuous"),
                     "allow_apply" => refusal.next("allow merging: teof consent grant --allow-apply"),

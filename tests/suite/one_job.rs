@@ -60,7 +60,7 @@ fn consent_for_one_job_starts_nothing_else() {
     teof(&world, "do \"Document the lexer\"").expect(6);
     teof(&world, "do something-else-first").expect(6);
     let run = teof(&world, "run --until-idle");
-    assert!(run.stderr.contains("other work alone (1 job: document-parser)"), "{}", run.stderr);
+    assert!(run.stderr.contains("other work only (1 job: document-parser)"), "{}", run.stderr);
     let status = status(&world);
     assert_eq!((&status["totals"]["chosen"], &status["jobs"][0]["task"]), (&1.into(), &"document-parser".into()));
     // What `do` grants leaves the limits of the next grant of all tasks as they were.

@@ -14,7 +14,7 @@ fn waiting_work_is_reported_and_printed_commands_work() {
     let (happened, told) = told.split_once("\n\n").unwrap();
     let french = happened.lines().find(|line| line.contains("in French")).unwrap();
     assert!(
-        french.trim().starts_with("waiting ") && french.contains("waits for a person, after 2 coder passes"),
+        french.starts_with("needs review ") && french.contains("every check passed, after 2 coder passes"),
         "{french}"
     );
     let title = |line: &str| line.find("Greet in").unwrap();

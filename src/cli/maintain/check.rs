@@ -21,7 +21,7 @@ use crate::ops::record::verify as bus;
 use crate::plans::{store, validate};
 use crate::receipts::verify as receipts;
 
-/// Check everything that applies here: setup, record, receipts, plans
+/// Check setup, record, receipts and plans in one go
 ///
 /// Runs doctor, scan, preflight full, bus verify, receipts verify and plan validate, with one line for each. Exit
 /// code 1 when one of them fails. The command in a failed line shows its findings again.

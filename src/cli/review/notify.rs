@@ -44,7 +44,7 @@ pub fn notify_coordinator(app: &App, decision: &Decision) -> Result<Value> {
     let answer = have_done(app, &decision.by, command, decision.note.clone())?;
     match &answer {
         // These print what happened themselves.
-        Some(answer) if answer.ok && decision.decision == Kind::Approved => {}
+        Some(answer) if answer.ok => {}
         Some(_) if decision.decision == Kind::Reverted => {}
         Some(answer) => shared::print_progress(app, &format!("coordinator: {}", text::safe(&answer.text))),
         None => shared::print_progress(app, "the coordinator is busy; it handles the decision later"),

@@ -65,10 +65,10 @@ fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
     let input = shared::input(app, args.by.clone(), Some(args.note.clone()))?;
     let decision = crate::review::reject(hub, &entry, &input)?;
     let coordinator = notify_coordinator(app, &decision)?;
-    let (task, branch) = (text::safe(&decision.task_id), text::safe(&entry.bundle.branch));
+    let (name, branch) = (shared::name(&entry), text::safe(&entry.bundle.branch));
     Ok(Done {
         document: json!({"short": decision.short(), "decision": decision, "coordinator": coordinator}),
-        lines: vec![format!("{task} is rejected; its work stays on {branch}")],
+        lines: vec![format!("{name} is rejected; its work stays on {branch}")],
         hint: None,
     })
 }

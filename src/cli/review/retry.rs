@@ -91,9 +91,12 @@ fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     can_go_on(&state, &entry)?;
     let decision = crate::review::retry(hub, &entry, &shared::input(app, args.by.clone(), args.note.clone())?)?;
     let coordinator = notify_coordinator(app, &decision)?;
+    // The coordinator may know better: that it comes later, or cannot be.
+    let other = coordinator["text"].as_str().filter(|said| coordinator["ok"] == true && !said.contains("goes back to"));
+    let line = other.map_or_else(|| format!("{} goes back to the coder", shared::name(&entry)), text::safe);
     Ok(Done {
         document: json!({"short": decision.short(), "decision": decision, "coordinator": coordinator}),
-        lines: vec![format!("{} goes back to the coder", text::safe(&decision.task_id))],
+        lines: vec![line],
         hint: None,
     })
 }

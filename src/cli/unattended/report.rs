@@ -12,7 +12,7 @@ use crate::cli::support::terminal::{Meaning, Times, paint};
 use crate::coordinator::report::{self, Decided, Report, Stopped, Used};
 use crate::coordinator::state::store;
 
-/// Report what was merged, what waits, what is blocked, and the cost
+/// Report what was merged, waits or is blocked, and what it cost
 ///
 /// Reads the record, so a clone can report too.
 ///

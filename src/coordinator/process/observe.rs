@@ -121,6 +121,13 @@ fn offer(hub: &Hub, manager: &str, candidate: conductor::candidate::Candidate) -
     }
 }
 
+/// Why blocked work is blocked, where its job is known.
+fn blocked(state: &State, of: &conductor::select::Skipped) -> Option<String> {
+    let newest = state.jobs.iter().rev().find(|job| of.reason == Reason::Blocked && job.task == of.task_id)?;
+    let short = newest.short();
+    newest.is_over().then(|| format!("{short} is {}; to retry it: teof review retry {short}", newest.phase.label()))
+}
+
 fn skipped(state: &State, of: conductor::select::Skipped) -> Skipped {
     let left = match of.reason {
         Reason::Blocked => LeftAs::Blocked,
@@ -135,7 +142,7 @@ fn skipped(state: &State, of: conductor::select::Skipped) -> Skipped {
     let why = match job.map(|job| (job.short(), &job.phase)) {
         Some((job, Phase::Review { .. })) => format!("waits for your review: teof review {job}"),
         Some((job, Phase::Question { .. })) => format!("waits for your answer: teof logs {job}"),
-        _ => of.text,
+        _ => blocked(state, &of).unwrap_or(of.text),
     };
     Skipped { tell: of.reason.needs_person(), task: of.task_id, why, left }
 }

@@ -55,7 +55,7 @@ impl StepContext<'_> {
                     Err(match (meant.is_empty(), first.is_empty()) {
                         (false, _) => format!("{task} was not skipped{meant}"),
                         (true, false) => format!("{task} was not skipped (skipped: {})", first.join(", ")),
-                        (true, true) => format!("{task} was not skipped: no task is"),
+                        (true, true) => format!("{task} was not skipped; no task is skipped"),
                     })
                 }
             },

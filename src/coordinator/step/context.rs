@@ -73,7 +73,7 @@ pub(super) fn closed(state: &State, task: &str) -> Option<String> {
 
 /// Why work may not start that the consent does not cover.
 pub(super) fn not_covered(only: &Only) -> String {
-    format!("the consent is for other work alone ({})", only.describe())
+    format!("the consent covers other work only ({})", only.describe())
 }
 
 pub(super) fn has_slot(state: &State, config: &Config) -> bool {

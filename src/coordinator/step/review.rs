@@ -130,7 +130,7 @@ impl StepContext<'_> {
             true => Ok(self.decide(id)),
             false if rests && self.ends_as_decided(id) => Ok(format!("{} stops: its result is decided", short(id))),
             // The bundle is written before the worker's outcome.
-            false => Ok(format!("recorded; it takes effect when the outcome of {} is known", short(run))),
+            false => Ok(format!("recorded; it takes effect when {} has ended", short(run))),
         }
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::base::{Refusal, Result, env, files, text};
 use crate::cli::App;
+use crate::cli::support::terminal::{Column, Table};
 use crate::hub::output;
 
 /// Try teof on a small repository of its own, without any setup
@@ -46,8 +47,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let plans = sample::write_work(&demo.folder, app.now())?;
     app.say("  (wrote seats for two workers and a reviewer, a backlog and four plans)");
     demo.teof("check the plans", &["plan", "list"])?;
-    app.say("\nUnattended work needs a person's consent. You started this, so it is given in your name,");
-    app.say("for this repository only: the commands of each plan, and how many jobs may run.");
+    app.say("\nUnattended work needs a person's consent. You started this, so it is given in");
+    app.say("your name, for this repository only: to each plan's commands, and to ten jobs.");
     for plan in &plans {
         demo.quietly("approve its commands", &["plan", "approve", plan])?;
     }
@@ -124,14 +125,12 @@ impl Demo<'_> {
         let waiting: Vec<_> = jobs.into_iter().filter(|job| job["phase"]["is"] == "review").collect();
         let steps = self.steps(plans, &waiting)?;
         self.app.say("\nWhat happened:");
+        let mut table = Table::new([Column::word("STATE"), Column::text("STEP"), Column::text("WHY")]);
         for step in &steps {
-            self.app.say(format!(
-                "  {:<11}  {:<34}  {}",
-                step["status"].as_str().unwrap_or("?"),
-                text::clip(step["title"].as_str().unwrap_or(""), 34),
-                text::clip(&text::safe(step["reason"].as_str().unwrap_or("")), 100)
-            ));
+            let part = |key: &str| step[key].as_str().unwrap_or_default();
+            table.row([part("status").into(), part("title").into(), part("reason").into()]);
         }
+        self.app.say(table.show());
         let jobs: Vec<_> = waiting.iter().filter_map(|job| job["short"].as_str()).collect();
         self.where_to_look(&jobs)?;
         let document = json!({ "folder": self.folder, "steps": steps, "reviews": jobs });
@@ -143,7 +142,7 @@ impl Demo<'_> {
     fn where_to_look(&self, jobs: &[&str]) -> Result<()> {
         let (app, teof) = (self.app, called()?);
         let cd = format!("cd {}", text::shell_word(&self.folder.display().to_string()));
-        app.say("\nYour turn: nothing is merged without a person. Each result merges without a conflict.");
+        app.say("\nYour turn: nothing is merged without a person. Look at each result and merge it:");
         app.say(format!("  {cd}"));
         for job in jobs {
             app.say(format!("  {teof} review show {job} --diff"));
@@ -163,7 +162,7 @@ impl Demo<'_> {
     }
 
     /// Every step of the plans: `{plan, id, title, status, reason}`; of those whose job waits for a person
-    /// the status is `waiting`.
+    /// the status is `needs review`.
     fn steps(&self, plans: &[String], waiting: &[Value]) -> Result<Vec<Value>> {
         let mut steps = Vec::new();
         for plan in plans {
@@ -176,10 +175,10 @@ impl Demo<'_> {
                 }
                 row["reason"] = step["last_run"]["reason"].clone();
                 if let Some(job) = waiting.iter().find(|job| job["plan"] == row["plan"] && job["step"] == row["id"]) {
-                    row["status"] = json!("waiting");
+                    row["status"] = json!("needs review");
                     row["reason"] = json!(match job["last"]["passes"].as_u64() {
-                        Some(passes) if passes > 1 => format!("waits for a person, after {passes} coder passes"),
-                        _ => "waits for a person; every check passed".to_owned(),
+                        Some(passes) if passes > 1 => format!("every check passed, after {passes} coder passes"),
+                        _ => "every check passed".to_owned(),
                     });
                 }
                 steps.push(row);

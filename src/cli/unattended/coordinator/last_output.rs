@@ -7,6 +7,7 @@ use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::state::{Ending, Job, Last, Phase, State};
 use crate::hub::Hub;
 use crate::model::run::job_name::short;
+use crate::model::run::outcome::Verdict;
 
 /// The longest line of what is said in brief, in characters.
 const BRIEF: usize = 200;
@@ -22,7 +23,9 @@ pub fn document(job: &Job) -> Value {
 /// What a job last said, while that matters: not while it works again, and not when it ended well.
 fn last(job: &Job) -> Option<&Last> {
     let ended_well = matches!(job.phase, Phase::Over { ending: Ending::Done, .. } | Phase::Review { .. });
-    job.last.as_ref().filter(|_| !ended_well && !job.takes_a_slot())
+    // A result that was sent back is good until it is worked on again.
+    let is_sent_back = |last: &Last| job.rework.is_some() && last.verdict == Some(Verdict::Succeeded);
+    job.last.as_ref().filter(|last| !ended_well && !job.takes_a_slot() && (job.is_over() || !is_sent_back(last)))
 }
 
 /// Why a job needs a person, in a line or two: the reason, and the question or the last line of the output.

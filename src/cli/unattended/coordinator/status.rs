@@ -42,14 +42,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     if !args.watch {
         let overview = Overview::read(hub)?;
-        app.result(&overview.document(args.limit), || overview.text(hub, &args, app));
+        app.result(&overview.document(hub, args.limit), || overview.text(hub, &args, app));
         return Ok(ExitCode::SUCCESS);
     }
     let folders = [hub.local(""), hub.local(inbox::FOLDER), hub.local(LOGS)];
     let mut text = || {
         let overview = Overview::read(hub)?;
         Ok(match app.json() {
-            true => json::printable(json::compact(&overview.document(args.limit))),
+            true => json::printable(json::compact(&overview.document(hub, args.limit))),
             false => overview.text(hub, &args, app),
         })
     };
@@ -89,9 +89,14 @@ impl Overview {
         over[over.len().saturating_sub(limit)..].to_vec()
     }
 
-    fn document(&self, limit: usize) -> Value {
+    fn document(&self, hub: &Hub, limit: usize) -> Value {
         let state = &self.state;
-        let documents = |jobs: &mut dyn Iterator<Item = &Job>| jobs.map(last_output::document).collect::<Vec<_>>();
+        let document = |job: &Job| {
+            let mut document = last_output::document(job);
+            stage(hub, job).into_iter().for_each(|stage| document["stage"] = json!(stage));
+            document
+        };
+        let documents = |jobs: &mut dyn Iterator<Item = &Job>| jobs.map(document).collect::<Vec<_>>();
         json!({
             "running": self.holder.is_some(),
             "holder": self.holder,
@@ -129,14 +134,14 @@ impl Overview {
         lines.extend(self.backlog.iter().map(|why| attention(&format!("No backlog item starts: {why}"))));
         // On the whole screen there is a line for each job.
         let shown = state.live_jobs().chain(self.finished(args.limit));
-        let jobs = jobs(hub, state, shown, times, !args.watch);
+        let jobs = jobs(hub, state, shown, View { times, is_running: self.holder.is_some(), has_notes: !args.watch });
         if !jobs.is_empty() {
             lines.extend([String::new(), jobs.show(), String::new()]);
         }
         lines.extend(spent(state, app.now()));
         let totals = &state.totals;
-        lines.push(format!("{} done, {} blocked, {} retried", totals.done, totals.blocked, totals.retries));
-        lines.join("\n")
+        lines.push(format!("In all: {} done, {} blocked, {} retried", totals.done, totals.blocked, totals.retries));
+        times.in_text(&lines.join("\n")).into_owned()
     }
 }
 
@@ -174,12 +179,22 @@ fn spent(state: &State, now: Stamp) -> Option<String> {
     let today = state.spent.today;
     let cost = today.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
     let is_news = state.spent.day == now.date() && today != Default::default();
-    is_news.then(|| format!("used today: {}{cost}", crate::base::text::counted(today.tokens(), "token")))
+    is_news.then(|| format!("Used today: {}{cost}", crate::base::text::counted(today.tokens(), "token")))
 }
 
-/// Jobs, queued submissions and skipped tasks, one row each: what works first, then what waits for a person, is queued, or is over. With
-/// `notes`, a job that needs a person has its reason under it.
-fn jobs<'a>(hub: &Hub, state: &State, jobs: impl Iterator<Item = &'a Job>, times: Times, notes: bool) -> Table {
+/// How the list of jobs is shown.
+#[derive(Clone, Copy)]
+struct View {
+    times: Times,
+    /// A coordinator runs, and continues what waits.
+    is_running: bool,
+    /// A job that needs a person has its reason under it.
+    has_notes: bool,
+}
+
+/// Jobs, queued submissions and skipped tasks, one row each: what works first, then what waits for a person, is
+/// queued, or is over.
+fn jobs<'a>(hub: &Hub, state: &State, jobs: impl Iterator<Item = &'a Job>, view: View) -> Table {
     let mut table = Table::new([
         Column::word("JOB"),
         Column::word("STATE"),
@@ -201,12 +216,12 @@ fn jobs<'a>(hub: &Hub, state: &State, jobs: impl Iterator<Item = &'a Job>, times
             phase_cell(job),
             stage(hub, job).unwrap_or_default().into(),
             (&job.title).into(),
-            since(job, times).into(),
-            next(job).into(),
+            since(job, view.times).into(),
+            next(job, view.is_running).into(),
             (&job.seat).into(),
             task.trim_end().into(),
         ]);
-        if notes {
+        if view.has_notes {
             last_output::in_brief(job).into_iter().for_each(|line| table.note(line));
         }
     };
@@ -235,12 +250,15 @@ fn stage(hub: &Hub, job: &Job) -> Option<String> {
     if !matches!(job.phase, Phase::Running { .. }) {
         return None;
     }
-    let lines = LogTail::new(hub, &job.run_id()).new_lines();
-    let stages = lines.iter().filter_map(|line| match said(line) {
-        Said::Stage(stage) => Some(stage.to_owned()),
-        _ => None,
-    });
-    let last = stages.last()?;
+    let last = |bytes| {
+        let lines = LogTail::last(hub, &job.run_id(), bytes).new_lines();
+        lines.iter().rev().find_map(|line| match said(line) {
+            Said::Stage(stage) => Some(stage.to_owned()),
+            _ => None,
+        })
+    };
+    // The logs of agents that say much are long.
+    let last = last(64 << 10).or_else(|| last(u64::MAX))?;
     Some(match last.split_once(", round ") {
         Some((role, "1")) => role.to_owned(),
         Some((role, round)) => format!("{role} {round}"),
@@ -248,12 +266,12 @@ fn stage(hub: &Hub, job: &Job) -> Option<String> {
     })
 }
 
-/// The command that a person needs next.
-fn next(job: &Job) -> String {
+/// The command that a person needs next. `is_running`: a coordinator continues what waits.
+fn next(job: &Job, is_running: bool) -> String {
     match (&job.phase, job.pull_request) {
         (Phase::Review { .. }, None) => format!("teof review {}", job.short()),
         (Phase::Review { .. }, Some(number)) => format!("teof review {}  # pull request {number}", job.short()),
-        (Phase::Held, _) => "teof run".to_owned(),
+        (Phase::Held | Phase::Waiting { .. }, _) if !is_running => "teof run".to_owned(),
         (Phase::Over { ending: Ending::Done, .. }, _) => String::new(),
         (Phase::Over { .. } | Phase::Question { .. }, _) => format!("teof logs {}", job.short()),
         _ => String::new(),

@@ -130,6 +130,15 @@ impl Used {
 struct Waiting {
     task: String,
     why: String,
+    /// What people see instead of the task: `j2 Document the parser`.
+    #[serde(skip)]
+    name: Option<String>,
+}
+
+impl Waiting {
+    fn task(task: &str, why: String) -> Waiting {
+        Waiting { task: task.to_owned(), why, name: None }
+    }
 }
 
 impl Summary {
@@ -201,7 +210,9 @@ impl Summary {
             lines.extend(listed(self.reverted.iter().map(|one| format!("  reverted {}{}", one.name(), again(one)))));
             // The last line says what ended it.
             let waiting = self.waiting.iter().filter(|one| self.why.as_ref() != Some(&one.why));
-            lines.extend(listed(waiting.map(|one| format!("  waiting {}: {}", one.task, one.why))));
+            lines.extend(listed(
+                waiting.map(|one| format!("  waiting {}: {}", one.name.as_ref().unwrap_or(&one.task), one.why)),
+            ));
             if !self.reviews.is_empty() || !self.unmerged.is_empty() {
                 lines.push("  review and merge: teof review".to_owned());
             }
@@ -322,18 +333,17 @@ fn waiting(ended: &Ended, state: &State, bounded: bool, times: Times) -> Vec<Wai
         let last = job.last.as_ref().map(|last| last.reason.clone());
         let why = last.unwrap_or_else(|| job.phase.label().to_owned());
         let answer = job.asks().then(|| format!("; answer: teof coordinator answer {} \"...\"", job.short()));
-        Waiting { task: job.task.clone(), why: why + answer.as_deref().unwrap_or_default() }
+        let name = Some(Named::job(job).name());
+        Waiting { name, ..Waiting::task(&job.task, why + answer.as_deref().unwrap_or_default()) }
     });
     let passed = ended.passed.iter().filter(|passed| passed.left != LeftAs::Blocked);
-    let passed = passed.map(|passed| Waiting { task: passed.task.clone(), why: passed.why.clone() });
+    let passed = passed.map(|passed| Waiting::task(&passed.task, passed.why.clone()));
     let is_passed = |named: &dyn Fn(&str) -> bool| ended.passed.iter().any(|passed| named(&passed.task));
     let queued = state.submissions.iter().filter(|one| !bounded && !is_passed(&|task| one.is_called(task)));
-    let queued = queued.map(|one| Waiting { task: one.task.clone(), why: "submitted, not started".to_owned() });
+    let queued = queued.map(|one| Waiting::task(&one.task, "submitted, not started".to_owned()));
     let cooling = state.cooling.iter().filter(|(task, _)| !is_passed(&|name| name == task.as_str()));
-    let cooling = cooling.map(|(task, until)| Waiting {
-        task: task.clone(),
-        why: format!("could not be assigned; retried after {}", times.at(*until)),
-    });
+    let cooling = cooling
+        .map(|(task, until)| Waiting::task(task, format!("could not be assigned; retried after {}", times.at(*until))));
     let mut seen = HashSet::new();
     let all = jobs.chain(passed).chain(queued).chain(cooling);
     all.filter(|one| seen.insert(one.task.clone())).collect()

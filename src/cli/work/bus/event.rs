@@ -146,7 +146,7 @@ fn check_kind(kind: &str) -> Result<()> {
     Err(Refusal::usage("event.kind", format!("no such kind of event: {shown} (did you mean {meant}?)"))
         .because(format!("an event is never changed, and {shown} is easily taken for {meant}"))
         .next(format!("write it as: --event {meant}"))
-        .next("or choose a name for your own kind that is not so near")
+        .next("or choose a name that is less similar")
         .into())
 }
 

@@ -154,8 +154,7 @@ fn table(document: &Document) -> String {
     for row in &document.plans {
         let priority = match &row.priority {
             Value::Null => "-".to_owned(),
-            Value::String(word) => word.clone(),
-            other => other.to_string(),
+            written => Priority::of(Some(written)).word().to_owned(),
         };
         table.row([
             (&row.plan_id).into(),
