@@ -13,7 +13,7 @@ use crate::conductor::{self, routing};
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::{Job, State, store};
 use crate::guard::secrets;
-use crate::hub::Hub;
+use crate::hub::{Hub, paths};
 use crate::plans;
 use submit_names::Asked;
 
@@ -208,7 +208,7 @@ fn can_run(hub: &Hub, target: &Target) -> Result<()> {
     Err(match skipped.reason {
         Reason::NothingToRun => refusal
             .next("see which agents are here: teof agent doctor")
-            .next("set one in teof.toml: [roles.coder] agent = \"claude\""),
+            .next(format!("set one in {}: [roles.coder] agent = \"claude\"", hub.shown(paths::SETTINGS))),
         _ => refusal.next(format!("when that is done: teof do {name}")),
     }
     .into())
@@ -221,7 +221,7 @@ fn check_agents(hub: &Hub, names: &[String]) -> Result<()> {
         Refusal::guard("do.cannot_run", format!("the agent {} cannot run", text::safe(name)))
             .because(why)
             .next("see which agents are here: teof agent doctor")
-            .next("set another in teof.toml: [roles.coder] agent = \"claude\"")
+            .next(format!("set another in {}: [roles.coder] agent = \"claude\"", hub.shown(paths::SETTINGS)))
     };
     for name in names {
         if let Some((name, why)) = routing::unknown_agent(settings, [name]) {

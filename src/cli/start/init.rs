@@ -167,10 +167,6 @@ fn command(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// What to do where no agent program was found.
-const NO_AGENT: &str = "next: install an agent program (see teof agent doctor), then name it in teof.toml: \
-                        [roles.coder] agent = \"claude\"";
-
 fn render_short(done: &Done, options: &Options, there: &Existing, was_shown: bool, verbose: bool) -> String {
     let hub = place(&Record { root: done.hub.clone(), branch: done.branch.clone() });
     let files = text::counted(done.wrote.len(), "file");
@@ -202,7 +198,11 @@ fn render_short(done: &Done, options: &Options, there: &Existing, was_shown: boo
     }
     lines.push(match &options.agent {
         Some(seat) => format!("next: teof session-boot --agent {seat}"),
-        None if options.roles.is_empty() && !there.has_settings => NO_AGENT.to_owned(),
+        None if options.roles.is_empty() && !there.has_settings => {
+            let file = seen(&done.hub.join(SETTINGS));
+            let set = format!("name it in {file}: [roles.coder] agent = \"claude\"");
+            format!("next: install an agent program (teof agent doctor lists them), then {set}")
+        }
         None => "next: teof do \"…what you want…\"".to_owned(),
     });
     lines.join("\n")
