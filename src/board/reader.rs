@@ -74,7 +74,7 @@ impl Reader {
         }
         let mut worktrees = Arc::default();
         if parts.worktrees {
-            worktrees = self.worktrees.read(hub, &state)?.0;
+            worktrees = self.worktrees.read(hub, &state, state_changed)?;
         }
         let now = hub.now();
         let problems = problems::find(&Facts {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use git2::{BranchType, Repository};
 use serde::Serialize;
 
-use super::cached::Timed;
+use super::cached::{Timed, Version};
 use crate::base::{Result, Stamp, text};
 use crate::coordinator::State;
 use crate::coordinator::retention::{self, Standing};
@@ -17,7 +17,7 @@ use crate::hub::Hub;
 use crate::hub::worktrees::{self, WorktreeStatus, main_worktree};
 use crate::model::run::job_name::short;
 
-/// How old the list may be.
+/// How old the list may be while no worktree comes or goes and no job changes.
 const LISTED: Duration = Duration::from_secs(2);
 /// Files that are counted for a size; what has more is only said to be at least that large.
 const MOST_FILES: usize = 200_000;
@@ -67,12 +67,20 @@ pub(super) struct Worktrees {
     content: HashMap<PathBuf, Content>,
     shown: Arc<Vec<Worktree>>,
     is_new: bool,
+    /// What git has of each.
+    folders: Vec<(PathBuf, Option<Version>)>,
 }
 
 impl Worktrees {
-    /// All worktrees, and whether one changed.
-    pub fn read(&mut self, hub: &Hub, state: &State) -> Result<(Arc<Vec<Worktree>>, bool)> {
+    /// All worktrees.
+    pub fn read(&mut self, hub: &Hub, state: &State, state_changed: bool) -> Result<Arc<Vec<Worktree>>> {
         let mut is_changed = std::mem::take(&mut self.is_new);
+        let folders = fs::read_dir(hub.common_dir.join("worktrees")).into_iter().flatten().flatten();
+        let mut folders: Vec<_> = folders.map(|entry| (entry.path(), Version::of(&entry.path()))).collect();
+        folders.sort_by(|a, b| a.0.cmp(&b.0));
+        if folders != self.folders || state_changed {
+            (self.folders, self.listed) = (folders, Timed::default());
+        }
         let listed = self.listed.get(LISTED, || {
             is_changed = true;
             Ok(worktrees::statuses(hub)?.iter().map(|seen| describe(hub, state, seen)).collect())
@@ -82,7 +90,7 @@ impl Worktrees {
                 |found: &Worktree| Worktree { content: self.content.get(&found.path).cloned(), ..found.clone() };
             self.shown = Arc::new(listed.iter().map(with_content).collect());
         }
-        Ok((Arc::clone(&self.shown), is_changed))
+        Ok(Arc::clone(&self.shown))
     }
 
     /// Looks into every worktree. May take seconds.

@@ -7,6 +7,7 @@ mod advice;
 mod agency;
 mod agents;
 mod architecture;
+mod board;
 mod boots;
 mod bounded;
 mod claims;
