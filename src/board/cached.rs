@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::base::{Result, parallel};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Result, files, json, parallel};
 
 /// What distinguishes two versions of a file: device, inode, length, time of the last write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version(u64, u64, u64, i64, i64);
 
 impl Version {
@@ -94,11 +97,13 @@ pub struct Documents<T> {
     folders: Vec<Option<Version>>,
     checked: Option<Instant>,
     files: BTreeMap<PathBuf, (Option<Version>, Option<T>)>,
+    /// How many were read last.
+    fresh: usize,
 }
 
 impl<T> Default for Documents<T> {
     fn default() -> Self {
-        Documents { folders: Vec::new(), checked: None, files: BTreeMap::new() }
+        Documents { folders: Vec::new(), checked: None, files: BTreeMap::new(), fresh: 0 }
     }
 }
 
@@ -113,6 +118,7 @@ impl<T: Send> Documents<T> {
     ) -> bool {
         let versions: Vec<_> = folders.iter().map(|folder| Version::of(folder)).collect();
         let is_due = self.files.len() <= FEW || self.checked.is_none_or(|at| at.elapsed() >= ANYWAY);
+        self.fresh = 0;
         if versions == self.folders && !is_due {
             return false;
         }
@@ -133,6 +139,7 @@ impl<T: Send> Documents<T> {
             }
         }
         let is_changed = !changed.is_empty() || self.files.len() != before;
+        self.fresh = changed.len();
         let values = parallel::map(&changed, |(path, _)| read(path));
         let news = changed.into_iter().zip(values).map(|((path, version), value)| (path, (version, value)));
         self.files.extend(news);
@@ -142,6 +149,48 @@ impl<T: Send> Documents<T> {
     /// The documents by path.
     pub fn values(&self) -> impl Iterator<Item = &T> {
         self.files.values().filter_map(|(_, value)| value.as_ref())
+    }
+}
+
+/// The format of saved documents; raised when their meaning changes, so that older files are not used.
+const FORMAT: u32 = 1;
+/// Fewer files are read again faster than a cache is written.
+const WORTH_SAVING: usize = 64;
+/// The largest cache that is read, in bytes.
+const MAX_SAVED: u64 = 256 * 1024 * 1024;
+
+/// A cache on this machine: what the files of a folder contained, and in which version.
+#[derive(Serialize, Deserialize)]
+struct Saved<T> {
+    format: u32,
+    files: Vec<(PathBuf, Option<Version>, Option<T>)>,
+}
+
+impl<T: Send + Serialize + DeserializeOwned> Documents<T> {
+    /// Starts with what another process saved. A missing or unreadable cache only costs time.
+    pub fn load(&mut self, cache: &Path) {
+        let bytes = files::read(cache, MAX_SAVED).ok().flatten();
+        let saved: Option<Saved<T>> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(saved) = saved.filter(|saved| saved.format == FORMAT) {
+            self.files = saved.files.into_iter().map(|(path, version, value)| (path, (version, value))).collect();
+        }
+    }
+
+    /// Saves it for the next process, when many files were read.
+    pub fn save(&self, cache: &Path)
+    where
+        T: Clone,
+    {
+        if self.fresh < WORTH_SAVING || self.files.len() <= FEW {
+            return;
+        }
+        let files = self.files.iter().map(|(path, (version, value))| (path.clone(), *version, value.clone()));
+        let saved = Saved { format: FORMAT, files: files.collect() };
+        let written =
+            files::create_parent(cache).and_then(|()| files::replace_unsynced(cache, json::compact(&saved).as_bytes()));
+        if let Err(e) = written {
+            tracing::debug!("cannot save {}: {e:#}", cache.display());
+        }
     }
 }
 

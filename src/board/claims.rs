@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cached::{Documents, Timed};
 use crate::base::{Refusal, Result, Stamp, names, text};
@@ -18,7 +18,7 @@ use crate::model::message::is_task_channel;
 const HOLDS: Duration = Duration::from_secs(2);
 
 /// A claim, of any status.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claim {
     pub task: String,
     pub seat: Option<String>,
@@ -40,6 +40,24 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// As its file has it.
+    fn of(task: &str, file: &ClaimFile) -> Claim {
+        Claim {
+            task: task.to_owned(),
+            seat: file.agent_id().map(text::safe),
+            status: text::safe(file.status_text().unwrap_or("unknown")),
+            is_live: file.is_live(),
+            plan: file.plan_id().map(text::safe),
+            branch: file.branch().map(text::safe),
+            claimed_at: file.claimed_at(),
+            lease_expires_at: file.lease_expires_at(),
+            epoch: file.epoch(),
+            notes: file.notes().map(text::safe),
+            assigned_to: None,
+            hold: None,
+        }
+    }
+
     /// Seconds until its lease ends, negative once it has; `None` without one.
     pub fn lease_left(&self, now: Stamp) -> Option<i64> {
         Some(self.lease_expires_at?.unix() - now.unix())
@@ -47,7 +65,7 @@ impl Claim {
 }
 
 /// A file of the record that cannot be used.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unusable {
     /// Relative to the hub.
     pub path: String,
@@ -55,15 +73,20 @@ pub struct Unusable {
 }
 
 /// A file as read.
-enum Read<T> {
-    Whole(String, T),
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Read {
+    Whole(Claim),
     Damaged(Unusable),
 }
+
+/// Relative to the machine-local folder.
+const CACHE: &str = "cache/claims.json";
 
 /// Claims and assignments as read last.
 #[derive(Default)]
 pub(super) struct Claims {
-    files: Documents<Read<ClaimFile>>,
+    files: Documents<Read>,
+    is_begun: bool,
     assignments: Documents<(String, AssignmentFile)>,
     holds: Timed<HashMap<String, String>>,
     shown: (Arc<Vec<Claim>>, Arc<Vec<Unusable>>),
@@ -76,14 +99,18 @@ pub(super) type Listed = (Arc<Vec<Claim>>, Arc<Vec<Unusable>>, bool);
 impl Claims {
     pub fn read(&mut self, hub: &Hub) -> Result<Listed> {
         let folder = [record_folder(hub, paths::CLAIMS)?];
+        if !std::mem::replace(&mut self.is_begun, true) {
+            self.files.load(&hub.local(CACHE));
+        }
         let mut is_changed = self.files.refresh(&folder, is_task_file, |path| {
             let task = path.file_stem()?.to_str()?;
             let read = names::check_id("task", task).and_then(|_| claims::read(hub, task));
             match read {
-                Ok(found) => Some(Read::Whole(task.to_owned(), found?)),
+                Ok(found) => Some(Read::Whole(Claim::of(task, &found?))),
                 Err(e) => Some(Read::Damaged(Unusable { path: paths::claim(task), why: why(&e) })),
             }
         });
+        self.files.save(&hub.local(CACHE));
         if is_changed {
             self.lost = self.lost(hub);
         }
@@ -94,7 +121,7 @@ impl Claims {
             Some((task.to_owned(), AssignmentFile { raw }))
         });
         let files = &self.files;
-        let known = self.holds.get(HOLDS, || held(hub, whole(files).filter(|(_, claim)| claim.is_live())))?;
+        let known = self.holds.get(HOLDS, || held(hub, whole(files).filter(|claim| claim.is_live)))?;
         is_changed |= self.shown.0.iter().any(|claim| claim.is_live && claim.hold.as_ref() != known.get(&claim.task));
         if is_changed {
             self.show(&known, hub.now());
@@ -119,23 +146,15 @@ impl Claims {
     fn show(&mut self, holds: &HashMap<String, String>, now: Stamp) {
         let assigned: HashMap<&str, &str> =
             self.assignments().filter_map(|(task, found)| Some((task, found.engineer()?))).collect();
-        let claims = whole(&self.files).map(|(task, claim)| Claim {
-            task: task.to_owned(),
-            seat: claim.agent_id().map(text::safe),
-            status: text::safe(claim.status_text().unwrap_or("unknown")),
-            is_live: claim.is_live(),
-            plan: claim.plan_id().map(text::safe),
-            branch: claim.branch().map(text::safe),
-            claimed_at: claim.claimed_at(),
-            lease_expires_at: believed_lease(claim.lease_expires_at(), now),
-            epoch: claim.epoch(),
-            notes: claim.notes().map(text::safe),
-            assigned_to: assigned.get(task).map(|seat| text::safe(seat)),
-            hold: holds.get(task).cloned(),
+        let claims = whole(&self.files).map(|claim| Claim {
+            lease_expires_at: believed_lease(claim.lease_expires_at, now),
+            assigned_to: assigned.get(claim.task.as_str()).map(|seat| text::safe(seat)),
+            hold: holds.get(&claim.task).cloned(),
+            ..claim.clone()
         });
         let claims = claims.collect();
         let damaged = self.files.values().filter_map(|read| match read {
-            Read::Whole(..) => None,
+            Read::Whole(_) => None,
             Read::Damaged(damaged) => Some(damaged.clone()),
         });
         let unusable = damaged.chain(self.lost.iter().cloned()).collect();
@@ -143,10 +162,10 @@ impl Claims {
     }
 }
 
-impl<T> Read<T> {
+impl Read {
     fn task(&self) -> &str {
         match self {
-            Read::Whole(task, _) => task,
+            Read::Whole(claim) => &claim.task,
             Read::Damaged(damaged) => {
                 let name = damaged.path.rsplit('/').next().unwrap_or_default();
                 name.strip_suffix(".json").unwrap_or(name)
@@ -155,9 +174,9 @@ impl<T> Read<T> {
     }
 }
 
-fn whole(files: &Documents<Read<ClaimFile>>) -> impl Iterator<Item = (&str, &ClaimFile)> {
+fn whole(files: &Documents<Read>) -> impl Iterator<Item = &Claim> {
     files.values().filter_map(|read| match read {
-        Read::Whole(task, claim) => Some((task.as_str(), claim)),
+        Read::Whole(claim) => Some(claim),
         Read::Damaged(_) => None,
     })
 }
@@ -173,11 +192,11 @@ fn record_folder(hub: &Hub, folder: &str) -> Result<std::path::PathBuf> {
 }
 
 /// Why each of the tasks is on hold that is.
-fn held<'a>(hub: &Hub, claims: impl Iterator<Item = (&'a str, &'a ClaimFile)>) -> Result<HashMap<String, String>> {
+fn held<'a>(hub: &Hub, claims: impl Iterator<Item = &'a Claim>) -> Result<HashMap<String, String>> {
     let mut held = HashMap::new();
-    for (task, _) in claims {
-        if let Some(hold) = holds::on(hub, task)? {
-            held.insert(task.to_owned(), text::safe(&hold.summary));
+    for claim in claims {
+        if let Some(hold) = holds::on(hub, &claim.task)? {
+            held.insert(claim.task.clone(), text::safe(&hold.summary));
         }
     }
     Ok(held)

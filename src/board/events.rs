@@ -49,7 +49,7 @@ impl EventLine {
 
 /// What the log says.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub struct Known {
     pub feed: Arc<Vec<EventLine>>,
     /// By agent.
     pub seen: BTreeMap<String, Seen>,

@@ -6,6 +6,7 @@
 
 mod cached;
 pub mod claims;
+pub mod coordination;
 pub mod events;
 pub mod history;
 pub mod jobs;

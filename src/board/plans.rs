@@ -36,7 +36,11 @@ pub struct Plan {
     pub checkpoint: Option<String>,
     /// The receipts of the plan itself; those of its steps are counted there.
     pub receipts: Vec<String>,
+    /// `(type, ref)`.
     pub links: Vec<(String, String)>,
+    /// As in the file, where a queue entry may differ from it.
+    #[serde(skip)]
+    pub(super) raw: Option<Arc<plan::Plan>>,
 }
 
 /// A step of a plan.
@@ -56,7 +60,7 @@ impl Plan {
         self.steps.iter().filter(|step| !step.is_done)
     }
 
-    fn of(path: &str, plan: &plan::Plan, updated: Option<Stamp>) -> Plan {
+    fn of(path: &str, plan: plan::Plan, updated: Option<Stamp>) -> Plan {
         let raw = |map: &serde_json::Map<String, serde_json::Value>| match map.get("status") {
             None | Some(serde_json::Value::Null) => Status::Queued.as_str().to_owned(),
             Some(value) => text::safe(value.as_str().unwrap_or("unknown")),
@@ -92,6 +96,7 @@ impl Plan {
             checkpoint: plan.checkpoint().status().map(text::safe),
             receipts: plan.receipts().into_iter().map(text::safe).collect(),
             links: plan.links().into_iter().map(|(kind, to)| (text::safe(kind), text::safe(to))).collect(),
+            raw: plan.links().iter().any(|(kind, _)| *kind == "queue").then(|| Arc::new(plan.clone())),
         }
     }
 }
@@ -124,5 +129,5 @@ fn read(hub: &Hub, path: &Path) -> Option<Plan> {
     let written = std::fs::metadata(path).and_then(|found| found.modified()).ok();
     let updated = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     let relative = path.strip_prefix(&hub.root).ok()?.to_str()?;
-    Some(Plan::of(relative, &plan::Plan { raw }, updated.map(|at| Stamp::from_unix(at.as_secs().cast_signed()))))
+    Some(Plan::of(relative, plan::Plan { raw }, updated.map(|at| Stamp::from_unix(at.as_secs().cast_signed()))))
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::cached::Cached;
 use super::claims::Claims;
+use super::coordination::{self, Coordination, Directives, Options};
 use super::events::{Events, Known};
 use super::history::Envelopes;
 use super::jobs::Jobs;
@@ -28,6 +30,7 @@ pub struct Reader {
     seats: Seats,
     worktrees: Worktrees,
     history: Envelopes,
+    directives: Cached<Directives>,
     revision: u64,
     /// What told a change of what has no file of its own.
     told: String,
@@ -105,6 +108,27 @@ impl Reader {
             history,
             events: Arc::clone(&record.events.feed),
         })
+    }
+
+    /// The coordination snapshot of now. Use the same `hub` and options every time.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub fn coordination(&mut self, hub: &Hub, options: &Options) -> Result<Coordination> {
+        let (claims, ..) = self.claims.read(hub)?;
+        let (plans, _) = self.plans.read(hub);
+        let (events, _) = self.events.read(hub)?;
+        let sources = coordination::sources(hub)?;
+        let (directives, _) =
+            self.directives.get(&sources, || coordination::directives(hub, &sources, options.messages))?;
+        let facts = coordination::Facts {
+            claims: &claims,
+            plans: &plans,
+            assignments: self.claims.assignments().collect(),
+            events: &events,
+            directives: &directives,
+        };
+        coordination::gather(hub, &facts, options)
     }
 
     /// Looks into every worktree for the next snapshots: changes, size, commits ahead and behind. May take seconds, so

@@ -3,4 +3,5 @@
 //! A face decides nothing and checks nothing: a command goes through [`operator::Operator`], which does exactly what the
 //! command line does.
 
+pub mod documents;
 pub mod operator;

@@ -2,6 +2,7 @@
 
 pub mod boot;
 pub mod brief;
+pub mod handoff;
 pub mod inbox;
 pub mod place;
 pub mod seat;

@@ -1,0 +1,23 @@
+//! The coordination snapshot that managers sweep (the playbook: coord_dashboard): active plans, claims, heartbeats,
+//! directives, dirty hand-offs, and alerts about all of them.
+
+mod alerts;
+mod directives;
+mod disagreements;
+mod facts;
+mod gather;
+mod handoffs;
+mod plans;
+mod presence;
+mod snapshot;
+
+pub use directives::{Directive, Directives, Unpointed};
+pub(super) use directives::{read as directives, sources};
+pub use disagreements::Disagreement;
+pub(super) use facts::Facts;
+pub use facts::Options;
+pub(super) use gather::gather;
+pub use handoffs::Handoff;
+pub use plans::ActivePlan;
+pub use presence::{Beat, Heartbeats, Retired, State};
+pub use snapshot::{ClaimRow, Coordination, HeartbeatMeta, Prunable, Pruning};

@@ -1,0 +1,99 @@
+//! Heartbeats: who gave a sign of life within the windows.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::facts::{Facts, Options};
+use crate::base::{Result, Stamp, time};
+use crate::coordinator::process;
+use crate::guard::operator::OPERATOR;
+use crate::hub::Hub;
+use crate::seats::manifest;
+
+/// Whether a seat was heard of within its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Active,
+    Stale,
+    /// Never heard of.
+    Missing,
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Active => "active",
+            State::Stale => "stale",
+            State::Missing => "missing",
+        }
+    }
+}
+
+/// A seat, and its last handshake or status.
+#[derive(Clone, Debug, Serialize)]
+pub struct Beat {
+    pub agent_id: String,
+    pub last_seen: Option<Stamp>,
+    pub state: State,
+    /// Its silence matters: it manages, holds a claim, or is the actor of an open plan.
+    pub is_awaited: bool,
+}
+
+/// By seat; empty where a window is not checked.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Heartbeats {
+    pub managers: Vec<Beat>,
+    pub agents: Vec<Beat>,
+}
+
+/// A seat that nobody waits for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Retired {
+    pub agent_id: String,
+    pub since: Option<Stamp>,
+    pub reason: Option<String>,
+}
+
+pub(super) fn retired(_hub: &Hub) -> Vec<Retired> {
+    Vec::new()
+}
+
+/// The seats that a manifest or an assignment names as managers; the actors, holders and authors as agents.
+pub(super) fn heartbeats(hub: &Hub, facts: &Facts, retired: &[Retired], options: &Options) -> Result<Heartbeats> {
+    let is_retired = |id: &str| retired.iter().any(|seat| seat.agent_id == id);
+    let coordinator = match process::holder(hub)? {
+        Some(_) => Some(hub.settings()?.coordinator.manager.clone()),
+        None => None,
+    };
+    let declared = manifest::all(hub)?;
+    let declared = declared.iter().filter(|found| found.seat.is_manager()).map(|found| found.agent().to_owned());
+    let assigning = facts.assignments.iter().filter_map(|(_, found)| found.manager().map(str::to_owned));
+    let managers: BTreeSet<String> = declared.chain(assigning).chain(coordinator.clone()).collect();
+    let holders = facts.claims.iter().filter(|claim| claim.is_live).filter_map(|claim| claim.seat.clone());
+    let actors = facts.plans.iter().filter(|plan| plan.is_open).filter_map(|plan| plan.actor.clone());
+    let awaited: BTreeSet<String> = holders.chain(actors).collect();
+    let agents: BTreeSet<String> = awaited.iter().chain(facts.events.seen.keys()).cloned().collect();
+    let beat = |id: &String, window: Duration, is_awaited: bool| {
+        let at = facts.events.seen.get(id).and_then(|seen| seen.beat);
+        let at = at.filter(|at| *at <= hub.now().plus(time::SKEW));
+        let state = match at {
+            // Its process gives signs of life all the time.
+            _ if coordinator.as_ref() == Some(id) => State::Active,
+            None => State::Missing,
+            Some(at) if hub.now().since(at) > window => State::Stale,
+            Some(_) => State::Active,
+        };
+        Beat { agent_id: id.clone(), last_seen: at, state, is_awaited }
+    };
+    let of = |ids: &BTreeSet<String>, window: Option<Duration>, is_awaited: &dyn Fn(&String) -> bool| {
+        let wanted = ids.iter().filter(|id| *id != OPERATOR && !is_retired(id));
+        window.map(|window| wanted.map(|id| beat(id, window, is_awaited(id))).collect()).unwrap_or_default()
+    };
+    Ok(Heartbeats {
+        managers: of(&managers, options.manager_window, &|_| true),
+        agents: of(&agents, options.agent_window, &|id| awaited.contains(id)),
+    })
+}
