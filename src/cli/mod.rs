@@ -3,6 +3,7 @@
 //! The only module that prints. Decides nothing about the record: it calls the modules below.
 
 mod do_work;
+mod inspect;
 mod maintain;
 mod review;
 mod screens;
@@ -60,6 +61,7 @@ pub enum Command {
     Plan(Lazy<work::plan::Command>),
     Check(Lazy<maintain::check::Args>),
     Report(Lazy<unattended::report::Args>),
+    Dashboard(Lazy<inspect::dashboard::Args>),
     Preflight(Lazy<maintain::preflight::Args>),
     /// Enter receipts into the ledger, and check them
     ///
@@ -123,6 +125,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Plan(Lazy(command)) => work::plan::run(command, app),
         Command::Check(Lazy(args)) => maintain::check::run(args, app),
         Command::Report(Lazy(args)) => unattended::report::run(args, app),
+        Command::Dashboard(Lazy(args)) => inspect::dashboard::run(args, app),
         Command::Preflight(Lazy(args)) => maintain::preflight::run(args, app),
         Command::Receipts(Lazy(command)) => maintain::receipts::run(command, app),
         Command::Review(Lazy(args)) => review::run(args, app),

@@ -106,7 +106,7 @@ fn every_command_that_takes_an_epoch_checks_it_or_refuses_it() {
     let plan = "2026-01-05-p";
     // Each with the code of its refusal: an epoch that is not the claim's, or one that nothing would check.
     let said = ["--summary", "s"];
-    let calls: [(&str, &[&str], &str); 23] = [
+    let calls: [(&str, &[&str], &str); 25] = [
         ("agent save", &["L"], "epoch.no_task"),
         ("bus claim", &["T1"], "claim.epoch"),
         ("bus release", &["T1"], "claim.epoch"),
@@ -130,6 +130,8 @@ fn every_command_that_takes_an_epoch_checks_it_or_refuses_it() {
         ("task sync", &[], "epoch.no_task"),
         ("session wrap", &["--worked", "w"], "epoch.no_task"),
         ("plan hygiene", &["--apply"], "epoch.no_task"),
+        ("dashboard clear", &["a"], "epoch.no_task"),
+        ("dashboard reassign", &["a", "--to", "b"], "epoch.no_task"),
     ];
     let untried: Vec<_> =
         commands_with_an_epoch(&world).into_iter().filter(|name| !calls.iter().any(|call| call.0 == name)).collect();

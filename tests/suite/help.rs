@@ -52,11 +52,12 @@ fn every_command_says_in_a_line_what_it_does_and_has_an_example() {
     }
 }
 
-const VERBS: [&str; 49] = [
+const VERBS: [&str; 50] = [
     "Add", "Answer", "Approve", "Assign", "Attach", "Bring", "Change", "Check", "Do", "Claim", "Close", "Commit",
     "Create", "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause", "Post", "Print",
     "Queue", "Record", "Reject", "Release", "Remove", "Report", "Retire", "Revert", "Review", "Revive", "Revoke",
     "Run", "Save", "Send", "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write", "Allow",
+    "Clear",
 ];
 
 const SETTINGS: &str = "[guard]\ntests = [\"true\"]\n[lock]\nwait = \"2s\"\n[coordinator]\nretries = 0\npoll_min = \"1s\"\npoll_max = \"1s\"\n\
@@ -86,6 +87,7 @@ fn scratch() -> World {
     world.write("teof.toml", &format!("{}{SETTINGS}", agent.settings()));
     world.write("_report/agent/codex-1/gone.txt", "gone\n");
     world.write("_report/agent/codex-1/proof.txt", "proof\n");
+    world.write("_report/session/codex-1/dirty-handoff/dirty-20260105T100000Z.txt", "# dirty handoff\n\n M a\n");
     for n in 1..=7 {
         let task = format!("QUEUE-00{n}");
         world.ok(&["task", "add", &task, "--title", &task, "-q"]);

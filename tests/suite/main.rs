@@ -16,6 +16,7 @@ mod conductor;
 mod consent;
 mod coordinator;
 mod dangers;
+mod dashboard;
 mod deep_nesting;
 mod doctor;
 mod doctor_setup;

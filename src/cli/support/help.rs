@@ -20,7 +20,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Work", &["session-boot", "task", "plan", "bus", "session", "seat", "agent"]),
     ("Run unattended", &["do", "run", "status", "logs", "consent", "coordinator", "conductor", "foreman"]),
     ("Review", &["review", "approve"]),
-    ("Inspect", &["report", "scan", "receipts", "links", "worktree"]),
+    ("Inspect", &["report", "dashboard", "scan", "receipts", "links", "worktree"]),
     ("Maintain", &["check", "doctor", "preflight", "trust", "operator", "completions", "man", "version"]),
 ];
 

@@ -81,6 +81,7 @@ impl Lab {
         as_seat(&world, &["bus", "claim", "OLD", "--agent", "worker-2", "--allow-unassigned", "--lease", "1m"]);
         as_seat(&world, &["receipts", "add", "_report/agent/worker-1/gone.txt", "--agent", "worker-1"]);
         world.write("_report/agent/worker-1/proof.txt", "proof\n");
+        world.write("_report/session/worker-1/dirty-handoff/dirty-20260105T100000Z.txt", "# dirty handoff\n\n M a\n");
         names.insert("plan", plan(&world, "2026-01-05-open"));
         names.insert("ready", plan(&world, "2026-01-05-ready"));
         world.ok(&["plan", "approve", &names["ready"]]);

@@ -46,6 +46,9 @@ approve --all-passing
 foreman run _report/agent/manager/manifests/other.json --execute
 consent grant
 consent revoke
+dashboard report
+dashboard clear codex-1
+dashboard reassign codex-1 --to codex-2
 doctor --fix
 check --fix
 init
@@ -114,6 +117,7 @@ const FREE: &[&str] = &[
     "review show",
     "check",
     "report",
+    "dashboard",
     "scan",
     "task list",
     "session list",

@@ -100,6 +100,13 @@ impl Table {
         self.rows.push(Row { cells: cells.into(), notes: Vec::new() });
     }
 
+    /// Adds a row with a cell for each column, where their number is not known beforehand.
+    pub fn add(&mut self, cells: impl Iterator<Item = Cell>) {
+        let cells: Vec<Cell> = cells.collect();
+        debug_assert_eq!(cells.len(), self.columns.len());
+        self.rows.push(Row { cells, notes: Vec::new() });
+    }
+
     /// Adds a safe line under the last row; it is wrapped, not cut, so that commands in it can be copied.
     pub fn note(&mut self, line: impl Into<String>) {
         if let Some(row) = self.rows.last_mut() {

@@ -1,0 +1,3 @@
+//! Commands that show what goes on.
+
+pub mod dashboard;
