@@ -58,6 +58,7 @@ fn swept() -> World {
         format!("{event}\n")
     };
     let old = ["codex-2", "codex-observer"].map(|seat| event(seat, "2025-09-18T21:47:26Z")).concat();
+    put("_report/session/codex-observer/seat.json", json!({"status": "retired", "reason": "dormant"}));
     world.ok(&["init", "-q"]);
     world.write("_bus/events/events.jsonl", &(old + &event("codex-4", &world.hub().now().to_string())));
     world
@@ -87,7 +88,7 @@ fn the_dashboard_of_a_real_tree_names_what_disagrees_and_what_nobody_works_on() 
         beats.map(|beat| format!("{} {}", beat["agent_id"], beat["state"]).replace('"', "")).collect::<Vec<_>>()
     };
     assert_eq!(states("managers"), ["codex-4 active"]);
-    assert_eq!(states("agents"), ["codex-2 stale", "codex-4 active", "codex-observer stale", "codex-tier2 missing"]);
+    assert_eq!(states("agents"), ["codex-2 stale", "codex-4 active", "codex-tier2 missing"]);
     assert_eq!(found["manager_directives"][1]["summary"], "Checklist published", "newest last");
     assert_eq!(texts(&found, "missing_pointers", "directive"), ["BUS-COORD-0002"]);
     assert_eq!(texts(&found["pruning_candidates"], "claims", "task_id"), ["QUEUE-030", "QUEUE-037"]);
@@ -101,6 +102,7 @@ fn the_dashboard_of_a_real_tree_names_what_disagrees_and_what_nobody_works_on() 
     ] {
         assert!(alerts.contains(&alert), "{alert}: {alerts:?}");
     }
+    assert_eq!(texts(&found, "retired", "agent_id"), ["codex-observer"]);
     assert!(!alerts.iter().any(|alert| alert.contains("codex-observer")), "nobody waits for it: {alerts:?}");
 
     let markdown = world.ok(&["dashboard", "--format", "md"]);

@@ -56,8 +56,7 @@ const VERBS: [&str; 50] = [
     "Add", "Answer", "Approve", "Assign", "Attach", "Bring", "Change", "Check", "Do", "Claim", "Close", "Commit",
     "Create", "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause", "Post", "Print",
     "Queue", "Record", "Reject", "Release", "Remove", "Report", "Retire", "Revert", "Review", "Revive", "Revoke",
-    "Run", "Save", "Send", "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write", "Allow",
-    "Clear",
+    "Run", "Save", "Send", "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write", "Allow", "Clear",
 ];
 
 const SETTINGS: &str = "[guard]\ntests = [\"true\"]\n[lock]\nwait = \"2s\"\n[coordinator]\nretries = 0\npoll_min = \"1s\"\npoll_max = \"1s\"\n\

@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::facts::{Facts, Options};
-use crate::base::{Result, Stamp, time};
-use crate::coordinator::process;
+use crate::base::{Result, Stamp, text, time};
 use crate::guard::operator::OPERATOR;
 use crate::hub::Hub;
-use crate::seats::manifest;
+use crate::ops::presence::heartbeat::{self, Presence};
+use crate::ops::presence::observe;
+use crate::seats::retired;
 
 /// Whether a seat was heard of within its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -57,21 +58,21 @@ pub struct Retired {
     pub reason: Option<String>,
 }
 
-pub(super) fn retired(_hub: &Hub) -> Vec<Retired> {
-    Vec::new()
+pub(super) fn retired(hub: &Hub) -> Vec<Retired> {
+    let seats = retired::all(hub).into_iter().map(|(agent_id, retirement)| Retired {
+        agent_id,
+        since: retirement.since,
+        reason: retirement.reason.map(|reason| text::safe(&reason)),
+    });
+    seats.collect()
 }
 
-/// The seats that a manifest or an assignment names as managers; the actors, holders and authors as agents.
+/// The managers, and as agents the actors of open plans, the holders of claims and the authors of events.
 pub(super) fn heartbeats(hub: &Hub, facts: &Facts, retired: &[Retired], options: &Options) -> Result<Heartbeats> {
     let is_retired = |id: &str| retired.iter().any(|seat| seat.agent_id == id);
-    let coordinator = match process::holder(hub)? {
-        Some(_) => Some(hub.settings()?.coordinator.manager.clone()),
-        None => None,
-    };
-    let declared = manifest::all(hub)?;
-    let declared = declared.iter().filter(|found| found.seat.is_manager()).map(|found| found.agent().to_owned());
-    let assigning = facts.assignments.iter().filter_map(|(_, found)| found.manager().map(str::to_owned));
-    let managers: BTreeSet<String> = declared.chain(assigning).chain(coordinator.clone()).collect();
+    let coordinator = observe::coordinator(hub)?;
+    let mut managers = observe::candidates(hub, facts.assignments.iter().map(|(_, found)| *found), &[])?;
+    managers.extend(coordinator.clone());
     let holders = facts.claims.iter().filter(|claim| claim.is_live).filter_map(|claim| claim.seat.clone());
     let actors = facts.plans.iter().filter(|plan| plan.is_open).filter_map(|plan| plan.actor.clone());
     let awaited: BTreeSet<String> = holders.chain(actors).collect();
@@ -79,12 +80,12 @@ pub(super) fn heartbeats(hub: &Hub, facts: &Facts, retired: &[Retired], options:
     let beat = |id: &String, window: Duration, is_awaited: bool| {
         let at = facts.events.seen.get(id).and_then(|seen| seen.beat);
         let at = at.filter(|at| *at <= hub.now().plus(time::SKEW));
-        let state = match at {
+        let state = match heartbeat::presence(at, window, hub.now()) {
             // Its process gives signs of life all the time.
             _ if coordinator.as_ref() == Some(id) => State::Active,
-            None => State::Missing,
-            Some(at) if hub.now().since(at) > window => State::Stale,
-            Some(_) => State::Active,
+            Presence::Active => State::Active,
+            Presence::Stale => State::Stale,
+            Presence::Missing => State::Missing,
         };
         Beat { agent_id: id.clone(), last_seen: at, state, is_awaited }
     };

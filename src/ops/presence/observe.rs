@@ -45,7 +45,7 @@ pub fn observe(
     if windows.manager.is_some() {
         let listing = assignments::list(hub)?;
         damaged = listing.damaged;
-        for agent in candidates(hub, &listing.whole, named)? {
+        for agent in candidates(hub, listing.whole.iter().map(|(_, assignment)| assignment), named)? {
             let beat = log.beat_until(&agent, until)?.map(|(at, line)| beat(at, &line));
             managers.insert(agent, beat);
         }
@@ -60,10 +60,14 @@ pub fn observe(
 }
 
 /// The seats that are managers.
-pub fn candidates(hub: &Hub, assignments: &[(String, AssignmentFile)], named: &[String]) -> Result<BTreeSet<String>> {
+pub fn candidates<'a>(
+    hub: &Hub,
+    assignments: impl Iterator<Item = &'a AssignmentFile>,
+    named: &[String],
+) -> Result<BTreeSet<String>> {
     let manifests = manifest::all(hub)?;
     let declared = manifests.iter().filter(|found| found.seat.is_manager()).map(|found| found.agent());
-    let of_others = assignments.iter().filter_map(|(_, assignment)| {
+    let of_others = assignments.filter_map(|assignment| {
         assignment.manager().filter(|manager| assignment.engineer().is_some_and(|engineer| engineer != *manager))
     });
     let all = declared.chain(of_others).chain(named.iter().map(String::as_str));
