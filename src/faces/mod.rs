@@ -5,3 +5,4 @@
 
 pub mod documents;
 pub mod operator;
+pub mod tui;

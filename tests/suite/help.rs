@@ -128,8 +128,8 @@ const OTHER_CODES: [(&str, &[i32]); 11] = [
     ("teof coordinator status --watch", &[124]),
 ];
 
-/// Examples that are tried elsewhere: one takes long, one needs a terminal.
-const ELSEWHERE: [&str; 2] = ["teof quickstart", "export TEOF_OPERATOR_TOKEN"];
+/// Examples that are tried elsewhere: one takes long, the others need a terminal.
+const ELSEWHERE: [&str; 3] = ["teof quickstart", "export TEOF_OPERATOR_TOKEN", "teof top"];
 
 /// The commands of the pages, a block at a time: its lines need each other.
 fn examples_of_pages() -> Vec<String> {

@@ -1,3 +1,4 @@
 //! Screens and pages: their commands, and what carries out the operator commands given there.
 
 pub mod operator;
+pub mod top;

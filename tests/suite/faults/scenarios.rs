@@ -148,6 +148,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("quickstart", "makes a repository of its own, and does nothing in another one"),
     ("operator token", "asks for a terminal; `operator revoke` writes the same file in the same way"),
     ("run", "is `coordinator run` by another name"),
+    ("top", "needs a terminal; its commands are those of `review` and `coordinator`"),
     ("approve", "is `review approve` by another name"),
     ("do", "submits as `coordinator submit`, grants as `consent grant`, and runs as `coordinator run` does"),
     ("foreman run", "is what `coordinator run` starts; `foreman/kills.rs` kills it at each of its calls"),

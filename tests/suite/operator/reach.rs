@@ -97,6 +97,7 @@ const FREE: &[&str] = &[
     "coordinator status",
     "coordinator explain",
     "coordinator logs",
+    "top",
     "status",
     "logs",
     "consent show",

@@ -93,6 +93,7 @@ const COMMANDS: &[&str] = &[
     "coordinator run --until-idle --max-jobs 1",
     "do J-1 --yes",
     "run --until-idle --max-jobs 1",
+    "top",
     "status",
     "logs {plan}-S1",
     "foreman run no-such-order.json",

@@ -5,6 +5,7 @@ mod checkout;
 mod methods;
 mod planted;
 pub mod pull_requests;
+mod screen;
 mod signing;
 mod words;
 

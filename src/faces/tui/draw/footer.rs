@@ -1,0 +1,123 @@
+//! The two lines at the bottom: what is asked, said or done, and the keys that work now.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::widgets::{Clear, Widget};
+
+use super::super::state::{Prompt, Section, State, Tab};
+use super::cells::{age, fit, wide};
+use super::look::Look;
+
+/// The most rows that a text takes.
+const MOST: usize = 5;
+
+pub fn draw(state: &State, look: Look, buffer: &mut Buffer, area: Rect) {
+    let (text, style) = message(state, look);
+    let width = usize::from(area.width.saturating_sub(2));
+    let lines: Vec<_> = textwrap::wrap(&text, width).into_iter().map(|line| fit(&line, width)).collect();
+    // The end of what is written is what the person looks at.
+    let lines = &lines[lines.len().saturating_sub(MOST)..];
+    let top = area.y + 1 - lines.len().max(1) as u16;
+    Clear.render(Rect { y: top, height: lines.len().max(1) as u16, ..area }, buffer);
+    for (at, line) in lines.iter().enumerate() {
+        buffer.set_stringn(1, top + at as u16, line, width, style);
+    }
+    let mut x = 1;
+    for (key, what) in keys(state) {
+        let label = format!(" {what}  ");
+        if x + wide(key) + label.trim_end().len() > width + 1 {
+            break;
+        }
+        let after = buffer.set_stringn(x as u16, area.y + 1, key, width, look.heading()).0;
+        x = usize::from(buffer.set_stringn(after, area.y + 1, label, width, look.quiet()).0);
+    }
+}
+
+fn message(state: &State, look: Look) -> (String, Style) {
+    let strong = look.attention().patch(look.heading());
+    match &state.prompt {
+        Some(Prompt::Confirm { question, .. }) => return (question.clone(), strong),
+        Some(Prompt::Write { question, text, .. }) => return (format!("{question} {text}▏"), strong),
+        Some(Prompt::Filter) => return (format!("Show rows with: {}▏", state.filter), strong),
+        Some(Prompt::Leave) => {
+            return ("A command is still carried out; this screen closes after it".to_owned(), strong);
+        }
+        Some(Prompt::Help | Prompt::Refused(_)) | None => {}
+    }
+    if let Some(busy) = state.busy.front() {
+        let more = state.busy.len() - 1;
+        let more = if more > 0 { format!(" ({more} more after it)") } else { String::new() };
+        let doing = busy.doing.as_deref().map(|doing| format!(": {doing}")).unwrap_or_default();
+        return (format!("{}{doing} … {}{more}", busy.what, age(state.now, busy.since)), look.active());
+    }
+    if let Some(said) = &state.said {
+        return (said.text.clone(), if said.is_good { look.good() } else { look.bad() });
+    }
+    if let Some(why) = &state.unreadable {
+        return (format!("This is not up to date: {why}"), look.bad());
+    }
+    if !state.filter.is_empty() {
+        return (format!("Only rows with “{}”; Esc shows all", state.filter), look.attention());
+    }
+    (hint(state).unwrap_or_default(), look.quiet())
+}
+
+/// What helps with the selected problem.
+fn hint(state: &State) -> Option<String> {
+    if state.section != Section::Problems || state.page.is_some() {
+        return None;
+    }
+    let at = state.at(Section::Problems);
+    let command = state.problems().get(at)?.command.clone()?;
+    Some(format!("what helps: {command}"))
+}
+
+/// The keys that work now, the most useful first.
+fn keys(state: &State) -> Vec<(&'static str, &'static str)> {
+    match &state.prompt {
+        Some(Prompt::Confirm { .. }) => return vec![("y", "yes"), ("n", "no")],
+        Some(Prompt::Write { .. }) => return vec![("Enter", "send"), ("Esc", "do nothing")],
+        Some(Prompt::Filter) => return vec![("Enter", "keep"), ("Esc", "show all")],
+        Some(Prompt::Help | Prompt::Refused(_)) => return vec![("any key", "close")],
+        Some(Prompt::Leave) => return vec![("q", "leave at once"), ("any other key", "stay")],
+        None => {}
+    }
+    let mut keys = decisions(state);
+    match state.page.as_ref().map(|page| page.tab) {
+        None => {
+            if state.target().is_some() {
+                keys.splice(0..0, [("Enter", "open")]);
+                keys.extend([("l", "log"), ("d", "diff")]);
+            }
+            keys.splice(0..0, [("↑↓", "move")]);
+            keys.extend([("/", "filter"), ("s", "sort"), ("p", "pause")]);
+        }
+        Some(tab) => {
+            keys.splice(0..0, [("Esc", "back"), ("Tab", "next tab"), ("↑↓", "scroll")]);
+            match tab {
+                Tab::Diff => keys.push(("n", "next file")),
+                Tab::Log => keys.push(("G", "follow")),
+                Tab::Overview => {}
+            }
+        }
+    }
+    // Always there: the way to the others, and the way out.
+    keys.splice(1..1, [("?", "help"), ("q", "quit")]);
+    keys
+}
+
+/// The decisions that are possible about the selected job.
+fn decisions(state: &State) -> Vec<(&'static str, &'static str)> {
+    let Some(id) = state.target() else { return Vec::new() };
+    let phase = state.job(&id).map(|job| job.phase);
+    if state.waiting(&id).is_some() {
+        return vec![("a", "approve"), ("r", "retry"), ("x", "reject")];
+    }
+    match phase {
+        Some("question") => vec![("w", "answer"), ("c", "cancel")],
+        Some("blocked") => vec![("r", "retry")],
+        Some(_) if state.job(&id).is_some_and(|job| !job.is_over) => vec![("c", "cancel")],
+        _ => Vec::new(),
+    }
+}

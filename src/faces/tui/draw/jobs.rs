@@ -1,0 +1,142 @@
+//! The jobs: stage, time, tokens, cost, and what each does now.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::super::state::{Section, State};
+use super::cells::{Cell, REST, age, count, left, money, right, row, span};
+use super::layout::{Part, WIDE};
+use super::list::{FIRST, entry, heading, mark, nothing};
+use super::look::Look;
+use crate::base::Stamp;
+use crate::board::jobs::Job;
+
+/// Without a sign of life for this long, a job is marked, in seconds.
+const QUIET: u64 = 300;
+
+pub fn draw(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: Rect) {
+    let quiet = look.quiet();
+    let mut columns = vec![
+        left("stage", 14, quiet),
+        right("time", 8, quiet),
+        right("tokens", 7, quiet),
+        right("cost", 7, quiet),
+        left(" title", REST, quiet),
+    ];
+    let is_wide = area.width >= WIDE;
+    if is_wide {
+        columns.push(left("does now", doing_width(area), quiet));
+    }
+    heading(state, Section::Jobs, columns, look, buffer, area);
+    if part.rows > 0 && state.len(Section::Jobs) == 0 {
+        return nothing("none; give one: teof do \"…\", or start what waits: teof run", look, buffer, area);
+    }
+    for (at, job) in state.jobs().into_iter().enumerate().skip(part.first) {
+        let Some(place) = entry(area, part, at - part.first) else { return };
+        let mut cells = vec![
+            left(job.short.clone(), FIRST, look.heading()),
+            stage(job, look),
+            right(time(job, state.now), 8, Style::new()),
+            right(if job.tokens > 0 { count(job.tokens) } else { String::new() }, 7, Style::new()),
+            right(money(job.cost_usd), 7, Style::new()),
+        ];
+        let (doing, style) = doing(job, state.now, look);
+        match (is_wide, part.row_height) {
+            (true, _) => {
+                cells.extend([
+                    left(format!(" {}", job.title), REST, Style::new()),
+                    left(doing, doing_width(area), style),
+                ]);
+            }
+            (false, 1) if needs_word(job, state.now) => cells.push(left(format!(" {doing}"), REST, style)),
+            _ => cells.push(left(format!(" {}", job.title), REST, Style::new())),
+        }
+        row(buffer, place, cells);
+        if part.row_height == 2 && place.height == 2 {
+            let (doing, style) = self::doing(job, state.now, look);
+            let below = Rect { y: place.y + 1, height: 1, ..place };
+            row(buffer, below, vec![left("", FIRST, style), left(doing, REST, style)]);
+        }
+        mark(state, part, at, look, buffer, place);
+    }
+}
+
+fn doing_width(area: Rect) -> u16 {
+    (area.width - 60) / 2
+}
+
+fn stage(job: &Job, look: Look) -> Cell {
+    let text = match (&job.stage, job.round) {
+        (Some(stage), Some(round)) if job.is_running() && round > 1 => format!("{stage}, round {round}"),
+        (Some(stage), _) if job.is_running() => stage.clone(),
+        _ => job.label.to_owned(),
+    };
+    let style = match job.phase {
+        "running" => look.active(),
+        "question" => look.attention(),
+        "blocked" => look.bad(),
+        "done" => look.good(),
+        _ => look.quiet(),
+    };
+    left(text, 14, style)
+}
+
+/// How long it runs; else since when it waits or is over.
+fn time(job: &Job, now: Stamp) -> String {
+    match (job.elapsed_seconds, job.since) {
+        (Some(_), Some(since)) => age(now, since),
+        (Some(seconds), None) => span(seconds),
+        (None, Some(since)) => age(now, since),
+        (None, None) => String::new(),
+    }
+}
+
+fn needs_word(job: &Job, now: Stamp) -> bool {
+    !job.is_running() || job.quiet_seconds(now).is_some_and(|quiet| quiet >= QUIET)
+}
+
+/// What it does now, or why it does nothing.
+fn doing(job: &Job, now: Stamp, look: Look) -> (String, Style) {
+    if let Some(quiet) = job.quiet_seconds(now).filter(|quiet| *quiet >= QUIET) {
+        let last = job.last_tool.as_deref().map(tool).or_else(|| job.last_line.clone()).unwrap_or_default();
+        return (format!("nothing for {} min; last: {last}", quiet / 60), look.attention());
+    }
+    if job.phase == "question" {
+        let asked = job.question.as_deref().or(job.reason.as_deref()).unwrap_or_default();
+        let last = asked.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        return (format!("asks: {last}"), look.attention());
+    }
+    if !job.is_running() {
+        let until = job.until.map(|until| format!("until {}; ", super::cells::clock(until))).unwrap_or_default();
+        return (format!("{until}{}", job.reason.as_deref().unwrap_or_default()), look.quiet());
+    }
+    let parts = [job.last_tool.as_deref().map(tool), job.last_line.clone()];
+    (parts.into_iter().flatten().collect::<Vec<_>>().join(" · "), look.quiet())
+}
+
+/// A call of a tool without its JSON: `Edit {"file_path":"src/a.rs"}` is `Edit src/a.rs`.
+pub fn tool(call: &str) -> String {
+    let Some((name, input)) = call.split_once(" {") else { return call.to_owned() };
+    let Some((_, value)) = input.split_once("\":\"") else { return call.to_owned() };
+    let first = value.split("\",\"").next().unwrap_or_default();
+    format!("{name} {}", first.trim_end_matches("\"}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tool;
+
+    #[test]
+    fn a_call_of_a_tool_is_shown_without_json() {
+        for (call, shown) in [
+            (r#"Edit {"file_path":"src/a.rs"}"#, "Edit src/a.rs"),
+            (r#"Edit {"file_path":"src/a.rs","old":"x"}"#, "Edit src/a.rs"),
+            (r#"Bash {"command":"cargo te…"#, "Bash cargo te…"),
+            (r#"Todo {"n":1}"#, r#"Todo {"n":1}"#),
+            ("Read", "Read"),
+        ] {
+            assert_eq!(tool(call), shown);
+        }
+    }
+}

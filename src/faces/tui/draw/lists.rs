@@ -1,0 +1,79 @@
+//! The claims and the event feed.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::super::state::{Section, State};
+use super::cells::{REST, left, moment, right, row, span};
+use super::layout::Part;
+use super::list::{entry, heading, mark, nothing};
+use super::look::Look;
+use crate::board::claims::Claim;
+
+pub fn claims(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: Rect) {
+    let quiet = look.quiet();
+    let (task, seat) = widths(area);
+    let columns = vec![left("", task - 12, quiet), left("seat", seat, quiet), right("lease", 8, quiet)];
+    heading(state, Section::Claims, columns, look, buffer, area);
+    if part.rows > 0 && state.len(Section::Claims) == 0 {
+        return nothing("nobody holds a task", look, buffer, area);
+    }
+    for (at, claim) in state.claims().into_iter().enumerate().skip(part.first) {
+        let Some(place) = entry(area, part, at - part.first) else { return };
+        let left_of_lease = claim.lease_left(state.now);
+        let (lease, style) = match left_of_lease {
+            Some(left @ 0..) => (span(left.unsigned_abs()), Style::new()),
+            Some(_) => ("over".to_owned(), look.attention()),
+            None => ("none".to_owned(), look.quiet()),
+        };
+        let (note, note_style) = note(claim, look);
+        let cells = vec![
+            left(claim.task.clone(), task, Style::new()),
+            left(claim.seat.clone().unwrap_or_default(), seat, Style::new()),
+            right(lease, 8, style),
+            left(format!(" {note}"), REST, note_style),
+        ];
+        row(buffer, place, cells);
+        mark(state, part, at, look, buffer, place);
+    }
+}
+
+/// The widths of the task and the seat.
+fn widths(area: Rect) -> (u16, u16) {
+    if area.width >= 100 { (32, 20) } else { (24, 16) }
+}
+
+fn note(claim: &Claim, look: Look) -> (String, Style) {
+    match (&claim.hold, &claim.assigned_to) {
+        (Some(hold), _) => (format!("on hold: {hold}"), look.attention()),
+        (None, Some(seat)) if claim.assigned_to != claim.seat => (format!("assigned to {seat}"), look.attention()),
+        _ => (claim.branch.clone().unwrap_or_default(), look.quiet()),
+    }
+}
+
+pub fn events(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: Rect) {
+    let quiet = look.quiet();
+    heading(state, Section::Events, vec![left("newest first", REST, quiet)], look, buffer, area);
+    if part.rows > 0 && state.len(Section::Events) == 0 {
+        return nothing("none yet", look, buffer, area);
+    }
+    let is_wide = area.width >= 100;
+    for (at, event) in state.events().into_iter().enumerate().skip(part.first) {
+        let Some(place) = entry(area, part, at - part.first) else { return };
+        let style = match (event.severity.as_deref(), event.event.as_str()) {
+            (Some("high"), _) => look.bad(),
+            (Some("medium"), _) | (_, "blocked" | "alert") => look.attention(),
+            _ => Style::new(),
+        };
+        let cells = vec![
+            left(event.at.map(|at| moment(at, state.now)).unwrap_or_default(), 8, quiet),
+            left(event.seat.clone(), if is_wide { 18 } else { 11 }, Style::new()),
+            left(event.event.clone(), 11, style),
+            left(event.task.clone().unwrap_or_default(), if is_wide { 24 } else { 14 }, quiet),
+            left(event.summary.clone(), REST, Style::new()),
+        ];
+        row(buffer, place, cells);
+        mark(state, part, at, look, buffer, place);
+    }
+}

@@ -1,0 +1,60 @@
+//! The review queue: what waits for a decision, and whether its checks passed.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::super::state::{Section, State};
+use super::cells::{REST, age, left, money, right, row};
+use super::layout::Part;
+use super::list::{FIRST, entry, heading, mark, nothing};
+use super::look::Look;
+use crate::base::text;
+use crate::board::review::Reviewable;
+
+pub fn draw(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: Rect) {
+    let quiet = look.quiet();
+    let columns = vec![
+        left("checks", 20, quiet),
+        right("change", 11, quiet),
+        right("cost", 7, quiet),
+        right("waits", 7, quiet),
+        left(" title", REST, quiet),
+        // Who looks for how to approve looks here.
+        right(if state.len(Section::Review) > 0 { "a approve" } else { "" }, 9, quiet),
+    ];
+    heading(state, Section::Review, columns, look, buffer, area);
+    if part.rows > 0 && state.len(Section::Review) == 0 {
+        return nothing("nothing waits for a decision", look, buffer, area);
+    }
+    for (at, result) in state.review().into_iter().enumerate().skip(part.first) {
+        let Some(place) = entry(area, part, at - part.first) else { return };
+        let (checks, style) = checks(result, look);
+        let cells = vec![
+            left(result.short.clone(), FIRST, look.heading()),
+            left(checks, 20, style),
+            right(format!("+{} -{}", result.added, result.removed), 11, Style::new()),
+            right(money(result.cost_usd), 7, Style::new()),
+            right(age(state.now, result.since), 7, Style::new()),
+            left(format!(" {}", result.title), REST, Style::new()),
+        ];
+        row(buffer, place, cells);
+        mark(state, part, at, look, buffer, place);
+    }
+}
+
+/// Whether a result is safe to approve, in a few words.
+pub fn checks(result: &Reviewable, look: Look) -> (String, Style) {
+    let failed = result.tests - result.tests_passed;
+    match () {
+        () if result.altered.is_some() => ("altered".to_owned(), look.bad()),
+        () if failed > 0 => (format!("{failed} of {} failed", text::counted(result.tests, "test")), look.bad()),
+        () if result.high_findings > 0 => (text::counted(result.high_findings, "high finding"), look.bad()),
+        () if result.tests == 0 => ("not tested".to_owned(), look.attention()),
+        () if !result.is_passing => (text::counted(result.other_findings, "finding"), look.attention()),
+        () if result.other_findings > 0 => {
+            (format!("passed, {}", text::counted(result.other_findings, "note")), look.good())
+        }
+        () => (format!("passed, {}", text::counted(result.tests, "test")), look.good()),
+    }
+}

@@ -1,0 +1,132 @@
+//! What is on the screen, at two sizes.
+
+use std::sync::Arc;
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier};
+
+use super::super::draw::look::{Colours, Look};
+use super::super::draw::{cells, draw};
+use super::super::state::{Input, Key, News, Section, State};
+use super::super::update::update;
+use super::sample::{board, state};
+
+fn screen(state: &State, colours: Colours) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(state.size.0, state.size.1)).unwrap();
+    terminal.draw(|frame| draw(state, Look(colours), frame)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+fn rows(buffer: &Buffer) -> Vec<String> {
+    let row = |y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
+    (0..buffer.area.height).map(row).collect()
+}
+
+fn shown(state: &State) -> String {
+    rows(&screen(state, Colours::Many)).join("\n")
+}
+
+/// The row that has all these words, with its number.
+fn row(state: &State, words: &[&str]) -> (u16, String) {
+    let rows = rows(&screen(state, Colours::Many));
+    let found = rows.iter().position(|row| words.iter().all(|word| row.contains(word)));
+    let at = found.unwrap_or_else(|| panic!("no row with {words:?}:\n{}", rows.join("\n")));
+    (at as u16, rows[at].clone())
+}
+
+#[test]
+fn a_small_screen_shows_every_list_and_what_matters() {
+    let top = state(80, 24);
+    let order: Vec<u16> = Section::ALL.iter().map(|section| row(&top, &[section.title()]).0).collect();
+    assert!(order.is_sorted(), "{order:?}\n{}", shown(&top));
+    row(&top, &["billing", "running", "2 of 3 at work", "today $3.46 of $20.00"]);
+    row(&top, &["!!", "the coordinator is stuck"]);
+    row(&top, &["j8 has done nothing for 14 min", "14m 00s"]);
+    row(&top, &["j7", "coder, round 2", "12m 05s", "45k", "$0.42", "Title of j7"]);
+    row(&top, &["Edit src/a.rs"]);
+    row(&top, &["nothing for 14 min; last: Bash make"]);
+    row(&top, &["asks: Which date format?"]);
+    row(&top, &["j1", "passed, 2 tests", "+12 -1", "$0.62", "5m 00s", "Title of j1"]);
+    row(&top, &["j2", "1 high finding"]);
+    row(&top, &["task-j7", "worker-1", "30m 00s", "assigned to worker-2"]);
+    assert!(row(&top, &["later"]).0 < row(&top, &["earlier"]).0, "the newest event first");
+    row(&top, &["? help", "q quit"]);
+    assert!(rows(&screen(&top, Colours::Many)).iter().all(|row| cells::wide(row) <= 80));
+}
+
+#[test]
+fn a_large_screen_shows_a_job_in_one_row_and_what_helps() {
+    let top = state(120, 40);
+    row(&top, &["j7", "coder, round 2", "Title of j7", "Edit src/a.rs"]);
+    row(&top, &["2 of 3 at work", "today $3.46 of $20.00, 429k tokens"]);
+    row(&top, &["j8 has done nothing", "teof logs j8"]);
+    let (review, _) = row(&top, &["REVIEW"]);
+    assert_eq!(rows(&screen(&top, Colours::Many))[review as usize - 1], "", "room between the lists");
+}
+
+#[test]
+fn ten_jobs_fit_a_small_screen_and_the_selected_row_is_always_visible() {
+    let mut many = board();
+    many.jobs = (1..=12).map(|n| super::sample::running(&format!("n{n}"))).collect();
+    let mut top = state(80, 24);
+    update(&mut top, Input::Board(Arc::new(many)));
+    top.select(Section::Jobs, 11);
+    row(&top, &["n12", "coder"]);
+    top.select(Section::Jobs, 0);
+    row(&top, &["n1 ", "coder"]);
+    row(&top, &["EVENTS"]);
+}
+
+#[test]
+fn a_screen_that_is_too_small_says_so() {
+    for size in [(59, 24), (80, 15), (20, 3), (1, 1)] {
+        let text = shown(&state(size.0, size.1));
+        assert!(size.0 < 20 || text.starts_with("teof top needs"), "{text}");
+    }
+    assert!(shown(&state(60, 16)).contains("REVIEW"));
+}
+
+#[test]
+fn hostile_and_wide_text_stays_in_its_column() {
+    let mut hostile = board();
+    hostile.jobs[1].title = crate::base::text::safe("\u{1b}[2J\u{202e}日本語日本語日本語日本語日本語日本語");
+    let mut top = state(80, 24);
+    update(&mut top, Input::Board(Arc::new(hostile)));
+    let (_, line) = row(&top, &["␛[2J\u{fffd}日", "…"]);
+    assert!(cells::wide(&line) <= 80 + line.matches(' ').count(), "{line}");
+    let controls = |buffer: &Buffer| buffer.content().iter().any(|cell| cell.symbol().contains(char::is_control));
+    assert!(!controls(&screen(&top, Colours::Many)));
+    top.select(Section::Jobs, 1);
+    update(&mut top, Input::Key(Key::Char('l')));
+    let log = vec!["raw \u{1b}]0;x\u{7} end".to_owned()];
+    update(&mut top, Input::News(News { job: "job-j7".into(), is_new_log: true, log, ..News::default() }));
+    assert!(!controls(&screen(&top, Colours::Many)));
+}
+
+#[test]
+fn without_colours_the_marks_and_the_selection_remain() {
+    let top = state(80, 24);
+    let plain = screen(&top, Colours::None);
+    assert!(plain.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    assert_eq!(rows(&plain), rows(&screen(&top, Colours::Many)), "colour is never the only sign");
+    let (selected, _) = row(&top, &["the coordinator is stuck"]);
+    assert!(plain[(3, selected)].modifier.contains(Modifier::REVERSED));
+}
+
+#[test]
+fn questions_are_shown_whole_and_help_names_the_keys() {
+    let mut top = state(60, 16);
+    top.select(Section::Review, 1);
+    update(&mut top, Input::Key(Key::Char('a')));
+    let text = shown(&top).split_whitespace().collect::<Vec<_>>().join(" ");
+    let question = "NOT ALL CHECKS PASSED. Approve j2 “Title of j2”: merge 01234567, 1 file, +12 -1, into main?";
+    assert!(text.contains(question), "{text}");
+    row(&top, &["y yes", "n no"]);
+    let mut top = state(80, 24);
+    update(&mut top, Input::Key(Key::Char('?')));
+    for key in ["approve the result", "retry with a note", "reject with a reason", "answer its question", "suspend"] {
+        row(&top, &[key]);
+    }
+}
