@@ -61,6 +61,11 @@ pub fn is_hidden(c: char) -> bool {
         | '\u{e0100}'..='\u{e01ef}')
 }
 
+/// Text that stays text in Markdown, on one line.
+pub fn markdown(text: &str) -> String {
+    safe(text).chars().flat_map(|c| r"\`*_[]<>#|!&~".contains(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
 /// A word as it is typed in a shell: quoted where it must be.
 pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
@@ -104,6 +109,12 @@ mod tests {
         assert_eq!(safe("⚠\u{fe0f} 1\u{fe0f}"), "⚠\u{fe0f} 1\u{fe0f}", "an emoji stays as it is");
         let hidden = "\u{85}\u{ad}\u{61c}\u{200b}\u{2067}\u{feff}\u{fff9}\u{fffb}\u{e0041}";
         assert_eq!(safe(hidden), "\u{fffd}".repeat(9));
+    }
+
+    #[test]
+    fn text_of_others_does_nothing_in_markdown() {
+        let shown = markdown("a\n# b <img src=x> [c](d) `e` ~~f~~\u{1b}");
+        assert_eq!(shown, r"a \# b \<img src=x\> \[c\](d) \`e\` \~\~f\~\~␛");
     }
 
     #[test]

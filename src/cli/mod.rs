@@ -52,6 +52,7 @@ pub enum Command {
     Init(Lazy<start::init::Args>),
     Operator(Lazy<maintain::operator::Args>),
     Man(Lazy<start::completions::ManArgs>),
+    ManagerReport(Lazy<work::manager_report::Args>),
     /// Create, list, check and approve plans
     #[command(after_help = "Examples:\n\
 \x20 teof plan list\n\
@@ -122,6 +123,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Doctor(Lazy(args)) => maintain::doctor::run(args, app),
         Command::Init(Lazy(args)) => start::init::run(args, app),
         Command::Operator(Lazy(args)) => maintain::operator::run(args, app),
+        Command::ManagerReport(Lazy(args)) => work::manager_report::run(args, app),
         Command::Man(Lazy(args)) => start::completions::man(args, app, support::lazy::whole::<Cli>()),
         Command::Plan(Lazy(command)) => work::plan::run(command, app),
         Command::Check(Lazy(args)) => maintain::check::run(args, app),

@@ -5,6 +5,7 @@
 //! a line to the seat's own guard log.
 
 pub mod freshness;
+pub mod handoffs;
 mod identity;
 pub mod known;
 pub mod manifest;

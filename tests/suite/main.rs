@@ -39,6 +39,7 @@ mod log;
 mod log_loss;
 mod log_read;
 mod looks;
+mod manager_report;
 mod many_claims;
 mod misbehave;
 mod obstacles;

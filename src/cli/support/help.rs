@@ -20,12 +20,12 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Work", &["session-boot", "task", "plan", "bus", "session", "seat", "agent"]),
     ("Run unattended", &["do", "run", "top", "status", "logs", "consent", "coordinator", "conductor", "foreman"]),
     ("Review", &["review", "approve"]),
-    ("Inspect", &["report", "dashboard", "scan", "receipts", "links", "worktree"]),
+    ("Inspect", &["report", "dashboard", "manager-report", "scan", "receipts", "links", "worktree"]),
     ("Maintain", &["check", "doctor", "preflight", "trust", "operator", "completions", "man", "version"]),
 ];
 
 /// Columns of the names of commands.
-const NAMES: usize = 14;
+const NAMES: usize = 16;
 /// On a narrower terminal summaries go on below the name.
 const NARROW: usize = 50;
 

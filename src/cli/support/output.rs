@@ -13,6 +13,18 @@ use crate::receipts::ledger;
 /// # Errors
 /// `output.refused` and `path.outside`.
 pub fn write(hub: &Hub, output: &Output<'_>, given: &str, text: String) -> Result<String> {
+    let path = checked(hub, output, given)?;
+    let mut transaction = Transaction::new(output.flag);
+    transaction.replace(path.as_str(), text);
+    hub.lock(output.flag)?.commit(transaction)?;
+    Ok(path)
+}
+
+/// The path that [`write()`] writes to, checked.
+///
+/// # Errors
+/// As [`write()`].
+pub fn checked(hub: &Hub, output: &Output<'_>, given: &str) -> Result<String> {
     let path = place(hub, given, output.homes);
     output.check(hub, &path)?;
     if ledger::listed(&hub.root)?.contains_key(&path) {
@@ -21,9 +33,6 @@ pub fn write(hub: &Hub, output: &Output<'_>, given: &str, text: String) -> Resul
             .next("choose a new file")
             .into());
     }
-    let mut transaction = Transaction::new(output.flag);
-    transaction.replace(path.as_str(), text);
-    hub.lock(output.flag)?.commit(transaction)?;
     Ok(path)
 }
 

@@ -56,7 +56,7 @@ fn render(report: &Report, format: Format, times: Times) -> String {
         return lines.join("\n");
     }
     let clean = |text: &str| match is_markdown {
-        true => escape(&text::safe(text)),
+        true => text::markdown(text),
         false => text::safe(text),
     };
     let command = |command: &str| if is_markdown { format!("`{command}`") } else { command.to_owned() };
@@ -114,9 +114,4 @@ fn used(used: &Used) -> String {
 
 fn cost(used: &Used) -> String {
     used.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default()
-}
-
-/// What an agent wrote stays text in Markdown.
-fn escape(text: &str) -> String {
-    text.chars().flat_map(|c| r"\`*_[]<>#|!&".contains(c).then_some('\\').into_iter().chain([c])).collect()
 }

@@ -3,6 +3,7 @@
 pub(super) mod agent;
 pub(super) mod bus;
 pub(super) mod links;
+pub(super) mod manager_report;
 pub(super) mod plan;
 pub(super) mod seat;
 pub(super) mod session;

@@ -18,6 +18,7 @@ use std::collections::HashSet;
 
 pub use compare::{counts, fingerprint, new_since};
 
+pub use self::claims::stale as stale_claims;
 pub use self::clean::Clean;
 use super::moved_target;
 use super::preflight::{self, Tree};

@@ -46,6 +46,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario(Whole, "bus message --task manager-report --type status --summary s --agent manager --request-id m1"),
     scenario(Whole, "bus ping --agent manager --request-id p1"),
     scenario(Whole, "bus heartbeat --agent manager"),
+    scenario(Whole, "manager-report --log-heartbeat --agent manager"),
     scenario(Whole, "seat retire idle-1 --agent manager --request-id s1"),
     scenario(Whole, "seat revive retired-1 --agent manager --request-id s2"),
     scenario(Whole, "bus directive --task D-1 --summary s --agent manager --request-id d1"),

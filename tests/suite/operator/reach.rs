@@ -23,6 +23,7 @@ bus message --task QUEUE-002 --type hold --summary x
 bus message --task QUEUE-002 --type lift --summary x
 bus ping --task QUEUE-002
 bus heartbeat
+manager-report
 seat retire codex-2
 seat revive codex-2
 bus restore --accept

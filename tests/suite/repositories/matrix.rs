@@ -42,6 +42,7 @@ const COMMANDS: &[&str] = &[
     "bus message --task manager-report --type status --summary s --agent a1",
     "bus ping --agent a1",
     "bus heartbeat --agent a1",
+    "manager-report --agent a1",
     "seat list",
     "seat retire a1 --agent operator",
     "seat revive a1 --agent operator",
