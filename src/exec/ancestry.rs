@@ -95,6 +95,13 @@ pub fn is_marked() -> bool {
     return false;
 }
 
+/// The same for another process, from its `/proc/<pid>/limits`.
+pub(super) fn is_marked_by(limits: &str) -> bool {
+    let locks = limits.lines().find_map(|line| line.strip_prefix("Max file locks"));
+    // The soft limit, then the hard one.
+    locks.and_then(|line| line.split_whitespace().nth(1)).is_some_and(|limit| limit != "unlimited")
+}
+
 /// Marks this process and all that it will start. A kernel that does not allow it leaves the other sign.
 pub(super) fn mark() {
     #[cfg(target_os = "linux")]
@@ -118,6 +125,17 @@ mod tests {
         assert_eq!(found.first().map(|first| first.pid), parent);
         assert!(found.iter().all(|process| process.pid != process_tree::own_pid()));
         assert!(!found[0].arguments().is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn the_mark_of_another_process_is_its_hard_limit_of_locks() {
+        let limits = |locks: &str| {
+            format!("Limit  Soft Limit  Hard Limit  Units\nMax file locks   {locks}   locks\nMax pending  1 1\n")
+        };
+        assert!(is_marked_by(&limits("unlimited   1414483782")) && is_marked_by(&limits("5   1414483782")));
+        assert!(!is_marked_by(&limits("unlimited   unlimited")) && !is_marked_by(""));
+        let own = std::fs::read_to_string("/proc/self/limits").unwrap();
+        assert_eq!(is_marked_by(&own), is_marked());
     }
 
     #[test]
