@@ -81,6 +81,7 @@ pub enum Command {
     Session(Lazy<work::session::Args>),
     Links(Lazy<work::links::Args>),
     SessionBoot(Lazy<work::session_boot::Args>),
+    Web(Lazy<screens::web::Args>),
     Worktree(Lazy<unattended::worktree::Args>),
     Version(Lazy<start::version::Args>),
 }
@@ -140,6 +141,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Session(Lazy(args)) => work::session::run(args, app),
         Command::Links(Lazy(args)) => work::links::run(args, app),
         Command::SessionBoot(Lazy(args)) => work::session_boot::run(args, app),
+        Command::Web(Lazy(args)) => screens::web::run(args, app),
         Command::Worktree(Lazy(args)) => unattended::worktree::run(args, app),
         Command::Version(Lazy(args)) => start::version::run(args, app),
     }

@@ -6,3 +6,4 @@
 pub mod documents;
 pub mod operator;
 pub mod tui;
+pub mod web;

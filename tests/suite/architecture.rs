@@ -44,7 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("board", &["base", "model", "hub", "bus", "plans", "receipts", "seats", "guard", "ops", "review", "coordinator"]),
-    ("faces", &["base", "model", "hub", "review", "coordinator", "board"]),
+    ("faces", &["base", "model", "hub", "exec", "guard", "review", "coordinator", "board"]),
     (
         "cli",
         &[

@@ -128,8 +128,8 @@ const OTHER_CODES: [(&str, &[i32]); 11] = [
     ("teof coordinator status --watch", &[124]),
 ];
 
-/// Examples that are tried elsewhere: one takes long, the others need a terminal.
-const ELSEWHERE: [&str; 3] = ["teof quickstart", "export TEOF_OPERATOR_TOKEN", "teof top"];
+/// Examples that are tried elsewhere: one takes long, one serves until it is stopped, the others need a terminal.
+const ELSEWHERE: [&str; 4] = ["teof quickstart", "export TEOF_OPERATOR_TOKEN", "teof top", "teof web"];
 
 /// The commands of the pages, a block at a time: its lines need each other.
 fn examples_of_pages() -> Vec<String> {

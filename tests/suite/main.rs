@@ -75,4 +75,5 @@ mod spoken_secrets;
 mod submissions;
 mod surface;
 mod tasks;
+mod web;
 mod worktrees;

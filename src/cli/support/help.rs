@@ -18,7 +18,10 @@ pub const MORE: &str = "More options";
 pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Get started", &["init", "quickstart", "guide"]),
     ("Work", &["session-boot", "task", "plan", "bus", "session", "seat", "agent"]),
-    ("Run unattended", &["do", "run", "top", "status", "logs", "consent", "coordinator", "conductor", "foreman"]),
+    (
+        "Run unattended",
+        &["do", "run", "top", "web", "status", "logs", "consent", "coordinator", "conductor", "foreman"],
+    ),
     ("Review", &["review", "approve"]),
     ("Inspect", &["report", "dashboard", "manager-report", "scan", "receipts", "links", "worktree"]),
     ("Maintain", &["check", "doctor", "preflight", "trust", "operator", "completions", "man", "version"]),

@@ -152,6 +152,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("top", "needs a terminal; its commands are those of `review` and `coordinator`"),
     ("approve", "is `review approve` by another name"),
     ("do", "submits as `coordinator submit`, grants as `consent grant`, and runs as `coordinator run` does"),
+    ("web", "serves until it is stopped; what is decided in it is `review` and `coordinator` by another way"),
     ("foreman run", "is what `coordinator run` starts; `foreman/kills.rs` kills it at each of its calls"),
 ];
 

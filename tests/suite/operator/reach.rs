@@ -79,6 +79,7 @@ task pickup QUEUE-002
 task pickup
 session-boot --auto-agent --no-sync
 session wrap --worked x
+web
 worktree clean --all-finished
 "#;
 

@@ -1,0 +1,88 @@
+//! `teof web`
+
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::operator::Commands;
+use crate::base::{Refusal, Result, text};
+use crate::cli::App;
+use crate::cli::support::failure;
+use crate::faces::operator::{self as face, Operator};
+use crate::faces::web::{Web, listen, serve};
+use crate::guard::operator::{self, Recognised};
+use crate::hub::Hub;
+
+/// Show the board in a browser, live, and decide there
+///
+/// Jobs by stage with problems first, each job's log and diff, the review queue, plans, who worked on what, and costs.
+/// What you decide in the page is decided as if you had typed the command, so only a person can start it: a seat, a
+/// worker and a coding agent are refused.
+///
+/// It listens on this machine only. The link that it prints works once, and gives the browser that opens it a session
+/// until you stop it with Ctrl-C.
+///
+/// With --json: {url, port}.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof web --open\n\
+\x20 teof web --port 8080")]
+pub struct Args {
+    /// Open the link in your browser
+    #[arg(long)]
+    open: bool,
+    /// The port to listen on [default: a free one]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let recognised = operator::require("open the operator's page")?;
+    let how = match recognised {
+        Recognised::Terminal => ", who started it at a terminal",
+        Recognised::Token => ", by operator token",
+        Recognised::Neither => "",
+    };
+    let name = format!("{}{how}", text::safe(&app.person()?));
+    let person = Person(Commands::of(app)?);
+    let listeners = listen(args.port)?;
+    let port = listeners.port;
+    let web = Web::new(Hub::find(Some(&hub.root), app.clock)?, listeners, Arc::new(person), name)?;
+    let link = web.link();
+    app.result(&json!({"url": link, "port": port}), || link.clone());
+    app.say("The link works once. Stop with Ctrl-C.");
+    if args.open
+        && let Err(why) = open(&link)
+    {
+        app.warn(format!("cannot open a browser: {why}; open the link yourself"));
+    }
+    serve(web, |line| app.say(line))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The person who started the page.
+struct Person(Commands);
+
+impl Operator for Person {
+    fn give(&self, command: &face::Command, progress: &dyn Fn(&str)) -> Result<Vec<String>, Refusal> {
+        // Checked again each time: a token may be revoked meanwhile. A page decides nothing as a seat.
+        operator::require("decide in the page").map_err(|e| failure::refusal(&e))?;
+        self.0.give(command, progress)
+    }
+}
+
+/// Opens the link in the person's browser, without a shell.
+fn open(link: &str) -> Result<(), String> {
+    if rustix::process::geteuid().is_root() {
+        return Err("a browser should not run as root".to_owned());
+    }
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let mut command = Command::new(program);
+    command.arg(link).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|e| format!("{program}: {e}"))?;
+    // Some wait until the browser is closed.
+    std::thread::spawn(move || child.wait());
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! Has commands carried out, one at a time for each job, and remembers what came of them.
+//!
+//! An approval runs tests, which may take minutes: it goes on while the person looks at other pages.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::base::{Exit, Refusal, Stamp};
+use crate::faces::operator::{Command, Operator};
+
+/// What is known about the last command about one job, or about the coordinator.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// `Approving`
+    pub doing: &'static str,
+    pub since: Stamp,
+    /// What is done at this moment.
+    pub progress: Option<String>,
+    /// `None` while it is being done.
+    pub result: Option<Result<Vec<String>, Refusal>>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// By the job's id; the coordinator has none.
+    told: BTreeMap<Option<String>, Told>,
+    /// Grows with every change.
+    revision: u64,
+}
+
+#[derive(Default)]
+pub struct Acts {
+    known: Mutex<Known>,
+    changed: Condvar,
+}
+
+impl Acts {
+    pub fn revision(&self) -> u64 {
+        self.known().revision
+    }
+
+    /// What is known about a job, or about the coordinator.
+    pub fn of(&self, job: Option<&str>) -> Option<Told> {
+        self.known().told.get(&job.map(str::to_owned)).cloned()
+    }
+
+    /// Has a command about a job carried out; the receiver is told when it is done. `None` when something is being
+    /// done about the same job.
+    pub fn start(
+        self: &Arc<Acts>,
+        job: Option<String>,
+        command: Command,
+        now: Stamp,
+        operator: Arc<dyn Operator>,
+        done: impl FnOnce() + Send + 'static,
+    ) -> Option<oneshot::Receiver<()>> {
+        let told = Told { doing: doing(&command), since: now, progress: None, result: None };
+        if !self.begin(&job, told) {
+            return None;
+        }
+        let (tell, finished) = oneshot::channel();
+        let acts = Arc::clone(self);
+        std::thread::spawn(move || {
+            let progress = |line: &str| acts.change(&job, |told| told.progress = Some(line.to_owned()));
+            let given = catch_unwind(AssertUnwindSafe(|| operator.give(&command, &progress)));
+            done();
+            acts.change(&job, |told| told.result = Some(given.unwrap_or_else(|_| Err(failed()))));
+            acts.changed.notify_all();
+            let _ = tell.send(());
+        });
+        Some(finished)
+    }
+
+    fn begin(&self, job: &Option<String>, told: Told) -> bool {
+        let mut known = self.known();
+        if known.told.get(job).is_some_and(|told| told.result.is_none()) {
+            return false;
+        }
+        known.told.insert(job.clone(), told);
+        known.revision += 1;
+        true
+    }
+
+    fn change(&self, job: &Option<String>, change: impl FnOnce(&mut Told)) {
+        let mut known = self.known();
+        if let Some(told) = known.told.get_mut(job) {
+            change(told);
+        }
+        known.revision += 1;
+    }
+
+    /// What is being done, and about which job.
+    pub fn unfinished(&self) -> Vec<(Option<String>, &'static str)> {
+        let known = self.known();
+        let unfinished = known.told.iter().filter(|(_, told)| told.result.is_none());
+        unfinished.map(|(job, told)| (job.clone(), told.doing)).collect()
+    }
+
+    /// Waits until nothing is being done.
+    pub fn finish(&self) {
+        let known = self.known();
+        let is_busy = |known: &mut Known| known.told.values().any(|told| told.result.is_none());
+        drop(self.changed.wait_while(known, is_busy));
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn doing(command: &Command) -> &'static str {
+    match command {
+        Command::Approve { .. } => "Approving",
+        Command::Retry { .. } => "Sending back",
+        Command::Reject { .. } => "Rejecting",
+        Command::Answer { .. } => "Answering",
+        Command::Cancel { .. } => "Cancelling",
+        Command::Pause => "Pausing",
+        Command::Resume => "Resuming",
+    }
+}
+
+fn failed() -> Refusal {
+    Refusal::new(Exit::Fault, "fault", "teof failed while it did this").next("see what it printed where it runs")
+}

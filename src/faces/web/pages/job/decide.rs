@@ -1,0 +1,187 @@
+//! What a person can decide on a page, and what came of it. Plain forms: they work without script.
+
+use maud::{Markup, html};
+
+use crate::base::{Refusal, text};
+use crate::board::jobs::Job;
+use crate::faces::web::acts::Told;
+use crate::faces::web::pages::parts::{Tone, ago, badge, lasting};
+use crate::faces::web::pages::view::View;
+use crate::review::Entry;
+
+/// Pause and resume, for the board.
+pub fn controls(view: &View<'_>) -> Markup {
+    let is_paused = view.snapshot.runtime.paused.is_some();
+    html! {
+        section #controls aria-labelledby="controls-title" {
+            h2 #controls-title { "Coordinator" }
+            (told(view.acts.of(None).as_ref()))
+            @if is_paused {
+                (form(view, "/coordinator/resume", html! { button { "Resume: start new jobs again" } }))
+            } @else {
+                (form(view, "/coordinator/pause", html! { button { "Pause: start no new jobs" } }))
+            }
+            p.when { "You decide as " (view.operator) "." }
+        }
+    }
+}
+
+/// What a person can do about a job.
+pub fn about(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Entry>) -> Markup {
+    let id = job.map(|job| job.id.as_str()).or(entry.map(|entry| entry.bundle.job.as_str()));
+    let known = view.acts.of(id);
+    let is_busy = known.as_ref().is_some_and(|told| told.result.is_none());
+    let phase = job.map(|job| job.phase);
+    let waits = entry.is_some_and(Entry::is_pending) && matches!(phase, None | Some("review"));
+    html! {
+        section #decision aria-label="Decision" {
+            (told(known.as_ref()))
+            @if !is_busy {
+                @match (phase, entry.filter(|_| waits)) {
+                    (Some("question"), _) => (answer(view, short, job)),
+                    (_, Some(entry)) => (review(view, short, entry)),
+                    (Some("blocked"), _) if job.is_some_and(|job| !job.is_superseded) => (again(view, short)),
+                    (Some("running" | "retry_wait" | "held"), _) => (cancel(view, short)),
+                    _ => {},
+                }
+            }
+        }
+    }
+}
+
+fn review(view: &View<'_>, short: &str, entry: &Entry) -> Markup {
+    let bundle = &entry.bundle;
+    // What is decided about: a newer result is another run.
+    let run = html! { input type="hidden" name="run" value=(bundle.run); };
+    html! {
+        h2 { "Your decision" }
+        (standing(entry))
+        @match &entry.altered {
+            Some(why) => p.notice.bad { "This result was changed after it was written, so it cannot be merged: " (why) },
+            None => (form(view, &path(short, "approve"), html! {
+                (run)
+                button.primary { "Approve and merge to " (bundle.target_branch) }
+            })),
+        }
+        div.others {
+        details {
+            summary { "Send it back" }
+            (form(view, &path(short, "retry"), html! {
+                (run)
+                (note("retry-note", "What should change?", true))
+                button { "Retry with this note" }
+            }))
+        }
+        details {
+            summary { "Reject it" }
+            (form(view, &path(short, "reject"), html! {
+                (run)
+                (note("reject-note", "Why?", true))
+                button.danger { "Reject; the branch is kept" }
+            }))
+        }
+        }
+        p.when { "You decide as " (view.operator) "." }
+    }
+}
+
+/// What there is to know before the decision, in one line.
+fn standing(entry: &Entry) -> Markup {
+    let bundle = &entry.bundle;
+    let passed = bundle.tests.iter().filter(|test| test.passed).count();
+    let (tone, words) = match bundle.tests.len() {
+        0 => (Tone::Attention, "not tested".to_owned()),
+        all if all == passed => (Tone::Good, format!("{} passed", text::counted(all, "test"))),
+        all => (Tone::Bad, format!("{passed} of {} passed", text::counted(all, "test"))),
+    };
+    let needs_person = bundle.findings.iter().any(|finding| finding.needs_person() || finding.stops());
+    html! {
+        p.facts {
+            (badge(tone, &words))
+            @match (bundle.findings.len(), needs_person) {
+                (0, _) => (badge(Tone::Good, "no findings")),
+                (n, true) => (badge(Tone::Attention, &format!("{} to look at", text::counted(n, "finding")))),
+                (n, false) => (badge(Tone::Quiet, &text::counted(n, "finding"))),
+            }
+            span { span.plus { "+" (bundle.diff.added) } " " span.minus { "−" (bundle.diff.removed) } " in " (text::counted(bundle.diff.count(), "file")) }
+        }
+    }
+}
+
+fn answer(view: &View<'_>, short: &str, job: Option<&Job>) -> Markup {
+    html! {
+        h2 { "Its question" }
+        @if let Some(asked) = job.and_then(|job| job.question.as_deref()) { blockquote { (asked) } }
+        (form(view, &path(short, "answer"), html! {
+            (note("answer-text", "Your answer", true))
+            button.primary { "Answer" }
+        }))
+        p.when { "You decide as " (view.operator) "." }
+    }
+}
+
+fn again(view: &View<'_>, short: &str) -> Markup {
+    html! {
+        h2 { "Try again" }
+        (form(view, &path(short, "retry"), html! {
+            (note("retry-note", "What should change? (optional)", false))
+            button { "Queue it again" }
+        }))
+    }
+}
+
+fn cancel(view: &View<'_>, short: &str) -> Markup {
+    html! {
+        details {
+            summary { "Cancel this job" }
+            (form(view, &path(short, "cancel"), html! {
+                button.danger { "Stop it, and do not choose its task again" }
+            }))
+        }
+    }
+}
+
+/// What is being done, or what came of it.
+fn told(known: Option<&Told>) -> Markup {
+    html! {
+        @match known {
+            None => {},
+            Some(Told { doing, since, progress, result: None }) => p.notice.active role="status" {
+                (doing) "… " (lasting(*since)) @if let Some(line) = progress { br; (line) }
+            },
+            Some(Told { since, result: Some(Ok(lines)), .. }) =>
+                p.notice.good role="status" { (lines.join("\n")) " " span.when { (ago(*since)) } },
+            Some(Told { doing, result: Some(Err(refusal)), .. }) => (refused(doing, refusal)),
+        }
+    }
+}
+
+fn refused(doing: &str, refusal: &Refusal) -> Markup {
+    html! {
+        div.notice.bad role="alert" {
+            p { b { (doing) " was refused: " } (refusal.message) }
+            @if let Some(reason) = &refusal.reason { p { (reason) } }
+            @for step in &refusal.next { p { code { (step) } } }
+        }
+    }
+}
+
+fn form(view: &View<'_>, action: &str, fields: Markup) -> Markup {
+    html! {
+        form method="post" action=(action) {
+            input type="hidden" name="form" value=(view.form);
+            (fields)
+        }
+    }
+}
+
+fn note(id: &str, label: &str, required: bool) -> Markup {
+    html! {
+        label for=(id) { (label) }
+        textarea #(id) name="text" rows="2" maxlength="16000" required[required] {}
+    }
+}
+
+fn path(short: &str, act: &str) -> String {
+    format!("/jobs/{short}/{act}")
+}

@@ -1,0 +1,148 @@
+//! A job: where it stands, what a person can decide, its result, and its log.
+
+pub mod decide;
+mod diff;
+mod result;
+mod syntax;
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use maud::{Markup, html};
+
+use super::parts::{Tone, ago, badge, lasting, said, used};
+use super::view::View;
+
+use crate::base::text;
+use crate::board::jobs::Job;
+use crate::review::{Entry, bundles};
+
+/// The end of the log that is shown, in bytes and lines.
+const LOG: u64 = 64 * 1024;
+const LINES: usize = 250;
+
+/// The long and the short id of the job of a name; of a result without a job, those of the result.
+pub fn names(view: &View<'_>, name: &str) -> Option<(String, String)> {
+    if let Some(job) = view.snapshot.job(name) {
+        return Some((job.id.clone(), job.short.clone()));
+    }
+    if let Some(result) = view.snapshot.review.iter().find(|one| one.job == name || one.short == name) {
+        return Some((result.job.clone(), result.short.clone()));
+    }
+    // Decided long ago, or run by hand. A part of a name is no name here.
+    let bundle = bundles::find(view.hub, name).ok()?.bundle;
+    let short = bundle.short().into_owned();
+    (bundle.job == name || short == name).then_some((bundle.job, short))
+}
+
+pub fn page(view: &View<'_>, name: &str) -> Option<(String, Vec<(&'static str, Markup)>)> {
+    let (id, short) = names(view, name)?;
+    let job = view.snapshot.job(&id);
+    let entry = match job {
+        Some(job) => job.bundle.as_deref().and_then(|path| bundles::at(view.hub, path).ok()),
+        None => bundles::find(view.hub, &id).ok(),
+    };
+    let entry = entry.as_ref();
+    let title = entry.map(|entry| entry.bundle.goal.title.clone()).or_else(|| job.map(|job| job.title.clone()));
+    let title = title.unwrap_or_default();
+    let is_at_work = job.is_some_and(Job::is_running);
+    let mut parts = vec![
+        ("head", head(&short, &title, job, entry)),
+        ("decision", decide::about(view, &short, job, entry)),
+        ("result", result::part(view, job, entry)),
+        ("diff", diff::part(view, &short, entry)),
+        ("log", log(job, entry.is_some_and(Entry::is_pending))),
+    ];
+    if is_at_work {
+        // What it does comes first; the way to stop it last.
+        let decision = parts.remove(1);
+        parts.push(decision);
+    }
+    Some((format!("{short} {}", text::clip(&title, 80)), parts))
+}
+
+fn head(short: &str, title: &str, job: Option<&Job>, entry: Option<&Entry>) -> Markup {
+    let task = job.map(|job| job.task.as_str()).or(entry.map(|entry| entry.bundle.task_id.as_str()));
+    let seat = job.map(|job| job.seat.as_str()).or(entry.map(|entry| entry.bundle.agent_id.as_str()));
+    html! {
+        section #head aria-labelledby="job-title" {
+            h1 #job-title { span.id { (short) } " " (title) }
+            p.facts {
+                @if let Some(job) = job {
+                    (badge(Tone::of(job), job.label))
+                    @if let Some(since) = job.since { span { @if job.is_running() { (lasting(since)) } @else { (ago(since)) } } }
+                } @else { (badge(Tone::Attention, "to review")) }
+                @if let Some(seat) = seat { span { "by " b { (seat) } } }
+                @if let Some(task) = task { span { "task " code { (task) } } }
+                @if let Some(plan) = job.and_then(|job| job.plan.as_deref()) { span { "plan " code { (plan) } } }
+                @if let Some(number) = job.and_then(|job| job.pull_request) { span { "pull request " (number) } }
+                @let used = job.map(|job| used(job.tokens, job.cost_usd)).unwrap_or_default();
+                @if !used.is_empty() { span { (used) } }
+            }
+            @if let Some(job) = job {
+                @if job.is_running() { (now(job)) }
+                @else if let Some(reason) = job.reason.as_ref().filter(|_| !matches!(job.phase, "done" | "review" | "question")) {
+                    p.notice class=(Tone::of(job).class()) { (reason) }
+                }
+                @if let Some(output) = &job.last_output {
+                    details { summary { "Last output of " (output.of) } pre { (output.text) } }
+                }
+            }
+        }
+    }
+}
+
+/// What it does at this moment.
+fn now(job: &Job) -> Markup {
+    html! {
+        p.notice.active {
+            b { (job.stage.as_deref().unwrap_or("starting")) @if let Some(round) = job.round { ", round " (round) } }
+            @if let Some(agent) = &job.agent { " with " (agent) }
+            @if let Some(since) = job.stage_since { ", " (lasting(since)) }
+            @if let Some(line) = job.last_tool.as_ref().or(job.last_line.as_ref()) { br; span.said { (said(line)) } }
+            @if let Some(at) = job.last_at { br; span.when { "last sign of work " (ago(at)) } }
+        }
+    }
+}
+
+fn log(job: Option<&Job>, is_folded: bool) -> Markup {
+    let Some((lines, is_cut)) = job.and_then(|job| tail(&job.log)).filter(|(lines, _)| !lines.is_empty()) else {
+        return html! { section #log aria-label="Log" {} };
+    };
+    html! {
+        section #log aria-label="Log" {
+            details open[!is_folded] {
+                summary { h2 { "Log" } }
+                @if is_cut { p.none { "The end of it; all of it: " code { "teof logs " (job.map(|job| job.short.as_str()).unwrap_or_default()) } } }
+                pre.log tabindex="0" role="region" aria-label="Lines of the log" data-follow {
+                    @for line in &lines { span class=[meaning(line)] { (line) } "\n" }
+                }
+            }
+        }
+    }
+}
+
+/// Stages stand out; what is said about them is indented.
+fn meaning(line: &str) -> Option<&'static str> {
+    let Some(inner) = line.strip_prefix("      ") else { return (!line.is_empty()).then_some("stage") };
+    [("passed: ", "good"), ("ok ", "good"), ("sent back: ", "attention"), ("raw output", "quiet")]
+        .into_iter()
+        .find_map(|(begin, class)| inner.starts_with(begin).then_some(class))
+}
+
+/// The last lines of a file, and whether there are more; `None` when it cannot be read.
+fn tail(path: &Path) -> Option<(Vec<String>, bool)> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    let from = length.saturating_sub(LOG);
+    file.seek(SeekFrom::Start(from)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(LOG).read_to_end(&mut bytes).ok()?;
+    let said = String::from_utf8_lossy(&bytes).into_owned();
+    // The first line may be a part of one.
+    let whole = if from > 0 { said.split_once('\n').map_or("", |(_, rest)| rest) } else { &said };
+    let lines: Vec<String> = whole.lines().map(|line| text::clip(line, 2000)).collect();
+    let skipped = lines.len().saturating_sub(LINES);
+    Some((lines.into_iter().skip(skipped).collect(), from > 0 || skipped > 0))
+}
