@@ -90,8 +90,9 @@ fn keys(state: &State) -> Vec<(&'static str, &'static str)> {
                 keys.splice(0..0, [("Enter", "open")]);
                 keys.extend([("l", "log"), ("d", "diff")]);
             }
-            keys.splice(0..0, [("↑↓", "move")]);
-            keys.extend([("/", "filter"), ("s", "sort"), ("p", "pause")]);
+            keys.splice(0..0, [("↑↓ Tab", "move")]);
+            let is_paused = state.board.as_ref().is_some_and(|board| board.runtime.paused.is_some());
+            keys.extend([("/", "filter"), ("s", "sort"), ("p", if is_paused { "resume" } else { "pause" })]);
         }
         Some(tab) => {
             keys.splice(0..0, [("Esc", "back"), ("Tab", "next tab"), ("↑↓", "scroll")]);

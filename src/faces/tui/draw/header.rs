@@ -47,7 +47,7 @@ fn standing(board: &Snapshot, look: Look) -> Vec<(String, Style)> {
     if runtime.breaker.open_since.is_some() {
         parts.push(("breaker open".to_owned(), look.bad()));
     }
-    parts.push((format!("{running} of {} at work", runtime.slots), Style::new()));
+    parts.push((format!("{running} of {} workers busy", runtime.slots), Style::new()));
     if !runtime.queued.is_empty() {
         parts.push((format!("{} queued", runtime.queued.len()), look.quiet()));
     }

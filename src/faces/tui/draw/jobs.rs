@@ -22,7 +22,7 @@ pub fn draw(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: R
         right("time", 8, quiet),
         right("tokens", 7, quiet),
         right("cost", 7, quiet),
-        left(" title", REST, quiet),
+        left(format!(" title{}", state.sort.name()), REST, quiet),
     ];
     let is_wide = area.width >= WIDE;
     if is_wide {
@@ -63,7 +63,7 @@ pub fn draw(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: R
 }
 
 fn doing_width(area: Rect) -> u16 {
-    (area.width - 60) / 2
+    (area.width - 60) * 3 / 5
 }
 
 fn stage(job: &Job, look: Look) -> Cell {

@@ -99,7 +99,8 @@ fn standing(out: &mut Page, state: &State, job: &Job) {
     out.fact("seat", &job.seat, plain);
     out.fact("does", &job.last_tool.as_deref().map(tool).unwrap_or_default(), plain);
     out.fact("says", job.last_line.as_deref().unwrap_or_default(), plain);
-    out.fact("why", job.reason.as_deref().unwrap_or_default(), plain);
+    let is_good = matches!(job.phase, "review" | "done");
+    out.fact(if is_good { "outcome" } else { "why" }, job.reason.as_deref().unwrap_or_default(), plain);
     out.fact("asks", job.question.as_deref().unwrap_or_default(), look.attention());
     if job.is_running()
         && let Some(quiet) = job.quiet_seconds(state.now).filter(|quiet| *quiet >= 60)

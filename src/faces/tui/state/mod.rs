@@ -64,6 +64,16 @@ impl Sort {
         }
     }
 
+    /// For a heading; empty for the usual order.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sort::Chosen => "",
+            Sort::Time => " (by time)",
+            Sort::Cost => " (by cost)",
+            Sort::Quiet => " (by quiet)",
+        }
+    }
+
     pub fn describe(self) -> &'static str {
         match self {
             Sort::Chosen => "in the order of choice",

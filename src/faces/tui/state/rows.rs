@@ -18,7 +18,10 @@ impl State {
     /// Jobs that are not over and not under review, which has a list of its own; finished ones on request.
     pub fn jobs(&self) -> Vec<&Job> {
         let all = self.board.iter().flat_map(|board| &board.jobs);
-        let is_shown = |job: &&Job| if job.is_over { self.shows_finished } else { job.phase != "review" };
+        let is_shown = |job: &&Job| match job.is_over {
+            true => self.shows_finished && !job.is_superseded,
+            false => job.phase != "review",
+        };
         let is_wanted = |job: &&Job| {
             self.passes(|| {
                 let last = job.last_tool.as_deref().or(job.last_line.as_deref()).unwrap_or_default();
@@ -133,6 +136,12 @@ impl State {
             Section::Claims => self.named(&self.claims().get(at)?.task),
             Section::Events => self.named(self.events().get(at)?.task.as_deref()?),
         }
+    }
+
+    /// Whether the selected problem is that results wait for a decision.
+    pub fn is_about_review(&self) -> bool {
+        let problems = self.problems();
+        problems.get(self.at(Section::Problems)).is_some_and(|problem| problem.kind == "review.waiting")
     }
 
     /// The job of a short id or a task, its last one.

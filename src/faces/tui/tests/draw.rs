@@ -41,7 +41,7 @@ fn a_small_screen_shows_every_list_and_what_matters() {
     let top = state(80, 24);
     let order: Vec<u16> = Section::ALL.iter().map(|section| row(&top, &[section.title()]).0).collect();
     assert!(order.is_sorted(), "{order:?}\n{}", shown(&top));
-    row(&top, &["billing", "running", "2 of 3 at work", "today $3.46 of $20.00"]);
+    row(&top, &["billing", "running", "2 of 3 workers busy", "today $3.46 of $20.00"]);
     row(&top, &["!!", "the coordinator is stuck"]);
     row(&top, &["j8 has done nothing for 14 min", "14m 00s"]);
     row(&top, &["j7", "coder, round 2", "12m 05s", "45k", "$0.42", "Title of j7"]);
@@ -60,7 +60,7 @@ fn a_small_screen_shows_every_list_and_what_matters() {
 fn a_large_screen_shows_a_job_in_one_row_and_what_helps() {
     let top = state(120, 40);
     row(&top, &["j7", "coder, round 2", "Title of j7", "Edit src/a.rs"]);
-    row(&top, &["2 of 3 at work", "today $3.46 of $20.00, 429k tokens"]);
+    row(&top, &["2 of 3 workers busy", "today $3.46 of $20.00, 429k tokens"]);
     row(&top, &["j8 has done nothing", "teof logs j8"]);
     let (review, _) = row(&top, &["REVIEW"]);
     assert_eq!(rows(&screen(&top, Colours::Many))[review as usize - 1], "", "room between the lists");

@@ -134,6 +134,8 @@ fn a_selected_row_stays_selected_when_others_come_and_go() {
     assert_eq!((top.section, top.at(Section::Jobs)), (Section::Jobs, 0));
     key(&mut top, Key::Up);
     assert_eq!((top.section, top.at(Section::Problems)), (Section::Problems, 2));
+    assert_eq!((key(&mut top, Key::Enter), top.section), (vec![], Section::Review), "2 jobs wait for your review");
+    top.select(Section::Problems, 0);
     key(&mut top, Key::BackTab);
     assert_eq!(top.section, Section::Events);
 }

@@ -1,4 +1,4 @@
-//! Reads the board whenever something changed, and once a second.
+//! Reads the board whenever something changed, and every other second.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::coordinator::inbox;
 use crate::hub::Hub;
 use crate::hub::watch::Watch;
 
-/// How often the board is read when no file seems to change.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often the board is read when no file seems to change. The screen tells time without it.
+const EVERY: Duration = Duration::from_secs(2);
 /// How often at most: ten agents change files all the time.
 const AT_MOST: Duration = Duration::from_millis(300);
 /// What a screen shows.
@@ -46,7 +46,7 @@ fn read(reader: &mut Reader, hub: &Hub) -> Result<Input> {
 
 /// Where something changes when something happens. A folder that is not there yet is seen by the next reading.
 fn folders(hub: &Hub) -> Vec<PathBuf> {
-    let local = ["", inbox::FOLDER, LOGS, "live"].map(|folder| hub.local(folder));
+    let local = ["", "coordinator", inbox::FOLDER, LOGS, "live"].map(|folder| hub.local(folder));
     let record = ["_bus/events", "_bus/claims", "_bus/assignments", "_plans", "_report"];
     local.into_iter().chain(record.map(|folder| hub.root.join(folder))).collect()
 }

@@ -78,7 +78,10 @@ fn next(state: &mut State, step: usize) {
 /// Opens the page of the job that the selected row is about.
 fn open(state: &mut State, tab: Tab) -> Vec<Effect> {
     let Some(id) = state.target() else {
-        state.said = Some(Said { text: "This row is not about a job".to_owned(), is_good: false });
+        match state.section {
+            Section::Problems if state.is_about_review() => state.select(Section::Review, 0),
+            _ => state.said = Some(Said { text: "This row is not about a job".to_owned(), is_good: false }),
+        }
         return Vec::new();
     };
     state.page = Some(JobPage { id: id.clone(), tab, top: [0; 3], follows: true, detail: Detail::default() });

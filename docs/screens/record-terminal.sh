@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Takes the pictures of `teof top`, light and dark, of the repository in the current folder. Called by
+# docs/record-screens.sh, which prepares one.
+# before/ has the first version: nobody who saw only the picture found how to approve, or that `Tab` moves; titles
+# touched the costs; tools were shown as JSON; and the name was that of the record's folder.
+# Usage: record-terminal.sh    (needs teof in PATH, tmux, python3 and chromium)
+set -euo pipefail
+here=$(realpath "$(dirname "$0")")
+place=$(mktemp -d)
+mux() { tmux -L teof-screens "$@"; }
+trap 'mux kill-server 2>/dev/null || true; rm -rf "$place"' EXIT
+
+# A job whose agent has said nothing for a while.
+for file in "$(git rev-parse --path-format=absolute --git-common-dir)"/teof/live/*.json; do
+  if grep -q '"stage":"planner"' "$file"; then
+    sed -i -E "s/\"last_at\":\"[^\"]*\"/\"last_at\":\"$(date -u -d '14 minutes ago' +%FT%TZ)\"/" "$file"
+  fi
+done
+
+columns=0 rows=0
+open() { # at so many columns and rows
+  columns=$1 rows=$2
+  mux kill-server 2>/dev/null || true
+  mux new-session -d -x "$columns" -y "$rows" "TERM=tmux-256color teof top"
+}
+seen() { # words on the screen, a minute at most
+  for _ in $(seq 300); do mux capture-pane -p | grep -qF -- "$1" && return; sleep 0.2; done
+  echo "never seen: $1" >&2
+  mux capture-pane -p >&2
+  exit 1
+}
+press() { mux send-keys "$@"; }
+shot() { # a name
+  for look in light dark; do
+    mux capture-pane -epN | python3 "$here/terminal_page.py" "$look" > "$place/page.html"
+    chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$place/chromium" \
+      --window-size="$((columns * 843 / 100 + 24)),$((rows * 35 / 2 + 24))" --screenshot="$here/$1-$look.png" \
+      "file://$place/page.html" 2> /dev/null
+    python3 "$here/shrink_png.py" "$here/$1-$look.png"
+  done
+}
+
+open 110 34
+seen "done nothing for"
+shot top
+press /
+press -l "Round amounts"
+press Enter
+press Tab
+seen "x reject"
+press d
+seen "+++ b/src"
+press a
+seen "into main?"
+shot top-approve
+open 80 24
+seen "done nothing for"
+shot top-80x24
