@@ -15,6 +15,7 @@
 //! | [`plans`] | plans and the backlog: read, checked, edited | `_plans/` |
 //! | [`receipts`] | the ledger, and receipts that carry their own hash | `_report/receipts.jsonl` |
 //! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
+//! | [`consensus`] | decisions, their records, and which of them wait too long | `_report/consensus/` |
 //! | [`exec`] | supervised processes | |
 //! | [`agents`] | agent CLIs: how to call each, how to read its stream | |
 //! | [`guard`] | checks that can stop work: consent, trust, results, secrets, sentinels, preflight | `<common dir>/teof/trust.json`, the consent file |
@@ -34,6 +35,7 @@ pub mod board;
 pub mod bus;
 pub mod cli;
 pub mod conductor;
+pub mod consensus;
 pub mod coordinator;
 pub mod exec;
 pub mod faces;

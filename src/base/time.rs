@@ -51,6 +51,11 @@ impl Stamp {
         self.0.format("%Y-%m-%d").to_string()
     }
 
+    /// The ISO week: `2025-W42`.
+    pub fn week(self) -> String {
+        self.0.format("%G-W%V").to_string()
+    }
+
     /// How long ago `earlier` was; zero when it is in the future.
     pub fn since(self, earlier: Stamp) -> Duration {
         (self.0 - earlier.0).to_std().unwrap_or_default()

@@ -3,6 +3,7 @@
 //! Each transaction is checked completely before it is written. This module does not print and does not choose work.
 
 pub mod claims;
+pub mod consensus;
 pub mod consent;
 mod context;
 pub mod doctor;

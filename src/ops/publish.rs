@@ -3,12 +3,15 @@
 use std::collections::HashSet;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::claims::{held, known};
+use super::consensus::record;
 use super::context::with_recognition;
 use crate::base::{Refusal, Result, names, text};
 use crate::bus::{events, messages};
+use crate::consensus::lines::OF_EVENT;
+use crate::consensus::records::NewRecord;
 use crate::guard::claim::{self, Author};
 use crate::guard::operator::{self, OPERATOR};
 use crate::guard::secrets;
@@ -34,6 +37,16 @@ pub struct Entry {
     pub epoch: Option<u64>,
     /// Its line in a batch; a refusal names it.
     pub line: Option<u64>,
+    /// The decision that the event is about; a record of it is written with the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Deciding>,
+}
+
+/// A decision, and more data for its record.
+#[derive(Clone, Debug, Serialize)]
+pub struct Deciding {
+    pub id: String,
+    pub meta: Map<String, Value>,
 }
 
 /// The result of a publish.
@@ -49,11 +62,11 @@ pub struct Published {
 
 impl Entry {
     pub fn event(event: Event, epoch: Option<u64>) -> Entry {
-        Entry { content: Content::Event(event), epoch, line: None }
+        Entry { content: Content::Event(event), epoch, line: None, decision: None }
     }
 
     pub fn message(channel: &str, message: Message, epoch: Option<u64>) -> Entry {
-        Entry { content: Content::Message { channel: channel.to_owned(), message }, epoch, line: None }
+        Entry { content: Content::Message { channel: channel.to_owned(), message }, epoch, line: None, decision: None }
     }
 
     /// Its task, if any.
@@ -161,6 +174,9 @@ pub fn publish(
     }
     for entry in entries {
         secrets::check_json(entry.noun(), &json!(entry.content)).map_err(|e| name_line(e, entry))?;
+        if let (Content::Event(event), Some(deciding)) = (&entry.content, &entry.decision) {
+            record::check(&record_of(event, deciding))?;
+        }
     }
     check_receipts(hub, entries)?;
     let mut stale = None;
@@ -232,9 +248,19 @@ pub(super) fn stage(
             if let Some(epoch) = entry.epoch {
                 event = event.meta("epoch", epoch);
             }
-            let event = with_recognition(writer.hub(), author, event);
+            let mut event = with_recognition(writer.hub(), author, event);
+            let mut written = Map::new();
+            if let Some(deciding) = &entry.decision {
+                let path = record::stage(writer, transaction, &author.agent, &record_of(&event, deciding))?;
+                event = event.meta(OF_EVENT, deciding.id.as_str());
+                event.receipts.push(path.clone());
+                written.insert("record".to_owned(), json!(path));
+            }
             let id = events::stage(writer, transaction, &event)?;
-            Ok(json!({"id": id, "event": event.event, "task_id": event.task_id, "path": paths::EVENTS}))
+            let fields = [("id", json!(id)), ("event", json!(event.event)), ("task_id", json!(event.task_id))];
+            written.extend(fields.map(|(key, value)| (key.to_owned(), value)));
+            written.insert("path".to_owned(), json!(paths::EVENTS));
+            Ok(Value::Object(written))
         }
         Content::Message { channel, message } => {
             let mut message = message.clone();
@@ -254,6 +280,19 @@ pub(super) fn stage(
             let path = paths::channel(channel);
             Ok(json!({"channel": channel, "type": message.kind, "to": message.to, "path": path}))
         }
+    }
+}
+
+/// The record of a decision that an event is about (the playbook: `bus_event --consensus-decision`).
+fn record_of(event: &Event, deciding: &Deciding) -> NewRecord {
+    let of_event = [("task_id", &event.task_id), ("plan_id", &event.plan_id), ("event", &Some(event.event.clone()))];
+    let of_event = of_event.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))));
+    NewRecord {
+        decision_id: deciding.id.clone(),
+        summary: event.summary.clone(),
+        event: event.event.clone(),
+        receipts: event.receipts.clone(),
+        meta: of_event.chain(deciding.meta.clone()).collect(),
     }
 }
 

@@ -106,7 +106,7 @@ fn every_command_that_takes_an_epoch_checks_it_or_refuses_it() {
     let plan = "2026-01-05-p";
     // Each with the code of its refusal: an epoch that is not the claim's, or one that nothing would check.
     let said = ["--summary", "s"];
-    let calls: [(&str, &[&str], &str); 25] = [
+    let calls: [(&str, &[&str], &str); 33] = [
         ("agent save", &["L"], "epoch.no_task"),
         ("bus claim", &["T1"], "claim.epoch"),
         ("bus release", &["T1"], "claim.epoch"),
@@ -129,6 +129,14 @@ fn every_command_that_takes_an_epoch_checks_it_or_refuses_it() {
         ("task seed", &["T1", "--engineer", "a"], "claim.epoch"),
         ("task sync", &[], "epoch.no_task"),
         ("session wrap", &["--worked", "w"], "epoch.no_task"),
+        ("consensus record", &["D", "--summary", "s"], "epoch.no_task"),
+        ("consensus escalate", &[], "epoch.no_task"),
+        ("consensus sweep", &[], "epoch.no_task"),
+        ("consensus weekly", &[], "epoch.no_task"),
+        ("bus heartbeat", &[], "epoch.no_task"),
+        ("manager-report", &[], "epoch.no_task"),
+        ("seat retire", &["b", "--reason", "r"], "epoch.no_task"),
+        ("seat revive", &["b"], "epoch.no_task"),
         ("plan hygiene", &["--apply"], "epoch.no_task"),
         ("dashboard clear", &["a"], "epoch.no_task"),
         ("dashboard reassign", &["a", "--to", "b"], "epoch.no_task"),

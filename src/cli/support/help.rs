@@ -17,7 +17,7 @@ pub const MORE: &str = "More options";
 /// Every command of the top level, by what a person is doing.
 pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Get started", &["init", "quickstart", "guide"]),
-    ("Work", &["session-boot", "task", "plan", "bus", "session", "seat", "agent"]),
+    ("Work", &["session-boot", "task", "plan", "bus", "consensus", "session", "seat", "agent"]),
     (
         "Run unattended",
         &["do", "run", "top", "web", "status", "logs", "consent", "coordinator", "conductor", "foreman"],

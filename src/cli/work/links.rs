@@ -145,7 +145,7 @@ fn table(root: &Path, links: &[QuickLink<'_>]) -> String {
         Column::text("TITLE"),
         Column::word("CATEGORY").optional(),
         Column::text("PAGE"),
-        Column::word(""),
+        Column::word("STATE"),
     ]);
     for link in links {
         let missing = if exists(root, link) { "" } else { "missing" };

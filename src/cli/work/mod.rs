@@ -2,6 +2,7 @@
 
 pub(super) mod agent;
 pub(super) mod bus;
+pub(super) mod consensus;
 pub(super) mod links;
 pub(super) mod manager_report;
 pub(super) mod plan;

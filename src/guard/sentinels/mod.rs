@@ -9,6 +9,7 @@ mod claims;
 mod clean;
 mod commitments;
 mod compare;
+mod consensus;
 mod plans;
 mod seats;
 mod secrets;
@@ -82,6 +83,7 @@ fn look(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
     findings.extend(plans::invalid(hub, &tree)?);
     findings.extend(chains::broken(&tree)?);
     findings.extend(seats::twins(hub)?);
+    findings.extend(consensus::waiting(hub)?);
     findings.extend(commitments::open(&tree));
     findings.extend(secrets::in_record(&hub.root, clean));
     let mut findings = capped::per_code(findings);

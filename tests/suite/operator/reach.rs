@@ -79,6 +79,10 @@ task pickup QUEUE-002
 task pickup
 session-boot --auto-agent --no-sync
 session wrap --worked x
+consensus record QUEUE-002 --summary x
+consensus escalate
+consensus sweep
+consensus weekly
 web
 worktree clean --all-finished
 "#;
@@ -126,6 +130,8 @@ const FREE: &[&str] = &[
     "session list",
     "session show",
     "session brief",
+    "consensus ledger",
+    "consensus dashboard",
     "links list",
     "links show",
     "worktree list",

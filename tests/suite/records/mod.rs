@@ -1,5 +1,6 @@
 //! The playbook's record keeping: evidence, the tasks' stores, plans' statuses, sessions, consensus.
 
+mod consensus;
 mod evidence;
 mod sessions;
 mod tasks;

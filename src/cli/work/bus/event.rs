@@ -11,7 +11,7 @@ use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
 use crate::model::event::{AUDIT, Event, KNOWN, REVIEWER, Severity};
-use crate::ops::publish::Entry;
+use crate::ops::publish::{Deciding, Entry};
 
 /// Write an event to the log
 ///
@@ -43,8 +43,14 @@ pub struct Args {
     /// More data, kept under meta, such as shift=mid; repeatable
     #[arg(long = "extra", visible_alias = "meta", value_name = "KEY=VALUE", help_heading = MORE)]
     extras: Vec<String>,
+    /// The decision that the event is about: also writes its record to _report/consensus/
+    #[arg(long, value_name = "ID", help_heading = MORE)]
+    consensus_decision: Option<String>,
+    /// More data for the record of the decision; repeatable
+    #[arg(long, value_name = "KEY=VALUE", requires = "consensus_decision", help_heading = MORE)]
+    consensus_meta: Vec<String>,
     /// Read events from stdin, one JSON object per line: all or none are written
-    #[arg(long, conflicts_with_all = ["event", "summary", "task", "plan", "branch", "pr", "receipts", "severity", "reviewer", "extras"], help_heading = MORE)]
+    #[arg(long, conflicts_with_all = ["event", "summary", "task", "plan", "branch", "pr", "receipts", "severity", "reviewer", "extras", "consensus_decision"], help_heading = MORE)]
     batch: bool,
     #[command(flatten)]
     author: Flags,
@@ -81,7 +87,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             .into());
     }
     let flags = Flags { agent: args.author.agent.clone().or(args.reviewer.clone()), ..args.author };
-    let (author, entries) = write::entries(hub, &flags, args.batch, || {
+    let consensus_meta = write::pairs("--consensus-meta", &args.consensus_meta)?;
+    let deciding = args.consensus_decision.map(|id| Deciding { id: id.trim().to_owned(), meta: consensus_meta });
+    let (author, mut entries) = write::entries(hub, &flags, args.batch, || {
         let mut meta = write::pairs("--extra", &args.extras)?;
         meta.extend(args.reviewer.map(|seat| (REVIEWER.to_owned(), Value::from(seat))));
         Ok(Line {
@@ -98,6 +106,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             agent_id: None,
         })
     })?;
+    if let (Some(deciding), [entry]) = (deciding, entries.as_mut_slice()) {
+        entry.decision = Some(deciding);
+    }
     write::write(app, "bus event", &author, &entries, &args.repeat)?;
     Ok(ExitCode::SUCCESS)
 }

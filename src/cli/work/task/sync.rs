@@ -34,6 +34,7 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
     if args.dry_run {
         let plan = sync::compare(app.hub_to_read()?)?;
         app.result(&plan, || render(&json!(plan)));
+        advise(plan.disagreements.len(), app);
         app.say("Nothing was written.");
         return Ok(ExitCode::SUCCESS);
     }
@@ -42,8 +43,17 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
     let Answer { document, remarks, .. } = sync::sync(hub, &args.author.author(hub, None)?)?;
     remarks.iter().for_each(|remark| app.warn(remark));
     app.result(&document, || render(&document));
+    advise(document["disagreements"].as_array().map_or(0, Vec::len), app);
     app.say(format!("Receipt: {}", document["receipt"].as_str().unwrap_or_default()));
     Ok(ExitCode::SUCCESS)
+}
+
+fn advise(disagreements: usize, app: &App) {
+    if disagreements > 0 {
+        let what = text::counted(disagreements, "claim");
+        let fix = "teof task assign <task> --engineer <seat> --no-auto-claim";
+        app.say(format!("{what} and assignments disagree; a manager settles it: {fix}"));
+    }
 }
 
 fn render(plan: &Value) -> String {
