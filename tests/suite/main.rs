@@ -74,6 +74,7 @@ mod sources;
 mod spoken_secrets;
 mod submissions;
 mod surface;
+mod sweeps;
 mod tasks;
 mod web;
 mod worktrees;

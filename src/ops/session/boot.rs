@@ -16,6 +16,7 @@ use crate::model::event::Event;
 use crate::receipts::{self, ledger};
 use crate::seats;
 use crate::seats::freshness::{self, Freshness};
+use crate::seats::retired;
 use crate::seats::session::{self, Inbox, Purpose};
 
 use super::place::{self, Allow, Auto, Place};
@@ -187,6 +188,10 @@ fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[Stri
         Some(count) => session::stage_inbox(hub, &mut transaction, agent, count)?,
         None => Inbox::default(),
     };
+    let mut warnings: Vec<String> = place.warnings.iter().map(|warning| warning.message.clone()).collect();
+    if retired::of(hub, agent)?.is_some() {
+        warnings.push(format!("{agent} is retired and cannot hold a task; back with: teof seat revive {agent}"));
+    }
     let boot = Boot {
         agent_id: agent.clone(),
         branch: hub.here.branch(),
@@ -195,7 +200,7 @@ fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[Stri
         dirty_handoff,
         status_receipt,
         manifest_swapped: place.swap.is_some(),
-        warnings: place.warnings.iter().map(|warning| warning.message.clone()).collect(),
+        warnings,
         peers: peers(hub, agent)?,
         manager_report,
         inbox: inbox.lines,

@@ -11,7 +11,7 @@ use crate::model::event::Event;
 use crate::seats::freshness::{self, Freshness};
 use crate::seats::saved::{self, Saved};
 use crate::seats::swap::{self, Swap};
-use crate::seats::{manifest, session};
+use crate::seats::{manifest, retired, session};
 
 use super::{place, sync};
 use crate::ops::publish::{self, Entry};
@@ -30,6 +30,8 @@ pub struct Overview {
     pub session: &'static str,
     /// Tasks of its active and paused claims.
     pub claims: Vec<String>,
+    /// It can hold no task until it is revived.
+    pub retired: bool,
 }
 
 /// Every seat that has a manifest or a session, by id.
@@ -37,6 +39,7 @@ pub fn overview(hub: &Hub) -> Result<Vec<Overview>> {
     let current = manifest::current(hub)?.map(|found| found.agent().to_owned());
     let manifests = manifest::all(hub)?;
     let claims = claims::list(hub)?.whole;
+    let retired = retired::ids(hub);
     let mut ids: Vec<String> = manifests.iter().map(|seat| seat.agent().to_owned()).collect();
     ids.extend(session::agents(hub));
     ids.sort();
@@ -57,6 +60,7 @@ pub fn overview(hub: &Hub) -> Result<Vec<Overview>> {
                     Freshness::Missing => "missing",
                 },
                 claims: held.map(|(task, _)| task.clone()).collect(),
+                retired: retired.contains(&agent_id),
                 agent_id,
             })
         })

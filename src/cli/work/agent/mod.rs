@@ -128,7 +128,7 @@ pub(in crate::cli) fn table(seats: &[Overview], times: Times) -> Table {
     ]);
     for seat in seats {
         let mark = if seat.current { "*" } else { "" };
-        let session = seat.session.to_string();
+        let session = if seat.retired { "retired" } else { seat.session };
         let meaning = if session == "fresh" { Meaning::Good } else { Meaning::Quiet };
         table.row([
             mark.into(),

@@ -19,7 +19,7 @@ pub fn render(report: &ManagerReport) -> String {
     page.line(format!("Manager: {}", code(&report.manager)));
     page.heartbeat(&report.heartbeat);
     page.section("Stale claims", &report.stale_claims, |found| {
-        let hint = found.hint.as_deref().map(|hint| format!(" ({})", plain(hint))).unwrap_or_default();
+        let hint = found.hint.as_deref().map(|hint| format!(" ({})", quoted(hint))).unwrap_or_default();
         format!("{}: {}{hint}", code(found.path.as_deref().unwrap_or("-")), plain(&found.message))
     });
     page.section("Assignments without claims", &report.unclaimed, |found| {
@@ -83,6 +83,11 @@ fn code(text: &str) -> String {
     if is_path(text) && !text.contains('`') { format!("`{}`", text::safe(text)) } else { plain(text) }
 }
 
+/// A text with a command to copy, as code where that is possible.
+fn quoted(text: &str) -> String {
+    if text.contains('`') { plain(text) } else { format!("`{}`", text::clip(&text::safe(text), LONGEST)) }
+}
+
 fn claim(claim: &LiveClaim) -> String {
     let part = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), code);
     let plan = claim.plan_id.as_deref().map(|plan| format!(", plan {}", code(plan))).unwrap_or_default();
@@ -132,10 +137,11 @@ impl Page {
             }
         }
         for idle in list(heartbeat.get("agent_idle")) {
-            let tasks: Vec<&str> = idle["tasks"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let tasks = idle["tasks"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let tasks: Vec<String> = tasks.take(SHOWN).map(code).collect();
             let seen = idle["last_activity"].as_str().unwrap_or("never");
             let agent = code(idle["agent_id"].as_str().unwrap_or("-"));
-            found.push(format!("agent {agent}: idle, last sign {seen}, holds {}", plain(&tasks.join(", "))));
+            found.push(format!("agent {agent}: idle, last sign {seen}, holds {}", tasks.join(", ")));
         }
         self.section("Heartbeats", &found, Clone::clone);
     }
