@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::measure::{median, report, throughput, time};
-use crate::world::World;
+use crate::world::{CLAIMS, EVENTS, PLANS, World};
 
 /// Warm: a million events within 1.3 of a thousand. Cold: the cache is built again.
 pub fn growth() {
@@ -36,22 +36,8 @@ pub fn growth() {
 /// `preflight full` over a million events, ten thousand claims and a thousand plans.
 pub fn preflight() {
     let world = World::new();
-    let mut bytes = world.fill_events(1_000_000);
-    for n in 0..10_000 {
-        let claim = format!(
-            "{{\n  \"agent_id\": \"agent-1\",\n  \"branch\": \"agent/agent-1/task-{n}\",\n  \"claimed_at\": \"2025-01-01T00:00:00Z\",\n  \"epoch\": 1,\n  \"released_at\": \"2025-01-02T00:00:00Z\",\n  \"status\": \"done\",\n  \"task_id\": \"TASK-{n}\"\n}}\n"
-        );
-        bytes += claim.len() as u64;
-        fs::write(world.repo.join(format!("_bus/claims/TASK-{n}.json")), claim).unwrap();
-    }
-    for n in 0..1_000 {
-        let id = format!("2025-01-01-plan-{n}");
-        let plan = format!(
-            r#"{{"version":0,"plan_id":"{id}","created":"2025-01-01T00:00:00Z","actor":"agent-1","summary":"Plan {n}","status":"queued","layer":"L5","systemic_scale":6,"systemic_targets":["S6"],"layer_targets":["L5"],"steps":[{{"id":"S1","title":"Do it","status":"queued","notes":"","receipts":[]}}],"checkpoint":{{"description":"It is done","owner":"agent-1","status":"pending"}},"links":[],"receipts":[]}}"#
-        ) + "\n";
-        bytes += plan.len() as u64;
-        fs::write(world.repo.join(format!("_plans/{id}.plan.json")), plan).unwrap();
-    }
+    let mut bytes = world.fill_events(EVENTS);
+    bytes += world.fill_claims(CLAIMS, usize::MAX) + world.fill_plans(PLANS);
     world.teof(&["preflight", "full"]);
     let runs = (0..5).map(|_| time(|| world.teof(&["preflight", "full"]))).collect();
     throughput("preflight full", bytes, median(runs), 300.0);

@@ -13,6 +13,7 @@ mod measure;
 mod stage;
 mod start;
 mod streams;
+mod surface;
 mod world;
 
 fn main() {
@@ -20,7 +21,7 @@ fn main() {
     if let Some(("--bare", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return bare::run(rest);
     }
-    let all: [(&str, fn()); 9] = [
+    let all: [(&str, fn()); 10] = [
         ("start", start::version),
         ("bus", start::bus),
         ("growth", growth::growth),
@@ -30,6 +31,7 @@ fn main() {
         ("streams", streams::streams),
         ("stage", stage::stage),
         ("jobs", jobs::jobs),
+        ("surface", surface::surface),
     ];
     for (name, figure) in all {
         if arguments.is_empty() || arguments.iter().any(|wanted| wanted == name) {

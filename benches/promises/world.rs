@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::json;
 use teof::base::Stamp;
 use teof::model::event::Event;
 
@@ -103,6 +104,77 @@ impl World {
         write(&folder.join("events.jsonl"), &part);
         self.teof(&["session-boot", "--agent", "bench", "--no-sync"]);
         total
+    }
+}
+
+/// The size of a hub in its third year, for figures of what people keep open.
+pub const CLAIMS: usize = 10_000;
+pub const PLANS: usize = 1_000;
+pub const EVENTS: usize = 1_000_000;
+
+impl World {
+    /// Claims of eight agents; one in `live` is active. Tells the bytes.
+    pub fn fill_claims(&self, count: usize, live: usize) -> u64 {
+        let mut bytes = 0;
+        for n in 0..count {
+            let status = match n % live {
+                0 => "\"lease_expires_at\": \"2099-01-01T00:00:00Z\",\n  \"status\": \"active\"",
+                _ => "\"released_at\": \"2025-01-02T00:00:00Z\",\n  \"status\": \"done\"",
+            };
+            let claim = format!(
+                "{{\n  \"agent_id\": \"agent-{0}\",\n  \"branch\": \"agent/agent-{0}/task-{n}\",\n  \"claimed_at\": \"2025-01-01T00:00:00Z\",\n  \"epoch\": 1,\n  {status},\n  \"task_id\": \"TASK-{n}\"\n}}\n",
+                n % 8
+            );
+            bytes += claim.len() as u64;
+            fs::write(self.repo.join(format!("_bus/claims/TASK-{n}.json")), claim).unwrap();
+        }
+        bytes
+    }
+
+    /// Queued plans with a step each. Tells the bytes.
+    pub fn fill_plans(&self, count: usize) -> u64 {
+        let mut bytes = 0;
+        for n in 0..count {
+            let id = format!("2025-01-01-plan-{n}");
+            let plan = format!(
+                r#"{{"version":0,"plan_id":"{id}","created":"2025-01-01T00:00:00Z","actor":"agent-1","summary":"Plan {n}","status":"queued","layer":"L5","systemic_scale":6,"systemic_targets":["S6"],"layer_targets":["L5"],"steps":[{{"id":"S1","title":"Do it","status":"queued","notes":"","receipts":[]}}],"checkpoint":{{"description":"It is done","owner":"agent-1","status":"pending"}},"links":[],"receipts":[]}}"#
+            ) + "\n";
+            bytes += plan.len() as u64;
+            fs::write(self.repo.join(format!("_plans/{id}.plan.json")), plan).unwrap();
+        }
+        bytes
+    }
+
+    /// A coordinator's state with this many running jobs, and what their workers publish.
+    pub fn fill_jobs(&self, count: usize) {
+        let local = self.repo.join(".git/teof");
+        fs::create_dir_all(local.join("coordinator")).unwrap();
+        let now = Stamp::parse("2025-01-01T00:00:00Z").unwrap();
+        let id = |n: usize| format!("20250101T000000Z-{n}");
+        let job = |n: usize| {
+            json!({"id": id(n), "task": format!("TASK-{}", n * 100), "plan": null, "step": null, "origin": null,
+                "title": format!("Job {n}"), "source": "plan", "seat": format!("agent-{}", n % 8),
+                "phase": {"is": "running", "since": now}, "epoch": 1, "order": null, "run": 1, "failures": 0,
+                "interruptions": 0, "wish": null, "last": null, "chosen_at": now})
+        };
+        let jobs: Vec<_> = (1..=count).map(job).collect();
+        let state = json!({"version": 1, "last_job": count, "jobs": jobs});
+        fs::write(local.join("coordinator/state.json"), state.to_string()).unwrap();
+        (1..=count).for_each(|n| self.publish(n, 0));
+    }
+
+    /// What the worker of a job publishes, for the `turn`-th time.
+    pub fn publish(&self, job: usize, turn: usize) {
+        let folder = self.repo.join(".git/teof/live");
+        fs::create_dir_all(&folder).unwrap();
+        let id = format!("20250101T000000Z-{job}");
+        let live = json!({"run": format!("{id}.1"), "job": id, "task_id": format!("TASK-{}", job * 100),
+            "agent_id": format!("agent-{}", job % 8), "started_at": "2025-01-01T00:00:00Z", "stage": "coder", "round": 1,
+            "stage_since": "2025-01-01T00:00:00Z", "agent": "claude", "last_tool": "Bash make test",
+            "last_line": format!("turn {turn}"), "last_at": "2025-01-01T00:00:00Z", "tokens": turn, "cost_usd": 0.1});
+        let beside = folder.join("beside");
+        fs::write(&beside, live.to_string()).unwrap();
+        fs::rename(beside, folder.join(format!("{id}.1.json"))).unwrap();
     }
 }
 

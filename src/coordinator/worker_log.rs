@@ -27,14 +27,6 @@ impl LogTail {
         LogTail { folder: hub.local(LOGS), run: run.to_owned(), offset: 0 }
     }
 
-    /// At most the last `bytes` of the log of a run; the first line may be a part of one.
-    pub fn last(hub: &Hub, run: &str, bytes: u64) -> LogTail {
-        let mut tail = LogTail::new(hub, run);
-        let size = std::fs::metadata(tail.folder.join(format!("{run}.log"))).map_or(0, |file| file.len());
-        tail.offset = size.saturating_sub(bytes);
-        tail
-    }
-
     /// The run whose log is read.
     pub fn run(&self) -> &str {
         &self.run

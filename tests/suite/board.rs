@@ -69,6 +69,12 @@ fn the_board_shows_a_job_from_its_start_to_its_review_and_what_is_wrong_with_the
     let live = world.repo.join(format!(".git/teof/live/{}.json", job.run));
     assert!(live.exists());
 
+    let status = world.json(&["status"]);
+    assert_eq!(status["summary"]["running"], json!(["j1"]));
+    assert_eq!((&status["summary"]["jobs_left"], &status["consent"]["given"]), (&json!(2), &json!(true)));
+    let live_job = &status["jobs"][0]["live"];
+    assert!(live_job["stage"] == "coder" && live_job["last_tool"] == json!(job.last_tool), "{live_job}");
+
     fs::write(agent.file("open"), "").unwrap();
     until("the coordinator's end", || coordinator.try_wait().unwrap().is_some());
     assert!(!live.exists(), "it is removed with the run");
@@ -78,6 +84,12 @@ fn the_board_shows_a_job_from_its_start_to_its_review_and_what_is_wrong_with_the
     let [waits] = &done.review[..] else { panic!("{:?}", done.review) };
     assert!(waits.is_passing && waits.tests == 1 && waits.files == 1 && waits.short == "j1");
     assert_eq!(named(&done, "review.waiting").len(), 1);
+    let text = world.ok(&["status"]);
+    let lines: Vec<_> = text.lines().take(5).map(|line| line.split_at(13)).collect();
+    let labels: Vec<_> = lines.iter().map(|(label, _)| label.trim()).collect();
+    assert_eq!(labels, ["Running", "For you", "Blocked", "Today", "Coordinator"], "{text}");
+    assert_eq!((lines[0].1, lines[1].1, lines[2].1), ("nothing", "1 review: j1", "nothing"));
+    assert!(lines[3].1.contains("of 1000000 tokens") && lines[4].1.ends_with("; 2 of 3 jobs left"), "{text}");
     assert_eq!((done.history.jobs, done.history.succeeded), (1, 1));
     assert!(done.history.stages.iter().any(|stage| stage.stage == "coder" && stage.count == 1));
     assert_eq!(done.history.days[0].tokens, done.runtime.spent_today.tokens);

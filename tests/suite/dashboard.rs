@@ -151,6 +151,13 @@ fn a_dirty_hand_off_is_shown_until_its_seat_a_manager_or_a_person_decides() {
     for seat in ["codex-2", "codex-m"] {
         world.ok(&["session-boot", "--agent", seat, "--no-sync", "--allow-branch-mismatch"]);
     }
+    let folder = world.repo.join("_report/agent/codex-2/session_boot");
+    let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path()).collect();
+    let [kept] = &kept[..] else { panic!("{kept:?}") };
+    let document: Value = serde_json::from_slice(&std::fs::read(kept).unwrap()).unwrap();
+    assert_eq!(texts(&document, "dirty_handoffs", "agent_id"), ["codex-1"], "a boot keeps the dashboard");
+    world.ok(&["session-boot", "--agent", "codex-2", "--no-sync", "--no-dashboard", "--allow-branch-mismatch"]);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
     let shown = |key: &str| {
         let found = world.json(&["dashboard"]);
         texts(&found, "dirty_handoffs", key).into_iter().map(str::to_owned).collect::<Vec<_>>()

@@ -4,10 +4,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::base::{Refusal, Result, text};
+use crate::board::Reader;
+use crate::board::coordination::Options;
 use crate::cli::App;
+use crate::cli::inspect::dashboard::format::Format;
+use crate::cli::inspect::dashboard::receipt::{self, Place};
 use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::Times;
+use crate::faces::documents::coordination::Detail;
 use crate::guard::operator;
+use crate::hub::{Hub, paths};
 use crate::ops::presence::status::Preset;
 use crate::ops::session::boot::{self, Boot, BootRequest, TAIL};
 use crate::ops::session::place::Auto;
@@ -59,6 +65,18 @@ pub struct Args {
     /// Preset for --with-status: support or manager
     #[arg(long, value_name = "PRESET", default_value = "support", value_parser = preset, help_heading = MORE)]
     status_preset: Preset,
+    /// Keep no dashboard as a receipt
+    #[arg(long, help_heading = MORE)]
+    no_dashboard: bool,
+    /// Keep a dashboard (the default)
+    #[arg(long, hide = true, conflicts_with = "no_dashboard")]
+    dashboard: bool,
+    /// Format of the dashboard: json or md
+    #[arg(long, value_enum, default_value_t = Format::Json, conflicts_with = "no_dashboard", help_heading = MORE)]
+    dashboard_format: Format,
+    /// Path of the dashboard under _report/ [default: _report/agent/<seat>/session_boot/…]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_dashboard", help_heading = MORE)]
+    dashboard_receipt: Option<String>,
     /// Lines of manager-report to keep
     #[arg(long, value_name = "N", default_value_t = TAIL, help_heading = MORE)]
     manager_report_tail_count: usize,
@@ -101,7 +119,19 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             }
         }
     }
-    let boot = boot::boot(hub, &request(args, app)?, &|line| app.say(line))?;
+    let dashboard = (!args.no_dashboard && operator::run::inside().is_none()).then_some(args.dashboard_format);
+    let place = args.dashboard_receipt.clone();
+    if let Some(path) = &place {
+        receipt::check_place(hub, path)?;
+    }
+    let mut boot = boot::boot(hub, &request(args, app)?, &|line| app.say(line))?;
+    if let Some(format) = dashboard {
+        // The session has begun, whatever becomes of the receipt.
+        match keep_dashboard(hub, &boot.agent_id, format, place.as_deref()) {
+            Ok(path) => boot.dashboard_receipt = Some(path),
+            Err(e) => app.warn(format!("the dashboard was not kept: {e:#}")),
+        }
+    }
     for warning in &boot.warnings {
         app.warn(warning);
     }
@@ -110,6 +140,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     app.result(&boot, || render(&boot, app.times()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The dashboard as a receipt of the seat (the playbook: session loop 2).
+fn keep_dashboard(hub: &Hub, agent: &str, format: Format, place: Option<&str>) -> Result<String> {
+    let found = Reader::new().coordination(hub, &Options::default())?;
+    let folder = format!("{}/session_boot", paths::agent(agent));
+    let place = place.map_or(Place::In(&folder), Place::At);
+    receipt::write(hub, agent, &found, format, Detail::Full, &place)
 }
 
 fn request(args: Args, app: &App) -> Result<BootRequest> {
@@ -164,6 +202,7 @@ fn render(boot: &Boot, times: Times) -> String {
         lines.push(format!("and {} of peers: teof bus status --all --active-only", text::counted(more, "more claim")));
     }
     lines.extend(boot.status_receipt.iter().map(|path| format!("status: {path}")));
+    lines.extend(boot.dashboard_receipt.iter().map(|path| format!("dashboard: {path}")));
     lines.extend(boot.manager_report.iter().map(|line| format!("manager-report: {}", reported(line, times))));
     if boot.unread > 0 {
         lines.push(format!("inbox: {} unread (teof bus inbox)", boot.unread));

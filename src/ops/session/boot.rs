@@ -64,6 +64,8 @@ pub struct Boot {
     pub dirty_handoff: Option<String>,
     /// The receipt of the bus status.
     pub status_receipt: Option<String>,
+    /// The receipt of the dashboard, which is written after the boot.
+    pub dashboard_receipt: Option<String>,
     /// The worktree's manifest was swapped to this seat's.
     pub manifest_swapped: bool,
     pub warnings: Vec<String>,
@@ -199,6 +201,7 @@ fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[Stri
         sync: None,
         dirty_handoff,
         status_receipt,
+        dashboard_receipt: None,
         manifest_swapped: place.swap.is_some(),
         warnings,
         peers: peers(hub, agent)?,

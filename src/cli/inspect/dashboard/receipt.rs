@@ -30,6 +30,11 @@ pub fn render(found: &Coordination, format: Format, detail: Detail) -> String {
     }
 }
 
+/// Refuses a place for a receipt that is outside `_report/`, or taken: a receipt is written once.
+pub fn check_place(hub: &Hub, path: &str) -> Result<()> {
+    Output { flag: "the dashboard's path", homes: &["_report/"], force: None, is_own: |_| false }.check(hub, path)
+}
+
 /// Writes the receipt and enters it into the ledger. Returns its path.
 ///
 /// # Errors
@@ -43,8 +48,7 @@ pub fn write(
     place: &Place,
 ) -> Result<String> {
     if let Place::At(path) = place {
-        // A receipt is written once, so nothing is replaced.
-        Output { flag: "--output", homes: &["_report/"], force: None, is_own: |_| false }.check(hub, path)?;
+        check_place(hub, path)?;
     }
     let mut writer = hub.lock("dashboard report")?;
     check_inherited_epoch(hub)?;

@@ -2,6 +2,7 @@
 
 pub mod commands;
 mod explain;
+mod headlines;
 pub mod last_output;
 pub mod logs;
 pub mod objective;

@@ -5,18 +5,15 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::last_output;
-use crate::base::{Result, Stamp, json, text};
+use super::{headlines, last_output};
+use crate::base::{Result, json, text};
+use crate::board::{self, Parts, Reader, Snapshot};
 use crate::cli::App;
 use crate::cli::support::terminal::live;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint};
-use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::inbox;
-use crate::coordinator::process;
 use crate::coordinator::state::store;
 use crate::coordinator::state::{Ending, Job, Phase, State};
-use crate::coordinator::step::pauses;
-use crate::coordinator::worker_log::{LogTail, Said, said};
 use crate::hub::Hub;
 use crate::hub::watch::Watch;
 use crate::model::run::job_name::short;
@@ -25,6 +22,15 @@ use crate::model::run::job_name::short;
 const MAX_STAGE: usize = 16;
 
 /// Show what runs, what waits, and whether the breaker is open
+///
+/// Five lines first: what runs, what waits for you, what is blocked, what today cost, and whether more jobs may start.
+/// Then every job.
+///
+/// With --json: {summary: {running, questions, reviews, blocked, tokens_today, cost_usd_today, jobs_left}, consent,
+/// running, holder, frozen, paused, breaker, jobs, finished: [{id, short, task, plan, step, title, seat, phase, state,
+/// stage, run, last, live: {stage, round, stage_since, agent, last_tool, last_line, last_at, tokens, cost_usd}, ...}],
+/// submissions, skipped, suspended, spent, unread_commands, nothing_is_chosen, no_item_is_taken, totals}. The lists of
+/// `summary` are short ids; `live` is null unless the job runs. Keys are added, never renamed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof coordinator status\n\
@@ -40,17 +46,18 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
+    let mut reader = Reader::new();
     if !args.watch {
-        let overview = Overview::read(hub)?;
-        app.result(&overview.document(hub, args.limit), || overview.text(hub, &args, app));
+        let overview = Overview::read(hub, &mut reader)?;
+        app.result(&overview.document(args.limit), || overview.text(&args, app));
         return Ok(ExitCode::SUCCESS);
     }
-    let folders = [hub.local(""), hub.local(inbox::FOLDER), hub.local(LOGS)];
+    let folders = [hub.local(""), hub.local(inbox::FOLDER), hub.local("coordinator"), hub.local("live")];
     let mut text = || {
-        let overview = Overview::read(hub)?;
+        let overview = Overview::read(hub, &mut reader)?;
         Ok(match app.json() {
-            true => json::printable(json::compact(&overview.document(hub, args.limit))),
-            false => overview.text(hub, &args, app),
+            true => json::printable(json::compact(&overview.document(args.limit))),
+            false => overview.text(&args, app),
         })
     };
     live::show(&Watch::on(folders.iter().map(PathBuf::as_path)), app.json(), &mut text, &|text| app.out(text))?;
@@ -59,27 +66,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
 /// Everything that is shown, read once.
 struct Overview {
+    /// What documents hold of jobs.
     state: State,
-    holder: Option<String>,
-    /// Why a coordinator that holds its lock does nothing, and what to do about it.
-    frozen: Option<(String, String)>,
-    unread: usize,
-    /// Why no new job starts.
-    choice: Vec<String>,
-    /// Why no backlog item starts.
-    backlog: Option<String>,
+    board: Snapshot,
 }
 
 impl Overview {
-    fn read(hub: &Hub) -> Result<Overview> {
-        Ok(Overview {
-            state: store::load(hub)?,
-            holder: process::holder(hub)?,
-            frozen: process::frozen(hub)?,
-            unread: inbox::read(hub)?.len(),
-            choice: pauses::of_choice(hub)?,
-            backlog: pauses::of_backlog(hub)?,
-        })
+    fn read(hub: &Hub, reader: &mut Reader) -> Result<Overview> {
+        Ok(Overview { state: store::load(hub)?, board: reader.read(hub, Parts::JOBS)? })
     }
 
     /// The last `limit` finished jobs.
@@ -89,18 +83,15 @@ impl Overview {
         over[over.len().saturating_sub(limit)..].to_vec()
     }
 
-    fn document(&self, hub: &Hub, limit: usize) -> Value {
-        let state = &self.state;
-        let document = |job: &Job| {
-            let mut document = last_output::document(job);
-            stage(hub, job).into_iter().for_each(|stage| document["stage"] = json!(stage));
-            document
-        };
-        let documents = |jobs: &mut dyn Iterator<Item = &Job>| jobs.map(document).collect::<Vec<_>>();
+    fn document(&self, limit: usize) -> Value {
+        let (state, runtime) = (&self.state, &self.board.runtime);
+        let documents = |jobs: &mut dyn Iterator<Item = &Job>| jobs.map(|job| self.job(job)).collect::<Vec<_>>();
         json!({
-            "running": self.holder.is_some(),
-            "holder": self.holder,
-            "frozen": self.frozen.as_ref().map(|(why, _)| why),
+            "summary": headlines::document(&self.board),
+            "consent": runtime.consent,
+            "running": runtime.running,
+            "holder": runtime.holder,
+            "frozen": runtime.stuck.as_ref().map(|stuck| &stuck.why),
             "paused": state.paused,
             "breaker": state.breaker,
             "jobs": documents(&mut state.live_jobs()),
@@ -109,36 +100,54 @@ impl Overview {
             "skipped": state.skips,
             "suspended": state.suspended,
             "spent": state.spent,
-            "unread_commands": self.unread,
-            "nothing_is_chosen": self.choice,
-            "no_item_is_taken": self.backlog,
+            "unread_commands": runtime.unread_commands,
+            "nothing_is_chosen": runtime.nothing_is_chosen,
+            "no_item_is_taken": runtime.no_item_is_taken,
             "totals": state.totals,
         })
     }
 
-    fn text(&self, hub: &Hub, args: &Args, app: &App) -> String {
-        let (state, times) = (&self.state, app.times());
-        let mut lines = vec![match &self.holder {
-            Some(holder) => format!("{} ({})", paint(Meaning::Active, "Running"), text::safe(holder)),
-            None => "Not running; start it: teof run".to_owned(),
-        }];
-        if let Some((why, next)) = &self.frozen {
-            lines.push(attention(&format!("The coordinator is stuck: {why}")));
-            lines.push(format!("  {}", text::safe(next)));
+    /// A job as it is saved, with what its worker publishes.
+    fn job(&self, job: &Job) -> Value {
+        let mut document = last_output::document(job);
+        let live = self.board.job(&job.id).filter(|job| job.is_running());
+        live.and_then(stage).into_iter().for_each(|stage| document["stage"] = json!(stage));
+        document["live"] = live.map_or(Value::Null, |job| {
+            json!({
+                "stage": job.stage,
+                "round": job.round,
+                "stage_since": job.stage_since,
+                "agent": job.agent,
+                "last_tool": job.last_tool,
+                "last_line": job.last_line,
+                "last_at": job.last_at,
+                "tokens": job.tokens,
+                "cost_usd": job.cost_usd,
+            })
+        });
+        document
+    }
+
+    fn text(&self, args: &Args, app: &App) -> String {
+        let (state, runtime, times) = (&self.state, &self.board.runtime, app.times());
+        let mut lines = headlines::lines(&self.board, times);
+        if let Some(stuck) = &runtime.stuck {
+            lines.push(attention(&format!("The coordinator is stuck: {}", stuck.why)));
+            lines.push(format!("  {}", text::safe(&stuck.fix)));
         }
-        lines.extend(obstacles(state, self.unread, times));
-        lines.extend(self.choice.iter().map(|why| attention(&format!("No new job starts: {why}"))));
-        if !self.choice.is_empty() {
+        lines.extend(obstacles(state, runtime.unread_commands, times));
+        lines.extend(runtime.nothing_is_chosen.iter().map(|why| attention(&format!("No new job starts: {why}"))));
+        if !runtime.nothing_is_chosen.is_empty() {
             lines.push("  when it is fixed, or to accept it: teof coordinator reset-breaker".to_owned());
         }
-        lines.extend(self.backlog.iter().map(|why| attention(&format!("No backlog item starts: {why}"))));
+        lines.extend(runtime.no_item_is_taken.iter().map(|why| attention(&format!("No backlog item starts: {why}"))));
         // On the whole screen there is a line for each job.
         let shown = state.live_jobs().chain(self.finished(args.limit));
-        let jobs = jobs(hub, state, shown, View { times, is_running: self.holder.is_some(), has_notes: !args.watch });
+        let view = View { times, is_running: runtime.running, has_notes: !args.watch };
+        let jobs = jobs(&self.board, state, shown, view);
         if !jobs.is_empty() {
             lines.extend([String::new(), jobs.show(), String::new()]);
         }
-        lines.extend(spent(state, app.now()));
         let totals = &state.totals;
         lines.push(format!("In all: {} done, {} blocked, {} retried", totals.done, totals.blocked, totals.retries));
         times.in_text(&lines.join("\n")).into_owned()
@@ -174,14 +183,6 @@ fn obstacles(state: &State, unread: usize, times: Times) -> Vec<String> {
     lines
 }
 
-/// What agents used today, when they used anything.
-fn spent(state: &State, now: Stamp) -> Option<String> {
-    let today = state.spent.today;
-    let cost = today.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
-    let is_news = state.spent.day == now.date() && today != Default::default();
-    is_news.then(|| format!("Used today: {}{cost}", crate::base::text::counted(today.tokens(), "token")))
-}
-
 /// How the list of jobs is shown.
 #[derive(Clone, Copy)]
 struct View {
@@ -194,7 +195,7 @@ struct View {
 
 /// Jobs, queued submissions and skipped tasks, one row each: what works first, then what waits for a person, is
 /// queued, or is over.
-fn jobs<'a>(hub: &Hub, state: &State, jobs: impl Iterator<Item = &'a Job>, view: View) -> Table {
+fn jobs<'a>(board: &Snapshot, state: &State, jobs: impl Iterator<Item = &'a Job>, view: View) -> Table {
     let mut table = Table::new([
         Column::word("JOB"),
         Column::word("STATE"),
@@ -214,7 +215,7 @@ fn jobs<'a>(hub: &Hub, state: &State, jobs: impl Iterator<Item = &'a Job>, view:
         table.row([
             job.short().into(),
             phase_cell(job),
-            stage(hub, job).unwrap_or_default().into(),
+            board.job(&job.id).and_then(stage).unwrap_or_default().into(),
             (&job.title).into(),
             since(job, view.times).into(),
             next(job, view.is_running).into(),
@@ -245,24 +246,12 @@ fn rank(job: &Job) -> u8 {
     }
 }
 
-/// The stage of a running job, from its worker's log: `coder`, `coder 2` in its second round, `[1/2] make test`.
-fn stage(hub: &Hub, job: &Job) -> Option<String> {
-    if !matches!(job.phase, Phase::Running { .. }) {
-        return None;
-    }
-    let last = |bytes| {
-        let lines = LogTail::last(hub, &job.run_id(), bytes).new_lines();
-        lines.iter().rev().find_map(|line| match said(line) {
-            Said::Stage(stage) => Some(stage.to_owned()),
-            _ => None,
-        })
-    };
-    // The logs of agents that say much are long.
-    let last = last(64 << 10).or_else(|| last(u64::MAX))?;
-    Some(match last.split_once(", round ") {
-        Some((role, "1")) => role.to_owned(),
-        Some((role, round)) => format!("{role} {round}"),
-        None => text::clip(&last, MAX_STAGE),
+/// The stage of a running job: `coder`, `coder 2` in its second round, or the command that it runs.
+fn stage(job: &board::jobs::Job) -> Option<String> {
+    Some(match (job.stage.as_deref()?, job.round) {
+        ("commands", _) => text::clip(job.last_line.as_deref().unwrap_or("commands"), MAX_STAGE),
+        (role, Some(round)) if round > 1 => format!("{role} {round}"),
+        (role, _) => role.to_owned(),
     })
 }
 

@@ -1,0 +1,124 @@
+//! The five lines that an operator wants every time: what runs, what waits for them, what is blocked, what it cost
+//! today, and whether more may start.
+
+use serde_json::{Value, json};
+
+use crate::base::text;
+use crate::board::Snapshot;
+use crate::board::jobs::Job;
+use crate::board::runtime::Runtime;
+use crate::cli::support::terminal::{Meaning, Times, paint};
+
+/// How many jobs one line names.
+const NAMED: usize = 4;
+/// The longest title or reason in a line, in characters.
+const WORDS: usize = 60;
+
+/// The lines.
+pub fn lines(board: &Snapshot, times: Times) -> Vec<String> {
+    let line = |label: &str, meaning: Option<Meaning>, said: String| {
+        let said = text::safe(&said);
+        let said = meaning.map_or(said.clone(), |meaning| paint(meaning, said));
+        format!("{}  {said}", paint(Meaning::Heading, format!("{label:<11}")))
+    };
+    let of_phase = |phase: &'static str| board.live_jobs().filter(move |job| job.phase == phase);
+    let running: Vec<&Job> = board.live_jobs().filter(|job| job.is_running()).collect();
+    let waits = waits(&of_phase("question").collect::<Vec<_>>(), &of_phase("review").collect::<Vec<_>>());
+    let blocked: Vec<&Job> = blocked(board).collect();
+    let (coordinator, is_well) = coordinator(&board.runtime);
+    vec![
+        line("Running", (!running.is_empty()).then_some(Meaning::Active), listed(&running, |job| now(job, times))),
+        line("For you", (waits != NOTHING).then_some(Meaning::Attention), waits),
+        line("Blocked", (!blocked.is_empty()).then_some(Meaning::Bad), listed(&blocked, why)),
+        line("Today", None, today(&board.runtime)),
+        line("Coordinator", (!is_well).then_some(Meaning::Attention), coordinator),
+    ]
+}
+
+/// The same for programs: `{running, questions, reviews, blocked, tokens_today, cost_usd_today, jobs_left}`; the first
+/// four are lists of short ids, and `jobs_left` is null where any number may start.
+pub fn document(board: &Snapshot) -> Value {
+    let shorts = |jobs: &mut dyn Iterator<Item = &Job>| jobs.map(|job| job.short.clone()).collect::<Vec<_>>();
+    let of_phase = |phase: &'static str| board.live_jobs().filter(move |job| job.phase == phase);
+    json!({
+        "running": shorts(&mut of_phase("running")),
+        "questions": shorts(&mut of_phase("question")),
+        "reviews": shorts(&mut of_phase("review")),
+        "blocked": shorts(&mut blocked(board)),
+        "tokens_today": board.runtime.spent_today.tokens,
+        "cost_usd_today": board.runtime.spent_today.cost_usd,
+        "jobs_left": board.runtime.consent.jobs_left,
+    })
+}
+
+const NOTHING: &str = "nothing";
+
+fn blocked(board: &Snapshot) -> impl Iterator<Item = &Job> {
+    board.jobs.iter().filter(|job| job.phase == "blocked" && !job.is_superseded)
+}
+
+fn listed(jobs: &[&Job], describe: impl Fn(&Job) -> String) -> String {
+    if jobs.is_empty() {
+        return NOTHING.to_owned();
+    }
+    let mut said: Vec<String> = jobs.iter().take(NAMED).map(|job| describe(job)).collect();
+    let more = jobs.len().saturating_sub(NAMED);
+    said.extend((more > 0).then(|| format!("and {more} more")));
+    said.join(", ")
+}
+
+/// `j4 coder 2 for 3 min`.
+fn now(job: &Job, times: Times) -> String {
+    let round = job.round.filter(|round| *round > 1).map(|round| format!(" {round}")).unwrap_or_default();
+    let stage = job.stage.as_ref().map(|stage| format!(" {stage}{round}")).unwrap_or_default();
+    let since = job.since.map(|since| format!(" ({})", times.lasting(since))).unwrap_or_default();
+    format!("{}{stage}{since}", job.short)
+}
+
+fn why(job: &Job) -> String {
+    match &job.reason {
+        Some(reason) => format!("{} ({})", job.short, text::clip(reason, WORDS)),
+        None => job.short.clone(),
+    }
+}
+
+fn waits(questions: &[&Job], reviews: &[&Job]) -> String {
+    let kinds = [(questions, "question"), (reviews, "review")];
+    let said = kinds
+        .into_iter()
+        .filter(|(jobs, _)| !jobs.is_empty())
+        .map(|(jobs, what)| format!("{}: {}", text::counted(jobs.len(), what), listed(jobs, |job| job.short.clone())));
+    let said: Vec<String> = said.collect();
+    if said.is_empty() { NOTHING.to_owned() } else { said.join("; ") }
+}
+
+fn today(runtime: &Runtime) -> String {
+    let (spent, budget) = (runtime.spent_today, runtime.budget);
+    let mut said = Vec::new();
+    if let Some(cost) = spent.cost_usd {
+        let of = if budget.day_cost > 0.0 { format!(" of ${:.2}", budget.day_cost) } else { String::new() };
+        said.push(format!("${cost:.2}{of}"));
+    }
+    let of = if budget.day_tokens > 0 { format!(" of {}", budget.day_tokens) } else { String::new() };
+    said.push(match of.is_empty() {
+        true => text::counted(spent.tokens, "token"),
+        false => format!("{}{of} tokens", spent.tokens),
+    });
+    said.join(", ")
+}
+
+/// And whether jobs can start.
+fn coordinator(runtime: &Runtime) -> (String, bool) {
+    let process = match &runtime.holder {
+        Some(holder) if runtime.stuck.is_some() => format!("stuck ({holder})"),
+        Some(holder) => format!("running ({})", holder.split(':').next().unwrap_or(holder)),
+        None => "not running (start it: teof run)".to_owned(),
+    };
+    let consent = &runtime.consent;
+    let allowed = match (&consent.why, consent.jobs_left, consent.jobs_allowed) {
+        (Some(_), ..) => "no job may start (see: teof consent show)".to_owned(),
+        (None, Some(left), Some(allowed)) => format!("{left} of {} left", text::counted(allowed, "job")),
+        _ => "any number of jobs may start".to_owned(),
+    };
+    (format!("{process}; {allowed}"), runtime.stuck.is_none() && consent.why.is_none())
+}
