@@ -195,7 +195,9 @@ fn a_dirty_tree_is_handed_over_and_not_touched() {
     assert_eq!(booted["dirty_handoff"], "_report/session/codex-1/dirty-handoff/dirty-20260105T100000Z-2.txt");
     assert_eq!(events(&world)[1..], [pair("codex-1", "observation"), pair("codex-1", "handshake")]);
     assert_eq!(world.read("README.md"), "changed by somebody\n");
-    assert_eq!(world.lines("_report/receipts.jsonl").len(), 2);
+    let receipts = world.lines("_report/receipts.jsonl");
+    assert_eq!(receipts.len(), 3, "two hand-offs, and the dashboard that a boot keeps");
+    assert_eq!(receipts[2]["path"], booted["dashboard_receipt"]);
 }
 
 #[test]
