@@ -77,7 +77,7 @@ pub fn welcome(cookie: &str) -> Answer {
     let html = html! {
         (DOCTYPE)
         html lang="en" {
-            head { meta charset="utf-8"; meta http-equiv="refresh" content="0; url=/"; title { "teof" } }
+            head { meta charset="utf-8"; link rel="icon" href="/icon.svg"; meta http-equiv="refresh" content="0; url=/"; title { "teof" } }
             body { p { a href="/" { "Open the board" } } }
         }
     };

@@ -21,8 +21,8 @@ use super::pages::Address;
 use super::site::{Basis, Site};
 use crate::base::{Result, digest};
 
-/// How often the board is looked at for an open page.
-const EVERY: Duration = Duration::from_millis(400);
+/// How often the board is looked at for an open page: a change is shown within a second.
+const EVERY: Duration = Duration::from_millis(750);
 /// How many pages are told of changes at the same time.
 const MOST: usize = 32;
 

@@ -12,7 +12,7 @@ use crate::faces::operator::Operator;
 use crate::hub::Hub;
 
 /// A snapshot this young is shown again: several pages may be open.
-const FRESH: Duration = Duration::from_millis(250);
+const FRESH: Duration = Duration::from_millis(500);
 /// What the pages show. Worktrees are not among it.
 const PARTS: Parts = Parts { record: true, review: true, history: true, worktrees: false };
 

@@ -96,7 +96,7 @@ impl Browser {
 
     /// The page as a PNG in base 64.
     pub fn picture(&mut self) -> String {
-        let taken = self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true}));
+        let taken = self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": false}));
         taken["data"].as_str().unwrap().to_owned()
     }
 }

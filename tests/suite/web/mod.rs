@@ -210,7 +210,7 @@ fn the_page_is_for_the_session_of_its_link_alone_and_decides_as_the_person() {
     until_line(&mut events, "\"id\":\"controls\"");
     desk.world.ok(&["bus", "event", "--event", "observation", "--summary", "A <b>new</b> event"]);
     until_line(&mut events, "A &lt;b&gt;new&lt;/b&gt; event");
-    drop(events);
+    let still_open = events;
 
     // What changes something needs the page's own origin and form.
     let field = |name: &str| {
@@ -261,7 +261,9 @@ fn the_page_is_for_the_session_of_its_link_alone_and_decides_as_the_person() {
     let decision = &shown["decision"];
     let recognised = desk.world.json(&["operator", "whoami"])["recognised"].clone();
     assert_eq!((&decision["by"], &decision["recognised"]), (&json!("Tester"), &recognised), "{decision}");
+    // It stops although a page is open.
     page.stop();
+    drop(still_open);
 }
 
 /// What a program that carries the mark of a worker gets; without a request it opens the link.

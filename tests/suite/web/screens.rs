@@ -13,11 +13,13 @@ const PICTURES: [(&str, &str, bool, bool); 8] = [
     ("board-dark", "/", true, true),
     ("board-phone", "/", false, false),
     ("job-light", "/jobs/j2", true, false),
-    ("job-dark-phone", "/jobs/j2", false, true),
+    ("job-phone-dark", "/jobs/j2", false, true),
     ("log-dark", "/jobs/j7", true, true),
     ("costs-light", "/costs", true, false),
     ("timeline-dark", "/timeline", true, true),
 ];
+/// The largest picture, in bytes.
+const LARGEST: usize = 150_000;
 
 #[test]
 #[ignore = "takes pictures; docs/record-screens.sh runs it"]
@@ -27,6 +29,7 @@ fn record() {
     std::fs::create_dir_all(&to).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut browser = Browser::start(&installed().expect("chromium"), folder.path());
+    browser.call("Emulation.setScrollbarsHidden", json!({"hidden": true}));
     browser.go(&link);
     browser.until("location.pathname === '/'");
     let base = link.split("/open").next().unwrap();
@@ -48,6 +51,7 @@ fn record() {
         let mut input = decode.stdin.take().unwrap();
         std::thread::spawn(move || std::io::Write::write_all(&mut input, picture.as_bytes()));
         let bytes = decode.wait_with_output().unwrap().stdout;
+        assert!(bytes.len() < LARGEST, "{name} has {} bytes", bytes.len());
         std::fs::write(to.join(format!("{name}.png")), bytes).unwrap();
     }
 }

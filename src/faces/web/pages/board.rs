@@ -13,7 +13,7 @@ use crate::board::problems::Severity;
 /// How many finished jobs are shown.
 const FINISHED: usize = 8;
 /// How many events are.
-const EVENTS: usize = 15;
+const EVENTS: usize = 12;
 /// How many jobs a column has.
 const COLUMN: usize = 30;
 
@@ -140,8 +140,8 @@ fn card(snapshot: &Snapshot, job: &Job) -> Markup {
                 }
             }
             @if let Some(result) = result {
-                p.meta { (tested(result.tests_passed, result.tests)) }
                 p.meta {
+                    (tested(result.tests_passed, result.tests)) " · "
                     span.plus { "+" (result.added) } " " span.minus { "−" (result.removed) }
                     @let found = result.high_findings + result.other_findings;
                     @if found > 0 {
@@ -214,7 +214,7 @@ fn feed(snapshot: &Snapshot) -> Markup {
                     li {
                         span.when { @if let Some(at) = event.at { (ago(at)) } }
                         p {
-                            b { (event.seat) } " " (event.event)
+                            b { (event.seat) } " " span.when { (event.event) }
                             @if let Some(task) = &event.task { " " (link(snapshot, task)) }
                             @if event.severity.as_deref() == Some("high") { " " (badge(Tone::Bad, "High")) }
                             br; (event.summary)

@@ -20,6 +20,14 @@ pub struct Bar {
     pub rest: f64,
 }
 
+impl Bar {
+    /// Its height, and how much of it is not good.
+    fn words(&self, show: impl Fn(f64) -> String) -> String {
+        let whole = show(self.value + self.rest);
+        if self.rest > 0.0 { format!("{whole}, {} of them not", show(self.rest)) } else { whole }
+    }
+}
+
 /// Bars beside each other, such as days.
 pub fn bars(title: &str, note: &str, bars: &[Bar], show: impl Fn(f64) -> String, class: &str) -> Markup {
     let top = nice(bars.iter().map(|bar| bar.value + bar.rest).fold(0.0, f64::max));
@@ -40,7 +48,7 @@ pub fn bars(title: &str, note: &str, bars: &[Bar], show: impl Fn(f64) -> String,
                     @let x = LEFT + step * at as f64;
                     @let (value, rest) = (height(bar.value), height(bar.rest));
                     g {
-                        title { (bar.name) ": " (show(bar.value + bar.rest)) }
+                        title { (bar.name) ": " (bar.words(&show)) }
                         rect class={ "mark " (class) } x=(x + step * 0.15) width=(step * 0.7) y=(TOP + plot - value) height=(value) {}
                         @if bar.rest > 0.0 {
                             rect class="mark bad" x=(x + step * 0.15) width=(step * 0.7) y=(TOP + plot - value - rest) height=(rest) {}
@@ -52,7 +60,7 @@ pub fn bars(title: &str, note: &str, bars: &[Bar], show: impl Fn(f64) -> String,
                 }
             }
         },
-        bars.iter().map(|bar| (bar.name.as_str(), show(bar.value + bar.rest))),
+        bars.iter().map(|bar| (bar.name.as_str(), bar.words(&show))),
     )
 }
 

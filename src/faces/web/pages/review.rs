@@ -43,7 +43,7 @@ fn row(one: &Reviewable) -> Markup {
                 }
                 span { "by " (one.seat) ", " (text::counted(one.passes, "pass")) ", " (seconds(one.seconds)) }
                 @if !used.is_empty() { span { (used) } }
-                span.when { "waits since " (ago(one.since)) }
+                span.when { "finished " (ago(one.since)) }
             }
             @if let Some(finding) = &one.finding { p.why { (finding) } }
         }

@@ -17,7 +17,7 @@ use crate::model::run::outcome::Verdict;
 /// How far back it goes, in hours.
 const HOURS: i64 = 24;
 /// How many runs the list has.
-const LISTED: usize = 60;
+const LISTED: usize = 40;
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 110.0;
 const ROW: f64 = 30.0;
@@ -26,6 +26,8 @@ const BELOW: f64 = 24.0;
 /// A run, or a job that runs.
 struct Work<'s> {
     job: String,
+    /// Older jobs may have none.
+    has_page: bool,
     title: &'s str,
     from: Stamp,
     to: Stamp,
@@ -45,13 +47,21 @@ fn by_seat(snapshot: &Snapshot) -> BTreeMap<&str, Vec<Work<'_>>> {
     for run in snapshot.history.runs.iter().filter(|run| run.finished_at >= since) {
         let (tone, words) = verdict(run.verdict);
         let title = snapshot.job(&run.job).map_or(run.task.as_str(), |job| job.title.as_str());
-        let work =
-            Work { job: short(&run.job).into_owned(), title, from: run.started_at, to: run.finished_at, tone, words };
+        let work = Work {
+            job: short(&run.job).into_owned(),
+            has_page: snapshot.job(&run.job).is_some(),
+            title,
+            from: run.started_at,
+            to: run.finished_at,
+            tone,
+            words,
+        };
         seats.entry(&run.seat).or_default().push(work);
     }
     for job in snapshot.jobs.iter().filter(|job| job.is_running()) {
         let work = Work {
             job: job.short.clone(),
+            has_page: true,
             title: &job.title,
             from: job.since.unwrap_or(now),
             to: now,
@@ -108,10 +118,10 @@ fn block(work: &Work<'_>, from: f64, to: f64, y: f64) -> Markup {
     let width = (to - from).max(4.0);
     let from = from.min(WIDTH - width);
     html! {
-        a href={ "/jobs/" (work.job) } {
+        a href=[work.has_page.then(|| format!("/jobs/{}", work.job))] {
             title { (work.job) " " (work.title) ": " (work.words) ", " (duration(work.to.since(work.from))) }
             rect class={ "mark " (work.tone.class()) } x=(from) width=(width) y=(y + 6.0) height="18" rx="3" {}
-            @if width > 28.0 { text.inside x=(from + 6.0) y=(y + 19.0) { (work.job) } }
+            @if width > 12.0 + 7.0 * work.job.len() as f64 { text.inside x=(from + 6.0) y=(y + 19.0) { (work.job) } }
         }
     }
 }

@@ -117,7 +117,7 @@ fn tests(bundle: &Bundle) -> Markup {
 fn stages(bundle: &Bundle) -> Markup {
     html! {
         h2 { "Stages" }
-        table {
+        table.stages {
             thead { tr {
                 th scope="col" { "Stage" } th scope="col" { "Result" } th.n scope="col" { "Time" }
                 th.n scope="col" { "Tokens" } th.n scope="col" { "Cost" }
@@ -162,7 +162,10 @@ fn stages_so_far(view: &View<'_>, job: Option<&Job>) -> Markup {
                     @for stage in stages {
                         tr {
                             th scope="row" { (stage.stage) @if stage.round > 1 { " " (stage.round) } }
-                            td { (passed(stage.passed)) @if let Some(agent) = &stage.agent { " " (agent) } }
+                            td {
+                                // It may have asked a question, or was stopped.
+                                @if stage.passed { (passed(true)) } @else { (badge(Tone::Quiet, "not passed")) }
+                                @if let Some(agent) = &stage.agent { " " (agent) } }
                             td.n { (seconds(stage.seconds)) }
                         }
                     }
