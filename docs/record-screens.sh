@@ -102,8 +102,9 @@ for back in 13 12 10 9 8 7 6 5 3 2 1 0 0; do
     took=$((400 + (n * 977) % 2600)) verdict=succeeded
     [ $((n % 6)) = 0 ] && verdict=failed
     end=$(($(date +%s) - back * 86400 + (n * 4999) % 20000)) start=$((end - took))
-    # The last day in full: one run after the other for each seat.
-    [ $back = 0 ] && end=$(($(date +%s) - 79000 + (n - 31) * 4700)) start=$((end - took * 2))
+    tokens=$((40000 + took * 90)) cost=$((took / 1500)).$((took % 90 + 10))
+    # The last day in full, one run after the other for each seat. What today cost is what the coordinator counts.
+    [ $back = 0 ] && end=$(($(date +%s) - 79000 + (n - 31) * 4700)) start=$((end - took * 2)) tokens=0 cost=0
     name=$(date -u -d "@$end" +%Y%m%dT%H%M%SZ)
     folder=_report/agent/$seat/runs
     mkdir -p "$folder"
@@ -111,9 +112,9 @@ for back in 13 12 10 9 8 7 6 5 3 2 1 0 0; do
     for stage in planner:9 coder:55 tester:21 reviewer:15; do
       stages="$stages,{\"name\":\"${stage%:*}\",\"round\":1,\"agent\":\"claude\",\"passed\":true,\"duration_seconds\":$((took * ${stage#*:} / 100 + n % 7))}"
     done
-    printf '{"agent_id":"%s","run":"%s-9%02d.1","job":"%s-9%02d","task_id":"earlier-%d","order":{"path":"o-%d"},"verdict":"%s","started_at":"%s","finished_at":"%s","usage":{"input_tokens":%d,"cached_tokens":0,"output_tokens":9000,"cost_usd":%d.%02d},"stages":[%s]}\n' \
+    printf '{"agent_id":"%s","run":"%s-9%02d.1","job":"%s-9%02d","task_id":"earlier-%d","order":{"path":"o-%d"},"verdict":"%s","started_at":"%s","finished_at":"%s","usage":{"input_tokens":%d,"cached_tokens":0,"output_tokens":0,"cost_usd":%s},"stages":[%s]}\n' \
       "$seat" "$name" "$n" "$name" "$n" "$n" "$n" "$verdict" "$(date -u -d "@$start" +%FT%TZ)" "$(date -u -d "@$end" +%FT%TZ)" \
-      $((40000 + took * 90)) $((took / 1500)) $((took % 100)) "${stages#,}" > "$folder/$name-run-$n.json"
+      $tokens $cost "${stages#,}" > "$folder/$name-run-$n.json"
   done
 done
 
