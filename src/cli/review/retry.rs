@@ -108,7 +108,7 @@ fn blocked<'a>(hub: &Hub, state: &'a State, name: &str) -> Result<Option<(String
     }
     if let Ok(entry) = bundles::find(hub, name) {
         let last = decision::of_bundle(hub, &entry.path)?.map(|decision| decision.decision);
-        return Ok((last == Some(Kind::Reverted)).then(|| (entry.bundle.task_id, None)));
+        return Ok((last == Some(Kind::Reverted)).then_some((entry.bundle.task_id, None)));
     }
     let known = crate::conductor::blocked(hub)?;
     Ok(known.into_iter().find(|task| task == name).map(|task| (task, None)))

@@ -5,7 +5,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::widgets::{Block, Clear, Paragraph, Widget, Wrap};
 
-use super::super::state::State;
 use super::cells::{left, row};
 use super::look::Look;
 
@@ -21,7 +20,7 @@ const KEYS: [(&str, &str, &str, &str); 9] = [
     ("g G", "first, last row", "Ctrl-Z", "suspend"),
 ];
 
-pub fn draw(_state: &State, look: Look, buffer: &mut Buffer, area: Rect) {
+pub fn keys(look: Look, buffer: &mut Buffer, area: Rect) {
     let inner = frame(buffer, area, "Keys", (64, KEYS.len() as u16 + 4), look.heading());
     for (at, (key, what, other, does)) in KEYS.iter().enumerate() {
         let line = Rect { y: inner.y + at as u16, height: 1, ..inner };

@@ -50,7 +50,7 @@ pub fn draw(state: &State, look: Look, frame: &mut Frame) {
     }
     footer::draw(state, look, buffer, bottom);
     match &state.prompt {
-        Some(Prompt::Help) => help::draw(state, look, buffer, body),
+        Some(Prompt::Help) => help::keys(look, buffer, body),
         Some(Prompt::Refused(lines)) => help::boxed(buffer, body, "Refused", lines, look.bad()),
         _ => {}
     }

@@ -26,7 +26,15 @@ pub struct Source {
 struct Known {
     source: Source,
     log: LogTail,
-    result: Option<(String, Arc<Entry>, Result<Arc<Vec<String>>, String>)>,
+    result: Option<Outcome>,
+}
+
+/// A result as read once: a bundle never changes.
+struct Outcome {
+    bundle: String,
+    entry: Arc<Entry>,
+    /// Its diff in lines, or why it cannot be read.
+    diff: Result<Arc<Vec<String>>, String>,
 }
 
 /// Answers each wish with what is new, until nobody asks.
@@ -53,15 +61,15 @@ fn read(hub: &Hub, known: &mut Option<Known>, wish: Source) -> News {
     let Some(known) = known else { return news };
     news.log = known.log.new_lines().iter().map(|line| shown(line)).collect();
     if let Some(bundle) = wish.bundle {
-        if known.result.as_ref().is_none_or(|(path, ..)| *path != bundle) {
-            match result(hub, &bundle) {
-                Ok((entry, patch)) => known.result = Some((bundle, entry, patch)),
+        if known.result.as_ref().is_none_or(|known| known.bundle != bundle) {
+            match outcome(hub, bundle) {
+                Ok(outcome) => known.result = Some(outcome),
                 Err(e) => news.unreadable = Some(text::safe(&format!("{e:#}"))),
             }
         }
-        if let Some((_, entry, patch)) = &known.result {
-            news.result = Some(Arc::clone(entry));
-            match patch {
+        if let Some(outcome) = &known.result {
+            news.result = Some(Arc::clone(&outcome.entry));
+            match &outcome.diff {
                 Ok(lines) => news.diff = Some(Arc::clone(lines)),
                 Err(why) => news.unreadable = Some(why.clone()),
             }
@@ -70,13 +78,11 @@ fn read(hub: &Hub, known: &mut Option<Known>, wish: Source) -> News {
     news
 }
 
-type Read = (Arc<Entry>, Result<Arc<Vec<String>>, String>);
-
-fn result(hub: &Hub, bundle: &str) -> crate::base::Result<Read> {
-    let entry = bundles::at(hub, bundle)?;
+fn outcome(hub: &Hub, bundle: String) -> crate::base::Result<Outcome> {
+    let entry = bundles::at(hub, &bundle)?;
     let patch = diff::patch(hub, &entry.bundle);
-    let lines = patch.map(|patch| Arc::new(patch.lines().take(DIFF).map(shown).collect()));
-    Ok((Arc::new(entry), lines.map_err(|e| text::safe(&format!("{e:#}")))))
+    let diff = patch.map(|patch| Arc::new(patch.lines().take(DIFF).map(shown).collect()));
+    Ok(Outcome { bundle, entry: Arc::new(entry), diff: diff.map_err(|e| text::safe(&format!("{e:#}"))) })
 }
 
 /// A line as a screen can show it.
