@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Records docs/screens/*.png: the page of `teof web` on a sample repository, light and dark, wide and phone.
-# Usage: docs/record-screens.sh [teof]    (needs cargo, git and chromium; the agents are a script)
+# Records docs/screens/*.png on a sample repository, light and dark: the page of `teof web`, wide and phone, and the
+# terminal screen of `teof top`.
+# Usage: docs/record-screens.sh [teof]    (needs cargo, git, tmux, python3 and chromium; the agents are a script)
 # With TEOF_DEMO=1 it takes no pictures, but prints the link and serves until Ctrl-C.
 set -euo pipefail
 teof=$(realpath "${1:-target/release/teof}")
@@ -8,6 +9,7 @@ source=$(realpath "$(dirname "$0")/..")
 place=$(mktemp -d)
 pids=()
 finish() {
+  (cd "$place/billing" && teof coordinator stop --now -q) > /dev/null 2>&1 || true
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
   rm -rf "$place"
@@ -141,6 +143,8 @@ seen j7 "cargo bench"
 seen j9 "succeeded"
 for job in j3 j6 j9; do teof review approve "$job" -q > /dev/null; done
 teof bus event --event observation --summary "The archive answers slowly today" --severity low -q > /dev/null
+
+[ -n "${TEOF_DEMO:-}" ] || (cd "$place/billing" && "$source/docs/screens/record-terminal.sh")
 
 teof web --json > "$place/link" &
 pids+=($!)
