@@ -1,28 +1,62 @@
 //! Finds who holds the other end of a connection on this machine: which account, and whether a worker started it.
 //!
-//! On Linux it reads `/proc`. On other systems the peer is unknown.
+//! On Linux it reads `/proc`. On other systems it finds nothing.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::ancestry;
 use super::process_tree::read_proc;
 
-/// The program at the other end.
+/// What is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The account that made the connection.
-    pub uid: u32,
-    /// A worker started it, or it may be one of those that a worker started and that hide what they hold.
-    pub is_of_worker: bool,
+pub enum Peer {
+    /// A program of this machine, and the account that made the connection.
+    Program {
+        uid: u32,
+        /// A worker started it, or it may be one of those that a worker started and that hide what they hold.
+        is_of_worker: bool,
+    },
+    /// No program of this system: its host forwards the connection, for example.
+    Elsewhere,
+    /// Nothing any more.
+    Gone,
 }
 
-/// The peer of a connection between two addresses of this machine; `None` when it cannot be found, for example because
-/// it is gone.
-pub fn peer(own: SocketAddr, other: SocketAddr) -> Option<Peer> {
-    let (uid, inode) = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
+/// The kernel's tables of connections.
+const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
+/// How the kernel writes that both ends are open.
+const ESTABLISHED: &str = "01";
+
+/// The peer of a connection between two addresses of this machine.
+pub fn peer(own: SocketAddr, other: SocketAddr) -> Peer {
+    // A table that changes while it is read may lack a row.
+    match look_up(other, own).or_else(|| look_up(other, own)) {
+        Some(Row { uid, inode, .. }) if inode != 0 => Peer::Program { uid, is_of_worker: is_of_worker(inode) },
+        Some(_) => Peer::Gone,
+        // Our end stays open only while there is another one. It was not in the table a moment ago, so it is not here.
+        None if look_up(own, other).is_some_and(|row| row.is_open) => Peer::Elsewhere,
+        None => Peer::Gone,
+    }
+}
+
+/// One end of a connection.
+struct Row {
+    uid: u32,
+    /// The socket; 0 when no program holds it any more.
+    inode: u64,
+    is_open: bool,
+}
+
+fn look_up(from: SocketAddr, to: SocketAddr) -> Option<Row> {
+    TABLES.iter().find_map(|table| {
         let table = std::fs::read_to_string(table).ok()?;
-        spellings(other, own).iter().find_map(|(from, to)| find(&table, from, to))
-    })?;
+        spellings(from, to).iter().find_map(|(from, to)| find(&table, from, to))
+    })
+}
+
+/// Whether a worker started a program that holds the socket. A connection may be handed down: whoever holds it can
+/// write to it.
+fn is_of_worker(inode: u64) -> bool {
     let link = format!("socket:[{inode}]");
     let (mut holders, mut hidden) = (Vec::new(), Vec::new());
     for pid in processes() {
@@ -36,9 +70,8 @@ pub fn peer(own: SocketAddr, other: SocketAddr) -> Option<Peer> {
             Err(_) => hidden.push(pid),
         }
     }
-    // A connection may be handed down: whoever holds it can write to it.
     let suspects = if holders.is_empty() { hidden } else { holders };
-    Some(Peer { uid, is_of_worker: suspects.into_iter().any(is_marked) })
+    suspects.into_iter().any(is_marked)
 }
 
 fn processes() -> impl Iterator<Item = i32> {
@@ -51,12 +84,11 @@ fn is_marked(pid: i32) -> bool {
     ancestry::is_marked_by(&String::from_utf8_lossy(&limits))
 }
 
-/// The account and the socket of a connection in the kernel's table; a socket that no program holds has none.
-fn find(table: &str, from: &str, to: &str) -> Option<(u32, u64)> {
+fn find(table: &str, from: &str, to: &str) -> Option<Row> {
     let mut rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
     let row = rows.find(|row| row.get(1) == Some(&from) && row.get(2) == Some(&to))?;
-    let inode = row.get(9)?.parse().ok().filter(|inode| *inode != 0)?;
-    Some((row.get(7)?.parse().ok()?, inode))
+    let is_open = row.get(3) == Some(&ESTABLISHED);
+    Some(Row { uid: row.get(7)?.parse().ok()?, inode: row.get(9)?.parse().ok()?, is_open })
 }
 
 /// How the kernel spells the two addresses: also as those of an IPv6 socket that speaks IPv4.
@@ -95,9 +127,10 @@ mod tests {
             let client = TcpStream::connect(own).unwrap();
             let (_server, other) = listener.accept().unwrap();
             let uid = rustix::process::getuid().as_raw();
-            assert_eq!(peer(own, other), Some(Peer { uid, is_of_worker: ancestry::is_marked() }));
+            assert_eq!(peer(own, other), Peer::Program { uid, is_of_worker: ancestry::is_marked() });
             drop(client);
-            assert_eq!(peer(other, SocketAddr::new(own.ip(), 1)), None);
+            assert_eq!(peer(own, other), Peer::Gone);
+            assert_eq!(peer(other, SocketAddr::new(own.ip(), 1)), Peer::Gone);
         }
     }
 }

@@ -16,7 +16,7 @@ use axum::http::header::{COOKIE, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::base::{Result, digest};
-use crate::exec;
+use crate::exec::{self, Peer};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Random bytes of a secret.
@@ -114,12 +114,13 @@ impl Access {
         }
         let own = rustix::process::getuid().as_raw();
         match exec::peer(SocketAddr::new(from.ip(), self.port), from) {
-            Some(peer) if peer.is_of_worker => {
+            Peer::Program { is_of_worker: true, .. } => {
                 Err((StatusCode::FORBIDDEN, "A worker sent this request; only a person decides."))
             }
-            Some(peer) if peer.uid == own || peer.uid == 0 => Ok(()),
-            Some(_) => Err((StatusCode::FORBIDDEN, "Another account of this machine sent this request.")),
-            None => Err((StatusCode::FORBIDDEN, "The program that sent this request is gone.")),
+            Peer::Program { uid, .. } if uid == own || uid == 0 => Ok(()),
+            Peer::Elsewhere => Ok(()),
+            Peer::Program { .. } => Err((StatusCode::FORBIDDEN, "Another account of this machine sent this request.")),
+            Peer::Gone => Err((StatusCode::FORBIDDEN, "The program that sent this request is gone.")),
         }
     }
 
