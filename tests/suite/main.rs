@@ -52,6 +52,7 @@ mod pages;
 mod pipeline;
 mod plan_edits;
 mod plans;
+mod playbook;
 mod preflight;
 mod presence;
 mod quickstart;
