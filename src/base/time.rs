@@ -3,6 +3,7 @@
 //! The one place that asks the machine for the time. Everything else is given a [`Clock`] or a
 //! [`Stamp`].
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -191,6 +192,39 @@ pub fn show_span(span: Duration) -> String {
         }
     }
     format!("{seconds}s")
+}
+
+/// How a JSON Schema shows a stamp.
+impl schemars::JsonSchema for Stamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Stamp".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "format": "date-time"})
+    }
+}
+
+/// How a JSON Schema shows a duration of the settings: `30s`, `1h 30m`.
+#[derive(Debug)]
+pub struct Span;
+
+impl schemars::JsonSchema for Span {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "examples": ["30s", "10m", "4h"]})
+    }
 }
 
 /// For serde: a span written as text, `#[serde(with = "crate::base::time::span")]`.

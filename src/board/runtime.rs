@@ -93,7 +93,7 @@ pub struct Suspended {
 }
 
 /// Whether jobs may start unattended.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Consent {
     /// Jobs may run.
     pub given: bool,

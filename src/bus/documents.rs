@@ -9,7 +9,7 @@ use crate::base::{Refusal, Result, files, names, parallel};
 use crate::hub::Hub;
 
 /// A file that cannot be used, and the reason.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Damaged {
     /// Relative to the hub.
     pub path: String,

@@ -31,7 +31,7 @@ pub struct Seen {
 }
 
 /// The size of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Size {
     pub files: usize,
     pub bytes: u64,

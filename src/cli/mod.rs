@@ -6,6 +6,7 @@ mod do_work;
 mod inspect;
 mod maintain;
 mod review;
+mod schema;
 mod screens;
 mod start;
 mod support;
@@ -74,6 +75,7 @@ pub enum Command {
     Receipts(Lazy<maintain::receipts::Command>),
     Review(Lazy<review::Args>),
     Scan(Lazy<maintain::scan::Args>),
+    Schema(Lazy<schema::Args>),
     Seat(Lazy<work::seat::Args>),
     Task(Lazy<work::task::Args>),
     Top(Lazy<screens::top::Args>),
@@ -136,6 +138,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Review(Lazy(args)) => review::run(args, app),
         Command::Seat(Lazy(args)) => work::seat::run(args, app),
         Command::Scan(Lazy(args)) => maintain::scan::run(args, app),
+        Command::Schema(Lazy(args)) => schema::run(args, app),
         Command::Task(Lazy(args)) => work::task::run(args, app),
         Command::Top(Lazy(args)) => screens::top::run(args, app),
         Command::Trust(Lazy(args)) => maintain::trust::run(args, app),

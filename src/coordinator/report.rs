@@ -15,7 +15,7 @@ use crate::model::run::outcome::Verdict;
 use crate::review::{Decision, Kind, bundles, decision};
 
 /// The report. Times are those of the record.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Report {
     pub since: Stamp,
     pub until: Stamp,
@@ -39,7 +39,7 @@ pub struct Report {
 }
 
 /// A job that a person merged or reverted.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Decided {
     pub job: String,
     pub short: String,
@@ -51,7 +51,7 @@ pub struct Decided {
     pub note: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Waiting {
     pub job: String,
     pub short: String,
@@ -62,7 +62,7 @@ pub struct Waiting {
 }
 
 /// A job that needs a person to continue.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Stopped {
     pub job: String,
     pub short: String,
@@ -76,7 +76,7 @@ pub struct Stopped {
     pub command: String,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct Used {
     pub jobs: u64,
     pub tokens: u64,

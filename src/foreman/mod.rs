@@ -7,7 +7,7 @@ pub mod calls;
 pub mod commands;
 pub mod explain;
 pub mod preview;
-mod reporting;
+pub mod reporting;
 pub mod routines;
 pub mod run;
 mod stages;

@@ -27,7 +27,8 @@ use crate::base::{Refusal, Result, digest, files, json};
 use crate::hub::{Hub, paths};
 
 /// The flags of the consent file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(extend("required" = []))]
 pub struct Consent {
     /// Unattended at all.
     pub auto_enabled: bool,

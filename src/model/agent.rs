@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The form of an agent's standard output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// `stream-json` as claude prints it; amp, cursor-agent and qwen follow it.
@@ -16,7 +16,7 @@ pub enum Format {
 }
 
 /// How the prompt reaches the agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptVia {
     /// Written to standard input, which is then closed.
@@ -28,7 +28,7 @@ pub enum PromptVia {
 }
 
 /// What an agent used, as reported by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Usage {
     /// Tokens read, cached ones included.
     pub input_tokens: u64,
@@ -42,7 +42,7 @@ pub struct Usage {
 }
 
 /// A session of an agent's that can be continued, and what it used so far.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AgentSession {
     /// The agent's name in the settings.
     pub agent: String,

@@ -45,7 +45,7 @@ impl AssignmentFile {
 }
 
 /// A new assignment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, schemars::JsonSchema)]
 pub struct Assignment {
     pub task_id: String,
     pub engineer: String,

@@ -48,6 +48,46 @@ impl fmt::Display for ItemStatus {
     }
 }
 
+/// The fields of the backlog, for its JSON Schema. Others are kept.
+#[derive(Debug, schemars::JsonSchema)]
+pub struct BacklogFields {
+    pub version: Option<Value>,
+    pub owner: Option<String>,
+    pub items: Vec<ItemFields>,
+    #[schemars(default)]
+    pub history: Vec<HistoryFields>,
+    /// What must hold before items start.
+    pub prerequisites: Option<Value>,
+}
+
+/// The fields of an item.
+#[derive(Debug, schemars::JsonSchema)]
+pub struct ItemFields {
+    pub id: String,
+    pub title: Option<String>,
+    /// `pending` (or `queued`), `in_progress`, `blocked` or `done`.
+    pub status: Option<String>,
+    /// The plan that does it, by id or path.
+    pub plan_suggestion: Option<String>,
+    pub notes: Option<String>,
+    /// A word or a number; 1 is more urgent than 2.
+    pub priority: Option<Value>,
+    pub layer: Option<String>,
+    pub systemic_scale: Option<u64>,
+    #[schemars(default)]
+    pub systemic_targets: Vec<String>,
+    pub source: Option<String>,
+    pub completed_at: Option<Stamp>,
+}
+
+/// A line of the history.
+#[derive(Debug, schemars::JsonSchema)]
+pub struct HistoryFields {
+    pub id: String,
+    pub claimed_at: Option<Stamp>,
+    pub completed_at: Option<Stamp>,
+}
+
 /// The backlog as found.
 #[derive(Clone, Debug, Default)]
 pub struct Backlog {

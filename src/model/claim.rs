@@ -11,7 +11,8 @@ use super::text;
 use crate::base::{Refusal, Result, Stamp, time};
 
 /// The statuses that a claim may legally hold (the playbook: bus_claim).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 pub enum ClaimStatus {
     Active,
     Paused,
@@ -142,7 +143,7 @@ impl ClaimFile {
 }
 
 /// A complete, valid claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, schemars::JsonSchema)]
 pub struct Claim {
     pub task_id: String,
     pub agent_id: String,
@@ -153,6 +154,7 @@ pub struct Claim {
     pub notes: Option<String>,
     pub released_at: Option<Stamp>,
     /// Raised by every change of ownership; a write that shows an older one is refused.
+    #[schemars(default)]
     pub epoch: u64,
     pub lease_expires_at: Option<Stamp>,
 }

@@ -3,6 +3,7 @@
 //! On disk it is an argv array, a string for `sh -c`, or an object
 //! `{cmd, label?, description?, cwd?, env?, timeout?}` whose `cmd` is either of these.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -118,6 +119,31 @@ impl<'de> Deserialize<'de> for Command {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(from)?;
         Command::parse(&value).map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Command {
+    fn schema_name() -> Cow<'static, str> {
+        "Command".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let cmd = json!({"anyOf": [
+            {"type": "string", "description": "A line for `sh -c`."},
+            {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "Executed as it is, no shell."},
+        ]});
+        schemars::json_schema!({"anyOf": [cmd, {
+            "type": "object",
+            "properties": {
+                "cmd": cmd,
+                "label": {"type": ["string", "null"]},
+                "description": {"type": ["string", "null"]},
+                "cwd": {"type": ["string", "null"], "description": "Relative to the worktree."},
+                "env": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
+                "timeout": {"type": ["string", "integer", "null"], "description": "Seconds, or a span such as `10m`."},
+            },
+            "required": ["cmd"],
+        }]})
     }
 }
 

@@ -27,7 +27,7 @@ pub const CORE: [&str; 13] = [
     "id",
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 pub enum Severity {
     Low,
     Medium,
@@ -108,6 +108,33 @@ impl Event {
         }
         seal(&map)
     }
+}
+
+/// The fields of a line, for its JSON Schema. Lines of other tools have more, and no `prev` and `id`.
+#[derive(Debug, schemars::JsonSchema)]
+pub struct EventFields {
+    pub ts: Stamp,
+    /// The author: a seat or `operator`.
+    pub agent_id: String,
+    /// The kind, such as `status` or `complete`.
+    pub event: String,
+    pub summary: Option<String>,
+    pub task_id: Option<String>,
+    pub plan_id: Option<String>,
+    pub branch: Option<String>,
+    /// The pull request.
+    pub pr: Option<Value>,
+    /// Paths relative to the repository.
+    #[schemars(default)]
+    pub receipts: Vec<String>,
+    /// `low`, `medium` or `high`.
+    pub severity: Option<String>,
+    #[schemars(default)]
+    pub meta: Map<String, Value>,
+    /// The same agent's previous `id`.
+    pub prev: Option<String>,
+    /// The first 16 hex digits of the SHA-256 of the line before `,"id":`.
+    pub id: Option<String>,
 }
 
 /// Adds the id to a line. Used by every chained log (events, ledger, decisions).

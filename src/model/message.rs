@@ -97,6 +97,28 @@ impl Message {
     }
 }
 
+/// The fields of a line, for its JSON Schema. Lines of other tools have more.
+#[derive(Debug, schemars::JsonSchema)]
+pub struct MessageFields {
+    pub ts: Stamp,
+    pub from: String,
+    /// `status`, `note`, `request`, `directive`, `hold`, …
+    #[schemars(rename = "type")]
+    pub kind: String,
+    /// The task, or the channel.
+    pub task_id: Option<String>,
+    pub summary: String,
+    pub branch: Option<String>,
+    #[schemars(default)]
+    pub meta: Map<String, Value>,
+    /// Paths relative to the repository.
+    #[schemars(default)]
+    pub receipts: Vec<String>,
+    pub note: Option<String>,
+    /// A role.
+    pub to: Option<String>,
+}
+
 /// A line as found.
 #[derive(Clone, Debug)]
 pub struct MessageLine {

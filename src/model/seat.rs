@@ -15,6 +15,22 @@ pub fn variant(agent: &str) -> String {
     format!("AGENT_MANIFEST.{agent}.json")
 }
 
+/// The fields of a manifest, for its JSON Schema. Others are kept.
+#[derive(Debug, schemars::JsonSchema)]
+pub struct SeatFields {
+    pub agent_id: String,
+    /// The beginning of its branches: `agent/<id>/`.
+    pub branch_prefix: Option<String>,
+    #[schemars(default)]
+    pub capabilities: Vec<String>,
+    /// `manager` makes it a manager.
+    #[schemars(default)]
+    pub desired_roles: Vec<String>,
+    /// How many branches it may finish in a UTC day; 0 means no limit.
+    #[schemars(default)]
+    pub max_prs_per_day: u64,
+}
+
 /// A manifest as found.
 #[derive(Clone, Debug)]
 pub struct Seat {

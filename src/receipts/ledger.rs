@@ -31,6 +31,23 @@ pub struct Entry {
     pub retired: Option<String>,
 }
 
+/// The fields of a line, for its JSON Schema.
+#[derive(Debug, schemars::JsonSchema)]
+pub struct EntryFields {
+    /// Relative to the hub.
+    pub path: String,
+    /// Of the whole file, lower-case hex.
+    pub sha256: String,
+    pub agent_id: Option<String>,
+    pub ts: Option<Stamp>,
+    /// Why the file may be missing.
+    pub retired: Option<String>,
+    /// The same agent's previous `id`.
+    pub prev: Option<String>,
+    /// The first 16 hex digits of the SHA-256 of the line before `,"id":`.
+    pub id: Option<String>,
+}
+
 impl Entry {
     /// `None` when the line is not an entry.
     pub fn parse(line: &[u8]) -> Option<Entry> {

@@ -14,7 +14,7 @@ use crate::model::run::job_name::{Names, called, distinct};
 use crate::receipts::{ledger, seal};
 
 /// A bundle of the record, with the decision about it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Entry {
     /// Relative to the hub.
     pub path: String,

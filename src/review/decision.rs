@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::base::{Result, Stamp, digest, files, json, text};
 use crate::bus::events;
@@ -18,7 +18,7 @@ use crate::model::run::job_name::short;
 use crate::model::run::outcome::Finding;
 use crate::receipts::{self, ledger, seal};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Merged.
@@ -50,7 +50,7 @@ impl Kind {
 }
 
 /// A decision receipt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Decision {
     pub version: u64,
     pub decision: Kind,
@@ -178,25 +178,47 @@ pub fn record(writer: &mut Writer<'_>, mut transaction: Transaction, decision: &
     Ok(path)
 }
 
-/// The line in the memory log; `event_id` is the line of the event log that recorded the decision.
+/// A line of the memory log, `memory/log.jsonl`.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct MemoryLine<'a> {
+    ts: Stamp,
+    /// The person.
+    actor: &'a str,
+    recognised: Recognised,
+    /// The seat that did the work.
+    work_of: &'a str,
+    event: Kind,
+    /// The line of the event log that recorded the decision.
+    bus_event: &'a str,
+    job: &'a str,
+    task_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan_id: Option<&'a str>,
+    commit: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merge_commit: Option<&'a str>,
+    receipts: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+}
+
 fn memory_line(decision: &Decision, event_id: &str, receipts: &[String]) -> Vec<u8> {
-    let fields = [
-        ("ts", json!(decision.at)),
-        ("actor", json!(decision.by)),
-        ("recognised", json!(decision.recognised)),
-        ("work_of", json!(decision.agent_id)),
-        ("event", json!(decision.decision)),
-        ("bus_event", json!(event_id)),
-        ("job", json!(decision.job)),
-        ("task_id", json!(decision.task_id)),
-        ("plan_id", json!(decision.plan_id)),
-        ("commit", json!(decision.reviewed_commit)),
-        ("merge_commit", json!(decision.merge_commit)),
-        ("receipts", json!(receipts)),
-        ("note", json!(decision.note)),
-    ];
-    let map: Map<_, _> = fields.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect();
-    (json::compact(&map) + "\n").into_bytes()
+    let line = MemoryLine {
+        ts: decision.at,
+        actor: &decision.by,
+        recognised: decision.recognised,
+        work_of: &decision.agent_id,
+        event: decision.decision,
+        bus_event: event_id,
+        job: &decision.job,
+        task_id: &decision.task_id,
+        plan_id: decision.plan_id.as_deref(),
+        commit: &decision.reviewed_commit,
+        merge_commit: decision.merge_commit.as_deref(),
+        receipts,
+        note: decision.note.as_deref(),
+    };
+    (json::compact(&line) + "\n").into_bytes()
 }
 
 fn free_path(hub: &Hub, manager: &str, decision: &Decision) -> Result<String> {

@@ -68,6 +68,7 @@ mod results;
 mod review;
 mod same_work;
 mod scan;
+mod schemas;
 mod seats;
 mod select;
 mod simulation;

@@ -18,7 +18,7 @@ const THREADS: &str = "BUS-COORD-";
 const SUMMARY: usize = 300;
 
 /// A message of manager-report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Directive {
     pub ts: Option<Stamp>,
     pub from: String,
@@ -30,7 +30,7 @@ pub struct Directive {
 }
 
 /// A directive without a pointer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Unpointed {
     /// Its channel.
     pub directive: String,

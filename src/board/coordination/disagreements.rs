@@ -10,7 +10,7 @@ use crate::board::claims::Claim;
 use crate::model::assignment::AssignmentFile;
 
 /// A claim and an assignment of one task that do not fit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Disagreement {
     pub task_id: String,
     /// `holder`, `unassigned` or `plan`.

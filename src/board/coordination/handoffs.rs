@@ -10,7 +10,7 @@ use crate::hub::Hub;
 use crate::ops::session::handoff;
 
 /// The newest receipt that a seat looks after.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Handoff {
     /// Who looks after the changes.
     pub agent_id: String,

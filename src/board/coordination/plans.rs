@@ -11,7 +11,7 @@ use crate::hub::Hub;
 use crate::plans::requests::queue::{self, Warning};
 
 /// A plan that is not done.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct ActivePlan {
     pub plan_id: String,
     pub actor: Option<String>,

@@ -14,7 +14,7 @@ use crate::ops::presence::observe;
 use crate::seats::retired;
 
 /// Whether a seat was heard of within its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     Active,
@@ -34,7 +34,7 @@ impl State {
 }
 
 /// A seat, and its last handshake or status.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Beat {
     pub agent_id: String,
     pub last_seen: Option<Stamp>,
@@ -44,14 +44,14 @@ pub struct Beat {
 }
 
 /// By seat; empty where a window is not checked.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct Heartbeats {
     pub managers: Vec<Beat>,
     pub agents: Vec<Beat>,
 }
 
 /// A seat that nobody waits for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Retired {
     pub agent_id: String,
     pub since: Option<Stamp>,

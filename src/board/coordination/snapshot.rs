@@ -11,7 +11,7 @@ use crate::base::Stamp;
 use crate::plans::requests::queue::Warning;
 
 /// The snapshot. Times are UTC, durations seconds or, where the name says so, minutes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Coordination {
     pub generated_at: Stamp,
     /// Plans that are not done, by id.
@@ -37,7 +37,7 @@ pub struct Coordination {
 }
 
 /// A claim.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct ClaimRow {
     pub task_id: String,
     pub agent_id: Option<String>,
@@ -54,7 +54,7 @@ pub struct ClaimRow {
     pub is_live: bool,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct HeartbeatMeta {
     /// 0: not checked.
     pub manager_window_minutes: f64,
@@ -64,7 +64,7 @@ pub struct HeartbeatMeta {
 }
 
 /// Files that are no longer needed: at most some of each, and how many more there are.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct Pruning {
     pub plans: Vec<Prunable>,
     pub claims: Vec<Prunable>,
@@ -72,7 +72,7 @@ pub struct Pruning {
     pub claims_omitted: usize,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Prunable {
     /// Relative to the hub.
     pub path: String,

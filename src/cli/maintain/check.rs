@@ -6,7 +6,6 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::doctor;
 use crate::base::{Exit, Refusal, Result, files, text};
@@ -37,8 +36,17 @@ pub struct Args {
     fix: bool,
 }
 
+/// What `teof check --json` prints.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Document {
+    ok: bool,
+    /// What `--fix` fixed, a line each.
+    fixed: Vec<String>,
+    checks: Vec<Check>,
+}
+
 /// The result of one check.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Check {
     name: &'static str,
     ok: bool,
@@ -76,7 +84,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     drop(progress);
     let ok = checks.iter().all(|check| check.ok);
-    app.result(&json!({"ok": ok, "fixed": fixed, "checks": checks}), || render(&checks));
+    let document = Document { ok, fixed, checks };
+    app.result(&document, || render(&document.checks));
     Ok(ExitCode::from(if ok { Exit::Done } else { Exit::Refused } as u8))
 }
 

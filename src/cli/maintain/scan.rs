@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Map, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::base::Result;
 use crate::cli::App;
@@ -57,16 +58,24 @@ fn record(hub: &Hub, findings: &[Finding]) -> Result<()> {
     hub.lock("scan")?.commit(transaction)
 }
 
-/// `{ran, high, medium, low, findings}`, or a line each.
+/// What `teof scan --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document<'a> {
+    /// Whether it looked; with `--if-changed` the last findings may be shown instead.
+    ran: bool,
+    high: u64,
+    medium: u64,
+    low: u64,
+    findings: &'a [Finding],
+}
+
+/// The document, or a line each.
 fn print(hub: &Hub, found: &[Finding], ran: bool, app: &App) -> ExitCode {
     let counts = sentinels::counts(found);
-    let mut document = Map::new();
-    document.insert("ran".into(), json!(ran));
-    document.extend(counts.iter().map(|(severity, count)| ((*severity).to_owned(), json!(count))));
-    document.insert("findings".into(), json!(found));
+    let [(_, high), (_, medium), (_, low)] = counts;
+    let document = Document { ran, high, medium, low, findings: found };
     let line = |found: &Finding| findings::with_severity(found, &findings::of_record(hub, found));
     app.result(&document, || found.iter().map(line).collect::<Vec<_>>().join("\n"));
-    let [(_, high), (_, medium), (_, low)] = counts;
     app.say(format!("scan: {high} high, {medium} medium, {low} low"));
     ExitCode::from(u8::from(high > 0))
 }

@@ -68,7 +68,7 @@ pub fn several(app: &App, names: &[String], words: &Words, mut one: impl FnMut(&
             Err(error) => {
                 let mut refusal = failure::refusal(&error);
                 code = code.max(refusal.exit as u8);
-                let mut document = failure::document(&refusal);
+                let mut document = json!(failure::document(&refusal));
                 if !app.json() {
                     if !is_named_in(name, &refusal.message) {
                         refusal.message = format!("{shown}: {}", refusal.message);

@@ -1,8 +1,10 @@
 //! `teof review list`
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::base::{Result, Stamp, text};
 use crate::cli::App;
@@ -10,7 +12,8 @@ use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
 use crate::coordinator::state::store;
 use crate::coordinator::state::{Ending, Phase};
 use crate::hub::Hub;
-use crate::review::{Entry, bundles, pull_request};
+use crate::model::run::bundle::Diff;
+use crate::review::{Decision, Entry, bundles, pull_request};
 
 /// List finished jobs that wait for review
 ///
@@ -59,38 +62,78 @@ pub fn pending(hub: &Hub) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn row(hub: &Hub, entry: &Entry, over: bool, now: Stamp) -> Result<Value> {
-    let bundle = &entry.bundle;
-    let passed = bundle.tests.iter().filter(|test| test.passed).count();
-    Ok(json!({
-        "job": bundle.job,
-        "short": bundle.short(),
-        "run": bundle.run,
-        "task_id": bundle.task_id,
-        "title": bundle.goal.title,
-        "agent_id": bundle.agent_id,
-        "branch": bundle.branch,
-        "target_branch": bundle.target_branch,
-        "commit": bundle.commit,
-        "diff": {
-            "added": bundle.diff.added,
-            "removed": bundle.diff.removed,
-            "limit": bundle.diff.limit,
-            "files": bundle.diff.count(),
-        },
-        "tests": {"passed": passed, "failed": bundle.tests.len() - passed},
-        "confidence": bundle.confidence,
-        "need_person": bundle.findings.iter().filter(|finding| finding.needs_person()).count(),
-        "age_seconds": now.since(bundle.generated_at).as_secs(),
-        "pr": pull_request::of_job(hub, &bundle.job)?,
-        "over": over,
-        "bundle": entry.path,
-        "altered": entry.altered,
-        "decision": entry.decision,
-    }))
+/// A result, as `teof review list --json` prints it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Row<'a> {
+    job: &'a str,
+    short: Cow<'a, str>,
+    run: &'a str,
+    task_id: &'a str,
+    title: &'a str,
+    agent_id: &'a str,
+    branch: &'a str,
+    target_branch: &'a str,
+    commit: &'a str,
+    diff: Change,
+    tests: Tests,
+    /// The reviewer's, 0 to 100.
+    confidence: Option<u8>,
+    /// How many findings need a person.
+    need_person: usize,
+    age_seconds: u64,
+    /// The number of its pull request.
+    pr: Option<u64>,
+    /// Its job has ended, only the merge is left.
+    over: bool,
+    /// The bundle's path.
+    bundle: &'a str,
+    /// Why the bundle is not trusted.
+    altered: Option<&'a str>,
+    decision: Option<&'a Decision>,
 }
 
-fn table(entries: &[Entry], rows: &[Value], times: Times) -> Table {
+#[derive(Debug, Serialize, JsonSchema)]
+struct Change {
+    added: u64,
+    removed: u64,
+    limit: u64,
+    files: usize,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Tests {
+    passed: usize,
+    failed: usize,
+}
+
+fn row<'a>(hub: &Hub, entry: &'a Entry, over: bool, now: Stamp) -> Result<Row<'a>> {
+    let bundle = &entry.bundle;
+    let passed = bundle.tests.iter().filter(|test| test.passed).count();
+    let Diff { added, removed, limit, .. } = bundle.diff;
+    Ok(Row {
+        job: &bundle.job,
+        short: bundle.short(),
+        run: &bundle.run,
+        task_id: &bundle.task_id,
+        title: &bundle.goal.title,
+        agent_id: &bundle.agent_id,
+        branch: &bundle.branch,
+        target_branch: &bundle.target_branch,
+        commit: &bundle.commit,
+        diff: Change { added, removed, limit, files: bundle.diff.count() },
+        tests: Tests { passed, failed: bundle.tests.len() - passed },
+        confidence: bundle.confidence,
+        need_person: bundle.findings.iter().filter(|finding| finding.needs_person()).count(),
+        age_seconds: now.since(bundle.generated_at).as_secs(),
+        pr: pull_request::of_job(hub, &bundle.job)?,
+        over,
+        bundle: &entry.path,
+        altered: entry.altered.as_deref(),
+        decision: entry.decision.as_ref(),
+    })
+}
+
+fn table(entries: &[Entry], rows: &[Row<'_>], times: Times) -> Table {
     let mut table = Table::new([
         Column::word("JOB"),
         Column::text("TITLE"),
@@ -103,10 +146,10 @@ fn table(entries: &[Entry], rows: &[Value], times: Times) -> Table {
     ]);
     for (entry, row) in entries.iter().zip(rows) {
         let bundle = &entry.bundle;
-        let (passed, all) = (row["tests"]["passed"].as_u64().unwrap_or_default(), bundle.tests.len());
+        let (passed, all) = (row.tests.passed, bundle.tests.len());
         let tests = match all {
             0 => Cell::painted(Meaning::Attention, "none"),
-            all if all as u64 == passed => Cell::painted(Meaning::Good, format!("{passed}/{all}")),
+            all if all == passed => Cell::painted(Meaning::Good, format!("{passed}/{all}")),
             all => Cell::painted(Meaning::Bad, format!("{passed}/{all}")),
         };
         table.row([
@@ -123,7 +166,7 @@ fn table(entries: &[Entry], rows: &[Value], times: Times) -> Table {
     table
 }
 
-fn state(entry: &Entry, row: &Value) -> Cell {
+fn state(entry: &Entry, row: &Row<'_>) -> Cell {
     if entry.altered.is_some() {
         return Cell::painted(Meaning::Bad, "ALTERED after it was written");
     }
@@ -131,9 +174,9 @@ fn state(entry: &Entry, row: &Value) -> Cell {
         return Cell::painted(Meaning::Quiet, format!("{} by {}", done.decision.as_str(), done.by));
     }
     let mut parts = Vec::new();
-    parts.extend(row["need_person"].as_u64().filter(|n| *n > 0).map(|n| text::counted(n as usize, "finding")));
-    parts.extend(row["pr"].as_u64().map(|number| format!("pull request #{number}")));
-    if row["over"] == true {
+    parts.extend((row.need_person > 0).then(|| text::counted(row.need_person, "finding")));
+    parts.extend(row.pr.map(|number| format!("pull request #{number}")));
+    if row.over {
         parts.push("only the merge is left".to_owned());
     }
     match parts.is_empty() {

@@ -3,13 +3,13 @@
 pub(super) mod approve;
 mod bulk;
 pub(super) mod decide;
-mod list;
+pub(super) mod list;
 mod notify;
 pub(super) mod reject;
 pub(super) mod retry;
 mod revert;
 mod shared;
-mod show;
+pub(super) mod show;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,10 @@
 //! `teof review show`
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::base::{Result, text};
@@ -13,6 +16,7 @@ use crate::coordinator::state::store;
 use crate::hub::Hub;
 use crate::model::run::bundle::Bundle;
 use crate::model::run::job_name::short;
+use crate::review::pull_request::PullRequest;
 use crate::review::target::{merge, newer};
 use crate::review::{Entry, bundles, diff, pull_request};
 
@@ -38,6 +42,20 @@ impl Args {
     }
 }
 
+/// What `teof review show --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document<'a> {
+    #[serde(flatten)]
+    entry: &'a Entry,
+    short: Cow<'a, str>,
+    pull_request: Option<PullRequest>,
+    /// Commits on the branch that were not reviewed.
+    newer_commits: &'a [newer::Commit],
+    /// With `--diff`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<&'a str>,
+}
+
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let entry = match bundles::find(hub, &args.job) {
@@ -47,14 +65,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     };
     let newer = newer_commits(hub, &entry);
     let patch = args.diff.then(|| diff::patch(hub, &entry.bundle)).transpose()?;
-    let mut document = json!(entry);
-    document["short"] = json!(entry.bundle.short());
-    document["pull_request"] = json!(pull_request::read(hub, &entry.bundle.job)?);
-    document["newer_commits"] = json!(newer);
-    if let Some(patch) = &patch {
-        document["diff"] = json!(patch);
-    }
-    app.long_result(&document, || match patch {
+    let document = Document {
+        entry: &entry,
+        short: entry.bundle.short(),
+        pull_request: pull_request::read(hub, &entry.bundle.job)?,
+        newer_commits: &newer,
+        diff: patch.as_deref(),
+    };
+    app.long_result(&document, || match &patch {
         Some(patch) => style::diff(patch.trim_end()),
         None => render(hub, &entry, &newer, app.times()),
     });

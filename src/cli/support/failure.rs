@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use rustix::fs::OFlags;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::terminal::{Times, progress, style};
 use super::{plain, usage};
@@ -87,18 +89,41 @@ pub fn show(refusal: &Refusal, as_json: bool) -> ExitCode {
     ExitCode::from(refusal.exit as u8)
 }
 
-/// `{"error": {code, message, reason, next, exit, …data}}`
-pub fn document(refusal: &Refusal) -> Value {
-    let mut map = Map::new();
-    map.insert("code".into(), json!(refusal.code));
-    map.insert("message".into(), json!(plain::text(&refusal.message)));
-    map.insert("reason".into(), json!(refusal.reason.as_deref().map(plain::text)));
-    map.insert("next".into(), json!(refusal.next));
-    map.insert("exit".into(), json!(refusal.exit as u8));
-    for (key, value) in &refusal.data {
-        map.entry(key.clone()).or_insert_with(|| value.clone());
-    }
-    json!({ "error": map })
+/// What `--json` prints on stderr when a command is refused.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ErrorDocument {
+    error: ErrorBody,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ErrorBody {
+    /// Stable, dotted: `claim.held`.
+    code: String,
+    message: String,
+    reason: Option<String>,
+    /// Commands that help, or what to do.
+    next: Vec<String>,
+    /// The exit code.
+    exit: u8,
+    /// More facts, such as holder and expiry.
+    #[serde(flatten)]
+    data: Map<String, Value>,
+}
+
+/// The names of the body's own fields, which no fact replaces.
+const OWN: [&str; 5] = ["code", "message", "reason", "next", "exit"];
+
+pub fn document(refusal: &Refusal) -> ErrorDocument {
+    let facts = refusal.data.iter().filter(|(key, _)| !OWN.contains(&key.as_str()));
+    let error = ErrorBody {
+        code: refusal.code.to_owned(),
+        message: plain::text(&refusal.message).into(),
+        reason: refusal.reason.as_deref().map(|reason| plain::text(reason).into()),
+        next: refusal.next.clone(),
+        exit: refusal.exit as u8,
+        data: facts.map(|(key, value)| (key.clone(), value.clone())).collect(),
+    };
+    ErrorDocument { error }
 }
 
 /// `error: what`, `cause: why`, and at most two lines `fix: command  # what for`, which are not wrapped.

@@ -23,7 +23,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
         &["do", "run", "top", "web", "status", "logs", "consent", "coordinator", "conductor", "foreman"],
     ),
     ("Review", &["review", "approve"]),
-    ("Inspect", &["report", "dashboard", "manager-report", "scan", "receipts", "links", "worktree"]),
+    ("Inspect", &["report", "dashboard", "manager-report", "scan", "receipts", "links", "worktree", "schema"]),
     ("Maintain", &["check", "doctor", "preflight", "trust", "operator", "completions", "man", "version"]),
 ];
 

@@ -6,6 +6,7 @@ mod finalize;
 mod orders;
 pub(super) mod own_writes;
 mod perform;
+pub mod projection;
 pub mod publish;
 mod refusals;
 pub mod reviews;

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::projection::Projection;
 use crate::base::{Result, files, json, jsonl, text};
 use crate::bus::{events, messages};
 use crate::coordinator::state::input::{Decision, Reply};
-use crate::coordinator::state::{Job, Phase, State};
+use crate::coordinator::state::{Job, State};
 use crate::hub::{Hub, Transaction, paths};
 use crate::model::event::{Event, Severity, seal};
 use crate::model::message::{MANAGER_REPORT, Message};
@@ -34,7 +35,9 @@ pub fn decisions(manager: &str) -> String {
 /// Writes projection and metrics if they changed.
 pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
     let mut transaction = Transaction::new("publish the coordinator's state");
-    for (path, content) in [(projection(manager), overview(state, manager)), (SUMMARY.into(), summary(state))] {
+    for (path, content) in
+        [(projection(manager), object(json!(Projection::of(state, manager)))), (SUMMARY.into(), summary(state))]
+    {
         let document = |at: Value| {
             let mut map = Map::from_iter([("version".into(), json!(1)), ("generated_at".into(), at)]);
             map.extend(content.clone());
@@ -53,56 +56,6 @@ pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
         true => Ok(()),
         false => hub.lock("publish the coordinator's state")?.commit(transaction),
     }
-}
-
-/// The design log: "queues, active workers, guard incidents", and the circuit breaker.
-fn overview(state: &State, manager: &str) -> Map<String, Value> {
-    let job = |job: &Job| {
-        json!({
-            "job": job.id, "short": job.short(), "task_id": job.task, "plan_id": job.plan, "step_id": job.step, "agent_id": job.seat,
-            "phase": job.phase.name(), "run": job.run_id(), "failures": job.failures, "since": job.chosen_at,
-        })
-    };
-    let running = |job: &&Job| job.takes_a_slot();
-    let waiting = |job: &&Job| !job.takes_a_slot() && !job.is_under_review();
-    let reviewed = |job: &&Job| job.is_under_review();
-    let under_review = |job: &Job| {
-        let bundle = job.last.as_ref().and_then(|last| last.bundle.as_deref());
-        json!({
-            "job": job.id, "short": job.short(), "task_id": job.task, "plan_id": job.plan, "step_id": job.step, "agent_id": job.seat,
-            "run": job.run_id(), "commit": job.commit(), "bundle": bundle, "pr": job.pull_request,
-        })
-    };
-    let incidents = state.jobs.iter().rev().filter_map(|job| match (&job.phase, &job.last) {
-        (Phase::Over { ending: crate::coordinator::state::Ending::Blocked, at }, Some(last)) => Some(json!({
-            "at": at, "job": job.id, "short": job.short(), "task_id": job.task, "agent_id": job.seat, "reason": last.reason,
-            "envelope": last.envelope,
-        })),
-        _ => None,
-    });
-    let submissions: Vec<_> =
-        state.submissions.iter().map(|s| json!({"task_id": s.task, "by": s.word.by, "at": s.word.at})).collect();
-    let value = json!({
-        "manager_agent": manager,
-        "queues": {
-            "submissions": submissions,
-            "waiting": state.live_jobs().filter(waiting).map(job).collect::<Vec<_>>(),
-            "skipped": state.skips,
-            "reassigned": state.reassigned,
-        },
-        "under_review": state.live_jobs().filter(reviewed).map(under_review).collect::<Vec<_>>(),
-        "suspended_agents": state.suspended,
-        "active_workers": state.live_jobs().filter(running).map(job).collect::<Vec<_>>(),
-        "guard_incidents": incidents.take(20).collect::<Vec<_>>(),
-        "circuit_breaker": {
-            "active": state.breaker.open.is_some(),
-            "reason": state.breaker.open.as_ref().map(|trip| trip.reason.as_str()),
-            "since": state.breaker.open.as_ref().map(|trip| trip.at),
-            "failures_in_a_row": state.breaker.failures_in_a_row,
-        },
-        "paused": state.paused,
-    });
-    object(value)
 }
 
 /// The design log: "active seats, successes, blocked operations".

@@ -18,15 +18,22 @@ use crate::coordinator::step::step;
 use crate::hub::Hub;
 
 /// A line of progress.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct Progress {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
     /// The job's short id: `j7`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub short: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub seat: Option<String>,
     pub text: String,
     /// The job's worker runs.

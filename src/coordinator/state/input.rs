@@ -101,7 +101,7 @@ pub struct Offer {
     pub why: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Skipped {
     pub task: String,
     pub why: String,
@@ -150,7 +150,7 @@ pub enum RunState {
     Gone,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Command {
     Submit {
@@ -198,7 +198,7 @@ pub enum Command {
 }
 
 /// What was decided about a finished job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum ReviewWord {
     /// The target branch has it, through this commit.
@@ -272,7 +272,7 @@ pub enum Leave {
 }
 
 /// An action that changes something. Each can be checked and is safe to repeat.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Action {
     /// Assignment, claim, backlog item and step, in one transaction. Checked by the claim's epoch and owner.
@@ -322,7 +322,7 @@ impl Action {
 }
 
 /// A decision, with passed-over tasks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Decision {
     /// `chose`, `nothing`, or an operator's command.
     pub decision: String,

@@ -13,7 +13,7 @@ use crate::model::run::order::Rework;
 use crate::model::run::outcome::{LastOutput, Outcome, Verdict};
 
 /// The coordinator's record of one piece of work, from its choice to its end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Job {
     /// As [`job_name::id`] makes it: unique even when this file was lost.
     pub id: String,
@@ -128,7 +128,7 @@ impl Job {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Phase {
     /// Its claim is being taken, or renewed before a retry.
@@ -196,7 +196,7 @@ impl Phase {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Wish {
     pub word: Word,
     /// The seat that gets the task instead; `None`: nobody.
@@ -206,7 +206,7 @@ pub struct Wish {
 }
 
 /// The part of a run's result that people ask for later; the rest is in its outcome and envelope.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Last {
     pub run: String,
     /// `None` when the worker died without an outcome.
@@ -268,7 +268,7 @@ impl Last {
 }
 
 /// The decision about a job's result, and its author or source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Decision {
     pub word: ReviewWord,
     /// Text that follows "merged" or "rejected".

@@ -34,7 +34,7 @@ pub const VERSION: u32 = 1;
 pub const FILE: &str = "coordinator/state.json";
 
 /// The saved state. A field missing from an older version is empty; an unknown field would be lost, so it is refused.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct State {
     pub version: u32,
@@ -86,14 +86,14 @@ pub struct State {
 }
 
 /// Until when an agent is not called, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Suspension {
     pub until: Stamp,
     pub reason: String,
 }
 
 /// An action without a known result.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Pending {
     pub id: u64,
     pub action: Action,
@@ -124,14 +124,14 @@ impl Pending {
 }
 
 /// The circuit breaker. Only a person closes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Breaker {
     /// Consecutive blocked jobs.
     pub failures_in_a_row: u32,
     pub open: Option<Trip>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Trip {
     pub at: Stamp,
     pub reason: String,
@@ -148,7 +148,7 @@ impl State {
     /// # Errors
     /// A refusal for a newer version or damaged bytes: starting over could run work twice, so a person decides.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        #[derive(Deserialize)]
+        #[derive(Deserialize, schemars::JsonSchema)]
         struct Versioned {
             version: u32,
         }

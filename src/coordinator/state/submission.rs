@@ -7,7 +7,7 @@ use super::word::Word;
 use crate::model::run::job_name::is_called;
 
 /// Work submitted by an operator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Submission {
     pub task: String,
     pub plan: Option<String>,

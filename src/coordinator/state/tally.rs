@@ -6,7 +6,7 @@ use crate::base::Stamp;
 use crate::model::agent::Usage;
 
 /// Usage of agents, on the last day of use and in total.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct Spent {
     pub day: String,
@@ -15,21 +15,21 @@ pub struct Spent {
 }
 
 /// The part of a person's consent that affects the choice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Grant {
     pub at: Stamp,
     pub chosen_before: u64,
 }
 
 /// How many jobs a seat got on a day.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DailyCount {
     pub day: String,
     pub times: u64,
 }
 
 /// Total counters.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Totals {
     pub chosen: u64,
     pub done: u64,

@@ -6,7 +6,7 @@ use crate::base::Stamp;
 use crate::guard::operator::Recognised;
 
 /// An operator's command about a job or task: author, time and note.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Word {
     pub by: String,
     pub at: Stamp,

@@ -19,7 +19,7 @@ const MAX_FIELD: usize = 16_000;
 const MAX_MESSAGE: usize = 2_000;
 const MAX_ENTRIES: usize = 50;
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Answer {
     pub analysis: String,
     /// The commands as they run. Serialized without secrets.

@@ -54,7 +54,7 @@ pub struct CallResult {
 }
 
 /// A call as written to the record.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CallRecord {
     pub agent: String,
     pub model: Option<String>,

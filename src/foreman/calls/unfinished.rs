@@ -8,7 +8,7 @@
 use super::prompts;
 use crate::agents::{self, Agent, Stream};
 use crate::base::{Result, files, quote, text};
-use crate::foreman::reporting::report::StageReport;
+use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::stages::context::StageContext;
 use crate::foreman::stages::next_stage::{self, CODER, Next, Plan};
 use crate::foreman::stages::stage_store::{StageStore, Unfinished};

@@ -198,7 +198,7 @@ pub fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
 }
 
 /// The result of a command as written to the record.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CommandResult {
     pub label: String,
     pub cmd: String,
@@ -218,7 +218,7 @@ pub struct CommandResult {
 }
 
 /// The raw output; the file is machine-local.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Output {
     pub file: String,
     /// Of the file.

@@ -1,7 +1,7 @@
 //! Runs the commands that a coder suggests, when both consent and the trusted allow-list cover them.
 
 use crate::base::{Refusal, Result, names, text};
-use crate::foreman::reporting::report::{NotRun, StageReport};
+use crate::foreman::reporting::envelope::{NotRun, StageReport};
 use crate::foreman::stages::context::StageContext;
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::secrets;

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::report::{Report, StageReport};
+use super::envelope::StageReport;
+use super::report::Report;
 use crate::base::Stamp;
 use crate::foreman::commands::runner::CommandResult;
 use crate::foreman::stages::next_stage::{PLANNER, REVIEWER};

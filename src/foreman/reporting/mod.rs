@@ -3,6 +3,7 @@
 pub(super) mod bundle;
 pub(super) mod bundle_markdown;
 pub(super) mod collect;
+pub mod envelope;
 pub(super) mod evidence;
 pub(super) mod last_output;
 pub(super) mod live;

@@ -4,8 +4,9 @@ use std::fs;
 
 use serde_json::{Map, Value, json};
 
+use super::envelope::{RecordedReceipt, StageReport};
 use super::evidence::Receipt;
-use super::report::{End, RecordedReceipt, Report, StageReport};
+use super::report::{End, Report};
 use super::{bundle, bundle_markdown};
 use crate::base::{Result, json};
 use crate::bus::events;

@@ -1,12 +1,12 @@
 //! The report of a run while it runs, and the envelope (the run's receipt) built from it.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::envelope::{
+    self, Commits, DiffReport, Envelope, OrderUsed, PlanUpdate, RecordedReceipt, Rounds, ScanCounts, StageReport,
+};
 use super::evidence::Evidence;
 use crate::base::{Result, Stamp};
-use crate::foreman::calls::answer::Answer;
-use crate::foreman::calls::conversation::CallRecord;
 use crate::foreman::commands::runner::CommandResult;
 use crate::foreman::routines::Round;
 use crate::foreman::stages::next_stage::CODER;
@@ -15,12 +15,8 @@ use crate::foreman::work::Work;
 use crate::guard::{secrets, sentinels};
 use crate::hub::worktrees::Place;
 use crate::model::agent::{AgentSession, Usage};
-use crate::model::is_default;
 use crate::model::run::bundle::File;
 use crate::model::run::outcome::{Finding, LastOutput, Outcome, Suspended, Verdict};
-
-/// Version of the envelope.
-const VERSION: u64 = 2;
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -46,90 +42,10 @@ impl From<Halt> for End {
     }
 }
 
-/// One stage of a run.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct StageReport {
-    pub name: String,
-    pub round: u32,
-    /// The run that performed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// The agent's session, which a later round resumes, and the usage of all its calls.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<String>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub session_usage: Usage,
-    #[serde(default)]
-    pub passed: bool,
-    /// One line for people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub outcome: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<Answer>,
-    /// Findings that send the work back to the coder.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<Finding>,
-    /// Findings for people; they do not send the work back.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<Finding>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub calls: Vec<CallRecord>,
-    /// Suggested commands that were not run.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_run: Vec<NotRun>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tests: Vec<CommandResult>,
-    #[serde(default)]
-    pub usage: Usage,
-    #[serde(default)]
-    pub duration_seconds: f64,
-    /// An earlier attempt had committed it already; it did not run again.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub done_before: bool,
-    pub commands: Vec<CommandResult>,
-    /// The checkpoint.
-    pub commit: Option<String>,
-}
-
-impl StageReport {
-    pub fn new(name: &str, round: u32) -> Self {
-        Self { name: name.to_owned(), round, ..Self::default() }
-    }
-}
-
 /// The finding without secrets, also in its file name.
 fn shown(found: &Finding) -> Finding {
     let path = found.path.as_deref().map(secrets::redact);
     Finding { path, message: secrets::redact(&found.message), ..found.clone() }
-}
-
-/// A suggested command that was not run, and why.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct NotRun {
-    pub command: String,
-    pub why: String,
-}
-
-/// The size of the result against its base.
-#[derive(Clone, Debug, Serialize)]
-pub struct DiffReport {
-    pub files: usize,
-    pub added: u64,
-    pub removed: u64,
-    /// Changed lines of generated files; they count for no limit and are not in the two fields above.
-    pub generated: u64,
-    pub limit: u64,
-}
-
-/// A receipt that entered the record.
-#[derive(Clone, Debug, Serialize)]
-pub struct RecordedReceipt {
-    pub path: String,
-    pub sha256: String,
 }
 
 /// Everything that a run reports.
@@ -244,51 +160,50 @@ impl<'a> Report<'a> {
     pub fn envelope(&self, end: &End, now: Stamp) -> Map<String, Value> {
         let order = &self.work.order;
         let place = self.place.as_ref();
-        let mut document = json!({
-            "version": VERSION,
-            "generated_at": now,
-            "agent_id": order.agent_id,
-            "manager_agent": order.manager_agent,
-            "run": self.run,
-            "job": order.job,
-            "task_id": order.task_id,
-            "plan_id": order.plan_id,
-            "step_id": order.step_id,
-            "layer": order.goal.layer,
-            "systemic_targets": order.goal.systemic_targets,
-            "order": { "path": self.work.path, "version": self.work.version, "sha256": self.work.sha256 },
-            "epoch": order.epoch,
-            "verdict": end.verdict,
-            "reason": end.reason,
-            "started_at": self.started_at,
-            "finished_at": now,
-            "git": {
-                "branch": self.branch(),
-                "base": place.map(|place| place.base.to_string()),
-                "commit": self.commit(),
-                "worktree": place.map(|place| place.root.display().to_string()),
-                "kept": self.kept_refs,
+        let mut document = json!(Envelope {
+            version: envelope::VERSION,
+            generated_at: now,
+            agent_id: &order.agent_id,
+            manager_agent: &order.manager_agent,
+            run: &self.run,
+            job: order.job.as_deref(),
+            task_id: &order.task_id,
+            plan_id: order.plan_id.as_deref(),
+            step_id: order.step_id.as_deref(),
+            layer: order.goal.layer.as_deref(),
+            systemic_targets: &order.goal.systemic_targets,
+            order: OrderUsed { path: &self.work.path, version: self.work.version, sha256: &self.work.sha256 },
+            epoch: order.epoch,
+            verdict: end.verdict,
+            reason: &end.reason,
+            started_at: self.started_at,
+            finished_at: now,
+            git: Commits {
+                branch: self.branch(),
+                base: place.map(|place| place.base.to_string()),
+                commit: self.commit(),
+                worktree: place.map(|place| place.root.display().to_string()),
+                kept: &self.kept_refs,
             },
-            "setup": self.setup,
-            "stages": self.stages,
-            "tests": self.tests,
-            "diff": self.diff,
-            // Only the coordinator sets the step; this is the run's proposal.
-            "plan_updates": self.plan_updates(end),
-            "routines": { "before": self.before, "after": self.after },
-            "scan": self.scan(),
-            "restored": self.restored,
-            "receipts": self.receipts,
-            "findings": self.findings,
-            "rounds": self.passes,
-            "usage": self.usage,
-            "tokens": self.by_agents().then(|| self.usage.tokens()),
-            "cost": self.usage.cost_usd,
-            "suspended": self.suspended,
-            "question": self.question,
-            "last_output": self.last_output,
-            "bundle": self.bundle,
-            "raw_output": self.session,
+            setup: &self.setup,
+            stages: &self.stages,
+            tests: &self.tests,
+            diff: self.diff.as_ref(),
+            plan_updates: self.plan_updates(end),
+            routines: Rounds { before: self.before.as_ref(), after: self.after.as_ref() },
+            scan: self.scan(),
+            restored: &self.restored,
+            receipts: &self.receipts,
+            findings: &self.findings,
+            rounds: self.passes,
+            usage: self.usage,
+            tokens: self.by_agents().then(|| self.usage.tokens()),
+            cost: self.usage.cost_usd,
+            suspended: self.suspended.as_ref(),
+            question: self.question.as_deref(),
+            last_output: self.last_output.as_ref(),
+            bundle: self.bundle.as_deref(),
+            raw_output: &self.session,
         });
         // An agent may have chosen parts of it, such as file names.
         secrets::redact_json(&mut document);
@@ -343,19 +258,21 @@ impl<'a> Report<'a> {
         })
     }
 
-    fn plan_updates(&self, end: &End) -> Vec<Value> {
-        let (Some(plan), Some(step)) = (&self.work.order.plan_id, &self.work.order.step_id) else { return Vec::new() };
-        let status = match end.verdict {
+    fn plan_updates(&self, end: &End) -> Vec<PlanUpdate<'_>> {
+        let (Some(plan_id), Some(step_id)) = (&self.work.order.plan_id, &self.work.order.step_id) else {
+            return Vec::new();
+        };
+        let proposed_status = match end.verdict {
             Verdict::Succeeded => "done",
             Verdict::Blocked => "blocked",
             _ => "in_progress",
         };
-        vec![json!({ "plan_id": plan, "step_id": step, "proposed_status": status })]
+        vec![PlanUpdate { plan_id, step_id, proposed_status }]
     }
 
-    fn scan(&self) -> Value {
+    fn scan(&self) -> ScanCounts {
         let count = |round: &Option<Round>| round.as_ref().map(|round| round.scan.len());
-        json!({ "before": count(&self.before), "after": count(&self.after), "new": self.new_findings() })
+        ScanCounts { before: count(&self.before), after: count(&self.after), new: self.new_findings() }
     }
 
     /// Findings of the scan after the work that the scan before it did not have.

@@ -18,7 +18,7 @@ use crate::model::run::outcome::Finding;
 use crate::plans::{backlog, store};
 
 /// The results of one round of all three.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Round {
     pub status: Status,
     pub tasks: Counts,
@@ -49,7 +49,7 @@ pub fn concerns(found: &Finding, order: &Order) -> bool {
 }
 
 /// The state of the repository and its record.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Status {
     pub generated_at: Stamp,
     pub branch: Option<String>,
@@ -61,7 +61,7 @@ pub struct Status {
     pub damaged: Vec<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct ClaimRow {
     pub task: String,
     pub agent: String,
@@ -70,7 +70,7 @@ pub struct ClaimRow {
     pub lease_expires_at: Option<Stamp>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct PlanCounts {
     pub open: usize,
     pub closed: usize,
@@ -128,7 +128,7 @@ pub struct TaskRow {
     pub agent: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Counts {
     pub total: usize,
     pub assignments: usize,

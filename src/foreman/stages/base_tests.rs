@@ -9,7 +9,8 @@ use super::context::StageContext;
 use super::next_stage::TESTER;
 use crate::base::Result;
 use crate::foreman::commands::runner::CommandResult;
-use crate::foreman::reporting::report::{End, StageReport};
+use crate::foreman::reporting::envelope::StageReport;
+use crate::foreman::reporting::report::End;
 use crate::model::command::Command;
 
 /// The code of a test's failure.

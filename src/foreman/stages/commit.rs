@@ -8,7 +8,8 @@ use super::next_stage::{CODER, COMMANDS};
 
 use crate::base::Result;
 use crate::foreman::calls::prompts::MAX_DIFF;
-use crate::foreman::reporting::report::{Report, StageReport};
+use crate::foreman::reporting::envelope::StageReport;
+use crate::foreman::reporting::report::Report;
 use crate::hub::git::ancestry;
 use crate::hub::worktrees::Place;
 use crate::hub::worktrees::checkpoint::{Mark, Parked};

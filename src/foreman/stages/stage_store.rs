@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::next_stage::{Done, REVIEWER, TESTER};
 use crate::base::{Result, files, json};
-use crate::foreman::reporting::report::StageReport;
+use crate::foreman::reporting::envelope::StageReport;
 use crate::hub::Hub;
 use crate::hub::worktrees::checkpoint::Checkpoint;
 use crate::model::agent::Usage;

@@ -25,7 +25,7 @@ use crate::seats::manifest;
 pub use crate::model::seat::OPERATOR;
 
 /// How a person was recognised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Recognised {
     /// The command was given at a terminal.

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::base::text;
 use crate::guard::{Finding, capped};
@@ -27,6 +28,41 @@ pub struct Report {
     /// Lines of logs.
     pub lines: u64,
     pub findings: Vec<Finding>,
+}
+
+/// What `teof preflight --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document<'a> {
+    errors: u64,
+    warnings: u64,
+    files: usize,
+    /// Lines of logs.
+    lines: u64,
+    findings: Vec<Told<'a>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Told<'a> {
+    file: Option<&'a str>,
+    line: Option<u64>,
+    code: &'a str,
+    /// `error` or `warning`.
+    level: &'static str,
+    message: String,
+    hint: Option<&'a str>,
+}
+
+impl Told<'_> {
+    fn of(found: &Finding) -> Told<'_> {
+        Told {
+            file: found.path.as_deref(),
+            line: found.line,
+            code: &found.code,
+            level: level(found),
+            message: found.describe(),
+            hint: found.hint.as_deref(),
+        }
+    }
 }
 
 impl Report {
@@ -65,25 +101,14 @@ impl Report {
         }
     }
 
-    /// `{errors, warnings, files, lines, findings: [{file, line, code, level, message, hint}]}`
-    pub fn document(&self) -> Value {
-        let finding = |found: &Finding| {
-            json!({
-                "file": found.path,
-                "line": found.line,
-                "code": found.code,
-                "level": level(found),
-                "message": found.describe(),
-                "hint": found.hint,
-            })
-        };
-        json!({
-            "errors": self.errors(),
-            "warnings": self.warnings(),
-            "files": self.files,
-            "lines": self.lines,
-            "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
-        })
+    pub fn document(&self) -> Document<'_> {
+        Document {
+            errors: self.errors(),
+            warnings: self.warnings(),
+            files: self.files,
+            lines: self.lines,
+            findings: self.findings.iter().map(Told::of).collect(),
+        }
     }
 }
 
@@ -161,7 +186,7 @@ mod tests {
     fn every_finding_has_file_line_code_message_and_hint() {
         let report = report("f.json", "bad");
         assert_eq!((report.errors(), report.warnings()), (1, 1));
-        for found in report.document()["findings"].as_array().unwrap() {
+        for found in serde_json::json!(report.document())["findings"].as_array().unwrap() {
             for key in ["file", "line", "code", "level", "message", "hint"] {
                 assert!(!found[key].is_null(), "{key}: {found}");
             }

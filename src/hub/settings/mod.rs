@@ -20,7 +20,7 @@ pub use work::{Agent, ApprovalMerge, Budget, Merge, Pipeline, Review, Route, Wor
 
 use crate::model::run::order::{Binding, Guardrails};
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     pub people: People,

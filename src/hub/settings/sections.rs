@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::time::span;
+use crate::base::time::{Span, span};
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct People {
     /// What consent, approval and review require of a person: "" nothing, "terminal" a terminal or an operator token.
@@ -15,7 +15,7 @@ pub struct People {
 }
 
 /// What a person must show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Require {
     #[default]
@@ -24,58 +24,64 @@ pub enum Require {
     Terminal,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Session {
     /// Maximum age of a session for its seat to write to the bus.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub max_age: Duration,
     /// Seats that `session-boot --auto-agent` may use.
     pub pool: Vec<String>,
     /// Time without a handshake after which a pool seat counts as free.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub pool_stale: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lock {
     /// How long a command waits for a lock.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub wait: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Claims {
     /// Time of silence after which the owner of a claim without a lease may be replaced.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub agent_window: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// Size in bytes at which a log is sealed and a new one started.
     pub seal_at: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Git {
     /// Remote that `session-boot` syncs with.
     pub remote: String,
     /// Time limit for the fetch of `session-boot`.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub fetch_timeout: Duration,
     /// Time limit for signing a merge.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub sign_timeout: Duration,
     /// Branch for finished work; empty means the hub's branch.
     pub target: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sources {
     /// Whether the coordinator takes work from the backlog.
@@ -92,10 +98,11 @@ pub struct Sources {
     pub queue_folder: String,
     /// How long a vault or queue file must be unchanged before it is taken, because it may still be being written.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub settle: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Coordinator {
     /// Seat of the coordinator.
@@ -106,17 +113,21 @@ pub struct Coordinator {
     pub queue: usize,
     /// Poll interval while there is work.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub poll_min: Duration,
     /// Poll interval when idle.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub poll_max: Duration,
     /// Retries after a process failure or a timeout.
     pub retries: u32,
     /// Wait before the first retry.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub retry_first: Duration,
     /// Wait before each later retry.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub retry_later: Duration,
     /// Consecutive failures that open the breaker.
     pub breaker_after: u32,
@@ -125,10 +136,11 @@ pub struct Coordinator {
     /// Minimum time between record commits while there is work; the record is also committed whenever no work is
     /// left.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub record_every: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worker {
     /// Folder for worktrees; empty means `<repository>.worktrees` next to the repository (for a submodule, a state
@@ -136,24 +148,31 @@ pub struct Worker {
     pub worktrees: String,
     /// A command without output for this long is stopped.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub no_output: Duration,
     /// An agent without progress for this long is stopped, whatever else it prints.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub no_event: Duration,
     /// Time limit for one command.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub wall: Duration,
     /// How long an agent may run after its final result.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub after_result: Duration,
     /// Extra wait after an account limit ends before the agent is called again, because clocks differ.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub after_limit: Duration,
     /// Wait between asking a process to stop and killing it.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub grace: Duration,
     /// How far ahead a running worker renews its claim's lease.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub lease: Duration,
     /// Environment variables that a worker's children inherit, besides the documented basic ones.
     pub env: Vec<String>,
@@ -161,7 +180,7 @@ pub struct Worker {
     pub max_output: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Guard {
     /// Default limit on changed lines (added plus removed), for steps without their own.
@@ -183,7 +202,7 @@ pub struct Guard {
     pub receipt_max_files: usize,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Commands {
     /// Globs of complete command lines that may run without a person's approval of the plan.

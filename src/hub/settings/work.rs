@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::time::span;
+use crate::base::time::{Span, span};
 use crate::model::agent::{Format, PromptVia};
 use crate::model::run::order::{Binding, Spend};
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Worktrees {
     /// Command lines that run once in a new worktree, in order; each must succeed. Git must ignore the files they
@@ -21,6 +21,7 @@ pub struct Worktrees {
     pub keep: usize,
     /// How long a finished worktree is kept.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub keep_for: Duration,
 }
 
@@ -30,7 +31,7 @@ impl Default for Worktrees {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pipeline {
     /// Stages of agents' work, unless a routing rule sets others.
@@ -46,7 +47,7 @@ impl Default for Pipeline {
 }
 
 /// 0 means no limit.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Budget {
     /// Token limit per job; 0 means no limit. Exceeding it opens the breaker.
@@ -59,13 +60,14 @@ pub struct Budget {
     pub day_cost: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Review {
     /// Whether a person also reviews the results of approved commands, not only those of agents.
     pub commands: bool,
     /// How long a claim is kept while its result waits for a person.
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub lease: Duration,
     /// How approved work lands on the target: `squash` (one commit per job), or `merge` (a merge commit that keeps the commits of its branch).
     pub merge: ApprovalMerge,
@@ -77,7 +79,7 @@ pub struct Review {
 }
 
 /// How an approval merges work into the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ApprovalMerge {
     #[default]
@@ -86,7 +88,7 @@ pub enum ApprovalMerge {
 }
 
 /// A merge method for pull requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Merge {
     #[default]
@@ -112,7 +114,7 @@ impl Default for Review {
 ///
 /// In argument lists `{model}`, `{session}`, `{budget}`, `{prompt}`, `{prompt_file}`, `{worktree}` and `{scratch}`
 /// are filled in by the foreman, and `{flags}` marks where session, model and `args` go.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Agent {
     /// The preset to start from, if its name differs.
@@ -139,11 +141,12 @@ pub struct Agent {
     pub set: BTreeMap<String, String>,
     /// How long a start of this agent waits for the previous start.
     #[serde(with = "span::option")]
+    #[schemars(with = "Option<Span>")]
     pub stagger: Option<Duration>,
 }
 
 /// One rule of `[[routing]]`; missing values come from the other settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Covers requests up to this complexity (0 to 10).

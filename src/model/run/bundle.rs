@@ -15,7 +15,7 @@ use crate::model::is_default;
 /// The version that is written.
 pub const VERSION: u64 = 1;
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Bundle {
     pub version: u64,
     pub generated_at: Stamp,
@@ -76,7 +76,7 @@ impl Bundle {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Diff {
     pub added: u64,
     pub removed: u64,
@@ -96,7 +96,7 @@ impl Diff {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct File {
     pub path: String,
     pub added: u64,
@@ -104,7 +104,7 @@ pub struct File {
 }
 
 /// A stage and its result.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Stage {
     /// `planner`, `coder`, `tester`, `reviewer` or `commands`.
     pub name: String,
@@ -122,7 +122,7 @@ pub struct Stage {
     pub commit: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Test {
     pub command: String,
     pub passed: bool,
@@ -131,7 +131,7 @@ pub struct Test {
     pub duration_seconds: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Receipt {
     /// Relative to the hub.
     pub path: String,

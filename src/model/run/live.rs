@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::Stamp;
 
 /// A run as its worker last described it. Every text is one line without control characters or secrets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Live {
     pub run: String,
     #[serde(default)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::outcome::Finding;
-use crate::base::{Refusal, Result, Stamp, json, names, time::span};
+use crate::base::{Refusal, Result, Stamp, json, names, time::Span, time::span};
 use crate::model::agent::AgentSession;
 use crate::model::command::Command;
 use crate::model::{text, texts};
@@ -22,7 +22,7 @@ pub const VERSION: u64 = 2;
 /// The stages of agents' work, in order; a role has the name of its stage.
 pub const STAGES: [&str; 4] = ["planner", "coder", "tester", "reviewer"];
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Order {
     pub version: u64,
     /// The order's own id.
@@ -77,7 +77,7 @@ pub struct Order {
 }
 
 /// What the work is for: in its order, and in the bundle that its result is reviewed by.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Goal {
     pub title: String,
     pub objective: String,
@@ -97,7 +97,7 @@ pub struct Goal {
     pub complexity: Option<Complexity>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ExpectedReceipt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -106,7 +106,7 @@ pub struct ExpectedReceipt {
 }
 
 /// A request as it was when the order was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Request {
     /// Its location: a path relative to the hub.
     pub from: String,
@@ -115,7 +115,7 @@ pub struct Request {
 }
 
 /// The rollback. Only a person runs the commands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Rollback {
     pub base_commit: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -123,7 +123,7 @@ pub struct Rollback {
 }
 
 /// The limits for the result.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Guardrails {
     /// Lines added plus lines removed.
     pub diff_limit: u64,
@@ -145,16 +145,19 @@ pub struct Guardrails {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copied: Vec<String>,
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub no_output: Duration,
     /// Limit on an agent's time without progress.
     #[serde(with = "span", default = "no_event")]
+    #[schemars(with = "Span")]
     pub no_event: Duration,
     #[serde(with = "span")]
+    #[schemars(with = "Span")]
     pub wall: Duration,
 }
 
 /// The binding of a role: an agent, or a command line whose exit code decides.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -169,7 +172,7 @@ pub struct Binding {
 }
 
 /// A limit on what is used; 0 means no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spend {
     pub tokens: u64,
@@ -178,7 +181,7 @@ pub struct Spend {
 }
 
 /// The estimated complexity of a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Complexity {
     /// 0 to 10.
     pub score: u8,
@@ -189,7 +192,7 @@ pub struct Complexity {
 }
 
 /// A job that was sent back after its work was finished.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Rework {
     /// 1 for the first time.
     pub nth: u32,
@@ -251,6 +254,49 @@ pub struct OrderV1 {
     pub expected_receipts: Vec<ExpectedReceipt>,
     /// `require_session_boot`, `run_scan_before`, `run_scan_after`, `ensure_plan_update`.
     pub guardrails: BTreeMap<String, bool>,
+}
+
+/// An order, for its JSON Schema: of teof, or of the playbook.
+#[derive(Debug, schemars::JsonSchema)]
+#[schemars(untagged)]
+pub enum OrderFields {
+    V2(Box<Order>),
+    V1(OrderV1Fields),
+}
+
+/// The playbook's manifest.
+#[derive(Debug, schemars::JsonSchema)]
+pub struct OrderV1Fields {
+    #[schemars(extend("const" = 1))]
+    pub version: u64,
+    pub manager_agent: Option<String>,
+    pub plan: PlanPart,
+    pub step: StepPart,
+    pub commands: Vec<Command>,
+    #[schemars(default)]
+    pub expected_receipts: Vec<ExpectedReceipt>,
+    /// `require_session_boot`, `run_scan_before`, `run_scan_after`, `ensure_plan_update`.
+    #[schemars(default)]
+    pub guardrails: BTreeMap<String, Value>,
+}
+
+/// The plan of the playbook's manifest.
+#[derive(Debug, schemars::JsonSchema)]
+pub struct PlanPart {
+    pub id: String,
+    pub summary: Option<String>,
+    #[schemars(default)]
+    pub layer_targets: Vec<String>,
+    #[schemars(default)]
+    pub systemic_targets: Vec<String>,
+}
+
+/// The step of the playbook's manifest.
+#[derive(Debug, schemars::JsonSchema)]
+pub struct StepPart {
+    pub id: String,
+    pub title: Option<String>,
+    pub notes: Option<String>,
 }
 
 impl OrderFile {

@@ -7,7 +7,7 @@ use crate::model::agent::{AgentSession, Usage};
 use crate::model::event::Severity;
 use crate::model::is_default;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Checks passed, ready to merge.
@@ -22,7 +22,7 @@ pub enum Verdict {
     Refused,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Outcome {
     pub run: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ pub struct Outcome {
 }
 
 /// The last lines of an agent or a command, without secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LastOutput {
     /// Whose: `coder (claude)`, or the command.
     pub of: String,
@@ -83,7 +83,7 @@ pub struct LastOutput {
 }
 
 /// A suspended agent: its account is at a limit, or its service is down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Suspended {
     pub agent: String,
     /// The end of the limit; for an outage, when it was seen.
@@ -96,7 +96,7 @@ pub struct Suspended {
 }
 
 /// A finding of a guard, a check or a sentinel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// Stable, dotted: `diff.too_large`, `path.denied`.
     pub code: String,

@@ -213,20 +213,28 @@ pub fn minutes(window: Option<Duration>) -> f64 {
     window.map_or(0.0, |window| window.as_secs_f64() / 60.0)
 }
 
+/// A manager and its last sign of life, as documents hold it.
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+pub struct Entry<'a> {
+    agent_id: &'a str,
+    last_seen: Option<Stamp>,
+    summary: Option<&'a str>,
+    meta: Map<String, Value>,
+    /// While its coordinator runs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    coordinator: bool,
+}
+
 impl Manager {
-    /// `{agent_id, last_seen, summary, meta}`, and `coordinator` while its coordinator runs.
-    pub fn entry(&self) -> Value {
+    pub fn entry(&self) -> Entry<'_> {
         let beat = self.beat.as_ref();
-        let mut entry = json!({
-            "agent_id": self.agent_id,
-            "last_seen": beat.map(|beat| beat.at),
-            "summary": beat.map(|beat| &beat.summary),
-            "meta": beat.map(|beat| beat.meta.clone()).unwrap_or_default(),
-        });
-        if self.coordinates {
-            entry["coordinator"] = json!(true);
+        Entry {
+            agent_id: &self.agent_id,
+            last_seen: beat.map(|beat| beat.at),
+            summary: beat.map(|beat| beat.summary.as_str()),
+            meta: beat.map(|beat| beat.meta.clone()).unwrap_or_default(),
+            coordinator: self.coordinates,
         }
-        entry
     }
 }
 

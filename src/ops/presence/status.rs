@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::base::{Result, Stamp};
@@ -165,60 +167,99 @@ fn is_audit(view: &EventView<'_>, claims: &[Held]) -> bool {
     view.event.as_deref() == Some(AUDIT) && claims.iter().any(of_another)
 }
 
+/// What `teof bus status --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document<'a> {
+    /// As in their files, with `_path`, and `_hold` where one stops the task.
+    claims: Vec<Map<String, Value>>,
+    /// As in the log, newest first, with `_index` (1: the newest).
+    events: Vec<Map<String, Value>>,
+    /// Reviews by another seat, as in the log.
+    audits: &'a [Map<String, Value>],
+    filters: Filters<'a>,
+    /// `None`: not checked.
+    manager_status: Option<ManagerStatus<'a>>,
+    /// Unreadable files.
+    damaged: &'a [Damaged],
+    log: &'a crate::bus::log::Size,
+}
+
+/// The options that were used.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Filters<'a> {
+    agents: &'a [String],
+    active_only: bool,
+    limit: usize,
+    since: Option<Stamp>,
+    window_hours: f64,
+    /// Minutes.
+    manager_window: f64,
+    preset: Option<&'static str>,
+    severity: Vec<&'static str>,
+}
+
+/// Which managers wrote within the window.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ManagerStatus<'a> {
+    window_minutes: f64,
+    candidates: Vec<&'a str>,
+    active: Vec<heartbeat::Entry<'a>>,
+    stale: Vec<heartbeat::Entry<'a>>,
+    missing: Vec<&'a str>,
+}
+
 impl Report {
     /// `{claims[], events[], audits[], filters, manager_status, damaged[], log}`: claims as in their files with
     /// `_path`, events as in the log with `_index` (1: the newest).
-    pub fn document(&self) -> Value {
-        let claims: Vec<Value> = self.claims.iter().map(Held::document).collect();
+    pub fn document(&self) -> Document<'_> {
+        let claims = self.claims.iter().map(Held::document).collect();
         let count = self.events.len();
         let events = self.events.iter().enumerate().rev().map(|(i, event)| {
             let mut event = event.clone();
             event.insert("_index".into(), json!(count - i));
-            Value::Object(event)
+            event
         });
         let query = &self.query;
-        let filters = json!({
-            "agents": query.agents,
-            "active_only": query.active_only,
-            "limit": query.limit,
-            "since": query.since,
-            "window_hours": query.window.map_or(0.0, |window| window.as_secs_f64() / HOUR as f64),
-            "manager_window": query.manager_window.map_or(0.0, |window| window.as_secs_f64() / 60.0),
-            "preset": query.preset.map(Preset::as_str),
-            "severity": query.severities.iter().map(|severity| severity.as_str()).collect::<Vec<_>>(),
-        });
-        json!({
-            "claims": claims,
-            "events": events.collect::<Vec<_>>(),
-            "audits": self.audits,
-            "filters": filters,
-            "manager_status": self.managers.as_ref().map(manager_status),
-            "damaged": self.damaged,
-            "log": self.size,
-        })
+        let filters = Filters {
+            agents: &query.agents,
+            active_only: query.active_only,
+            limit: query.limit,
+            since: query.since,
+            window_hours: query.window.map_or(0.0, |window| window.as_secs_f64() / HOUR as f64),
+            manager_window: query.manager_window.map_or(0.0, |window| window.as_secs_f64() / 60.0),
+            preset: query.preset.map(Preset::as_str),
+            severity: query.severities.iter().map(|severity| severity.as_str()).collect(),
+        };
+        Document {
+            claims,
+            events: events.collect(),
+            audits: &self.audits,
+            filters,
+            manager_status: self.managers.as_ref().map(manager_status),
+            damaged: &self.damaged,
+            log: &self.size,
+        }
     }
 }
 
 impl Held {
-    fn document(&self) -> Value {
+    fn document(&self) -> Map<String, Value> {
         let mut map = self.claim.raw.clone();
         map.insert("_path".into(), json!(paths::claim(&self.task)));
         if let Some(hold) = &self.hold {
             map.insert("_hold".into(), json!(hold));
         }
-        Value::Object(map)
+        map
     }
 }
 
-/// `{window_minutes, candidates, active, stale, missing}`.
-fn manager_status(heartbeat: &Heartbeat) -> Value {
+fn manager_status(heartbeat: &Heartbeat) -> ManagerStatus<'_> {
     let entries = |presence| heartbeat.managers_in(presence).map(Manager::entry).collect::<Vec<_>>();
-    let names = |manager: &Manager| manager.agent_id.clone();
-    json!({
-        "window_minutes": heartbeat::minutes(heartbeat.windows.manager),
-        "candidates": heartbeat.managers.iter().map(names).collect::<Vec<_>>(),
-        "active": entries(Presence::Active),
-        "stale": entries(Presence::Stale),
-        "missing": heartbeat.managers_in(Presence::Missing).map(names).collect::<Vec<_>>(),
-    })
+    ManagerStatus {
+        window_minutes: heartbeat::minutes(heartbeat.windows.manager),
+        candidates: heartbeat.managers.iter().map(|manager| manager.agent_id.as_str()).collect(),
+        active: entries(Presence::Active),
+        stale: entries(Presence::Stale),
+        missing: heartbeat.managers_in(Presence::Missing).map(|manager| manager.agent_id.as_str()).collect(),
+    }
 }

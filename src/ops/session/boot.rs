@@ -269,7 +269,7 @@ fn stage_dirty(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str, 
 /// Saves the current bus status as a sealed receipt. Returns its path.
 fn stage_status(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str, preset: Preset) -> Result<String> {
     let hub = writer.hub();
-    let Value::Object(report) = status::read(hub, Query::new(Some(preset)))?.document() else {
+    let Value::Object(report) = json!(status::read(hub, Query::new(Some(preset)))?.document()) else {
         anyhow::bail!("a status report is an object");
     };
     let mut payload =

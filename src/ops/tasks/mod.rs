@@ -26,12 +26,13 @@ use crate::plans::requests::vault;
 use crate::plans::{self, SameWork, requests};
 
 /// A task and its state in each store.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct Row {
     pub task_id: String,
     pub state: State,
     pub title: String,
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub priority: Priority,
     /// backlog, plan, vault, queue, assignment, claim.
     pub sources: Vec<&'static str>,
@@ -45,7 +46,7 @@ pub struct Row {
     pub on_hold: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Holder {
     /// Differs from the row's id when its plan is claimed under another task.
     pub task_id: String,
@@ -57,7 +58,7 @@ pub struct Holder {
 }
 
 /// The state of a task; a live claim overrides its source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// A seat holds it.
@@ -88,7 +89,7 @@ impl State {
 }
 
 /// The table, ordered by state, priority and name; and the unreadable files.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct Table {
     pub tasks: Vec<Row>,
     pub damaged: Vec<Damaged>,

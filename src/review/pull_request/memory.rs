@@ -7,7 +7,7 @@ use crate::hub::Hub;
 use crate::model::run::bundle::Bundle;
 
 /// A job's pull request as stored on this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PullRequest {
     /// 0 while it is pushed but not opened yet.
     pub number: u64,

@@ -19,7 +19,7 @@ const NAMED: usize = 10;
 const MOST: usize = 500;
 
 /// A commit that was not reviewed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Commit {
     pub id: String,
     pub author: String,

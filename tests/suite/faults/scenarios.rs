@@ -107,6 +107,7 @@ const fn scenario(kind: Kind, line: &'static str) -> Scenario {
 pub const READERS: &[&str] = &[
     "version",
     "guide",
+    "schema claim",
     "completions bash",
     "man",
     "check",

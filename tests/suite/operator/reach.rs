@@ -100,6 +100,7 @@ const FREE: &[&str] = &[
     "bus verify",
     "quickstart",
     "guide",
+    "schema",
     "coordinator status",
     "coordinator explain",
     "coordinator logs",

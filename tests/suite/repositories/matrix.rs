@@ -15,6 +15,7 @@ const COMMANDS: &[&str] = &[
     "init --agent a1",
     "version",
     "guide",
+    "schema claim",
     "completions bash",
     "man",
     "session-boot --no-sync --agent a1 --allow-branch-mismatch",

@@ -17,6 +17,23 @@ concurrency = 5
 A flag wins over `TEOF_<SECTION>_<KEY>` (such as `TEOF_COORDINATOR_CONCURRENCY=5`), that over the hub's `teof.toml`, and that over
 `~/.config/teof/config.toml`. A change of a setting suspends the [consent](consent.md#grant-and-revoke), unless it is marked with *.
 Agents, roles and routing: [agents](agents.md#an-agent-of-your-own), [routing](routing.md).
+
+## In an editor
+
+`teof schema` prints a JSON Schema of each file, so that an editor completes and checks it. For the settings, with
+[taplo](https://taplo.tamasfe.dev) (in VS Code: Even Better TOML):
+
+```sh
+mkdir -p .vscode
+teof schema settings > .vscode/teof-settings.json
+teof schema plan > .vscode/teof-plan.json
+```
+
+Then write `#:schema ./.vscode/teof-settings.json` as the first line of `teof.toml`. For plans, in `.vscode/settings.json`:
+
+```json
+{\"json.schemas\": [{\"fileMatch\": [\"/_plans/*.plan.json\"], \"url\": \"./.vscode/teof-plan.json\"}]}
+```
 ";
 
 /// Headings, each followed by a table: a row of its columns, then a row for each code. A test compares the codes with

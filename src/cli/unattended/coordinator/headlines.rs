@@ -1,7 +1,8 @@
 //! The five lines that an operator wants every time: what runs, what waits for them, what is blocked, what it cost
 //! today, and whether more may start.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::base::text;
 use crate::board::Snapshot;
@@ -37,18 +38,31 @@ pub fn lines(board: &Snapshot, times: Times) -> Vec<String> {
 
 /// The same for programs: `{running, questions, reviews, blocked, tokens_today, cost_usd_today, jobs_left}`; the first
 /// four are lists of short ids, and `jobs_left` is null where any number may start.
-pub fn document(board: &Snapshot) -> Value {
+pub fn document(board: &Snapshot) -> Document {
     let shorts = |jobs: &mut dyn Iterator<Item = &Job>| jobs.map(|job| job.short.clone()).collect::<Vec<_>>();
     let of_phase = |phase: &'static str| board.live_jobs().filter(move |job| job.phase == phase);
-    json!({
-        "running": shorts(&mut of_phase("running")),
-        "questions": shorts(&mut of_phase("question")),
-        "reviews": shorts(&mut of_phase("review")),
-        "blocked": shorts(&mut blocked(board)),
-        "tokens_today": board.runtime.spent_today.tokens,
-        "cost_usd_today": board.runtime.spent_today.cost_usd,
-        "jobs_left": board.runtime.consent.jobs_left,
-    })
+    Document {
+        running: shorts(&mut of_phase("running")),
+        questions: shorts(&mut of_phase("question")),
+        reviews: shorts(&mut of_phase("review")),
+        blocked: shorts(&mut blocked(board)),
+        tokens_today: board.runtime.spent_today.tokens,
+        cost_usd_today: board.runtime.spent_today.cost_usd,
+        jobs_left: board.runtime.consent.jobs_left,
+    }
+}
+
+/// The lines as data; jobs by their short ids.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document {
+    running: Vec<String>,
+    questions: Vec<String>,
+    reviews: Vec<String>,
+    blocked: Vec<String>,
+    tokens_today: u64,
+    cost_usd_today: Option<f64>,
+    /// How many jobs may still start; null: any number.
+    jobs_left: Option<u64>,
 }
 
 const NOTHING: &str = "nothing";

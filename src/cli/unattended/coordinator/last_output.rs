@@ -1,6 +1,7 @@
 //! Why a job ended, the end of its output, and where the rest of it is.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::base::text;
 use crate::coordinator::executor::workers::LOGS;
@@ -13,11 +14,16 @@ use crate::model::run::outcome::Verdict;
 const BRIEF: usize = 200;
 
 /// A job as documents hold it: as it is saved, with its short name and its state as people see it.
-pub fn document(job: &Job) -> Value {
-    let mut document = json!(job);
-    document["short"] = json!(job.short());
-    document["state"] = json!(job.phase.label());
-    document
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document<'a> {
+    #[serde(flatten)]
+    job: &'a Job,
+    short: String,
+    state: &'static str,
+}
+
+pub fn document(job: &Job) -> Document<'_> {
+    Document { job, short: job.short(), state: job.phase.label() }
 }
 
 /// What a job last said, while that matters: not while it works again, and not when it ended well.

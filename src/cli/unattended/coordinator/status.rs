@@ -1,19 +1,23 @@
 //! `teof coordinator status`
 
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{headlines, last_output};
-use crate::base::{Result, json, text};
+use crate::base::{Result, Stamp, json, text};
+use crate::board::runtime::Consent;
 use crate::board::{self, Parts, Reader, Snapshot};
 use crate::cli::App;
 use crate::cli::support::terminal::live;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint};
 use crate::coordinator::inbox;
 use crate::coordinator::state::store;
-use crate::coordinator::state::{Ending, Job, Phase, State};
+use crate::coordinator::state::submission::Submission;
+use crate::coordinator::state::{Breaker, Ending, Job, Phase, Spent, State, Suspension, Totals, Word};
 use crate::hub::Hub;
 use crate::hub::watch::Watch;
 use crate::model::run::job_name::short;
@@ -71,6 +75,57 @@ struct Overview {
     board: Snapshot,
 }
 
+/// What `teof status --json` prints. Keys are added, never renamed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document<'a> {
+    summary: headlines::Document,
+    consent: &'a Consent,
+    /// A coordinator runs.
+    running: bool,
+    holder: Option<&'a str>,
+    /// Why a coordinator that holds its lock does nothing.
+    frozen: Option<&'a str>,
+    paused: Option<&'a Word>,
+    breaker: &'a Breaker,
+    jobs: Vec<JobDocument<'a>>,
+    /// The last ones.
+    finished: Vec<JobDocument<'a>>,
+    submissions: &'a VecDeque<Submission>,
+    skipped: &'a BTreeMap<String, Word>,
+    suspended: &'a BTreeMap<String, Suspension>,
+    spent: &'a Spent,
+    unread_commands: usize,
+    /// Why no new job starts.
+    nothing_is_chosen: &'a [String],
+    /// Why no item of the backlog starts.
+    no_item_is_taken: Option<&'a str>,
+    totals: &'a Totals,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct JobDocument<'a> {
+    #[serde(flatten)]
+    job: last_output::Document<'a>,
+    /// While it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<String>,
+    /// What its worker publishes; null unless it runs.
+    live: Option<Published<'a>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Published<'a> {
+    stage: Option<&'a str>,
+    round: Option<u32>,
+    stage_since: Option<Stamp>,
+    agent: Option<&'a str>,
+    last_tool: Option<&'a str>,
+    last_line: Option<&'a str>,
+    last_at: Option<Stamp>,
+    tokens: u64,
+    cost_usd: Option<f64>,
+}
+
 impl Overview {
     fn read(hub: &Hub, reader: &mut Reader) -> Result<Overview> {
         Ok(Overview { state: store::load(hub)?, board: reader.read(hub, Parts::JOBS)? })
@@ -83,49 +138,44 @@ impl Overview {
         over[over.len().saturating_sub(limit)..].to_vec()
     }
 
-    fn document(&self, limit: usize) -> Value {
+    fn document(&self, limit: usize) -> Document<'_> {
         let (state, runtime) = (&self.state, &self.board.runtime);
-        let documents = |jobs: &mut dyn Iterator<Item = &Job>| jobs.map(|job| self.job(job)).collect::<Vec<_>>();
-        json!({
-            "summary": headlines::document(&self.board),
-            "consent": runtime.consent,
-            "running": runtime.running,
-            "holder": runtime.holder,
-            "frozen": runtime.stuck.as_ref().map(|stuck| &stuck.why),
-            "paused": state.paused,
-            "breaker": state.breaker,
-            "jobs": documents(&mut state.live_jobs()),
-            "finished": documents(&mut self.finished(limit).into_iter()),
-            "submissions": state.submissions,
-            "skipped": state.skips,
-            "suspended": state.suspended,
-            "spent": state.spent,
-            "unread_commands": runtime.unread_commands,
-            "nothing_is_chosen": runtime.nothing_is_chosen,
-            "no_item_is_taken": runtime.no_item_is_taken,
-            "totals": state.totals,
-        })
+        Document {
+            summary: headlines::document(&self.board),
+            consent: &runtime.consent,
+            running: runtime.running,
+            holder: runtime.holder.as_deref(),
+            frozen: runtime.stuck.as_ref().map(|stuck| stuck.why.as_str()),
+            paused: state.paused.as_ref(),
+            breaker: &state.breaker,
+            jobs: state.live_jobs().map(|job| self.job(job)).collect(),
+            finished: self.finished(limit).into_iter().map(|job| self.job(job)).collect(),
+            submissions: &state.submissions,
+            skipped: &state.skips,
+            suspended: &state.suspended,
+            spent: &state.spent,
+            unread_commands: runtime.unread_commands,
+            nothing_is_chosen: &runtime.nothing_is_chosen,
+            no_item_is_taken: runtime.no_item_is_taken.as_deref(),
+            totals: &state.totals,
+        }
     }
 
     /// A job as it is saved, with what its worker publishes.
-    fn job(&self, job: &Job) -> Value {
-        let mut document = last_output::document(job);
+    fn job<'a>(&'a self, job: &'a Job) -> JobDocument<'a> {
         let live = self.board.job(&job.id).filter(|job| job.is_running());
-        live.and_then(stage).into_iter().for_each(|stage| document["stage"] = json!(stage));
-        document["live"] = live.map_or(Value::Null, |job| {
-            json!({
-                "stage": job.stage,
-                "round": job.round,
-                "stage_since": job.stage_since,
-                "agent": job.agent,
-                "last_tool": job.last_tool,
-                "last_line": job.last_line,
-                "last_at": job.last_at,
-                "tokens": job.tokens,
-                "cost_usd": job.cost_usd,
-            })
+        let published = live.map(|job| Published {
+            stage: job.stage.as_deref(),
+            round: job.round,
+            stage_since: job.stage_since,
+            agent: job.agent.as_deref(),
+            last_tool: job.last_tool.as_deref(),
+            last_line: job.last_line.as_deref(),
+            last_at: job.last_at,
+            tokens: job.tokens,
+            cost_usd: job.cost_usd,
         });
-        document
+        JobDocument { job: last_output::document(job), stage: live.and_then(stage), live: published }
     }
 
     fn text(&self, args: &Args, app: &App) -> String {

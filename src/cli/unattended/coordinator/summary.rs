@@ -16,7 +16,7 @@ use crate::review::{Entry, approve, bundles};
 const NAMED: usize = 5;
 
 /// What a coordinator process left behind. Blocked and waiting work of earlier processes is included.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Summary {
     r#type: &'static str,
     /// `idle`, `stopped`, `breaker`, `no_consent`, `finding`, `unreadable` or `stuck`.
@@ -54,7 +54,7 @@ pub struct Summary {
 }
 
 /// A task and, where one is remembered, its job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Named {
     task: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,14 +96,14 @@ impl Named {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Blocked {
     #[serde(flatten)]
     what: Named,
     reason: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Used {
     tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +126,7 @@ impl Used {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct Waiting {
     task: String,
     why: String,

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::base::time::duration;
-use crate::base::{json, text};
+use crate::base::{Stamp, json, text};
 use crate::cli::support::terminal::{Times, progress, style};
 use crate::coordinator::process::Progress;
 use crate::coordinator::worker_log::{LogTail, Said, said};
@@ -85,7 +86,7 @@ fn print(hub: &Hub, form: Form, progress: &Progress, stage: Option<&str>, elapse
     match form {
         // A reader that goes away does not stop the coordinator.
         Form::Json => {
-            let line = json::printable(json::compact(&document(progress, &now.to_string(), stage, elapsed)));
+            let line = json::printable(json::compact(&document(progress, now, stage, elapsed)));
             let mut out = std::io::stdout().lock();
             let _ = writeln!(out, "{line}").and_then(|()| out.flush());
         }
@@ -100,17 +101,34 @@ fn print(hub: &Hub, form: Form, progress: &Progress, stage: Option<&str>, elapse
     }
 }
 
-fn document(progress: &Progress, at: &str, stage: Option<&str>, elapsed: Option<Duration>) -> Value {
-    let mut document = json!({"type": "progress", "at": at});
-    let known = json!(progress).as_object().cloned().unwrap_or_default().into_iter();
-    known.filter(|(_, value)| !value.is_null()).for_each(|(key, value)| document[key] = value);
+/// A line of `teof run --json`, while it runs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Line {
+    /// `progress`.
+    r#type: &'static str,
+    at: Stamp,
+    #[serde(flatten)]
+    progress: Progress,
+    /// Where a stage begins: `coder, round 1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<String>,
+    /// Since the job started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elapsed_seconds: Option<u64>,
+}
+
+fn document(progress: &Progress, at: Stamp, stage: Option<&str>, elapsed: Option<Duration>) -> Line {
+    let mut progress = progress.clone();
     if let Some(stage) = stage {
-        (document["stage"], document["text"]) = (json!(stage), json!(stage));
+        stage.clone_into(&mut progress.text);
     }
-    if let Some(elapsed) = elapsed {
-        document["elapsed_seconds"] = json!(elapsed.as_secs());
+    Line {
+        r#type: "progress",
+        at,
+        progress,
+        stage: stage.map(str::to_owned),
+        elapsed_seconds: elapsed.map(|elapsed| elapsed.as_secs()),
     }
-    document
 }
 
 /// `10:32:03 j1 Document the parser: tester, round 1 (39s)`
@@ -143,10 +161,10 @@ mod tests {
         assert_eq!(staged, "10:33:10 j1 Document the parser: tester, round 1 (1m 09s)");
         let long = line(&job(&"word ".repeat(20), "done\u{1b}[2J"), "10:33:10", None, minute);
         assert!(long.chars().count() < 80 && !long.contains('\u{1b}'), "{long}");
-        let stage = document(&started, "2026-01-05T10:00:00Z", Some("coder, round 1"), minute);
+        let stage = serde_json::json!(document(&started, Stamp::from_unix(0), Some("coder, round 1"), minute));
         assert_eq!(
             (&stage["type"], &stage["stage"], &stage["elapsed_seconds"]),
-            (&json!("progress"), &json!("coder, round 1"), &json!(69))
+            (&"progress".into(), &"coder, round 1".into(), &69.into())
         );
     }
 }

@@ -39,14 +39,15 @@ pub enum Format {
     Json,
 }
 
-#[derive(Serialize)]
-struct Document {
+/// What `teof plan list --json` prints.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Document {
     plans: Vec<Row>,
     damaged: Vec<Damaged>,
     counts: BTreeMap<String, usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Row {
     plan_id: String,
     /// As it stands in the plan; null when it has none.
@@ -63,13 +64,13 @@ struct Row {
     path: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Steps {
     done: usize,
     total: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Damaged {
     path: String,
     why: String,

@@ -4,13 +4,13 @@ pub(in crate::cli) mod approve;
 mod attach;
 mod checkpoint;
 mod hygiene;
-mod list;
+pub(in crate::cli) mod list;
 mod new;
 pub(in crate::cli) mod shared;
-mod show;
+pub(in crate::cli) mod show;
 mod status;
 mod step;
-mod validate;
+pub(in crate::cli) mod validate;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::list::step_line;
 use super::shared;
@@ -11,6 +13,7 @@ use crate::cli::App;
 use crate::cli::support::findings;
 use crate::cli::support::terminal::{Meaning, paint};
 use crate::model::plan::{Status, Step};
+use crate::model::run::outcome::Finding;
 use crate::plans::{self, PlanFile, validate};
 
 /// Show one plan and what is wrong with it
@@ -27,16 +30,27 @@ pub struct Args {
     strict: bool,
 }
 
+/// What `teof plan show --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document<'a> {
+    path: &'a str,
+    /// As in its file.
+    plan: &'a Map<String, Value>,
+    findings: &'a [Finding],
+    /// Of the commands, tests and rollbacks that an approval covers.
+    commands_digest: Option<String>,
+}
+
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     let file = plans::find(hub, &args.plan)?;
     let found = shared::check(hub, args.strict, |evidence| validate::check(&file.path, &file.bytes, evidence))?;
-    let document = json!({
-        "path": file.path,
-        "plan": file.plan.raw,
-        "findings": found,
-        "commands_digest": plans::commands_digest(&file.plan),
-    });
+    let document = Document {
+        path: &file.path,
+        plan: &file.plan.raw,
+        findings: &found,
+        commands_digest: plans::commands_digest(&file.plan),
+    };
     app.long_result(&document, || render(&file));
     if !app.json() {
         found.iter().for_each(|finding| app.say(findings::line(finding)));

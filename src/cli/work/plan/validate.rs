@@ -2,16 +2,19 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::shared;
-use crate::base::{Exit, Refusal, Result, files, json};
+use crate::base::{Exit, Refusal, Result, Stamp, files, json};
 use crate::cli::App;
 use crate::cli::support::findings;
 use crate::cli::support::help::MORE;
 use crate::hub::output::Output;
 use crate::hub::{Hub, Transaction};
 use crate::model::run::outcome::Finding;
+use crate::plans::requests::queue::Warning;
 use crate::plans::{Evidence, store, validate};
 
 /// Check plans by the rules of the playbook
@@ -56,12 +59,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     })?;
     let failed = checked.iter().any(|(_, found)| !found.is_empty());
     let exit = if failed { Exit::Refused } else { Exit::Done };
-    let summary = json!({
-        "generated_at": hub.now(),
-        "strict": args.strict,
-        "exit_code": exit as u8,
-        "plans": checked.iter().map(|(path, found)| entry(hub, path, found)).collect::<Vec<_>>(),
-    });
+    let summary = Document {
+        generated_at: hub.now(),
+        strict: args.strict,
+        exit_code: exit as u8,
+        plans: checked.iter().map(|(path, found)| entry(hub, path, found)).collect(),
+    };
     if let Some(output) = &args.output {
         let mut transaction = Transaction::new("plan validate --output");
         transaction.replace(output.as_str(), json::pretty(&summary) + "\n");
@@ -69,6 +72,27 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     app.result(&summary, || render(&checked));
     Ok(ExitCode::from(exit as u8))
+}
+
+/// What it prints with `--json`, and writes with `--output`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document<'a> {
+    generated_at: Stamp,
+    strict: bool,
+    exit_code: u8,
+    plans: Vec<Checked<'a>>,
+}
+
+/// A plan and what is wrong with it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Checked<'a> {
+    path: &'a str,
+    ok: bool,
+    /// The messages of the findings.
+    errors: Vec<&'a str>,
+    findings: &'a [Finding],
+    plan_id: &'a str,
+    queue_warnings: Vec<Warning>,
 }
 
 fn is_summary(bytes: &[u8]) -> bool {
@@ -84,10 +108,16 @@ fn check(hub: &Hub, path: &str, evidence: Option<&dyn Fn(&str) -> Evidence>) -> 
     }
 }
 
-fn entry(hub: &Hub, path: &str, found: &[Finding]) -> Value {
+fn entry<'a>(hub: &Hub, path: &'a str, findings: &'a [Finding]) -> Checked<'a> {
     let warnings = store::find(hub, path).map(|file| shared::queue_warnings(hub, path, &file.plan)).unwrap_or_default();
-    let errors: Vec<_> = found.iter().map(|finding| &finding.message).collect();
-    json!({"path": path, "ok": found.is_empty(), "errors": errors, "findings": found, "plan_id": store::id_of(path), "queue_warnings": warnings})
+    Checked {
+        path,
+        ok: findings.is_empty(),
+        errors: findings.iter().map(|finding| finding.message.as_str()).collect(),
+        findings,
+        plan_id: store::id_of(path),
+        queue_warnings: warnings,
+    }
 }
 
 fn render(checked: &[(String, Vec<Finding>)]) -> String {

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::base::{Result, text};
+use crate::bus::Damaged;
 use crate::cli::App;
 use crate::cli::support::author;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
@@ -35,6 +37,17 @@ pub struct Args {
     limit: usize,
 }
 
+/// What `teof task list --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document<'a> {
+    tasks: Vec<&'a Row>,
+    /// How many there are without `--limit`.
+    total: usize,
+    damaged: &'a [Damaged],
+    /// What the last run of blocked tasks said.
+    blocked: BTreeMap<&'a str, &'a Last>,
+}
+
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
     author::warn_of_unknown(app, hub, &args.agent)?;
@@ -61,9 +74,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let blocked: BTreeMap<&str, (&Job, &Last)> = blocked
         .filter_map(|row| job(row).and_then(|job| Some((row.task_id.as_str(), (job, job.last.as_ref()?)))))
         .collect();
-    let lasts: BTreeMap<_, _> = blocked.iter().map(|(task, (_, last))| (task, last)).collect();
-    let document = json!({"tasks": rows, "total": total, "damaged": table.damaged, "blocked": lasts});
-    app.result(&document, || render(&rows, total, &blocked, app.times()));
+    let lasts = blocked.iter().map(|(task, (_, last))| (*task, *last)).collect();
+    let document = Document { tasks: rows, total, damaged: &table.damaged, blocked: lasts };
+    app.result(&document, || render(&document.tasks, total, &blocked, app.times()));
     Ok(ExitCode::SUCCESS)
 }
 

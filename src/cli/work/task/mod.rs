@@ -2,7 +2,7 @@
 
 mod add;
 mod assign;
-mod list;
+pub(in crate::cli) mod list;
 mod pickup;
 mod seed;
 mod sync;

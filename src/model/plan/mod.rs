@@ -3,16 +3,18 @@
 //! Readers here are lenient, so that lists and selectors work on trees as they are; `plans::validate` checks the
 //! rules.
 
+pub mod fields;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::command::Command;
-use super::priority::Priority;
-use super::run::order::ExpectedReceipt;
-use super::{text, texts};
 use crate::base::Stamp;
+use crate::model::command::Command;
+use crate::model::priority::Priority;
+use crate::model::run::order::ExpectedReceipt;
+use crate::model::{text, texts};
 
 /// What follows a plan's id in its file name.
 pub const SUFFIX: &str = ".plan.json";
@@ -198,7 +200,7 @@ impl Plan {
 }
 
 /// What a plan comes from: a file of the vault or the queue, an item of the backlog.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Link {
     /// `vault`, `queue` or `backlog`; people write others.
     #[serde(rename = "type")]
