@@ -214,6 +214,16 @@ pub fn require_job(hub: &Hub, task: &str, plan: Option<&str>, step: Option<&str>
 
 /// Reads consent and trust again. Call it before each spawn, execution and merge.
 pub fn standing(hub: &Hub) -> Result<Standing> {
+    let found = read_both(hub)?;
+    if !matches!(found.doubt, Some(Doubt::Changed(_))) {
+        return Ok(found);
+    }
+    // A grant writes both files, and may have written one when they were read.
+    trust::wait_for_change(hub)?;
+    read_both(hub)
+}
+
+fn read_both(hub: &Hub) -> Result<Standing> {
     let grant = trust::read(hub)?.grant;
     let (written, digest) = match read_file(hub) {
         Ok(found) => found,

@@ -1,7 +1,7 @@
 //! Grants and revokes consent: the consent file, the digests outside the tree, and the event.
 //!
-//! A crash in between always means "no": a grant writes the file first and trusts it last; a revocation stops trusting
-//! first.
+//! A crash in between always means "no": a grant writes the file first and trusts it last, under the lock of what is
+//! trusted, so that a reader sees both or waits; a revocation stops trusting first.
 
 use std::time::Duration;
 
@@ -99,13 +99,15 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
         None => event,
     };
     events::stage(&writer, &mut transaction, &event)?;
+    // Who reads the new consent file waits for this lock before it says that the file changed since the grant.
+    let trusted = trust::lock(hub)?;
     writer.commit(transaction)?;
     drop(writer);
     // Jobs are counted since the time of a grant, so two grants never have the same one.
     let earlier = trust::read(hub)?.grant.map(|grant| grant.at.plus(Duration::from_secs(1)));
     let at = earlier.map_or(hub.now(), |earlier| earlier.max(hub.now()));
     let mut grant = Grant { by: by.to_owned(), at, consent_sha256, settings_sha256, recognised, only: None };
-    trust::update(hub, |trust| {
+    trusted.update(|trust| {
         if let Some(one) = changes.only.clone() {
             // Another `teof do` may have taken its own consent a moment ago.
             let is_same = |earlier: &&Grant| {
@@ -122,6 +124,7 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
         trust.git_programs_sha256 = git_programs;
         trust.git_remotes_sha256 = Some(git_remotes);
     })?;
+    drop(trusted);
     consent::standing(hub)
 }
 

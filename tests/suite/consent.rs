@@ -1,10 +1,11 @@
 //! Consent and trust: by a person, on this machine, for exactly these bytes.
 
 use std::fs;
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{World, until};
 
 const FILE: &str = "docs/automation/autonomy-consent.json";
 
@@ -54,6 +55,42 @@ fn consent_counts_only_where_a_person_granted_it_and_only_as_it_was() {
     assert_eq!(world.json(&["consent", "show"])["trusted_commands"], serde_json::json!(["*"]));
     fs::remove_file(world.repo.join("teof.toml")).unwrap();
     assert_eq!(show(&world), doubt("consent.changed"));
+}
+
+/// A grant writes the consent file and, outside the tree, what was granted. A coordinator that reads them in between
+/// stopped, because the file had "changed since the grant".
+#[test]
+fn who_reads_consent_while_it_is_granted_waits_for_both_files() {
+    let world = world();
+    world.ok(&["consent", "grant", "--max-jobs", "20"]);
+    let trust = world.repo.join(".git/teof/trust.json");
+    let (old_file, old_trust) = (world.read(FILE), fs::read(&trust).unwrap());
+    let lock = fs::OpenOptions::new().write(true).open(world.repo.join(".git/teof/locks/trust.lock")).unwrap();
+    lock.lock().unwrap();
+    let start = |args: &[&str]| world.teof(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let until_it_waits = |child: &mut Child| {
+        until("it waits for the lock", || {
+            let blocked = |line: &str| line.contains("-> FLOCK") && line.contains(&format!(" {} ", child.id()));
+            let waits = fs::read_to_string("/proc/locks").unwrap().lines().any(blocked);
+            waits || child.try_wait().unwrap().is_some()
+        });
+    };
+    // A grant that cannot write both yet writes neither.
+    let mut grant = start(&["consent", "grant", "--max-jobs", "25"]);
+    until_it_waits(&mut grant);
+    assert_eq!((world.read(FILE), fs::read(&trust).unwrap()), (old_file, old_trust.clone()));
+    lock.unlock().unwrap();
+    assert!(grant.wait_with_output().unwrap().status.success());
+    // As a grant stands in the middle: the file is new, and what is trusted is old.
+    let new_trust = fs::read(&trust).unwrap();
+    lock.lock().unwrap();
+    fs::write(&trust, old_trust).unwrap();
+    let mut reader = start(&["consent", "show"]);
+    until_it_waits(&mut reader);
+    fs::write(&trust, new_trust).unwrap();
+    lock.unlock().unwrap();
+    let shown = String::from_utf8(reader.wait_with_output().unwrap().stdout).unwrap();
+    assert!(shown.starts_with("granted by") && shown.contains("25 more jobs may start"), "{shown}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::operator::{self, Recognised};
-use crate::base::lock::FileLock;
+use crate::base::lock::{self, FileLock};
 use crate::base::{Refusal, Result, Stamp, files, json, text};
 use crate::hub::git::Git;
 use crate::hub::git::programs::{self, Setting};
@@ -113,14 +113,56 @@ pub fn read(hub: &Hub) -> Result<Trust> {
     })
 }
 
-/// Changes the file under its own lock, so that revoking works in any state of the hub.
+/// Held by who changes the file, and by a grant while it also writes the consent file.
+const LOCK: &str = "locks/trust.lock";
+
+/// The right to change the file, until dropped.
+pub struct Locked<'h> {
+    hub: &'h Hub,
+    lock: FileLock,
+}
+
+/// Takes the file's own lock, so that revoking works in any state of the hub. Who needs the bus lock too takes that
+/// one first.
+///
+/// # Errors
+/// When another process holds it for too long.
+pub fn lock(hub: &Hub) -> Result<Locked<'_>> {
+    let lock = FileLock::acquire(&hub.local(LOCK), wait(hub), "lock.wait", "change what is trusted")?;
+    Ok(Locked { hub, lock })
+}
+
+impl Locked<'_> {
+    /// Changes the file.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn update(&self, edit: impl FnOnce(&mut Trust)) -> Result<()> {
+        let mut trust = read(self.hub)?;
+        edit(&mut trust);
+        self.lock.check()?;
+        files::replace(&self.hub.local(FILE), (json::pretty(&trust) + "\n").as_bytes())
+    }
+}
+
+/// Changes the file under its lock.
+///
+/// # Errors
+/// As [`lock`] and [`Locked::update`].
 pub fn update(hub: &Hub, edit: impl FnOnce(&mut Trust)) -> Result<()> {
-    let wait = hub.settings().map_or(std::time::Duration::from_secs(5), |settings| settings.lock.wait);
-    let lock = FileLock::acquire(&hub.local("locks/trust.lock"), wait, "lock.wait", "change what is trusted")?;
-    let mut trust = read(hub)?;
-    edit(&mut trust);
-    lock.check()?;
-    files::replace(&hub.local(FILE), (json::pretty(&trust) + "\n").as_bytes())
+    lock(hub)?.update(edit)
+}
+
+/// Waits until nobody changes the file. Takes no lock, and so writes nothing, where nobody does.
+pub(super) fn wait_for_change(hub: &Hub) -> Result<()> {
+    if lock::is_held(&hub.local(LOCK))? {
+        lock(hub)?;
+    }
+    Ok(())
+}
+
+fn wait(hub: &Hub) -> std::time::Duration {
+    hub.settings().map_or(std::time::Duration::from_secs(5), |settings| settings.lock.wait)
 }
 
 /// Records that a person approved the commands of a plan. An older approval of the plan is replaced.
