@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::last_object::last_object;
+use super::question;
 use crate::base::text;
 use crate::foreman::stages::next_stage::{REVIEWER, TESTER};
 use crate::guard::secrets;
@@ -26,6 +27,9 @@ pub struct Answer {
     #[serde(serialize_with = "without_secrets")]
     pub commands: Vec<Command>,
     pub receipts: Vec<String>,
+    /// What a person must answer before the work can go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
     /// Whether the work passes; given by the tester and the reviewer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed: Option<bool>,
@@ -39,13 +43,12 @@ pub struct Answer {
 /// Reads the answer of a role. The error says what is wrong with it and goes into the next prompt.
 pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
     let object = last_object(said, verdict_words(role))?;
-    let mut answer = Answer {
-        analysis: sanitized(
-            object.get("analysis").and_then(Value::as_str).ok_or("\"analysis\" is not a string")?,
-            MAX_FIELD,
-        ),
-        ..Answer::default()
+    let question = object.get("question").and_then(asked);
+    let analysis = match (object.get("analysis"), &question) {
+        (None | Some(Value::Null), Some(_)) => "",
+        (said, _) => said.and_then(Value::as_str).ok_or("\"analysis\" is not a string")?,
     };
+    let mut answer = Answer { analysis: sanitized(analysis, MAX_FIELD), question, ..Answer::default() };
     for value in list(&object, "commands")? {
         answer.commands.push(Command::parse(value).map_err(|why| format!("\"commands\": {why}"))?);
     }
@@ -84,6 +87,20 @@ pub fn verdict_words(role: &str) -> Option<(&'static str, &'static str)> {
         REVIEWER => Some(("approve", "reject")),
         _ => None,
     }
+}
+
+/// The question in a value: a text, or a list of texts. What says that there is none is none.
+fn asked(value: &Value) -> Option<String> {
+    let asked = match value {
+        Value::String(asked) => asked.trim().to_owned(),
+        Value::Array(several) => {
+            several.iter().filter_map(Value::as_str).map(str::trim).collect::<Vec<_>>().join("\n").trim().to_owned()
+        }
+        _ => return None,
+    };
+    let bare = asked.trim_end_matches('.').to_lowercase();
+    let says_none = ["", "none", "no", "null", "n/a", "-", "no question", "no questions"].contains(&bare.as_str());
+    (!says_none).then(|| question::bounded(&asked))
 }
 
 fn list<'a>(object: &'a Map<String, Value>, key: &str) -> Result<&'a [Value], String> {
@@ -163,6 +180,21 @@ mod tests {
     const APPROVAL: &str =
         r#"{"analysis": "ok", "commands": [], "receipts": [], "verdict": "approve", "confidence": 99}"#;
     const REJECTION: &str = r#""commands": [], "receipts": [], "verdict": "reject", "confidence": 95}"#;
+
+    #[test]
+    fn a_question_is_read_generously() {
+        let asked = |value: &str| {
+            let said = format!("{{\"analysis\": \"I looked.\", \"question\": {value}, \"commands\": []}}");
+            parse(&said, CODER).unwrap().question
+        };
+        assert_eq!(asked("\" Up or down? \"").as_deref(), Some("Up or down?"));
+        assert_eq!(asked("[\"Up?\", \"Or down?\"]").as_deref(), Some("Up?\nOr down?"));
+        for none in ["null", "\"\"", "\"None.\"", "false", "[]", "{}", "3"] {
+            assert_eq!(asked(none), None, "{none}");
+        }
+        let alone = parse("{\"question\": \"Up or down?\"}", PLANNER).unwrap();
+        assert_eq!((alone.analysis.as_str(), alone.question.as_deref()), ("", Some("Up or down?")));
+    }
 
     #[test]
     fn words_and_other_objects_may_stand_around_an_answer() {

@@ -51,10 +51,13 @@ pub fn agent(
             }
         };
         let why = match answer::parse(&said.conclusion.text, &stage.name) {
-            Ok(found) => {
-                answered(stage, found);
-                return Ok(None);
-            }
+            Ok(found) => match question_of(&found).filter(|_| !has_changed(context)) {
+                Some(asked) => return Ok(Some(asks(context, stage, asked))),
+                None => {
+                    answered(stage, found);
+                    return Ok(None);
+                }
+            },
             Err(why) => why,
         };
         if let Some(asked) = question::trailing_question(&said.conclusion.text).filter(|_| !has_changed(context)) {
@@ -88,6 +91,15 @@ fn unstructured_answer(stage: &mut StageReport, said: &str, why: &str, logs: &st
     let message = format!("unreadable answer from the {whom}: {why}; its text is kept as the analysis");
     stage.notes.push(Finding::medium(UNREADABLE, "", message).hint(format!("read its text: {logs}")));
     answered(stage, answer::unstructured(said));
+}
+
+/// What an answer asks a person, as its question or at the end of its analysis. A verdict stands, whatever it asks.
+fn question_of(found: &Answer) -> Option<String> {
+    if found.passed.is_some() {
+        return None;
+    }
+    let in_analysis = || question::asked_in_analysis(&found.analysis).filter(|_| found.commands.is_empty());
+    found.question.clone().or_else(in_analysis)
 }
 
 /// Whether the worktree holds work without a checkpoint. Such work is checked, even when the agent asks a question as

@@ -72,7 +72,7 @@ fn read_until(said: &str, error: &serde_json::Error) -> usize {
 }
 
 fn is_answer(object: &Map<String, Value>) -> bool {
-    ["analysis", "commands", "receipts", "verdict"].iter().any(|key| object.contains_key(*key))
+    ["analysis", "commands", "receipts", "verdict", "question"].iter().any(|key| object.contains_key(*key))
 }
 
 /// Whether any word of a text begins with `word`.

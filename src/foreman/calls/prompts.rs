@@ -164,7 +164,9 @@ pub fn line(found: &Finding) -> String {
 
 /// Describes the form of the answer.
 fn contract(role: &str) -> String {
-    let verdict = answer::verdict_words(role).map_or(String::new(), |(yes, no)| {
+    let asking = "- \"question\": a string. Only where you cannot go on before a person answers it: then change nothing, and ask. \
+         Leave the key out otherwise.\n";
+    let verdict = answer::verdict_words(role).map_or(asking.to_owned(), |(yes, no)| {
         format!(
             "- \"verdict\": {yes:?} or {no:?}.\n\
              - \"confidence\": a whole number from 0 to 100.\n\

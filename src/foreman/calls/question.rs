@@ -13,8 +13,17 @@ const LAST_LINES: usize = 3;
 pub fn trailing_question(said: &str) -> Option<String> {
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-    let asks = |line: &&str| line.trim_end_matches(['*', '_', '`', '"', '\'', ')', '\u{201d}']).ends_with('?');
-    last.iter().any(asks).then(|| bounded(said))
+    last.iter().any(|line| ends_asking(line)).then(|| bounded(said))
+}
+
+/// The question that an answer's analysis ends with, on its last line.
+pub fn asked_in_analysis(analysis: &str) -> Option<String> {
+    analysis.lines().rfind(|line| !line.trim().is_empty()).filter(|last| ends_asking(last.trim()))?;
+    Some(bounded(analysis))
+}
+
+fn ends_asking(line: &str) -> bool {
+    line.trim_end_matches(['*', '_', '`', '"', '\'', ')', '\u{201d}']).ends_with('?')
 }
 
 /// A question ready to show: without secrets and bounded; the end is kept.
@@ -42,6 +51,8 @@ mod tests {
         for said in ["", "Done.", "What is left? Nothing.", done] {
             assert_eq!(trailing_question(said), None, "{said}");
         }
+        assert_eq!(asked_in_analysis("I looked.\nUp or down?\n").as_deref(), Some("I looked.\nUp or down?"));
+        assert_eq!(asked_in_analysis("Is it wrong?\nIt was; I fixed it."), None);
     }
 
     #[test]
