@@ -19,7 +19,7 @@ use crate::cli::review::{approve, decide};
 use crate::cli::support::ask;
 use crate::cli::support::help::MORE;
 use crate::coordinator::process::{self, Ended};
-use crate::coordinator::state::input::Command;
+use crate::coordinator::state::input::{Command, Leave};
 use crate::coordinator::state::{Ending, Job, Phase, State, store};
 use crate::guard::{operator, secrets};
 use crate::hub::Hub;
@@ -89,6 +89,7 @@ fn submit_and_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Resul
         notes: args.notes.clone(),
     };
     let wanted = target::wanted(app, hub, &args.what, details)?;
+    check_breaker(hub, wanted.target())?;
     consent.ask(app, hub, args.yes, wanted.target())?;
     let target = target::submit(app, hub, &args.what, wanted)?;
     loop {
@@ -98,11 +99,17 @@ fn submit_and_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Resul
         let Some(job) = target.newest(&state) else {
             // Another job may have used the last consent of a running coordinator.
             if consent::covers(hub, &target)? {
+                check_breaker(hub, Some(&target))?;
                 return Err(not_started(hub, &target, ended).into());
             }
             continue;
         };
         match &job.phase {
+            Phase::Held | Phase::Waiting { .. }
+                if ended.as_ref().is_some_and(|ended| ended.leave == Leave::Breaker) =>
+            {
+                return check_breaker(hub, Some(&target)).map(|()| ExitCode::from(5));
+            }
             Phase::Review { .. } => match review(app, hub, job, args.approve)? {
                 decide::Decided::SentBack => continue,
                 decided => return finish(app, hub, &target, decided),
@@ -115,6 +122,27 @@ fn submit_and_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Resul
             _ => return finish(app, hub, &target, decide::Decided::Later),
         }
     }
+}
+
+/// Refuses while the breaker is open and nothing would start; a result or a question of the work is there for a person.
+///
+/// # Errors
+/// `do.breaker` (exit 6).
+fn check_breaker(hub: &Hub, target: Option<&Target>) -> Result<()> {
+    let state = store::load(hub)?;
+    let Some(trip) = &state.breaker.open else { return Ok(()) };
+    let job = target.and_then(|target| target.newest(&state));
+    if process::holder(hub)?.is_some() || job.is_some_and(|job| job.is_under_review() || job.asks()) {
+        return Ok(());
+    }
+    let refusal = Refusal::unattended("do.breaker", "not started: the breaker is open")
+        .because(text::safe(&trip.reason))
+        .next("after fixing the cause: teof coordinator reset-breaker");
+    Err(match target {
+        Some(target) => refusal.next(format!("then: teof do {}", text::shell_word(&target.name))),
+        None => refusal.next("see what was blocked: teof status"),
+    }
+    .into())
 }
 
 fn not_started(hub: &Hub, target: &Target, ended: Option<Ended>) -> Refusal {

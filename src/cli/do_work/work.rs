@@ -92,7 +92,10 @@ fn say_waiting(app: &App, state: &State, target: &Target, holder: &str) {
     let name = text::safe(&target.name);
     let why = match (&state.paused, &state.breaker.open) {
         (Some(word), _) => format!("paused by {}; continue: teof coordinator resume", text::safe(&word.by)),
-        (_, Some(trip)) => format!("the breaker is open: {}; see: teof status", text::safe(&trip.reason)),
+        (_, Some(trip)) => format!(
+            "the breaker is open: {}; after fixing the cause: teof coordinator reset-breaker",
+            text::safe(&trip.reason)
+        ),
         _ => format!("a coordinator runs already ({}); see what it does: teof status", text::safe(holder)),
     };
     app.say(format!("Waiting to start {name}: {why}"));

@@ -52,6 +52,13 @@ fn three_blocked_jobs_open_the_breaker_until_a_person_resets_it() {
     assert_eq!(yard.world.run(&run).code, 6, "the breaker is sticky");
     assert_eq!(yard.ran().len(), 3);
     assert_eq!(yard.world.read_json("_report/agent/manager/state.json")["circuit_breaker"]["active"], true);
+    let refused = yard.world.refused(&["do", "d", "--yes"]);
+    assert_eq!(
+        (&refused["code"], &refused["message"]),
+        (&"do.breaker".into(), &"not started: the breaker is open".into())
+    );
+    let next: Vec<_> = refused["next"].as_array().unwrap().iter().filter_map(|next| next.as_str()).collect();
+    assert_eq!(next, ["after fixing the cause: teof coordinator reset-breaker", "then: teof do 2026-01-05-d"]);
     let mut worker = yard.world.teof(&["coordinator", "reset-breaker"]);
     assert_eq!(worker.env("TEOF_RUN", "r").output().unwrap().status.code(), Some(6), "a worker may not reset it");
     yard.world.ok(&["coordinator", "reset-breaker"]);
