@@ -122,14 +122,17 @@ fn run_grant(args: Grant, app: &App) -> Result<ExitCode> {
 
 /// Asks a person at a terminal how many jobs may start; Enter takes what the file says, else 10.
 fn ask_jobs(app: &App, changes: &mut Changes) -> Result<()> {
+    let (default, whence) = match consent::standing(app.hub()?)?.written {
+        Some(written) if written.continuous => ("unlimited".to_owned(), "as before"),
+        Some(written) if written.max_iterations > 0 => (written.max_iterations.to_string(), "as before"),
+        _ => (DEFAULT_JOBS.to_string(), "the default"),
+    };
     if !ask::is_possible(app) {
+        if !app.json() {
+            app.say(format!("Jobs that may start: {default}, {whence}; to set it: teof consent grant --max-jobs N"));
+        }
         return Ok(());
     }
-    let default = match consent::standing(app.hub()?)?.written {
-        Some(written) if written.continuous => "unlimited".to_owned(),
-        Some(written) if written.max_iterations > 0 => written.max_iterations.to_string(),
-        _ => DEFAULT_JOBS.to_string(),
-    };
     loop {
         let question = format!("How many jobs may start (a number, or unlimited)? [{default}]:");
         let Some(line) = ask::line(&question)? else {

@@ -91,8 +91,8 @@ pub fn table(rows: &[Row], times: Times) -> Table {
     let mut table = Table::new([
         Column::word("STATE"),
         Column::word("JOB"),
-        Column::text("TASK"),
-        Column::text("BRANCH"),
+        Column::text("TASK").optional(),
+        Column::word("BRANCH"),
         Column::word("MADE").optional(),
         Column::text("REMARKS"),
     ]);

@@ -141,7 +141,8 @@ fn shown_status(plan: &Plan) -> String {
 
 fn table(document: &Document) -> String {
     let mut table = Table::new([
-        Column::text("PLAN"),
+        // `plan show` takes it whole.
+        Column::word("PLAN"),
         Column::word("STATUS"),
         Column::number("STEPS"),
         Column::word("CHECKPOINT").optional(),
