@@ -10,8 +10,7 @@ use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
-use crate::cli::unattended::coordinator::{send, submit, submit_names};
-use crate::coordinator::process;
+use crate::cli::unattended::coordinator::{send, start, submit, submit_names};
 use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Ending, Job, Phase, State, Word, store};
 use crate::guard::{operator, secrets};
@@ -87,7 +86,7 @@ fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     if let Some((task, job)) = blocked(hub, &state, name)? {
         return queue_again(args, app, &state, &task, job);
     }
-    let entry = bundles::find(hub, name)?;
+    let entry = shared::entry(hub, name)?;
     can_go_on(&state, &entry)?;
     let decision = crate::review::retry(hub, &entry, &shared::input(app, args.by.clone(), args.note.clone())?)?;
     let coordinator = notify_coordinator(app, &decision)?;
@@ -166,12 +165,11 @@ fn queue_again(args: &Args, app: &App, state: &State, task: &str, job: Option<&J
         Some(answer) => text::safe(&answer.text),
         None => format!("{} is sent to the coordinator, which is busy", text::safe(task)),
     };
-    let hint = "start it: teof run --until-idle".to_owned();
-    let is_running = process::holder(hub)?.is_some();
+    let hint = start::command(hub, &store::load(hub)?, task)?.map(|command| format!("start it: {command}"));
     Ok(Done {
         document: json!({"short": short, "task": task, "decision": decision, "coordinator": answer}),
         lines: vec![said],
-        hint: (!is_running).then_some(hint),
+        hint,
     })
 }
 

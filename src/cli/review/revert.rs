@@ -11,7 +11,6 @@ use crate::cli::App;
 use crate::cli::support::ask;
 use crate::cli::support::help::MORE;
 use crate::cli::work::plan::approve::in_full;
-use crate::review::bundles;
 use crate::review::rollback::{self, Done, Rollback};
 
 /// Revert a merged job and reopen its step
@@ -49,7 +48,7 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let entry = bundles::find(hub, &args.job)?;
+    let entry = shared::entry(hub, &args.job)?;
     let input = crate::review::ReviewInput { redo: args.redo, ..shared::input(app, args.by, args.note)? };
     let rollback = match args.rollback {
         true => Some(confirmed(app, rollback::of(hub, &entry.bundle)?, args.yes)?),

@@ -1,7 +1,7 @@
 //! Finds a job by name: its id, short id, run, task or plan; and what stands in the way of a submission.
 
 use super::submission::Submission;
-use super::{Job, State};
+use super::{Ending, Job, Phase, State};
 use crate::base::{names, text};
 use crate::model::run::job_name::{called, distinct};
 
@@ -15,8 +15,15 @@ impl State {
     }
 
     /// Like [`find`](State::find), among the jobs that are not over.
+    ///
+    /// # Errors
+    /// As there; or its job is over, with how it ended and what can be done.
     pub fn find_live(&self, name: &str) -> Result<&Job, String> {
-        pick(name, &self.live_jobs().collect::<Vec<_>>())
+        let live = pick(name, &self.live_jobs().collect::<Vec<_>>());
+        live.map_err(|why| match self.find(name) {
+            Ok(job) => ended(job),
+            Err(_) => why,
+        })
     }
 
     /// Checks whether the work can be queued behind at most `most` submissions.
@@ -56,6 +63,18 @@ fn pick<'a>(name: &str, jobs: &[&'a Job]) -> Result<&'a Job, String> {
         return Err(format!("{} matches several jobs: {ids}", shown(name)));
     }
     Ok(found.iter().rfind(|job| !job.is_over()).unwrap_or(newest))
+}
+
+/// `j6 has ended: it is blocked; to retry it: teof review retry j6`
+fn ended(job: &Job) -> String {
+    let (short, label) = (job.short(), job.phase.label());
+    let next = match job.phase {
+        Phase::Over { ending: Ending::Blocked | Ending::Reverted, .. } => {
+            format!("to retry it: teof review retry {short}")
+        }
+        _ => format!("see what it did: teof logs {short}"),
+    };
+    format!("{short} has ended: it is {label}; {next}")
 }
 
 fn unknown(name: &str, jobs: &[&Job]) -> String {

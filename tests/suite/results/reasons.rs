@@ -100,6 +100,32 @@ fn an_agent_that_asks_waits_for_an_answer_and_goes_on_in_its_session() {
 }
 
 #[test]
+fn a_question_in_the_answers_json_waits_too_and_a_job_that_ended_says_so() {
+    let site = Site::appending("");
+    site.coder.on(1, "answer '{\"analysis\": \"Two ways.\", \"question\": \"Round up or down?\"}'");
+    site.coder.on(2, "answer '{\"analysis\": \"I looked.\\nTo how many digits?\", \"commands\": []}'");
+    let task = site.submit("Round the amounts");
+    for (answer, question) in [("Up", "Round up or down?"), ("Two", "To how many digits?")] {
+        assert_eq!(site.run().code, 5);
+        assert_eq!(site.job(&task)["phase"]["is"], "question");
+        assert!(site.job(&task)["last"]["question"].as_str().unwrap().ends_with(question), "{}", site.job(&task));
+        let said = site.world.run(&["coordinator", "answer", "j1", answer]).expect(0);
+        assert!(said.stderr.contains("continue it: teof run"), "{}", said.stderr);
+    }
+    assert!(site.coder.prompt(1).contains("\"question\""), "the prompt says how to ask");
+    assert_eq!(site.run().code, 0);
+    site.world.ok(&["review", "reject", "j1", "--note", "No"]);
+    let answer = site.world.refused(&["coordinator", "answer", "j1", "Up"]);
+    assert_eq!(answer["message"], "j1 has ended: it is blocked; to retry it: teof review retry j1");
+    let started = site.world.refused(&["do", "j1"]);
+    assert_eq!(
+        (&started["message"], &started["code"]),
+        (&format!("j1 is a job of {task}").into(), &"task.is_job".into())
+    );
+    assert_eq!(started["next"][0], format!("do its task: teof do {task}"));
+}
+
+#[test]
 fn a_question_beside_finished_work_is_no_reason_to_wait() {
     let site = Site::appending("");
     site.coder.on(1, "echo two >> src/code.txt\nanswer 'All done. Shall I write a test as well?'");

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::send::send;
+use super::start;
 use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::coordinator::process;
@@ -122,7 +123,16 @@ pub struct Answer {
 }
 
 pub fn answer(args: Answer, app: &App) -> Result<ExitCode> {
-    send(app, allowed_answer(args.target, &args.text)?, None)
+    let code = send(app, allowed_answer(args.target.clone(), &args.text)?, None)?;
+    let hub = app.hub()?;
+    let state = store::load(hub)?;
+    let task = state.find(&args.target).map_or(args.target.as_str(), |job| job.task.as_str());
+    if !app.json()
+        && let Some(command) = start::command(hub, &state, task)?
+    {
+        app.say(format!("continue it: {command}"));
+    }
+    Ok(code)
 }
 
 pub fn pause(args: Pause, app: &App) -> Result<ExitCode> {

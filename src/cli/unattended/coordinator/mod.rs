@@ -8,6 +8,7 @@ pub mod logs;
 pub mod objective;
 pub mod run;
 pub mod send;
+pub mod start;
 pub mod status;
 pub mod submit;
 pub mod submit_names;

@@ -1,7 +1,7 @@
 //! Resolves a name that was given to `teof coordinator submit`: an item, a request, a plan, or a step.
 
 use crate::base::{Refusal, Result, names, text};
-use crate::coordinator::state::{State, store};
+use crate::coordinator::state::{Ending, Phase, State, store};
 use crate::hub::Hub;
 use crate::model::backlog::ItemStatus;
 use crate::model::plan::{Link, Status};
@@ -150,7 +150,31 @@ fn done(hub: &Hub, name: &str, what: String) -> Refusal {
     refusal.next("describe what is left: teof do \"…\"")
 }
 
+/// The refusal of a job's own name: its task is what is done.
+fn a_job(hub: &Hub, name: &str) -> Option<Refusal> {
+    let state = store::load(hub).ok()?;
+    let job = state.find(name).ok().filter(|job| job.names().is_own(name))?;
+    let (short, task, standing) = (job.short(), text::safe(&job.task), job.phase.label());
+    let is_newest = state.find(&job.task).is_ok_and(|newest| newest.id == job.id);
+    let refusal = Refusal::not_found("task.is_job", format!("{short} is a job of {task}"))
+        .because(format!("it is {standing}"))
+        .with("task", job.task.as_str())
+        .with("phase", standing);
+    Some(match job.phase {
+        Phase::Review { .. } => refusal.next(format!("decide about its result: teof review {short}")),
+        Phase::Question { .. } => refusal.next(format!("answer it: teof coordinator answer {short} \"…\"")),
+        Phase::Over { ending: Ending::Done, .. } | Phase::Finalizing { .. } => {
+            refusal.next(format!("see what it did: teof logs {short}"))
+        }
+        Phase::Over { .. } if !is_newest => refusal.next(format!("see why: teof logs {short}")),
+        _ => refusal.next(format!("do its task: teof do {task}")),
+    })
+}
+
 fn unknown(hub: &Hub, name: &str) -> Refusal {
+    if let Some(refusal) = a_job(hub, name) {
+        return refusal;
+    }
     let table = tasks::table(hub).unwrap_or_default();
     if table.tasks.iter().any(|row| row.task_id == name) {
         // Only a claim or an assignment names it.
