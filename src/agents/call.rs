@@ -119,7 +119,7 @@ impl Agent {
             if self.model_args.is_none() {
                 return refuse(
                     format!("its settings have no model argument (model {model})"),
-                    "omit the model, or set in teof.toml: [agents.<name>] model_args = [\"--model\", \"{model}\"]",
+                    "omit the model, or add model_args = [\"--model\", \"{model}\"] under the agent in teof.toml",
                 );
             }
             if model.starts_with('-') || model.contains(|c: char| c.is_control() || c.is_whitespace()) {
@@ -129,7 +129,7 @@ impl Agent {
         if self.prompt == PromptVia::Argument && (spec.prompt.len() > MAX_ARGUMENT || spec.prompt.contains('\0')) {
             return refuse(
                 format!("a prompt of {} bytes does not fit into an argument", spec.prompt.len()),
-                "set in teof.toml: [agents.<name>] prompt = \"stdin\" or \"file\"",
+                "set prompt = \"stdin\" or \"file\" under the agent in teof.toml",
             );
         }
         Ok(())

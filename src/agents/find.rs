@@ -27,7 +27,7 @@ pub fn find(settings: &Settings, name: &str) -> Result<Agent> {
             Err(Refusal::not_found("agent.unknown", format!("no such agent program: {}{meant}", text::safe(name)))
                 .because(format!("presets: {}; teof.toml has no other agent of this name", presets.join(", ")))
                 .next("list all agent programs: teof agent doctor")
-                .next(format!("or define it in teof.toml: [agents.{name}] command = [\"program\", \"argument\"]"))
+                .next(format!("or describe it in teof.toml (written by teof init): under [agents.{name}], its command = [\"program\", \"argument\"]"))
                 .into())
         }
     }

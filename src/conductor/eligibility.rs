@@ -121,7 +121,7 @@ fn unready(c: &Candidate) -> Option<(Reason, String)> {
         Work::Nothing => {
             return Some((
                 Reason::NothingToRun,
-                "it has no commands and no agent: claim it yourself, or set an agent in [roles.coder]".into(),
+                "it has no commands and no agent: claim it yourself, or choose an agent (teof init --role coder=claude)".into(),
             ));
         }
         Work::NotApproved(why) => return Some((Reason::NotApproved, why.clone())),
@@ -143,7 +143,7 @@ fn lacks(c: &Candidate) -> String {
         }
         _ => String::new(),
     };
-    let test = format!("{test}[guard] tests in teof.toml, then teof consent grant");
+    let test = format!("{test}teof init --test \"…\", then teof consent grant");
     let each = c.missing.iter().map(|name| match *name {
         "goal" => "goal (an objective)".to_owned(),
         "acceptance" => "acceptance (the step's checkpoint)".to_owned(),

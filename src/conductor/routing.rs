@@ -94,7 +94,7 @@ fn coder(bound: Binding, agent: Option<&str>) -> Result<Binding, String> {
             Ok(Binding { agent: Some(name.to_owned()), prompt: bound.prompt, ..Binding::default() })
         }
         _ if is_bound(&bound) => Ok(bound),
-        _ => Err("no agent is set for the coder: set [roles.coder] agent in teof.toml".into()),
+        _ => Err("no agent is set for the coder (teof init --role coder=claude)".into()),
     }
 }
 

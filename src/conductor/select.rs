@@ -225,7 +225,7 @@ mod tests {
         );
         let why = &choice.skipped[0].text;
         assert!(why.contains("a person must add: verification (a test, or an expected receipt: "), "{why}");
-        assert!(why.contains("[guard] tests in teof.toml") && why.ends_with("), risk (a diff limit)"), "{why}");
+        assert!(why.contains("teof init --test") && why.ends_with("), risk (a diff limit)"), "{why}");
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub fn said(line: &str) -> Said<'_> {
     }
 }
 
-/// `<role>, round <n>`, `[<n>/<of>] <command>`, `set-up [<n>/<of>] <command>`, or `forward port: <outcome>`.
+/// `<role>, round <n>`, `[<n>/<of>] <command>`, `set-up [<n>/<of>] <command>`, or `moving the work onto <target>: <outcome>`.
 fn is_stage(line: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_count = |text: &str| text.split_once('/').is_some_and(|(at, of)| is_number(at) && is_number(of));
@@ -112,7 +112,7 @@ fn is_stage(line: &str) -> bool {
     let round = line.split_once(", round ").filter(|(role, _)| !role.contains([' ', ':']));
     command.and_then(|rest| rest.split_once("] ")).is_some_and(|(count, _)| is_count(count))
         || round.is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit()))
-        || line.starts_with("forward port: ")
+        || line.starts_with("moving the work onto ")
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
             "coder, round 1: already committed by an earlier attempt",
             "[1/2] make test",
             "set-up [1/1] npm ci",
-            "forward port: merged",
+            "moving the work onto main: moved without conflicts",
         ];
         assert_eq!(stages.map(said), stages.map(Said::Stage));
         assert_eq!(said("      passed: wrote it"), Said::Passed("wrote it"));

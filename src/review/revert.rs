@@ -118,7 +118,7 @@ fn span(hub: &Hub, repo: &Repository, entry: &Entry, merged: &Decision) -> Resul
             format!("{} was merged without its own commit", merged.short()),
         )
         .because("the target was fast-forwarded by hand, or already had its changes")
-        .next("revert its commits by hand: git revert")
+        .next("find its commits with git log, and revert them by hand")
         .into());
     };
     let Ok(commit) = repo.find_commit(after) else { return Err(not_on_target(entry, after).into()) };
@@ -155,7 +155,7 @@ fn merge_has_more(entry: &Entry, merge: Oid, more: &[Oid]) -> Refusal {
     let shown: Vec<_> = more.iter().take(NAMED).map(Oid::to_string).collect();
     Refusal::guard("review.unclear_merge", format!("{merge} contains more than the work of {}", entry.bundle.short()))
         .because(format!("it was made by hand and has {} more:\n{}", more.len(), shown.join("\n")))
-        .next(format!("revert the unwanted commits by hand: git log {merge}^1..{merge}; git revert"))
+        .next(format!("revert the unwanted commits by hand: git log {merge}^1..{merge}"))
 }
 
 /// The target's commit before work that came in without a merge: as one commit (squashed) or several (rebased), of
@@ -197,7 +197,7 @@ fn unclear(entry: &Entry, last: &Commit, line: &[Commit]) -> Refusal {
             shown.join("\n")
         ))
         .next(format!("find its commits: git log {}", last.id()))
-        .next("revert them by hand, the last one first: git revert")
+        .next("revert them by hand, the last one first")
 }
 
 fn not_on_target(entry: &Entry, after: Oid) -> Refusal {
@@ -269,6 +269,6 @@ fn conflicts(entry: &Entry, files: &[String]) -> Refusal {
     let shown = text::clip(&files.join(", "), 600);
     Refusal::guard("review.conflict", format!("cannot revert {}", entry.bundle.short()))
         .because(format!("later work changed the same lines: {shown}"))
-        .next("revert the later work first, or undo it by hand: git revert")
+        .next("revert the later jobs first (teof review list --all), then this one")
         .with("files", files.to_vec())
 }

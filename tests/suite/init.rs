@@ -294,18 +294,24 @@ fn init_yes_commits_exactly_what_it_wrote_and_proposes_what_it_finds() {
 }
 
 #[test]
-fn settings_that_are_there_stay_and_seats_are_made_all_the_same() {
+fn settings_that_are_there_stay_and_missing_ones_are_added() {
     let world = world();
     let own = "[guard]\ntests = [\"make test\"]\n";
     world.write("teof.toml", own);
     let init = ["init", "--workers", "2", "--role", "coder=claude", "--test", "make test"];
     let told = world.ok(&init);
-    assert!(told.contains("kept  teof.toml") && told.contains("wrote AGENT_MANIFEST.worker-2.json"), "{told}");
-    assert!(told.contains("add: [roles.coder] agent = \"claude\"\n"), "the tests stand there: {told}");
+    assert!(told.contains("wrote teof.toml") && told.contains("wrote AGENT_MANIFEST.worker-2.json"), "{told}");
+    let with_coder = format!("{own}\n[roles.coder]\nagent = \"claude\"\n");
+    assert_eq!(world.read("teof.toml"), with_coder, "the tests stand there, the role is added");
+    let told = world.ok(&["init", "--role", "coder=codex", "--test", "true"]);
+    assert!(
+        told.contains("set there: agent = \"codex\" under [roles.coder]; tests = [\"true\"] under [guard]"),
+        "{told}"
+    );
     let told = world.ok(&["init", "--yes", "--in-place", "--workers", "3"]);
     assert!(world.exists("AGENT_MANIFEST.worker-3.json"), "{told}");
     assert!(told.contains("Not changed: docs/automation/autonomy-consent.json, teof.toml, seat worker-1"), "{told}");
-    assert_eq!(world.read("teof.toml"), own);
+    assert_eq!(world.read("teof.toml"), with_coder, "what is there stays");
 }
 
 #[test]

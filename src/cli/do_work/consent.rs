@@ -107,7 +107,7 @@ fn allows(hub: &Hub, target: Option<&Target>) -> Result<Result<()>> {
         && !state.has_job_left(only, grant.at, task, plan, step)
     {
         let used = Refusal::unattended("consent.refused", "consent does not allow another job of this work");
-        return Ok(Err(used.because("its allowed job has started").into()));
+        return Ok(Err(used.because("one job of it was allowed, and has started").into()));
     }
     let cycle = Cycle { done: started(&state, &standing), ..Cycle::default() };
     Ok(allowed.and_then(|()| standing.require(Actor::Coordinator, Action::Cycle(cycle))))

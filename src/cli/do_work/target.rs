@@ -208,7 +208,7 @@ fn can_run(hub: &Hub, target: &Target) -> Result<()> {
     Err(match skipped.reason {
         Reason::NothingToRun => refusal
             .next("see which agents are here: teof agent doctor")
-            .next(format!("set one in {}: [roles.coder] agent = \"claude\"", hub.shown(paths::SETTINGS))),
+            .next("then choose one: teof init --role coder=claude"),
         _ => refusal.next(format!("when that is done: teof do {name}")),
     }
     .into())
@@ -221,7 +221,7 @@ fn check_agents(hub: &Hub, names: &[String]) -> Result<()> {
         Refusal::guard("do.cannot_run", format!("the agent {} cannot run", text::safe(name)))
             .because(why)
             .next("see which agents are here: teof agent doctor")
-            .next(format!("set another in {}: [roles.coder] agent = \"claude\"", hub.shown(paths::SETTINGS)))
+            .next(format!("install it, or name another agent as coder in {}", hub.shown(paths::SETTINGS)))
     };
     for name in names {
         if let Some((name, why)) = routing::unknown_agent(settings, [name]) {

@@ -119,7 +119,6 @@ pub fn render(hub: &Hub, entry: &Entry, newer: &[newer::Commit], times: Times) -
     lines.extend([
         format!("job        {} (run {})", text::safe(&bundle.short()), text::safe(&short(&bundle.run))),
         format!("by         {}", text::safe(&bundle.agent_id)),
-        format!("reviewer   {}", bundle.reviewer.as_deref().map_or_else(|| "-".to_owned(), text::safe)),
         format!("commit     {} on {}", text::safe(&bundle.commit), text::safe(&bundle.branch)),
         format!("target     {} (from {})", text::safe(&bundle.target_branch), text::safe(&bundle.base_commit)),
     ]);
@@ -160,7 +159,7 @@ fn stages(bundle: &Bundle) -> String {
         let how = if stage.passed { "passed" } else { "failed" };
         lines.push(format!(
             "  {} {}{who}: {how}, {}",
-            text::safe(&stage.name),
+            text::safe(if stage.name == "carry" { "move to the target" } else { &stage.name }),
             stage.round,
             text::safe(&stage.outcome)
         ));

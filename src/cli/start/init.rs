@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::init_prompt::{self, Existing, MOST_WORKERS};
 use crate::agents;
-use crate::base::{Result, files, text};
+use crate::base::{Clock, Result, files, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::guard::operator;
@@ -196,16 +196,30 @@ fn render_short(done: &Done, options: &Options, there: &Existing, was_shown: boo
     if done.commit.is_none() && !done.wrote.is_empty() {
         lines.push("next: commit what was written, so that every clone has it".to_owned());
     }
-    lines.push(match &options.agent {
-        Some(seat) => format!("next: teof session-boot --agent {seat}"),
-        None if options.roles.is_empty() && !there.has_settings => {
-            let file = seen(&done.hub.join(SETTINGS));
-            let set = format!("name it in {file}: [roles.coder] agent = \"claude\"");
-            format!("next: install an agent program (teof agent doctor lists them), then {set}")
-        }
-        None => "next: teof do \"…what you want…\"".to_owned(),
-    });
+    lines.push(format!("next: {}", next(done, options)));
     lines.join("\n")
+}
+
+/// What is left to do before work can start, as a command where there is one.
+fn next(done: &Done, options: &Options) -> String {
+    if let Some(seat) = &options.agent {
+        return format!("teof session-boot --agent {seat}");
+    }
+    let hub = Hub::locate(Some(&done.hub), Clock::Machine).ok();
+    let settings = hub.and_then(|hub| hub.settings().ok().cloned()).unwrap_or_default();
+    let is_bound = settings.roles.get("coder").is_some_and(|coder| coder.agent.is_some() || coder.command.is_some());
+    if !is_bound && settings.commands.default.is_empty() {
+        return match installed_agents().first() {
+            Some(agent) => format!("let {agent} do the work: teof init --role coder={agent}"),
+            None => {
+                "install an agent program (teof agent doctor lists them), then: teof init --role coder=claude".into()
+            }
+        };
+    }
+    match settings.guard.tests.is_empty() {
+        true => "name a command that every result must pass: teof init --test \"make test\"".to_owned(),
+        false => "teof do \"…what you want…\"".to_owned(),
+    }
 }
 
 /// Every file, for scripts that call init without --yes.

@@ -80,13 +80,16 @@ pub fn summary(options: &Options, there: &Existing, files: &[String]) -> Vec<Str
         (None, false, None) => "in this branch".to_owned(),
     };
     let mut rows = vec![("record", place)];
-    if !there.has_settings {
+    let is_new = !there.has_settings;
+    if is_new || !options.roles.is_empty() {
         let roles: Vec<_> = options.roles.iter().map(|(role, agent)| format!("{role} = {agent}")).collect();
-        rows.push(("agents", list(&roles, "none found; name one with --role coder=claude")));
-        rows.push(("tests", list(&options.tests, "none found; name one with --test \"…\"")));
-        if !options.setup.is_empty() {
-            rows.push(("set-up", list(&options.setup, "")));
-        }
+        rows.push(("agents", list(&roles, "no known agent program is installed; choose one: --role coder=NAME")));
+    }
+    if is_new || !options.tests.is_empty() {
+        rows.push(("tests", list(&options.tests, "none found; name a command: --test \"make test\"")));
+    }
+    if is_new && !options.setup.is_empty() {
+        rows.push(("set-up", list(&options.setup, "")));
     }
     let seats = match (options.workers, &options.agent) {
         (0, Some(seat)) => text::safe(seat),

@@ -24,7 +24,7 @@ pub struct Global {
     /// Print JSON (errors too, on stderr)
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
-    /// Print only errors on stderr
+    /// Print no notes and warnings on stderr
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub quiet: bool,
 }

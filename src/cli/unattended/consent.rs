@@ -232,22 +232,23 @@ fn rules(standing: &Standing, started: u64) -> Vec<String> {
     let most = consent.max_iterations;
     let mut rules = vec![match most.saturating_sub(started) {
         _ if consent.continuous => "any number of jobs may start (continuous)".to_owned(),
-        0 if most > 0 => {
-            format!("no more jobs may start, all {most} have; allow more: teof consent grant --max-jobs 10")
-        }
+        0 if most > 0 => match most {
+            1 => "its one job has started; allow more: teof consent grant --max-jobs 10".to_owned(),
+            _ => format!("all {most} allowed jobs have started; allow more: teof consent grant --max-jobs 10"),
+        },
         0 => "no job may start yet; allow some: teof consent grant --max-jobs 10".to_owned(),
         left if standing.only().is_some() => format!("{} may start", text::counted(left, "job")),
-        left => format!("{} may start (max_iterations {most})", text::counted(left, "more job")),
+        left => format!("{} may start", text::counted(left, "more job")),
     }];
     rules.push("agents may work; nothing is merged or pushed before a person approves it".to_owned());
     let stops = [
-        (consent.require_execute, "a job that executed nothing (require_execute)"),
-        (consent.halt_on_attention_feeds, "unmet prerequisites (halt_on_attention_feeds)"),
-        (consent.halt_on_ci_failure, "failing CI (halt_on_ci_failure)"),
+        (consent.require_execute, "after a job that did nothing"),
+        (consent.halt_on_attention_feeds, "while a prerequisite is not met"),
+        (consent.halt_on_ci_failure, "while CI fails"),
     ];
     let stops: Vec<_> = stops.iter().filter(|(is_set, _)| *is_set).map(|(_, what)| *what).collect();
     if !stops.is_empty() {
-        rules.push(format!("no job starts after: {}", stops.join(", ")));
+        rules.push(format!("no job starts {}", stops.join(", ")));
     }
     rules
 }

@@ -192,7 +192,7 @@ fn render(boot: &Boot, times: Times) -> String {
     for peer in boot.peers.iter().take(PEERS) {
         let branch = text::safe(peer.branch.as_deref().unwrap_or("?"));
         lines.push(format!(
-            "peer {}: {}[{}]=@{branch}",
+            "peer {} has {} ({}, branch {branch})",
             text::safe(&peer.agent_id),
             peer.task_id,
             text::safe(&peer.status)

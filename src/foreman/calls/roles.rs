@@ -72,7 +72,7 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
             None if role == TESTER => {}
             None => {
                 let what = format!("no agent or command is bound to the {role}");
-                return refuse("role.unbound", what, "bind an agent in teof.toml: [roles.coder] agent = \"claude\"");
+                return refuse("role.unbound", what, "choose an agent: teof init --role coder=claude");
             }
         }
     }

@@ -35,7 +35,7 @@ fn roles(hub: &Hub, order: &Order) -> Result<()> {
             let line = crate::base::text::clip(&crate::base::text::safe(line), 200);
             Err(Refusal::unattended("commands.untrusted", format!("command not trusted: {line}"))
                 .because("no role in teof.toml is bound to this command")
-                .next("bind it in teof.toml: [roles.tester] command = …, then: teof consent grant")
+                .next("set it as the command of a role in teof.toml, then: teof consent grant")
                 .into())
         }
     }

@@ -118,7 +118,7 @@ fn failed(
     let on_base = match base_tests::last_failure(context) {
         Some(earlier) if base_tests::is_same(&earlier, &done.tail) => {
             let why = format!("the tests fail on {target} without any change: {line}");
-            let hint = "fix the tests there, then retry the job; with a note it is done all the same";
+            let hint = "fix the tests there, then retry the job; a retry with a note lets the agent try to fix them";
             stage.notes.push(Finding::high(base_tests::CODE, "", why.clone()).hint(hint));
             return Ok(Some(End::new(Verdict::Blocked, why)));
         }

@@ -282,10 +282,11 @@ fn port_earlier_work(context: &mut StageContext) -> Result<Option<End>> {
     let mut stage = context.new_stage(FORWARD_PORT, 1);
     stage.passed = true;
     stage.outcome = match conflicts.len() {
-        0 => "ported without conflicts".into(),
-        n => format!("ported with conflicts in {}", text::counted(n, "file")),
+        0 => "moved without conflicts".into(),
+        n => format!("moved with conflicts in {}", text::counted(n, "file")),
     };
-    (context.say)(&format!("forward port: {}", stage.outcome));
+    let target = &context.report.work.order.target_branch;
+    (context.say)(&format!("moving the work onto {target}: {}", stage.outcome));
     stage.findings = conflicts;
     commit::commit(context, stage, tree)?;
     let place = context.report.place()?;

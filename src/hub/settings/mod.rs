@@ -5,6 +5,7 @@
 //! Guard limits ([`load::GUARD_TERMS`]) come only from the hub: the limited seat must not set them.
 
 mod check;
+pub mod edit;
 pub mod granted;
 pub mod load;
 mod sections;

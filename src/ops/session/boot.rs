@@ -302,8 +302,9 @@ fn refuse_dirty(hub: &Hub, agent: &str, dirt: &[String]) -> Result<anyhow::Error
     let more = if dirt.len() > first.len() { format!(" and {} more", dirt.len() - first.len()) } else { String::new() };
     Ok(Refusal::guard("session.dirty", format!("{} has uncommitted changes", hub.here.root.display()))
         .because(format!(
-            "{}{more}; another seat may own them. Receipt: {receipt}; an observation event informs its owner",
-            first.join(", ")
+            "{}{more}; they may be another seat's, so an event tells it; the list is in {}",
+            first.join(", "),
+            hub.shown(&receipt)
         ))
         .next(format!("start without touching them: teof session-boot --agent {agent} --sync-allow-dirty"))
         .next("or, if they are yours, commit them on your branch first")

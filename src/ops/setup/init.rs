@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::base::{Clock, Refusal, Result, json, names};
+use crate::base::{Clock, Refusal, Result, files, json, names};
 use crate::hub::git::{attributes, sparse};
-use crate::hub::settings::template;
+use crate::hub::settings::{edit, template};
 use crate::hub::transaction::temporary;
-use crate::hub::{Hub, Pin, Settings, Transaction, Worktree, paths, pin};
+use crate::hub::{Hub, Pin, Transaction, Worktree, paths, pin};
 use crate::model::seat::{MANIFEST, variant};
 use crate::seats::{known, manifest, pool, swap};
 
@@ -33,9 +33,9 @@ pub struct Options {
     pub agent: Option<String>,
     /// How many seats `worker-1`, `worker-2`, … to create, plus one for the manager; 0 creates none.
     pub workers: usize,
-    /// Role to agent, for a new `teof.toml`.
+    /// Role to agent, for `teof.toml`; a role that has an agent there keeps it.
     pub roles: Vec<(String, String)>,
-    /// `[guard] tests` of a new `teof.toml`.
+    /// `[guard] tests` of `teof.toml`; tests that stand there stay.
     pub tests: Vec<String>,
     /// `[worktrees] setup` of a new `teof.toml`.
     pub setup: Vec<String>,
@@ -167,9 +167,7 @@ fn set_up(hub: &Hub, options: &Options, target: Option<&str>) -> Result<Done> {
     temporary::hide(&hub.common_dir)?;
     let branch = hub.worktree().branch().unwrap_or_default();
     let mut notes: Vec<_> = crate::ops::doctor::attributes::filter(hub)?.map(|note| note.message).into_iter().collect();
-    if kept.iter().any(|path| path == paths::SETTINGS) {
-        notes.extend(not_written(hub.settings()?, options));
-    }
+    notes.extend(not_written(hub, options)?);
     Ok(Done { hub: hub.root.clone(), branch, wrote, kept, commit: None, notes })
 }
 
@@ -182,7 +180,10 @@ fn planned<'h>(hub: &'h Hub, options: &Options, target: Option<&str>) -> Result<
     plan.attributes()?;
     plan.file(paths::CONSENT, consent::new_file)?;
     let settings = settings(options, target)?;
-    plan.file(paths::SETTINGS, || settings)?;
+    match added(hub, options)? {
+        Some(text) => plan.write(paths::SETTINGS, text),
+        None => plan.file(paths::SETTINGS, || settings)?,
+    }
     match (&options.agent, options.workers) {
         (None, workers) if workers > 0 => plan.workers(workers)?,
         (agent, workers) => {
@@ -193,21 +194,42 @@ fn planned<'h>(hub: &'h Hub, options: &Options, target: Option<&str>) -> Result<
     Ok(plan)
 }
 
-/// What was wanted of a new `teof.toml` and does not stand in the one that is there.
-fn not_written(settings: &Settings, options: &Options) -> Option<String> {
-    let plays = |role: &str| settings.roles.get(role).and_then(|role| role.agent.as_deref());
-    let roles = options.roles.iter().filter(|(role, agent)| plays(role) != Some(agent));
-    let roles = roles.map(|(role, agent)| format!("[roles.{role}] agent = {agent:?}"));
-    let lacks = |own: &[String], wanted: &[String]| wanted.iter().any(|line| !own.contains(line));
-    let lists = [
-        ("[guard] tests", &settings.guard.tests, &options.tests),
-        ("[worktrees] setup", &settings.worktrees.setup, &options.setup),
-    ];
-    let lists = lists.into_iter().filter(|(_, own, wanted)| lacks(own, wanted));
-    let lists = lists.map(|(name, _, wanted)| format!("{name} = {}", toml::Value::from(wanted.clone())));
-    let wanted: Vec<_> = roles.chain(lists).collect();
-    let wanted = wanted.join("; ");
-    (!wanted.is_empty()).then(|| format!("teof.toml exists and was not changed; to use these settings, add: {wanted}"))
+/// The text of the `teof.toml` that is there, if any.
+fn settings_text(hub: &Hub) -> Result<Option<String>> {
+    let bytes = files::read(&hub.path(paths::SETTINGS)?, files::MAX_DOCUMENT)?;
+    Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
+}
+
+/// The wanted settings: section, key, value.
+fn wanted(options: &Options) -> impl Iterator<Item = (String, &'static str, toml::Value)> {
+    let tests = (!options.tests.is_empty()).then(|| options.tests.clone());
+    let tests = tests.map(|tests| ("guard".to_owned(), "tests", toml::Value::from(tests)));
+    let role = |(role, agent): &(String, String)| (format!("roles.{role}"), "agent", toml::Value::from(agent.as_str()));
+    options.roles.iter().map(role).chain(tests)
+}
+
+/// The `teof.toml` that is there with the wanted settings that it lacks; `None` when none is there or nothing is added.
+fn added(hub: &Hub, options: &Options) -> Result<Option<String>> {
+    let Some(mut text) = settings_text(hub)? else { return Ok(None) };
+    let before = text.clone();
+    for (section, key, value) in wanted(options) {
+        text = edit::add(&text, &section, key, &value).unwrap_or(text);
+    }
+    Ok((text != before).then_some(text))
+}
+
+/// The wanted settings that `teof.toml` has with other values, or that could not be added to it.
+fn not_written(hub: &Hub, options: &Options) -> Result<Option<String>> {
+    let there: toml::Table = settings_text(hub)?.and_then(|text| text.parse().ok()).unwrap_or_default();
+    let value = |section: &str, key: &str| {
+        let table = section.split('.').try_fold(&there, |table, part| table.get(part)?.as_table())?;
+        table.get(key).cloned()
+    };
+    let other = wanted(options).filter(|(section, key, wanted)| value(section, key).as_ref() != Some(wanted));
+    let other: Vec<_> = other.map(|(section, key, wanted)| format!("{key} = {wanted} under [{section}]")).collect();
+    let file = hub.shown(paths::SETTINGS);
+    Ok((!other.is_empty())
+        .then(|| format!("{file} has other settings and keeps them; to change them, set there: {}", other.join("; "))))
 }
 
 /// Refuses when a file exists in place of a record folder.

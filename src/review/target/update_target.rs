@@ -204,7 +204,9 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Re
     let files: Vec<_> = way.iter().map(|(path, _)| text::safe(path)).collect();
     Err(Refusal::guard("target.in_the_way", format!("uncommitted work in {root} blocks the merge"))
         .because(format!("the merge would overwrite: {}{more}", shown.join(", ")))
-        .next("commit or stash it, then try again; nothing was merged, and your files were not touched")
+        .next(
+            "commit these files or move them away, then try again; nothing was merged, and your files were not touched",
+        )
         .with("files", files)
         .into())
 }

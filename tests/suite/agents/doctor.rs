@@ -46,7 +46,7 @@ fn every_preset_and_every_described_agent_is_listed_with_what_it_lacks() {
     assert_eq!((own["installed"].as_bool(), own["version"].as_str()), (Some(true), Some("own 1.2.3")), "{own}");
     assert_eq!(of(&document, "gemini")["key"], "GEMINI_API_KEY is set");
     let told = world.run(&["agent", "doctor"]).expect(0).stderr;
-    assert!(told.contains("No role has an agent. Set one in teof.toml: [roles.coder] agent = "), "{told}");
+    assert!(told.contains("No role has an agent. Choose one: teof init --role coder="), "{told}");
     assert_eq!(of(&document, "codex")["installed"], false);
     assert!(of(&document, "broken")["error"].as_str().unwrap().contains("no command"), "{document}");
     assert_eq!(of(&document, "aider")["verified"], false);

@@ -7,7 +7,7 @@ use crate::cli::App;
 use crate::cli::work::plan::shared::maker;
 use crate::coordinator::state::input::Command;
 use crate::guard::operator;
-use crate::hub::{Hub, Transaction, Writer, paths};
+use crate::hub::{Hub, Transaction, Writer};
 use crate::model::plan::slug_of;
 use crate::ops::tasks::{plan_edit, short_name};
 use crate::plans;
@@ -96,14 +96,14 @@ pub fn check(hub: &Hub, args: &Details) -> Result<()> {
         return Err(Refusal::guard("submit.nobody", "no agent and no command is set up to do the work")
             .because("[roles.coder] has no agent, and [commands] default is empty")
             .next("see which agents work here: teof agent doctor")
-            .next(format!("then set one in {}: [roles.coder] agent = \"claude\"", hub.shown(paths::SETTINGS)))
+            .next("then choose one: teof init --role coder=claude")
             .into());
     }
     if args.tests.is_empty() && settings.guard.tests.is_empty() {
         return Err(Refusal::guard("submit.unverified", "no test would check the result")
             .because("an objective needs a test, because no person watches the work")
             .next("add a command that must pass: --test \"cargo test\"")
-            .next(format!("or for all work, in {}: [guard] tests = [\"cargo test\"]", hub.shown(paths::SETTINGS)))
+            .next("or for all work: teof init --test \"cargo test\"")
             .into());
     }
     Ok(())

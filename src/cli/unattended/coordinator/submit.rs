@@ -127,7 +127,7 @@ pub fn task(app: &App, hub: &Hub, asked: Asked) -> Result<Command> {
     let (item, plan, step) = (asked.item.as_deref(), asked.plan.as_deref(), asked.step.as_deref());
     let request = asked.request.as_deref();
     if reopen::reopen(hub, reopen::ReopenRequest { item, plan, step, request })? {
-        app.say(format!("{} was blocked; it is open again", asked.task));
+        app.say(format!("{} is open again", asked.task));
     }
     submit_names::is_open(hub, &asked)?;
     Ok(Command::Submit { task: asked.task, plan: asked.plan, step: asked.step })

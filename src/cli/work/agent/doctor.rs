@@ -13,7 +13,7 @@ use crate::base::time::{parse_span, show_span};
 use crate::base::{Result, env, text};
 use crate::cli::App;
 use crate::exec::{self, Answer};
-use crate::hub::{Hub, Settings, paths};
+use crate::hub::{Hub, Settings};
 
 /// Check which agent programs can run unattended
 ///
@@ -83,9 +83,7 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
             app.say("No agent program is installed. Install one of these first, such as claude or codex.");
         }
         let name = usable.map_or("claude", |agent| agent.name.as_str());
-        let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok();
-        let file = hub.map_or(paths::SETTINGS.to_owned(), |hub| hub.shown(paths::SETTINGS));
-        app.say(format!("No role has an agent. Set one in {file}: [roles.coder] agent = \"{}\"", text::safe(name)));
+        app.say(format!("No role has an agent. Choose one: teof init --role coder={}", text::safe(name)));
     }
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -124,7 +124,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     writer.commit(transaction)?;
     let justification = path.replace(SUFFIX, ".md");
     app.result(&json!({"plan_id": id, "path": path, "justification": justification}), || hub.shown(&path));
-    app.say(format!("Say in {} why the plan is worth doing.", hub.shown(&justification)));
+    app.say(format!("Optional: say in {} why the plan is worth doing.", hub.shown(&justification)));
     Ok(ExitCode::SUCCESS)
 }
 
