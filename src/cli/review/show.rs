@@ -119,6 +119,11 @@ pub fn render(hub: &Hub, entry: &Entry, newer: &[newer::Commit], times: Times) -
     lines.extend([
         format!("job        {} (run {})", text::safe(&bundle.short()), text::safe(&short(&bundle.run))),
         format!("by         {}", text::safe(&bundle.agent_id)),
+    ]);
+    // The manager looks after every job; only another seat is news.
+    let reviewer = bundle.reviewer.as_deref().filter(|seat| *seat != "manager");
+    lines.extend(reviewer.map(|seat| format!("reviewer   {}", text::safe(seat))));
+    lines.extend([
         format!("commit     {} on {}", text::safe(&bundle.commit), text::safe(&bundle.branch)),
         format!("target     {} (from {})", text::safe(&bundle.target_branch), text::safe(&bundle.base_commit)),
     ]);
