@@ -199,7 +199,7 @@ mod tests {
         let coder = Binding { agent: Some("codex".into()), prompt: Some("p.md".into()), ..Binding::default() };
         assert_eq!(found.roles["coder"], coder);
         assert_eq!(route(&settings, Some("claude"), 0).unwrap().roles["coder"].model.as_deref(), Some("m"));
-        assert!(route(&Settings::default(), None, 0).unwrap_err().contains("[roles.coder]"));
+        assert!(route(&Settings::default(), None, 0).unwrap_err().contains("teof init --role coder"));
     }
 
     #[test]

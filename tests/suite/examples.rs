@@ -24,6 +24,20 @@ fn the_example_plan_seat_and_settings_are_accepted_as_they_are() {
     assert!(plan.contains("check-links.sh"), "{plan}");
 }
 
+/// On a tree whose plans and claims other tools wrote, the commands report what they find; here they find little.
+#[test]
+fn the_walk_through_the_playbook_runs_every_command() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let walk = std::process::Command::new(root.join("examples/playbook.sh"))
+        .env("TEOF", env!("CARGO_BIN_EXE_teof"))
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&walk.stdout);
+    assert!(walk.status.success() && told.ends_with("Every command ran.\n"), "{told}");
+    assert!(told.contains("shift=mid"), "the manager's heartbeat says which shift it is: {told}");
+}
+
 #[test]
 fn the_stand_in_for_a_model_service_knows_every_role_by_its_prompt() {
     let model = example("real-agent/model.py");
