@@ -91,15 +91,19 @@ fn state(snapshot: &Snapshot) -> Markup {
     let limit = |is_set: bool, limit: String| if is_set { format!(" of {limit}") } else { String::new() };
     let left = match (runtime.consent.given, runtime.consent.jobs_left) {
         (false, _) => "none".to_owned(),
-        (true, None) => "any number of jobs".to_owned(),
-        (true, Some(left)) => format!("{} left", text::counted(left, "job")),
+        (true, None) => "any number of jobs may start".to_owned(),
+        (true, Some(left)) => format!("{} may start", text::counted(left, "more job")),
+    };
+    let left_of = |limit: f64, spent: f64| match limit > 0.0 {
+        true => format!(" ({} left)", money((limit - spent).max(0.0))),
+        false => String::new(),
     };
     html! {
         dl #state.state aria-label="Coordinator" {
             div { dt.hidden { "Coordinator" } dd { (badge(tone, words)) } }
-            div { dt { "Workers" } dd { (running) " of " (runtime.slots) } }
+            div { dt { "Running" } dd { (running) " of at most " (runtime.slots) } }
             div { dt { "Cost today" } dd {
-                (money(spent.cost_usd.unwrap_or(0.0))) (limit(budget.day_cost > 0.0, money(budget.day_cost)))
+                (money(spent.cost_usd.unwrap_or(0.0))) (left_of(budget.day_cost, spent.cost_usd.unwrap_or(0.0)))
             } }
             div { dt { "Tokens today" } dd {
                 (amount(spent.tokens)) (limit(budget.day_tokens > 0, amount(budget.day_tokens)))

@@ -2,11 +2,13 @@
 
 use maud::{Markup, html};
 
+use super::result;
 use crate::base::{Refusal, text};
 use crate::board::jobs::Job;
 use crate::faces::web::acts::Told;
 use crate::faces::web::pages::parts::{Tone, ago, badge, lasting};
 use crate::faces::web::pages::view::View;
+use crate::model::run::bundle::Bundle;
 use crate::review::Entry;
 
 /// Pause and resume, for the board.
@@ -56,11 +58,13 @@ fn review(view: &View<'_>, short: &str, entry: &Entry) -> Markup {
     html! {
         h2 { "Your decision" }
         (standing(entry))
+        // Before the button: who approves has seen them.
+        (result::findings("Findings", &bundle.findings))
         @match &entry.altered {
             Some(why) => p.notice.bad { "This result was changed after it was written, so it cannot be merged: " (why) },
             None => (form(view, &path(short, "approve"), html! {
                 (run)
-                button.primary { "Approve and merge to " (bundle.target_branch) }
+                button.primary { (merges(bundle)) }
             })),
         }
         div.others {
@@ -82,6 +86,15 @@ fn review(view: &View<'_>, short: &str, entry: &Entry) -> Markup {
         }
         }
         p.when { "You decide as " (view.operator) "." }
+    }
+}
+
+/// The words on the button that merges.
+fn merges(bundle: &Bundle) -> String {
+    let open = bundle.findings.iter().filter(|finding| finding.needs_person() || finding.stops()).count();
+    match open {
+        0 => format!("Approve and merge to {}", bundle.target_branch),
+        n => format!("Approve despite {} and merge to {}", text::counted(n, "finding"), bundle.target_branch),
     }
 }
 

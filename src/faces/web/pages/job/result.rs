@@ -32,7 +32,7 @@ fn of(view: &View<'_>, entry: &Entry) -> Markup {
                 @if let Some(note) = &done.note { br; (note) }
             }
         } @else { (newer_commits(view, entry)) }
-        (findings("Findings", &bundle.findings))
+        @if entry.decision.is_some() { (findings("Findings", &bundle.findings)) }
         (findings("Sent back earlier for", &bundle.sent_back))
         (tests(bundle))
         (stages(bundle))
@@ -60,7 +60,7 @@ fn newer_commits(view: &View<'_>, entry: &Entry) -> Markup {
     }
 }
 
-fn findings(title: &str, found: &[Finding]) -> Markup {
+pub(super) fn findings(title: &str, found: &[Finding]) -> Markup {
     let mut found: Vec<&Finding> = found.iter().collect();
     found.sort_by_key(|finding| match finding.severity.as_str() {
         "high" => 0,
