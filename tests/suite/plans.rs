@@ -84,7 +84,15 @@ fn a_checkpoint_is_satisfied_by_evidence_only() {
     plan["receipts"] = serde_json::json!([]);
     world.write(PATH, &plan.to_string());
     assert_eq!(world.refused(&["plan", "checkpoint", PATH, "satisfied"])["code"], "plan.no_evidence");
+    let how = "all steps are done; if its goal is reached: teof plan checkpoint";
+    assert!(!world.ok(&["plan", "show", PATH]).contains(how));
+    for step in plan["steps"].as_array_mut().unwrap() {
+        step["status"] = "done".into();
+    }
+    world.write(PATH, &plan.to_string());
+    assert!(world.ok(&["plan", "show", PATH]).contains(how));
     world.ok(&["plan", "checkpoint", PATH, "superseded"]);
+    assert!(!world.ok(&["plan", "show", PATH]).contains(how));
     assert_eq!(world.read_json(PATH)["checkpoint"]["status"], "superseded");
 }
 

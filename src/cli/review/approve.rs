@@ -11,10 +11,12 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::findings;
 use crate::cli::support::help::MORE;
+use crate::cli::work::plan;
 use crate::coordinator::state::store;
 use crate::guard::operator;
 use crate::hub::Hub;
 use crate::model::run::job_name::distinct;
+use crate::plans;
 use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, pull_request};
 
 /// Merge the reviewed commit of one or more jobs
@@ -142,9 +144,12 @@ fn one(args: &Args, app: &App, job: &str, progress: &dyn Fn(&str)) -> Result<Don
     let coordinator = notify_coordinator(app, &decision)?;
     let remote = pull_request::of_job(hub, &decision.job)?;
     let short = decision.short();
+    // The coordinator has set the step; an unreadable plan has nothing to say.
+    let plan = decision.plan_id.as_deref().and_then(|plan| plans::find(hub, plan).ok());
+    let to_close = plan.and_then(|plan| Some(format!("{}: {}", text::safe(plan.id()), plan::shared::to_close(&plan)?)));
     Ok(Done {
         document: json!({"short": short, "decision": decision, "before": before, "coordinator": coordinator}),
-        lines: lines(&shared::name(&entry), &decision, before, remote),
+        lines: lines(&shared::name(&entry), &decision, before, remote).into_iter().chain(to_close).collect(),
         hint: decision.merge_commit.as_ref().map(|_| format!("undo: teof review revert {}", text::safe(&short))),
     })
 }

@@ -137,6 +137,13 @@ impl Plan {
         matches!(self.status(), Some(Status::Queued | Status::InProgress))
     }
 
+    /// Whether all its steps are done, and a person has to say whether it reached its goal.
+    pub fn awaits_checkpoint(&self) -> bool {
+        let steps = self.steps();
+        let is_open = !matches!(self.checkpoint().status(), Some("satisfied" | "superseded"));
+        is_open && !steps.is_empty() && steps.iter().all(|step| step.status() == Some(Status::Done))
+    }
+
     pub fn priority(&self) -> Priority {
         Priority::of(self.raw.get("priority"))
     }

@@ -1,6 +1,6 @@
 //! Shared by the plan commands: who edits, what counts as evidence, and warnings about the queue.
 
-use crate::base::{Refusal, Result, env, files};
+use crate::base::{Refusal, Result, env, files, text};
 use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::guard::claim::Author;
@@ -9,7 +9,7 @@ use crate::hub::{Hub, Tracked};
 use crate::model::plan::Plan;
 use crate::ops::tasks::plan_edit::Editor;
 use crate::plans::requests::queue::{self, Warning};
-use crate::plans::{Evidence, evidence, store};
+use crate::plans::{Evidence, PlanFile, evidence, store};
 use crate::receipts::ledger;
 use crate::seats::{self, freshness, manifest};
 
@@ -49,6 +49,13 @@ fn not_shown(seat: &str) -> Refusal {
         .because(format!("{seat} has a session here, and neither a terminal nor a token shows that you are a person"))
         .next("run the command at a terminal, as a person: --agent operator")
         .next(format!("or set a token as {}: teof operator token --help", env::OPERATOR_TOKEN))
+}
+
+/// How a plan of which all steps are done is closed; `None` for another.
+pub fn to_close(file: &PlanFile) -> Option<String> {
+    let id = text::safe(file.id());
+    let how = format!("all steps are done; if its goal is reached: teof plan checkpoint {id} satisfied");
+    file.plan.awaits_checkpoint().then_some(how)
 }
 
 /// Who makes a plan: the seat that this process works for, else the person who gives the command.

@@ -1,5 +1,6 @@
 //! `teof plan show`
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use schemars::JsonSchema;
@@ -12,9 +13,12 @@ use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::findings;
 use crate::cli::support::terminal::{Meaning, paint};
+use crate::coordinator::state::Ending;
+use crate::hub::Hub;
 use crate::model::plan::{Status, Step};
 use crate::model::run::outcome::Finding;
 use crate::plans::{self, PlanFile, validate};
+use crate::review::{Kind, decision};
 
 /// Show one plan and what is wrong with it
 ///
@@ -51,19 +55,38 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         findings: &found,
         commands_digest: plans::commands_digest(&file.plan),
     };
-    app.long_result(&document, || render(&file));
+    let merged = merged(hub, &file)?;
+    app.long_result(&document, || render(&file, &merged));
     if !app.json() {
         found.iter().for_each(|finding| app.say(findings::line(finding)));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The outcome of the last run, its reason and the end of its output.
-fn last_run(step: &Step<'_>) -> Vec<String> {
+/// The jobs of its steps whose result a person merged, with the commit.
+fn merged(hub: &Hub, file: &PlanFile) -> Result<HashMap<String, String>> {
+    if !file.plan.steps().iter().any(|step| step.status() == Some(Status::Done)) {
+        return Ok(HashMap::new());
+    }
+    let mut merged = HashMap::new();
+    for one in decision::history(hub)?.into_iter().filter(|one| one.plan_id.as_deref() == Some(file.id())) {
+        match one.decision {
+            Kind::Approved => merged.insert(one.job, one.merge_commit.unwrap_or(one.reviewed_commit)),
+            _ => merged.remove(&one.job),
+        };
+    }
+    Ok(merged)
+}
+
+/// The outcome of the last run, its reason and the end of its output. `merged`: jobs with the commits of their merges.
+fn last_run(step: &Step<'_>, merged: &HashMap<String, String>) -> Vec<String> {
     let Some(last) = step.raw.get("last_run") else { return Vec::new() };
     let part = |key: &str| last.pointer(key).and_then(Value::as_str);
     let Some(outcome) = part("/outcome") else { return Vec::new() };
-    let reason = part("/reason").unwrap_or_default();
+    let job = part("/run").and_then(|run| run.rsplit_once('.')).map(|(job, _)| job);
+    let commit = job.filter(|_| outcome == Ending::Done.as_str()).and_then(|job| merged.get(job));
+    let said = commit.map(|commit| format!("merged as {}", commit.get(..12).unwrap_or(commit)));
+    let reason = said.as_deref().or(part("/reason")).unwrap_or_default();
     let mut lines = vec![format!("      last run {}: {}", text::safe(outcome), text::clip(&text::safe(reason), 300))];
     if let Some(said) = part("/last_output/text") {
         lines.push(format!("      last output of {}:", text::safe(part("/last_output/of").unwrap_or_default())));
@@ -73,7 +96,7 @@ fn last_run(step: &Step<'_>) -> Vec<String> {
     lines
 }
 
-fn render(file: &PlanFile) -> String {
+fn render(file: &PlanFile, merged: &HashMap<String, String>) -> String {
     let plan = &file.plan;
     let shown = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), text::safe);
     let status = plan.status().map_or("?", Status::as_str);
@@ -100,11 +123,12 @@ fn render(file: &PlanFile) -> String {
         lines.extend(step.tests().iter().map(|test| format!("      test: $ {}", text::safe(test))));
         let rollback = step.rollback().unwrap_or_default();
         lines.extend(rollback.iter().map(|command| format!("      rollback: $ {}", text::safe(&command.to_string()))));
-        lines.extend(last_run(&step));
+        lines.extend(last_run(&step, merged));
         lines.extend(step.receipts().iter().map(|receipt| format!("      receipt {}", text::safe(receipt))));
     }
     let checkpoint = plan.checkpoint();
     lines.push(format!("  checkpoint [{}] {}", shown(checkpoint.status()), shown(checkpoint.description())));
+    lines.extend(shared::to_close(file).map(|how| format!("  {how}")));
     lines.extend(plan.links().iter().map(|(kind, to)| format!("  {} {}", text::safe(kind), text::safe(to))));
     lines.extend(plan.receipts().iter().map(|receipt| format!("  receipt {}", text::safe(receipt))));
     lines.join("\n")
