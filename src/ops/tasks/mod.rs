@@ -70,11 +70,14 @@ pub enum State {
     /// Its source says that a seat works on it, but no live claim exists.
     Orphaned,
     Blocked,
+    /// An operator took it out of the coordinator's choice.
+    Skipped,
     Done,
 }
 
 impl State {
-    pub const ALL: [State; 6] = [Self::Active, Self::Paused, Self::Open, Self::Orphaned, Self::Blocked, Self::Done];
+    pub const ALL: [State; 7] =
+        [Self::Active, Self::Paused, Self::Open, Self::Orphaned, Self::Blocked, Self::Skipped, Self::Done];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -83,6 +86,7 @@ impl State {
             Self::Open => "open",
             Self::Orphaned => "orphaned",
             Self::Blocked => "blocked",
+            Self::Skipped => "skipped",
             Self::Done => "done",
         }
     }

@@ -13,6 +13,7 @@ use crate::cli::support::author;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
 use crate::coordinator::state::store;
 use crate::coordinator::state::{Job, Last};
+use crate::model::run::job_name::is_called;
 use crate::ops::tasks::{self, Row, State};
 
 /// List tasks, with who holds each
@@ -55,11 +56,19 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let state = store::load(hub)?;
     // Reopened by a person who queued it again; its coordinator takes it next.
     let queued = |row: &Row| state.submissions.iter().any(|one| one.is_called(&row.task_id));
-    table
-        .tasks
-        .iter_mut()
-        .filter(|row| row.state == State::Orphaned && queued(row))
-        .for_each(|row| row.state = State::Open);
+    let skipped = |row: &Row| {
+        let (plan, step) = (row.plan_id.as_deref(), row.step_id.as_deref());
+        state.skips.keys().any(|name| is_called(name, &row.task_id, plan, step))
+    };
+    for row in table.tasks.iter_mut().filter(|row| matches!(row.state, State::Open | State::Orphaned)) {
+        row.state = match row.state {
+            _ if skipped(row) => State::Skipped,
+            State::Orphaned if queued(row) => State::Open,
+            other => other,
+        };
+    }
+    // The table is ordered by state.
+    table.tasks.sort_by_key(|row| row.state);
     let mut rows: Vec<&Row> = table.tasks.iter().filter(|row| args.shows(row)).collect();
     let total = rows.len();
     if args.limit > 0 {
