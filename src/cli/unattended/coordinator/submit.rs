@@ -13,8 +13,9 @@ use crate::cli::support::help::MORE;
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::store;
 use crate::guard::{operator, secrets};
-use crate::hub::Hub;
+use crate::hub::{Hub, paths};
 use crate::ops::tasks::reopen;
+use crate::plans;
 
 /// Queue a task ahead of the backlog
 ///
@@ -98,9 +99,17 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let command = |wanted| match wanted {
         Wanted::Task(asked) => task(app, hub, asked),
         Wanted::Objective(text) => {
+            let mut same = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok());
+            let same = same.rfind(|plan| plan.plan.is_open() && plan.plan.summary() == Some(&text));
             let command = objective::submission(app, hub, &text, &details)?;
-            if let Command::Submit { plan: Some(plan), .. } = &command {
+            if let Command::Submit { plan: Some(plan), task, .. } = &command {
                 app.say(format!("Created plan {plan}; you can edit it until it starts"));
+                if let Some(same) = same {
+                    app.warn(format!(
+                        "{} has the same words; to drop the new one: teof coordinator cancel {task}",
+                        same.id()
+                    ));
+                }
             }
             Ok(command)
         }
@@ -117,7 +126,7 @@ pub fn check_room(hub: &Hub, more: usize) -> Result<()> {
     let waiting = store::load(hub)?.submissions.len();
     let most = hub.settings()?.coordinator.queue;
     match waiting + more > most {
-        true => Err(full(waiting, more, most).into()),
+        true => Err(full(&hub.shown(paths::SETTINGS), waiting, more, most).into()),
         false => Ok(()),
     }
 }
@@ -187,17 +196,21 @@ fn read_whole(input: impl Read) -> Result<Vec<u8>, String> {
     }
 }
 
-fn full(waiting: usize, more: usize, most: usize) -> Refusal {
+/// `settings`: the path of the settings, for people.
+fn full(settings: &str, waiting: usize, more: usize, most: usize) -> Refusal {
     let what = match waiting >= most {
         true => format!("the queue is full: {waiting} of {most} submissions wait"),
         false => format!("{more} more do not fit in the queue: {waiting} of {most} submissions wait"),
     };
-    Refusal::guard("submit.full", what)
-        .because(format!(
-            "the limit is coordinator.queue = {most} in teof.toml; queued tasks start as slots become free"
-        ))
-        .next("see them: teof status")
-        .next("take one out: teof coordinator cancel <task>")
+    let refusal = Refusal::guard("submit.full", what).because(format!(
+        "the limit is coordinator.queue = {most} in teof.toml; queued tasks start as slots become free"
+    ));
+    let refusal = match waiting {
+        0 => refusal.next(format!("submit at most {most} at a time")),
+        _ => refusal.next("see them, to cancel some: teof status"),
+    };
+    refusal
+        .next(format!("or set queue = {} under [coordinator] in {settings}", waiting + more))
         .with("limit", most)
         .with("waiting", waiting)
 }
