@@ -194,7 +194,7 @@ pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
     };
     let decided: HashSet<&str> = decisions.iter().map(|decision| &*decision.job).collect();
     report.stopped(hub, state, &envelopes, &decided);
-    report.used(&envelopes);
+    report.used(state, &envelopes);
     Ok(report)
 }
 
@@ -263,7 +263,7 @@ impl Report {
     }
 
     /// An envelope has the usage of its order in all runs, so the newest per order counts; time is per run.
-    fn used(&mut self, envelopes: &[Envelope]) {
+    fn used(&mut self, state: &State, envelopes: &[Envelope]) {
         let mut seconds: HashMap<&str, u64> = HashMap::new();
         for envelope in envelopes {
             *seconds.entry(&envelope.order.path).or_default() +=
@@ -288,6 +288,14 @@ impl Report {
                 let rest =
                     Usage { input_tokens: envelope.usage.tokens() - calls.tokens(), cost_usd, ..Usage::default() };
                 self.unfinished_calls.add(rest, 0);
+            }
+        }
+        // A worker that was stopped or still works has left no envelope; the coordinator counted what it used.
+        for job in state.jobs.iter().filter(|job| job.chosen_at >= self.since && job.counted != Usage::default()) {
+            if job.order.as_ref().is_some_and(|order| envelopes.iter().all(|envelope| envelope.order.path != *order)) {
+                self.usage.add(job.counted, 0);
+                self.by_seat.entry(job.seat.clone()).or_default().add(job.counted, 0);
+                self.unfinished_calls.add(job.counted, 0);
             }
         }
     }
