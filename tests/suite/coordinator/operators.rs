@@ -64,6 +64,13 @@ fn three_blocked_jobs_open_the_breaker_until_a_person_resets_it() {
     yard.world.ok(&["coordinator", "reset-breaker"]);
     yard.finish_with(1);
     assert_eq!(yard.ran().len(), 4);
+    yard.plan("e", &[&yard.work("e")]);
+    yard.finish_with(1);
+    // What needs a person stays, however short the list is.
+    let status = yard.world.ok(&["status", "--limit", "0"]);
+    assert!(["j1 ", "j2 ", "j3 ", "j4 "].iter().all(|job| status.contains(&format!("\n{job}"))), "{status}");
+    assert!(!status.contains("\nj5 "), "{status}");
+    assert!(status.contains("1 older finished job not shown; to see all: teof status --limit 5"), "{status}");
 }
 
 #[test]

@@ -142,4 +142,7 @@ fn a_job_that_waits_for_an_answer_can_be_cancelled() {
     site.world.ok(&["coordinator", "cancel", &task]);
     site.run();
     assert_eq!(site.job(&task)["phase"]["ending"], "cancelled");
+    assert!(site.world.ok(&["task", "list"]).contains("skipped"));
+    let status = site.world.ok(&["status"]);
+    assert!(status.contains("cancelled") && !status.contains("skipped"), "one row for the job: {status}");
 }

@@ -15,8 +15,8 @@ const NAMED: usize = 4;
 /// The longest title or reason in a line, in characters.
 const WORDS: usize = 60;
 
-/// The lines.
-pub fn lines(board: &Snapshot, times: Times) -> Vec<String> {
+/// The lines. `workers`: how many go on without a coordinator.
+pub fn lines(board: &Snapshot, workers: usize, times: Times) -> Vec<String> {
     let line = |label: &str, meaning: Option<Meaning>, said: String| {
         let said = text::safe(&said);
         let said = meaning.map_or(said.clone(), |meaning| paint(meaning, said));
@@ -26,7 +26,7 @@ pub fn lines(board: &Snapshot, times: Times) -> Vec<String> {
     let running: Vec<&Job> = board.live_jobs().filter(|job| job.is_running()).collect();
     let waits = waits(&of_phase("question").collect::<Vec<_>>(), &of_phase("review").collect::<Vec<_>>());
     let blocked: Vec<&Job> = blocked(board).collect();
-    let (coordinator, is_well) = coordinator(&board.runtime);
+    let (coordinator, is_well) = coordinator(&board.runtime, workers);
     vec![
         line("Running", (!running.is_empty()).then_some(Meaning::Active), listed(&running, |job| now(job, times))),
         line("For you", (waits != NOTHING).then_some(Meaning::Attention), waits),
@@ -122,10 +122,12 @@ fn today(runtime: &Runtime) -> String {
 }
 
 /// And whether jobs can start.
-fn coordinator(runtime: &Runtime) -> (String, bool) {
+fn coordinator(runtime: &Runtime, workers: usize) -> (String, bool) {
     let process = match &runtime.holder {
         Some(holder) if runtime.stuck.is_some() => format!("stuck ({holder})"),
         Some(holder) => format!("running ({})", holder.split(':').next().unwrap_or(holder)),
+        None if workers == 1 => "not running, and 1 worker goes on without it (start it: teof run)".to_owned(),
+        None if workers > 1 => format!("not running, and {workers} workers go on without it (start it: teof run)"),
         None => "not running (start it: teof run)".to_owned(),
     };
     let consent = &runtime.consent;

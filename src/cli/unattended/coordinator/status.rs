@@ -1,6 +1,6 @@
 //! `teof coordinator status`
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,22 +8,26 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{headlines, last_output};
-use crate::base::{Result, Stamp, json, text};
+use crate::base::{Result, Stamp, json, lock, text};
 use crate::board::runtime::Consent;
 use crate::board::{self, Parts, Reader, Snapshot};
 use crate::cli::App;
 use crate::cli::support::terminal::live;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint};
+use crate::cli::work::plan;
 use crate::coordinator::inbox;
 use crate::coordinator::state::store;
 use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Breaker, Ending, Job, Phase, Spent, State, Suspension, Totals, Word};
-use crate::hub::Hub;
 use crate::hub::watch::Watch;
+use crate::hub::{Hub, paths};
 use crate::model::run::job_name::short;
+use crate::plans;
 
 /// The longest command line in the column of stages, in characters.
 const MAX_STAGE: usize = 16;
+/// How many of the last done jobs may have a plan to close.
+const RECENT: usize = 10;
 
 /// Show what runs, what waits, and whether the breaker is open
 ///
@@ -73,6 +77,12 @@ struct Overview {
     /// What documents hold of jobs.
     state: State,
     board: Snapshot,
+    /// How many workers go on without a coordinator.
+    workers: usize,
+    /// The titles of queued tasks.
+    titles: HashMap<String, String>,
+    /// How plans are closed of which all steps are done.
+    to_close: Vec<String>,
 }
 
 /// What `teof status --json` prints. Keys are added, never renamed.
@@ -88,7 +98,7 @@ pub struct Document<'a> {
     paused: Option<&'a Word>,
     breaker: &'a Breaker,
     jobs: Vec<JobDocument<'a>>,
-    /// The last ones.
+    /// The last ones, and all that are blocked.
     finished: Vec<JobDocument<'a>>,
     submissions: &'a VecDeque<Submission>,
     skipped: &'a BTreeMap<String, Word>,
@@ -128,14 +138,35 @@ struct Published<'a> {
 
 impl Overview {
     fn read(hub: &Hub, reader: &mut Reader) -> Result<Overview> {
-        Ok(Overview { state: store::load(hub)?, board: reader.read(hub, Parts::JOBS)? })
+        let (state, board) = (store::load(hub)?, reader.read(hub, Parts::JOBS)?);
+        let works = |job: &&Job| lock::is_held(&hub.local(&paths::run_lock(&job.task))).unwrap_or(false);
+        let workers = if board.runtime.running { 0 } else { state.live_jobs().filter(works).count() };
+        let title = |one: &Submission| {
+            let plan = plans::find(hub, one.plan.as_deref()?).ok()?;
+            Some((one.task.clone(), plan.plan.summary()?.to_owned()))
+        };
+        let titles = state.submissions.iter().filter_map(title).collect();
+        let done = state.jobs.iter().rev().filter(|job| matches!(job.phase, Phase::Over { ending: Ending::Done, .. }));
+        let plans: BTreeSet<&str> = done.take(RECENT).filter_map(|job| job.plan.as_deref()).collect();
+        let to_close = plans.into_iter().filter_map(|plan| {
+            let found = plans::find(hub, plan).ok()?;
+            Some(format!("{}: {}", text::safe(found.id()), plan::shared::to_close(&found)?))
+        });
+        let to_close = to_close.collect();
+        Ok(Overview { workers, titles, to_close, state, board })
     }
 
-    /// The last `limit` finished jobs.
-    fn finished(&self, limit: usize) -> Vec<&Job> {
-        let is_shown = |job: &&Job| job.is_over() && !self.state.is_superseded(job);
-        let over: Vec<_> = self.state.jobs.iter().filter(is_shown).collect();
-        over[over.len().saturating_sub(limit)..].to_vec()
+    /// The last `limit` finished jobs and all that are blocked; and how many are left out.
+    fn finished(&self, limit: usize) -> (Vec<&Job>, usize) {
+        let is_counted = |job: &&Job| job.is_over() && !self.state.is_superseded(job);
+        let over: Vec<_> = self.state.jobs.iter().filter(is_counted).collect();
+        let (all, first) = (over.len(), over.len().saturating_sub(limit));
+        let waits =
+            |job: &Job| matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. }) && job.decision.is_none();
+        let shown = over.into_iter().enumerate().filter(|(at, job)| *at >= first || waits(job));
+        let shown: Vec<_> = shown.map(|(_, job)| job).collect();
+        let left_out = all - shown.len();
+        (shown, left_out)
     }
 
     fn document(&self, limit: usize) -> Document<'_> {
@@ -149,7 +180,7 @@ impl Overview {
             paused: state.paused.as_ref(),
             breaker: &state.breaker,
             jobs: state.live_jobs().map(|job| self.job(job)).collect(),
-            finished: self.finished(limit).into_iter().map(|job| self.job(job)).collect(),
+            finished: self.finished(limit).0.into_iter().map(|job| self.job(job)).collect(),
             submissions: &state.submissions,
             skipped: &state.skips,
             suspended: &state.suspended,
@@ -180,7 +211,7 @@ impl Overview {
 
     fn text(&self, args: &Args, app: &App) -> String {
         let (state, runtime, times) = (&self.state, &self.board.runtime, app.times());
-        let mut lines = headlines::lines(&self.board, times);
+        let mut lines = headlines::lines(&self.board, self.workers, times);
         if let Some(stuck) = &runtime.stuck {
             lines.push(attention(&format!("The coordinator is stuck: {}", stuck.why)));
             lines.push(format!("  {}", text::safe(&stuck.fix)));
@@ -192,15 +223,71 @@ impl Overview {
         }
         lines.extend(runtime.no_item_is_taken.iter().map(|why| attention(&format!("No backlog item starts: {why}"))));
         // On the whole screen there is a line for each job.
-        let shown = state.live_jobs().chain(self.finished(args.limit));
+        let (finished, left_out) = self.finished(args.limit);
+        let all = finished.len() + left_out;
         let view = View { times, is_running: runtime.running, has_notes: !args.watch };
-        let jobs = jobs(&self.board, state, shown, view);
+        let jobs = self.jobs(state.live_jobs().chain(finished), view);
         if !jobs.is_empty() {
             lines.extend([String::new(), jobs.show(), String::new()]);
         }
+        if left_out > 0 {
+            let more = text::counted(left_out, "older finished job");
+            lines.push(format!("{more} not shown; to see all: teof status --limit {all}"));
+        }
+        lines.extend(self.to_close.iter().cloned());
         let totals = &state.totals;
         lines.push(format!("In all: {} done, {} blocked, {} retried", totals.done, totals.blocked, totals.retries));
         times.in_text(&lines.join("\n")).into_owned()
+    }
+
+    /// Jobs, queued submissions and skipped tasks, one row each: what works first, then what waits for a person, is
+    /// queued, or is over.
+    fn jobs<'a>(&self, jobs: impl Iterator<Item = &'a Job>, view: View) -> Table {
+        let (board, state) = (&self.board, &self.state);
+        let mut table = Table::new([
+            Column::word("JOB"),
+            Column::word("STATE"),
+            Column::word("STAGE").optional(),
+            Column::text("TITLE"),
+            Column::word("SINCE").optional(),
+            Column::word("NEXT"),
+            Column::word("SEAT").optional(),
+            Column::text("TASK").optional(),
+        ]);
+        let mut jobs: Vec<_> = jobs.collect();
+        jobs.sort_by_key(|job| rank(job));
+        let (over, live): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.is_over());
+        let add = |table: &mut Table, job: &Job| {
+            let step = job.step.as_deref().filter(|step| !job.task.ends_with(step));
+            let task = format!("{} {}", job.task, step.unwrap_or_default());
+            table.row([
+                job.short().into(),
+                phase_cell(job),
+                board.job(&job.id).and_then(stage).unwrap_or_default().into(),
+                (&job.title).into(),
+                since(job, view.times).into(),
+                next(job, view.is_running).into(),
+                (&job.seat).into(),
+                task.trim_end().into(),
+            ]);
+            if view.has_notes {
+                last_output::in_brief(job).into_iter().for_each(|line| table.note(line));
+            }
+        };
+        live.iter().for_each(|job| add(&mut table, job));
+        let waiting = |state: &str, title: &str, task: &str| {
+            ["".into(), state.into(), "".into(), title.into(), "".into(), "".into(), "".into(), task.into()]
+        };
+        for one in &state.submissions {
+            table.row(waiting("queued", self.titles.get(&one.task).unwrap_or(&one.task), &one.task));
+        }
+        // A cancelled job has a row of its own.
+        for task in state.skips.keys().filter(|task| !over.iter().chain(&live).any(|job| job.is_called(task))) {
+            let title = state.find(task).map_or(task, |job| &job.title);
+            table.row(waiting("skipped", title, task));
+        }
+        over.into_iter().for_each(|job| add(&mut table, job));
+        table
     }
 }
 
@@ -241,50 +328,6 @@ struct View {
     is_running: bool,
     /// A job that needs a person has its reason under it.
     has_notes: bool,
-}
-
-/// Jobs, queued submissions and skipped tasks, one row each: what works first, then what waits for a person, is
-/// queued, or is over.
-fn jobs<'a>(board: &Snapshot, state: &State, jobs: impl Iterator<Item = &'a Job>, view: View) -> Table {
-    let mut table = Table::new([
-        Column::word("JOB"),
-        Column::word("STATE"),
-        Column::word("STAGE").optional(),
-        Column::text("TITLE"),
-        Column::word("SINCE").optional(),
-        Column::word("NEXT"),
-        Column::word("SEAT").optional(),
-        Column::text("TASK").optional(),
-    ]);
-    let mut jobs: Vec<_> = jobs.collect();
-    jobs.sort_by_key(|job| rank(job));
-    let (over, live): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.is_over());
-    let add = |table: &mut Table, job: &Job| {
-        let step = job.step.as_deref().filter(|step| !job.task.ends_with(step));
-        let task = format!("{} {}", job.task, step.unwrap_or_default());
-        table.row([
-            job.short().into(),
-            phase_cell(job),
-            board.job(&job.id).and_then(stage).unwrap_or_default().into(),
-            (&job.title).into(),
-            since(job, view.times).into(),
-            next(job, view.is_running).into(),
-            (&job.seat).into(),
-            task.trim_end().into(),
-        ]);
-        if view.has_notes {
-            last_output::in_brief(job).into_iter().for_each(|line| table.note(line));
-        }
-    };
-    live.into_iter().for_each(|job| add(&mut table, job));
-    let waiting = |state: &str, task: &str, by: &str| {
-        let by = format!("by {by}");
-        ["".into(), state.into(), "".into(), task.into(), "".into(), "".into(), "".into(), by.into()]
-    };
-    state.submissions.iter().for_each(|one| table.row(waiting("queued", &one.task, &one.word.by)));
-    state.skips.iter().for_each(|(task, word)| table.row(waiting("skipped", task, &word.by)));
-    over.into_iter().for_each(|job| add(&mut table, job));
-    table
 }
 
 /// The place of a job in the list.
