@@ -68,7 +68,7 @@ fn a_boot_announces_the_seat_and_dates_its_session() {
         r#"{"agent_id":"codex-2","branch":"agent/codex-2/x","claimed_at":"2026-01-05T09:00:00Z","status":"paused","task_id":"QUEUE-7"}"#,
     );
     let out = world.ok(&["session-boot", "--agent", "codex-1", "--focus", "docs", "--manager-report-tail-count", "2"]);
-    assert!(out.contains("peer codex-2: QUEUE-7[paused]=@agent/codex-2/x"), "{out}");
+    assert!(out.contains("peer codex-2 has QUEUE-7 (paused, branch agent/codex-2/x)"), "{out}");
     assert!(out.contains("teof bus watch --task manager-report --follow --limit 20"), "{out}");
     assert!(out.contains("inbox: 2 unread"), "{out}");
     assert!(out.contains("manager-report: {\"n\":3}"), "what is no message is shown as it stands: {out}");

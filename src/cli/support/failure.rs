@@ -62,10 +62,7 @@ pub fn unwritten(error: &std::io::Error, as_json: bool) -> i32 {
             .because(format!("{error}; what the command did before is done"))
             .next("make room, or send the output somewhere else"),
     };
-    // A reader such as `head` that leaves is no news.
-    if as_json || error.kind() != std::io::ErrorKind::BrokenPipe {
-        show(&refusal, as_json);
-    }
+    show(&refusal, as_json);
     refusal.exit as i32
 }
 

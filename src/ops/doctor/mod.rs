@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::base::{Clock, Refusal, Result, Stamp, jsonl, lock, text, time};
 use crate::guard::{consent, moved_target, trust};
 use crate::hub::transaction::temporary;
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, paths, pin};
 use crate::model::event::EventView;
 use crate::seats::{freshness, manifest};
 
@@ -44,8 +44,11 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Diagnosis> {
     let mut report = Report(Vec::new());
     match Hub::locate(start, clock) {
         Err(e) => report.error(e),
-        // Everything else would only follow from that.
-        Ok(hub) if let Some(e) = not_set_up(&hub) => report.error(e),
+        // Everything else would only follow from that; but on no branch, init is refused as well.
+        Ok(hub) if let Some(e) = not_set_up(&hub) => match hub.worktree() {
+            here if here.branch().is_none() => report.error(pin::on_no_branch(&here).into()),
+            _ => report.error(e),
+        },
         Ok(hub) => {
             let checks: &[fn(&Hub, &mut Report) -> Result<()>] = &[
                 check_git,
