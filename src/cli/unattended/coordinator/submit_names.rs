@@ -157,7 +157,7 @@ fn a_job(hub: &Hub, name: &str) -> Option<Refusal> {
     let (short, task, standing) = (job.short(), text::safe(&job.task), job.phase.label());
     let is_newest = state.find(&job.task).is_ok_and(|newest| newest.id == job.id);
     let refusal = Refusal::not_found("task.is_job", format!("{short} is a job of {task}"))
-        .because(format!("it is {standing}"))
+        .because(format!("its state: {standing}"))
         .with("task", job.task.as_str())
         .with("phase", standing);
     Some(match job.phase {
