@@ -79,6 +79,11 @@ task pickup QUEUE-002
 task pickup
 session-boot --auto-agent --no-sync
 session wrap --worked x
+session brief QUEUE-001 --preset operator
+receipts hygiene --keep
+receipts index --output receipts-index.jsonl
+receipts metrics --output receipts-latency.jsonl
+consensus ledger --output review.jsonl
 consensus record QUEUE-002 --summary x
 consensus escalate
 consensus sweep

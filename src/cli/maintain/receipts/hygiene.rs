@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::{Exit, Result, json, text};
 use crate::cli::App;
 use crate::cli::support::author::span;
+use crate::guard::operator;
 use crate::hub::{Hub, Transaction};
 use crate::ops::evidence::hygiene::{self, FILES, FOLDER, Report};
 use crate::ops::evidence::index::{self, Index};
@@ -31,6 +32,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
+    if args.keep {
+        operator::run::refuse("write the files of the receipts")?;
+    }
     let hub = app.hub_to_read()?;
     let progress = app.progress("Hashing the receipts");
     let index = index::read(hub)?;

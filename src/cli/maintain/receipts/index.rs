@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::output;
+use crate::guard::operator;
 use crate::hub::output::Output;
 use crate::ops::evidence::index::{self, Counts, Index, Receipt};
 
@@ -42,6 +43,9 @@ pub(super) enum Format {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
+    if args.output.is_some() {
+        operator::run::refuse("write the files of the receipts")?;
+    }
     let hub = app.hub_to_read()?;
     let progress = app.progress("Hashing the receipts");
     let index = index::read(hub)?;

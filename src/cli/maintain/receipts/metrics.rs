@@ -11,6 +11,7 @@ use crate::cli::App;
 use crate::cli::support::output;
 use crate::cli::support::terminal::times::duration;
 use crate::cli::support::terminal::{Column, Table};
+use crate::guard::operator;
 use crate::ops::evidence::index;
 use crate::ops::evidence::metrics::{self, Metrics, Spread};
 
@@ -35,6 +36,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
+    if args.output.is_some() {
+        operator::run::refuse("write the files of the receipts")?;
+    }
     let hub = app.hub_to_read()?;
     let progress = app.progress("Measuring the plans");
     let metrics = metrics::read(hub, &index::read(hub)?)?;

@@ -8,6 +8,7 @@ use crate::cli::support::output;
 use crate::cli::support::since::since;
 use crate::cli::support::terminal::{Column, Table, Times};
 use crate::consensus::ledger::{self, Filter, Row};
+use crate::guard::operator;
 use crate::hub::output::Output;
 
 /// Where `--output` may write in the record.
@@ -50,6 +51,9 @@ enum Format {
 }
 
 pub fn run(args: &Args, app: &App) -> Result<()> {
+    if args.output.is_some() {
+        operator::run::refuse("export the ledger of decisions")?;
+    }
     let hub = app.hub_to_read()?;
     let filter = Filter {
         decisions: args.decision.clone(),

@@ -9,6 +9,7 @@ use crate::cli::App;
 use crate::cli::support::author::{self, Task};
 use crate::cli::support::output;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
+use crate::guard::operator;
 use crate::hub::output::Output;
 use crate::hub::{Hub, Transaction, paths};
 use crate::ops::claims::known;
@@ -85,6 +86,7 @@ fn render(brief: &Brief, times: Times) -> String {
 }
 
 fn checklist(args: &Args, task: &str, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("run the operator's checklist")?;
     let hub = app.hub()?;
     let agent = author::seat(hub, args.agent.as_deref())?;
     let checklist = brief::checklist(hub, &agent, task)?;
