@@ -240,4 +240,17 @@ fn a_seat_audits_the_work_of_others_and_never_its_own() {
     assert_eq!((&status["audits"][0]["task_id"], status["audits"].as_array().unwrap().len()), (&json!("T"), 1));
     let shown = world.ok(&["bus", "status"]);
     assert!(shown.contains("audit T by codex-2: tests cover it, 2026-01-05T10:00:00Z"), "{shown}");
+    // Who held it before did its work, too; so did the engineer of an assignment that another seat claimed.
+    for agent in ["codex-3", "codex-4"] {
+        seat(&world, agent, "engineer");
+    }
+    world.ok(&["bus", "claim", "W", "--agent", "codex-3", "--allow-unassigned"]);
+    world.ok(&["bus", "release", "W", "--agent", "codex-3"]);
+    world.ok(&["bus", "claim", "W", "--agent", "codex-4", "--allow-unassigned"]);
+    assert_eq!(refused("W", &["--reviewer", "codex-3", "--agent", "codex-3"]), "audit.own_work");
+    world.ok(&["bus", "takeover", "T", "--agent", "codex-4", "--reason", "silent for a day"]);
+    assert_eq!(refused("T", &["--reviewer", "codex-1", "--agent", "codex-1"]), "audit.own_work");
+    claim(&world, "U", "codex-4", "active");
+    assert_eq!(refused("U", &["--reviewer", "codex-1", "--agent", "codex-1"]), "audit.own_work");
+    audit("W", &["--reviewer", "codex-2", "--agent", "codex-2"]).expect(0);
 }

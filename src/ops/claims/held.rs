@@ -5,11 +5,15 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use crate::base::{Result, lock};
 use crate::bus::holds::{self, Hold};
+use crate::bus::log::Log;
 use crate::bus::{assignments, claims};
 use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
+use crate::model::event::EventView;
 use crate::plans::SameWork;
 use crate::plans::same_work::Place;
 
@@ -113,15 +117,32 @@ pub fn may_lift(hub: &Hub, task: &str, agent: &str) -> Result<()> {
 /// The seats that hold or held a task's work under any of its names, or that it is assigned to.
 pub fn workers(hub: &Hub, task: &str) -> Result<Vec<String>> {
     let work = Work::near(hub, task, written(hub, task)?.as_deref())?;
-    let mut workers = Vec::new();
+    let (mut workers, mut names) = (Vec::new(), Vec::new());
     for name in [vec![task.to_owned()], work.others(hub)?].concat() {
         let claim = claims::load(hub, &name)?.map(|found| found.file);
         let assignment = assignments::load(hub, &name)?.map(|found| found.file);
         let owner = claim.as_ref().and_then(ClaimFile::agent_id);
         let engineer = assignment.as_ref().and_then(|assignment| assignment.engineer());
-        workers.extend(owner.or(engineer).map(str::to_owned));
+        workers.extend(owner.into_iter().chain(engineer).map(str::to_owned));
+        names.push(name);
     }
+    workers.extend(holders(hub, &names)?);
     Ok(workers)
+}
+
+/// The seats that held one of these tasks, by the events of its claims: a takeover leaves no other trace of the holder.
+fn holders(hub: &Hub, names: &[String]) -> Result<Vec<String>> {
+    let is_of_claim = |line: &EventView<'_>| {
+        let is_task = line.task_id.as_deref().is_some_and(|task| names.iter().any(|name| name == task));
+        is_task && matches!(line.event.as_deref(), Some("claim" | "release"))
+    };
+    let mut found = Vec::new();
+    for line in Log::read(hub)?.latest(None, 0, is_of_claim)? {
+        let event: Value = serde_json::from_slice(&line)?;
+        let seats = [&event["agent_id"], &event["meta"]["from"]["agent_id"]];
+        found.extend(seats.into_iter().filter_map(Value::as_str).map(str::to_owned));
+    }
+    Ok(found)
 }
 
 /// The plan that a task's claim names, else its assignment.
