@@ -98,7 +98,7 @@ fn from_csv(hub: &Hub) -> Result<Vec<Row>> {
     let unreadable = |e: csv::Error| {
         Refusal::guard("ledger.unreadable", format!("{CSV} is not CSV"))
             .because(text::safe(&e.to_string()))
-            .next("correct it, or restore it from git")
+            .next("correct it; its earlier states: git log -- _report/ledger.csv")
     };
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes.as_slice());
     let head = reader.headers().map_err(unreadable)?.clone();

@@ -12,6 +12,7 @@ use crate::guard::operator::{self, OPERATOR};
 use crate::hub::{Hub, Transaction, Writer};
 use crate::model::message::{MANAGER_REPORT, Message};
 use crate::ops::context::{self, Answer, Call};
+use crate::seats::{known, retired};
 
 /// A request to escalate.
 #[derive(Clone, Debug)]
@@ -37,8 +38,12 @@ pub fn preview(hub: &Hub, request: &Request) -> Result<Value> {
 /// [`preview`].
 ///
 /// # Errors
-/// `consensus.unknown` (exit 4); an invalid seat; a stale session.
+/// `consensus.unknown` and `seat.unknown` (exit 4); `seat.retired` (exit 1); a stale session.
 pub fn escalate(hub: &Hub, request: &Request) -> Result<Answer> {
+    if let Some(seat) = &request.assign {
+        known::require(hub, seat)?;
+        retired::refuse(hub, seat, "follow up a decision")?;
+    }
     let call = Call { command: "consensus escalate", author: &request.author, task: "", bound: false, request: None };
     context::run(hub, &call, |writer, transaction| {
         // Under the lock, so that two callers post one request.

@@ -157,7 +157,8 @@ fn escalations(all: &[Decision]) -> Vec<String> {
     let waiting = due(all).filter(|decision| !decision.is_escalated());
     let line = |decision: &Decision| {
         let why = decision.due.map_or("", decisions::Due::describe);
-        format!("{}: {why}; ask the managers: teof consensus escalate {0}", decision.decision_id)
+        let id = text::safe(&decision.decision_id);
+        format!("{id}: {why}; ask the managers: teof consensus escalate {}", text::shell_word(&id))
     };
     waiting.map(line).collect()
 }

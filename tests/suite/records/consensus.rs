@@ -49,9 +49,9 @@ fn the_ledger_has_the_playbooks_rows_and_the_records_and_exports_itself_once() {
     world.ok(&["receipts", "verify"]);
     let secret = ["consensus", "record", "DEC-2", "--summary", "ghp_0123456789abcdefghijABCDEFGHIJ456789"];
     assert_eq!(world.run(&secret).code, 1);
-    world.write("_report/ledger.csv", "a,b\n\"open\n");
-    let text = world.run(&["consensus", "ledger"]);
-    assert!(text.code == 0 || text.stderr.contains("ledger.csv"), "never a fault: {}", text.stderr);
+    std::fs::write(world.repo.join("_report/ledger.csv"), b"a,b\n\xff,1\n").unwrap();
+    let damaged = world.refused(&["consensus", "ledger"]);
+    assert_eq!((&damaged["code"], damaged["exit"].as_u64()), (&json!("ledger.unreadable"), Some(1)));
 }
 
 #[test]
@@ -109,6 +109,7 @@ fn a_decision_without_evidence_is_escalated_once_and_blocks_the_weekly_review_un
     let dry = world.json(&["consensus", "escalate", "--dry-run"]);
     assert_eq!(dry["escalated"][0]["decision_id"], "DEC-7");
     assert!(!world.exists("_bus/messages/manager-report.jsonl"));
+    assert_eq!(world.refused(&["consensus", "escalate", "--assign", "codx-2"])["code"], "seat.unknown");
     world.ok(&["consensus", "escalate", "--assign", "codex-2"]);
     let requests = world.lines("_bus/messages/manager-report.jsonl");
     let request = &requests[0];

@@ -9,7 +9,6 @@ use crate::cli::work::bus::claims::report;
 use crate::guard::operator;
 use crate::ops::consensus::escalate::{self, Request};
 use crate::ops::consensus::review;
-use crate::seats;
 
 /// Check the decisions of the last day, and keep what was seen
 ///
@@ -104,11 +103,6 @@ pub fn escalate(args: Escalate, app: &App) -> Result<()> {
     }
     operator::run::refuse("escalate a decision")?;
     let hub = app.hub()?;
-    if let Some(seat) = &args.assign
-        && let Some(unknown) = seats::known::unknown(hub, seat)?
-    {
-        app.warn(unknown);
-    }
     let author = args.author.author(hub, None)?;
     let answer = escalate::escalate(hub, &Request { author, decisions: args.decisions, assign: args.assign })?;
     app.result(&answer.document, || escalated(&answer.document));
