@@ -6,7 +6,6 @@ use super::claims::{Claim, Unusable};
 use super::jobs::Job;
 use super::review::Reviewable;
 use super::runtime::Runtime;
-use super::seats::Seat;
 use crate::base::{Stamp, text};
 
 /// After this many seconds without a sign of work, a running job is named.
@@ -82,7 +81,6 @@ pub(super) struct Facts<'a> {
     pub review: &'a [Reviewable],
     pub claims: &'a [Claim],
     pub unusable: &'a [Unusable],
-    pub seats: &'a [Seat],
 }
 
 /// All problems, the gravest first; those of one severity in the order in which a person would look at them.
@@ -226,9 +224,9 @@ fn of_record(facts: &Facts, found: &mut Vec<Problem>) {
         let wanted = claim.assigned_to.as_deref().unwrap_or_default();
         let what = format!("{holder} holds {}, which is assigned to {wanted}", claim.task);
         let problem = Problem::new(Medium, "claim.assignment", what);
-        found.push(problem.command(format!("teof bus status --agent {holder}")).about(&claim.task));
+        let command = format!("teof bus status --agent {}", text::shell_word(holder));
+        found.push(problem.command(command).about(&claim.task));
     }
-    let _ = facts.seats;
 }
 
 /// The command in `let it continue: kill -CONT 12`.

@@ -87,7 +87,6 @@ impl Reader {
             review: &review,
             claims: &record.claims,
             unusable: &record.unusable,
-            seats: &record.seats,
         });
         let told = serde_json::to_string(&(&runtime, &record.seats, &worktrees)).unwrap_or_default();
         if is_changed || told != self.told {
