@@ -133,13 +133,13 @@ pub fn read(hub: &Hub, index: &Index) -> Result<Metrics> {
 
 fn measure(row: &PlanRow, index: &Index, times: &Times, reflections: &[Reflection]) -> Plan {
     let listed = row.receipts.iter().chain(row.steps.iter().flat_map(|step| &step.receipts));
-    let listed: BTreeSet<&str> = listed.map(|named| named.path.as_str()).collect();
-    let whole = listed.iter().filter(|path| !row.missing_receipts.iter().any(|missing| missing == *path));
+    let listed: BTreeSet<&str> = listed.map(|named| named.path.trim()).collect();
+    let whole = listed.iter().filter(|path| !row.missing_receipts.iter().any(|missing| missing.trim() == **path));
     let at: Vec<Stamp> = whole.filter_map(|path| times.of(path, row.created)).collect();
     let (first, last) = (at.iter().min().copied(), at.iter().max().copied());
     let notes = index.messages.iter().filter(|note| note.plan_id.as_deref() == Some(&row.plan_id));
     let note = notes.clone().filter_map(|note| note.timestamp).min();
-    let named: Vec<&Reflection> = reflections.iter().filter(|text| text.text.contains(&row.plan_id)).collect();
+    let named: Vec<&Reflection> = reflections.iter().filter(|reflection| reflection.names(row)).collect();
     let reflection = named.iter().map(|reflection| reflection.at).min();
     // A reflection is followed by the first evidence after it, not by what was there already.
     let follows = reflection.and_then(|from| at.iter().copied().filter(|at| *at >= from).min());
@@ -231,6 +231,21 @@ struct Reflection {
     path: String,
     at: Stamp,
     text: String,
+}
+
+impl Reflection {
+    /// Whether the text has the plan's id, or the name of one of its steps as a task, as a whole word.
+    fn names(&self, plan: &PlanRow) -> bool {
+        let mut steps = plan.steps.iter().filter_map(|step| Some(format!("{}-{}", plan.plan_id, step.id.as_deref()?)));
+        has_word(&self.text, &plan.plan_id) || steps.any(|step| has_word(&self.text, &step))
+    }
+}
+
+/// Whether `word` is in the text and goes on neither before nor after: `docs` is no word of `docs-2`.
+fn has_word(text: &str, word: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let mut places = text.match_indices(word).filter(|_| !word.is_empty());
+    places.any(|(at, _)| !text[..at].ends_with(goes_on) && !text[at + word.len()..].starts_with(goes_on))
 }
 
 fn reflections(hub: &Hub) -> Vec<Reflection> {
