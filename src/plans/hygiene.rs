@@ -29,6 +29,9 @@ pub struct Checked {
     pub fixes: Vec<Fix>,
     /// What a person must fix: unknown statuses, receipts listed twice, and respellings that would need evidence.
     pub problems: Vec<Finding>,
+    /// The bytes that were checked.
+    #[serde(skip)]
+    pub before: Vec<u8>,
     /// The text with all fixes.
     #[serde(skip)]
     pub after: Option<String>,
@@ -36,7 +39,8 @@ pub struct Checked {
 
 /// Checks a plan. `path` is relative to the hub and appears in the problems.
 pub fn check(path: &str, bytes: &[u8]) -> Checked {
-    let mut checked = Checked { path: path.to_owned(), fixes: Vec::new(), problems: Vec::new(), after: None };
+    let mut checked =
+        Checked { path: path.to_owned(), fixes: Vec::new(), problems: Vec::new(), before: bytes.to_vec(), after: None };
     let Ok(mut document) = EditableJson::parse(bytes, Path::new(path)) else {
         checked.problems = findings(path, bytes);
         return checked;

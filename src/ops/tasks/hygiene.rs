@@ -38,8 +38,8 @@ pub fn apply(hub: &Hub, author: &Author, plans: &[String]) -> Result<Answer> {
         let mut changed = Vec::new();
         for plan in &checked {
             let Some(after) = &plan.after else { continue };
-            let before = files::read(&hub.path(&plan.path)?, files::MAX_DOCUMENT)?.unwrap_or_default();
-            let before = String::from_utf8_lossy(&before).into_owned();
+            // What was checked, not a second read: an editor may have saved in between.
+            let before = String::from_utf8_lossy(&plan.before).into_owned();
             let mut kept = Vec::new();
             for (when, text) in [("before", &before), ("after", after)] {
                 let stem = format!("{folder}/{stamp}/{}.{when}", store::id_of(&plan.path));
