@@ -42,6 +42,9 @@ impl Output<'_> {
     /// # Errors
     /// As [`Output::check`].
     pub fn check_anywhere(&self, path: &Path) -> Result<()> {
+        if path.as_os_str().is_empty() {
+            return Err(Refusal::usage("output.empty", format!("{} names no file", self.flag)).into());
+        }
         let path = std::path::absolute(path).map_err(|e| files::io_refusal(e, "find", path))?;
         // Resolve as far as folders exist; the rest will be created.
         let there = path.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));

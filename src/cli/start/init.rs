@@ -71,6 +71,9 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     operator::run::refuse("set a repository up")?;
     let settings = settings_here(app);
+    if !(args.role.is_empty() && args.test.is_empty()) && has_settings(app) {
+        operator::require("change teof.toml")?;
+    }
     for (_, agent) in &args.role {
         agents::find(&settings, agent)?;
     }
@@ -118,6 +121,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         false => render(&done, &options),
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether there is a `teof.toml` that somebody may rely on.
+fn has_settings(app: &App) -> bool {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock);
+    hub.is_ok_and(|hub| hub.root.join(SETTINGS).symlink_metadata().is_ok())
 }
 
 /// The settings that count here; the defaults where there are none yet, or none that can be read.

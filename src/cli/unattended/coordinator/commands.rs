@@ -165,9 +165,12 @@ pub fn allowed_pause() -> Result<Command> {
     Ok(Command::Pause)
 }
 
-/// The end of a pause, or of a task's skip, unless a run asks for it.
+/// The end of a task's skip, unless a run asks for it; the end of a pause, if a person asks for it.
 pub fn allowed_resume(task: Option<String>) -> Result<Command> {
-    operator::run::refuse("resume the coordinator")?;
+    match task {
+        Some(_) => operator::run::refuse("resume a task")?,
+        None => drop(operator::require("resume the coordinator")?),
+    }
     Ok(Command::Resume { task })
 }
 
