@@ -35,7 +35,7 @@ pub use capture::{Captured, Keep};
 pub use environment::allowed;
 pub use launch::{detached, run_hidden_mode};
 pub use observer::{Control, Observer};
-pub use peer::{Peer, peer};
+pub use peer::{Holder, Peer, peer};
 pub use probe::{Answer, probe};
 pub use process_tree::{Process, ProcessTree, Vitals, marked, vitals, vitals_of};
 pub use reaper::Reaper;

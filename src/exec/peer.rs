@@ -11,15 +11,23 @@ use super::process_tree::read_proc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// A program of this machine, and the account that made the connection.
-    Program {
-        uid: u32,
-        /// A worker started it, or it may be one of those that a worker started and that hide what they hold.
-        is_of_worker: bool,
-    },
+    Program { uid: u32, holder: Holder },
     /// No program of this system: its host forwards the connection, for example.
     Elsewhere,
     /// Nothing any more.
     Gone,
+}
+
+/// Who can write to the connection at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A program that a worker started; others may hold it too.
+    Worker,
+    /// Programs that no worker started, alone.
+    Other,
+    /// No process that can be looked into: one of another account, or none at all, while the socket is on its way from
+    /// one process to another.
+    Unknown,
 }
 
 /// The kernel's tables of connections.
@@ -31,7 +39,7 @@ const ESTABLISHED: &str = "01";
 pub fn peer(own: SocketAddr, other: SocketAddr) -> Peer {
     // A table that changes while it is read may lack a row.
     match look_up(other, own).or_else(|| look_up(other, own)) {
-        Some(Row { uid, inode, .. }) if inode != 0 => Peer::Program { uid, is_of_worker: is_of_worker(inode) },
+        Some(Row { uid, inode, .. }) if inode != 0 => Peer::Program { uid, holder: holder(inode) },
         Some(_) => Peer::Gone,
         // Our end stays open only while there is another one. It was not in the table a moment ago, so it is not here.
         None if look_up(own, other).is_some_and(|row| row.is_open) => Peer::Elsewhere,
@@ -54,24 +62,24 @@ fn look_up(from: SocketAddr, to: SocketAddr) -> Option<Row> {
     })
 }
 
-/// Whether a worker started a program that holds the socket. A connection may be handed down: whoever holds it can
-/// write to it.
-fn is_of_worker(inode: u64) -> bool {
+/// Who holds a socket. A connection may be handed down, and whoever holds it can write to it: one program of a worker
+/// is enough.
+fn holder(inode: u64) -> Holder {
     let link = format!("socket:[{inode}]");
-    let (mut holders, mut hidden) = (Vec::new(), Vec::new());
-    for pid in processes() {
-        match std::fs::read_dir(format!("/proc/{pid}/fd")) {
-            Ok(open) => {
-                let mut open = open.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
-                if open.any(|to| to.to_str() == Some(&link)) {
-                    holders.push(pid);
-                }
-            }
-            Err(_) => hidden.push(pid),
-        }
+    let (of_workers, others): (Vec<_>, Vec<_>) = processes().partition(|pid| is_marked(*pid));
+    match () {
+        () if of_workers.into_iter().any(|pid| holds(pid, &link)) => Holder::Worker,
+        () if others.into_iter().any(|pid| holds(pid, &link)) => Holder::Other,
+        () => Holder::Unknown,
     }
-    let suspects = if holders.is_empty() { hidden } else { holders };
-    suspects.into_iter().any(is_marked)
+}
+
+/// Whether a process has a file open, in any thread: a thread may have files of its own.
+fn holds(pid: i32, link: &str) -> bool {
+    let entries = |folder: String| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let threads = entries(format!("/proc/{pid}/task")).filter_map(|entry| entry.file_name().into_string().ok());
+    let mut open = threads.flat_map(|thread| entries(format!("/proc/{pid}/task/{thread}/fd")));
+    open.any(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to.to_str() == Some(link)))
 }
 
 fn processes() -> impl Iterator<Item = i32> {
@@ -127,10 +135,16 @@ mod tests {
             let client = TcpStream::connect(own).unwrap();
             let (_server, other) = listener.accept().unwrap();
             let uid = rustix::process::getuid().as_raw();
-            assert_eq!(peer(own, other), Peer::Program { uid, is_of_worker: ancestry::is_marked() });
+            let holder = if ancestry::is_marked() { Holder::Worker } else { Holder::Other };
+            assert_eq!(peer(own, other), Peer::Program { uid, holder });
             drop(client);
             assert_eq!(peer(own, other), Peer::Gone);
             assert_eq!(peer(other, SocketAddr::new(own.ip(), 1)), Peer::Gone);
         }
+    }
+
+    #[test]
+    fn a_socket_that_no_process_has_open_is_of_nobody() {
+        assert_eq!(holder(u64::MAX), Holder::Unknown);
     }
 }

@@ -3,8 +3,8 @@
 //! Other programs of this machine can reach the socket, and so can every page in the person's browser. What keeps them
 //! out: the name and port in `Host` (a foreign name that resolves to loopback), a session cookie that other sites
 //! cannot send and scripts cannot read, the `Origin` of whatever changes something, and a secret in every form. A
-//! stolen link or session does not help a worker or another account: where the kernel tells who sent a request, a link
-//! is opened, and something is decided, for the person's own programs alone.
+//! stolen link or session does not help a worker or another account: where the kernel tells who sent a request, pages are
+//! shown, a link is opened, and something is decided, for the person's own programs alone.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,7 +16,7 @@ use axum::http::header::{COOKIE, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::base::{Result, digest};
-use crate::exec::{self, Peer};
+use crate::exec::{self, Holder, Peer};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Random bytes of a secret.
@@ -104,24 +104,19 @@ impl Access {
         is_held.then_some(()).ok_or((StatusCode::UNAUTHORIZED, "No session. Use the link that `teof web` printed."))
     }
 
-    /// Checks which program of this machine sent the request. It reads `/proc`: call it beside the runtime's thread.
+    /// Checks which program of this machine sent the request. Reads `/proc`: call it in `spawn_blocking`. Off Linux
+    /// nothing is known, and nothing is refused.
     ///
     /// # Errors
-    /// 403 when a worker started it, when another account did, or when it is gone.
-    pub fn check_program(&self, from: SocketAddr) -> Result<(), Refused> {
+    /// 403 when a worker started it, when another account did, or when it is gone; for a request that `decides`, or
+    /// opens the link, also when nobody is seen to hold the connection.
+    pub fn check_program(&self, from: SocketAddr, decides: bool) -> Result<(), Refused> {
         if !cfg!(target_os = "linux") {
             return Ok(());
         }
         let own = rustix::process::getuid().as_raw();
-        match exec::peer(SocketAddr::new(from.ip(), self.port), from) {
-            Peer::Program { is_of_worker: true, .. } => {
-                Err((StatusCode::FORBIDDEN, "A worker sent this request; only a person decides."))
-            }
-            Peer::Program { uid, .. } if uid == own || uid == 0 => Ok(()),
-            Peer::Elsewhere => Ok(()),
-            Peer::Program { .. } => Err((StatusCode::FORBIDDEN, "Another account of this machine sent this request.")),
-            Peer::Gone => Err((StatusCode::FORBIDDEN, "The program that sent this request is gone.")),
-        }
+        allowed(exec::peer(SocketAddr::new(from.ip(), self.port), from), own, decides)
+            .map_err(|why| (StatusCode::FORBIDDEN, why))
     }
 
     /// Takes the token of the link, which works once; returns the cookie of the session.
@@ -149,6 +144,20 @@ impl Access {
         let Some((name, port)) = host.rsplit_once(':') else { return false };
         // Spelled as a browser does: `080` or `+80` is no port.
         port == self.port.to_string() && matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+    }
+}
+
+fn allowed(peer: Peer, own: u32, decides: bool) -> Result<(), &'static str> {
+    match peer {
+        Peer::Program { holder: Holder::Worker, .. } => Err("A worker sent this request; only a person decides."),
+        Peer::Program { uid, .. } if uid != own && uid != 0 => {
+            Err("Another account of this machine sent this request.")
+        }
+        Peer::Program { holder: Holder::Unknown, .. } if decides => {
+            Err("teof cannot tell which program sent this request (a tunnel?). Decide on the command line.")
+        }
+        Peer::Program { .. } | Peer::Elsewhere => Ok(()),
+        Peer::Gone => Err("The program that sent this request is gone."),
     }
 }
 
@@ -220,5 +229,23 @@ mod tests {
         assert!(shown(pair) && shown(&format!("a=b; {pair}")));
         assert!(!shown("teof-session-4000=guess") && !shown(&pair.replace("4000", "4001")) && !shown(""));
         assert!(access.check_session(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn programs_of_workers_read_nothing_and_nobody_unknown_decides() {
+        let of = |uid, holder| Peer::Program { uid, holder };
+        for (peer, reads, decides) in [
+            (of(7, Holder::Other), true, true),
+            (of(0, Holder::Other), true, true),
+            (of(7, Holder::Unknown), true, false),
+            (of(7, Holder::Worker), false, false),
+            (of(0, Holder::Worker), false, false),
+            (of(8, Holder::Other), false, false),
+            (of(8, Holder::Unknown), false, false),
+            (Peer::Gone, false, false),
+            (Peer::Elsewhere, true, true),
+        ] {
+            assert_eq!((allowed(peer, 7, false).is_ok(), allowed(peer, 7, true).is_ok()), (reads, decides), "{peer:?}");
+        }
     }
 }

@@ -124,5 +124,5 @@ fn doing(command: &Command) -> &'static str {
 }
 
 fn failed() -> Refusal {
-    Refusal::new(Exit::Fault, "fault", "teof failed while it did this").next("see what it printed where it runs")
+    Refusal::new(Exit::Fault, "fault", "internal error: see the terminal that runs teof web")
 }

@@ -107,7 +107,7 @@ fn routes(site: Arc<Site>) -> Router {
         .route("/jobs/{job}/{act}", post(about_job))
         .route("/coordinator/{act}", post(about_coordinator))
         .fallback(page)
-        .method_not_allowed_fallback(|| async { answer::plain(StatusCode::METHOD_NOT_ALLOWED, "Not this way.") })
+        .method_not_allowed_fallback(|| async { answer::plain(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.") })
         .layer(DefaultBodyLimit::max(form::MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), check))
         .with_state(site)
@@ -127,10 +127,10 @@ async fn check(
         "/open" if !changes => site.access.check_host(headers),
         _ => site.access.check_sender(headers, changes).and_then(|()| site.access.check_session(headers)),
     };
-    let is_open = request.uri().path() == "/open";
+    let decides = changes || request.uri().path() == "/open";
     let checked = match checked {
-        Ok(()) if changes || is_open => beside(move || site.access.check_program(from)).await,
-        checked => checked,
+        Ok(()) => beside(move || site.access.check_program(from, decides)).await,
+        refused => refused,
     };
     answer::sealed(match checked {
         Ok(()) => next.run(request).await,
@@ -172,14 +172,17 @@ async fn about_job(State(site): State<Arc<Site>>, Path((job, act)): Path<(String
         return answer::not_found();
     };
     let text = fields.text();
-    // A decision is about the run whose result the person saw, not about a newer one.
-    let job = fields.get("run").filter(|run| run.starts_with(&id)).unwrap_or_else(|| id.clone());
     let command = match act.as_str() {
-        "approve" => Command::Approve { job },
-        "retry" => Command::Retry { job, note: text },
-        "reject" => Command::Reject { job, note: text },
-        "answer" => Command::Answer { job: id.clone(), text },
         "cancel" => Command::Cancel { job: id.clone() },
+        "approve" | "retry" | "reject" | "answer" => {
+            let Some(job) = fields.get("run").filter(|run| is_run_of(run, &id)) else { return other_run() };
+            match act.as_str() {
+                "approve" => Command::Approve { job },
+                "retry" => Command::Retry { job, note: text },
+                "reject" => Command::Reject { job, note: text },
+                _ => Command::Answer { job, text },
+            }
+        }
         _ => return answer::not_found(),
     };
     perform(site, Some(id), command, &format!("/jobs/{short}")).await
@@ -197,12 +200,22 @@ async fn about_coordinator(State(site): State<Arc<Site>>, Path(act): Path<String
     perform(site, None, command, "/").await
 }
 
+/// Whether a run is one of the job. A decision is about the run whose result or question the person saw, not about a
+/// newer one.
+fn is_run_of(run: &str, job: &str) -> bool {
+    run.strip_prefix(job).is_some_and(|rest| rest.strip_prefix('.').is_some_and(|n| n.parse::<u32>().is_ok()))
+}
+
+fn other_run() -> Answer {
+    answer::plain(StatusCode::BAD_REQUEST, "The form names no run of this job. Reload the page and try again.")
+}
+
 /// Has it done, and shows the page that tells what came of it.
 async fn perform(site: Arc<Site>, job: Option<String>, command: Command, page: &str) -> Answer {
     let operator = Arc::clone(&site.operator);
     let board = Arc::clone(&site);
     let Some(done) = site.acts.start(job, command, site.hub().now(), operator, move || board.forget()) else {
-        return answer::plain(StatusCode::CONFLICT, "Something is being done about it. Go back and wait a moment.");
+        return answer::plain(StatusCode::CONFLICT, "Another command for this job is still running. Go back and wait.");
     };
     let _ = tokio::time::timeout(PATIENCE, done).await;
     answer::see(page)
@@ -230,7 +243,7 @@ fn own_fields(site: &Site, body: &Bytes) -> Option<Fields> {
 }
 
 fn foreign_form() -> Answer {
-    answer::plain(StatusCode::FORBIDDEN, "This form is not of this session. Load the page anew and try again.")
+    answer::plain(StatusCode::FORBIDDEN, "This form is not of this session. Reload the page and try again.")
 }
 
 /// Runs what reads files or git beside the runtime's thread.

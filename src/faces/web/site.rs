@@ -46,7 +46,7 @@ impl Site {
         &self.hub
     }
 
-    /// The snapshot of now. Reads files: call it beside the runtime's thread.
+    /// The snapshot of now. Reads files: call it in `spawn_blocking`.
     ///
     /// # Errors
     /// As [`Reader::read`].

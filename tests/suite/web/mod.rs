@@ -186,6 +186,10 @@ fn the_page_is_for_the_session_of_its_link_alone_and_decides_as_the_person() {
         ] {
             assert_eq!(get(path, &foreign).status, 403, "{path} {foreign:?}");
         }
+        let line =
+            format!("GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n", page.host());
+        let by_worker = of_worker(&page, &line);
+        assert!(by_worker.contains("403") && by_worker.contains("A worker sent this request"), "{by_worker}");
     }
     for path in ["/nothing", "/jobs/j7", "/jobs/", "/src/faces", "/../../etc/passwd", "/events?page=/nothing", "/open/"]
     {
@@ -227,6 +231,15 @@ fn the_page_is_for_the_session_of_its_link_alone_and_decides_as_the_person() {
     }
     assert_eq!(post("/jobs/j1/approve", &own, &format!("form=guess&run={run}")).status, 403);
     assert_eq!(post("/jobs/j1/approve", &own, &format!("form={form}&note={}", "x".repeat(70_000))).status, 413);
+    for act in ["approve", "retry", "reject", "answer"] {
+        for other in [String::new(), format!("&run={JOB}0.1"), format!("&run={JOB}")] {
+            assert_eq!(
+                post(&format!("/jobs/j1/{act}"), &own, &format!("form={form}{other}")).status,
+                400,
+                "{act}{other}"
+            );
+        }
+    }
     assert_eq!(post("/jobs/j1/destroy", &own, &approval).status, 404);
     assert_eq!(page.ask("DELETE", "/jobs/j1/approve", &[("Cookie", &cookie), ("Origin", &own)], "").status, 405);
     let before = desk.world.git(&["rev-parse", "main"]);

@@ -42,7 +42,7 @@ pub fn about(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Ent
                 @match (phase, entry.filter(|_| waits)) {
                     (Some("question"), _) => (answer(view, short, job)),
                     (_, Some(entry)) => (review(view, short, entry)),
-                    (Some("blocked"), _) if job.is_some_and(|job| !job.is_superseded) => (again(view, short)),
+                    (Some("blocked"), _) if job.is_some_and(|job| !job.is_superseded) => (again(view, short, job)),
                     (Some("running" | "retry_wait" | "held"), _) => (cancel(view, short)),
                     _ => {},
                 }
@@ -53,8 +53,7 @@ pub fn about(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Ent
 
 fn review(view: &View<'_>, short: &str, entry: &Entry) -> Markup {
     let bundle = &entry.bundle;
-    // What is decided about: a newer result is another run.
-    let run = html! { input type="hidden" name="run" value=(bundle.run); };
+    let run = of_run(&bundle.run);
     html! {
         h2 { "Your decision" }
         (standing(entry))
@@ -126,6 +125,7 @@ fn answer(view: &View<'_>, short: &str, job: Option<&Job>) -> Markup {
         h2 { "Its question" }
         @if let Some(asked) = job.and_then(|job| job.question.as_deref()) { blockquote { (asked) } }
         (form(view, &path(short, "answer"), html! {
+            @if let Some(job) = job { (of_run(&job.run)) }
             (note("answer-text", "Your answer", true))
             button.primary { "Answer" }
         }))
@@ -133,10 +133,11 @@ fn answer(view: &View<'_>, short: &str, job: Option<&Job>) -> Markup {
     }
 }
 
-fn again(view: &View<'_>, short: &str) -> Markup {
+fn again(view: &View<'_>, short: &str, job: Option<&Job>) -> Markup {
     html! {
         h2 { "Try again" }
         (form(view, &path(short, "retry"), html! {
+            @if let Some(job) = job { (of_run(&job.run)) }
             (note("retry-note", "What should change? (optional)", false))
             button { "Queue it again" }
         }))
@@ -186,6 +187,11 @@ fn form(view: &View<'_>, action: &str, fields: Markup) -> Markup {
             (fields)
         }
     }
+}
+
+/// What is decided about: a newer result or question is another run.
+fn of_run(run: &str) -> Markup {
+    html! { input type="hidden" name="run" value=(run); }
 }
 
 fn note(id: &str, label: &str, required: bool) -> Markup {
