@@ -68,6 +68,13 @@ impl World {
         assert!(output.status.success(), "teof {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// What teof prints; it must succeed.
+    pub fn json(&self, args: &[&str]) -> serde_json::Value {
+        let output = self.command(args).arg("--json").stdout(Stdio::piped()).output().unwrap();
+        assert!(output.status.success(), "teof {args:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// Runs teof as the person who operates the repository.
     pub fn operator(&self, args: &[&str]) {
         let output = self.command(args).env_remove("TEOF_AGENT").stderr(Stdio::piped()).output().unwrap();
@@ -129,6 +136,18 @@ impl World {
             fs::write(self.repo.join(format!("_bus/claims/TASK-{n}.json")), claim).unwrap();
         }
         bytes
+    }
+
+    /// An assignment and a channel for each claim of [`World::fill_claims`] that is active.
+    pub fn fill_assignments(&self, count: usize, live: usize) {
+        for n in (0..count).step_by(live) {
+            let task = format!("TASK-{n}");
+            let assignment = json!({"task_id": task, "engineer": format!("agent-{}", n % 8), "manager": "bench"});
+            fs::write(self.repo.join(format!("_bus/assignments/{task}.json")), format!("{assignment}\n")).unwrap();
+            let message = json!({"ts": "2025-01-01T00:00:00Z", "from": "bench", "type": "assignment", "task_id": task,
+                "summary": "Please do it"});
+            fs::write(self.repo.join(format!("_bus/messages/{task}.jsonl")), format!("{message}\n")).unwrap();
+        }
     }
 
     /// Queued plans with a step each. Tells the bytes.
