@@ -10,16 +10,17 @@ mod terminal;
 mod threads;
 mod update;
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use ratatui::crossterm::style::available_color_count;
 use ratatui::crossterm::terminal::size;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTSTP, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 
 use self::draw::look::{Colours, Look};
-use self::state::{Effect, Input, Said, State};
+use self::state::{Effect, Input, Key, Said, State};
 use self::terminal::Screen;
 use self::threads::job::Source;
 use self::threads::signals::ENDING;
@@ -76,6 +77,9 @@ pub fn run(hub: &Hub, operator: Arc<dyn Operator>, options: Options) -> Result<L
     std::thread::spawn(move || keys::run(&tell));
     let left = top.show(&mut screen, &messages);
     drop(screen);
+    if let Ok(Left::BySignal(_)) = left {
+        top.finish(&messages);
+    }
     left
 }
 
@@ -127,8 +131,7 @@ struct Top<'a> {
 impl Top<'_> {
     fn show(&mut self, screen: &mut Screen, messages: &Receiver<Message>) -> Result<Left> {
         loop {
-            let look = self.look;
-            if screen.terminal.draw(|frame| draw::draw(&self.state, look, frame)).is_err() {
+            if self.draw(screen).is_err() {
                 return Ok(GONE);
             }
             let first = match messages.recv_timeout(SECOND) {
@@ -146,11 +149,40 @@ impl Top<'_> {
         }
     }
 
+    /// The size of the terminal may be another one than when it told of a change last.
+    fn draw(&mut self, screen: &mut Screen) -> std::io::Result<()> {
+        let (state, look) = (&mut self.state, self.look);
+        screen.terminal.draw(|frame| {
+            let size = (frame.area().width, frame.area().height);
+            if state.size != size {
+                update::update(state, Input::Resize(size.0, size.1));
+            }
+            draw::draw(state, look, frame);
+        })?;
+        Ok(())
+    }
+
+    /// Waits for the commands that were given, now that the screen is gone: an approval is not cut short. One more
+    /// signal ends the process all the same.
+    fn finish(&mut self, messages: &Receiver<Message>) {
+        if let Some(busy) = self.state.busy.front() {
+            // There may be no terminal to tell it to.
+            let _ = writeln!(std::io::stderr(), "teof top: {} is carried out first; Ctrl-C ends at once", busy.what);
+        }
+        while !self.state.busy.is_empty() {
+            match messages.recv() {
+                Ok(Message::Input(input @ Input::Done(_))) => drop(update::update(&mut self.state, input)),
+                Ok(Message::Signal(SIGINT | SIGQUIT | SIGTERM)) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
     fn take(&mut self, screen: &mut Screen, message: Message) -> Result<Option<Left>> {
         let input = match message {
             Message::Input(input) => input,
             Message::Gone => return Ok(Some(GONE)),
-            Message::Signal(SIGINT) => return Ok(Some(Left::ByThePerson)),
+            Message::Signal(SIGINT) => Input::Key(Key::Ctrl('c')),
             Message::Signal(signal) if ENDING.contains(&signal) => return Ok(Some(Left::BySignal(signal))),
             Message::Signal(SIGTSTP) => {
                 match self.own_stops.checked_sub(1) {

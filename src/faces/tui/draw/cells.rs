@@ -33,8 +33,9 @@ pub fn right(text: impl Into<String>, width: u16, style: Style) -> Cell {
     Cell { text: text.into(), width, style, is_right: true }
 }
 
-/// Puts a row into the first line of `area`.
+/// Puts a row into the first line of `area`, as far as the screen has it.
 pub fn row(buffer: &mut Buffer, area: Rect, cells: Vec<Cell>) {
+    let area = area.intersection(buffer.area);
     let gaps = GAP * (cells.len().saturating_sub(1)) as u16;
     let fixed: u16 = cells.iter().map(|cell| cell.width).sum();
     let rest = area.width.saturating_sub(fixed + gaps);

@@ -25,7 +25,7 @@ pub fn draw(state: &State, page: &JobPage, look: Look, buffer: &mut Buffer, area
         let style = if page.tab == tab { look.selected() } else { Style::new() };
         x = buffer.set_stringn(x, area.y + 1, name, area.width.into(), style).0 + 1;
     }
-    let (rows, top) = (rows(state), top(state, page));
+    let (rows, top) = (rows(state).min(area.height.saturating_sub(3).into()), top(state, page));
     for (at, text) in shown(state, page, look, top).into_iter().take(rows).enumerate() {
         buffer.set_line(1, area.y + 3 + at as u16, &text, area.width.saturating_sub(2));
     }

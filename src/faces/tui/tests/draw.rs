@@ -89,6 +89,22 @@ fn a_screen_that_is_too_small_says_so() {
 }
 
 #[test]
+fn a_terminal_that_shrank_unnoticed_is_drawn_as_far_as_it_goes() {
+    let mut page = state(120, 50);
+    page.select(Section::Jobs, 1);
+    update(&mut page, Input::Key(Key::Char('l')));
+    let log = (0..200).map(|n| format!("line {n}")).collect();
+    update(&mut page, Input::News(News { job: "job-j7".into(), is_new_log: true, log, ..News::default() }));
+    assert!(page.page.is_some());
+    for (width, height) in [(60, 16), (80, 17), (119, 24), (119, 49), (120, 30), (1, 1)] {
+        for state in [&state(120, 50), &page] {
+            let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+            terminal.draw(|frame| draw(state, Look(Colours::Many), frame)).unwrap();
+        }
+    }
+}
+
+#[test]
 fn hostile_and_wide_text_stays_in_its_column() {
     let mut hostile = board();
     hostile.jobs[1].title = crate::base::text::safe("\u{1b}[2J\u{202e}日本語日本語日本語日本語日本語日本語");

@@ -103,6 +103,12 @@ fn the_result_of_a_command_is_shown_and_the_way_out_waits_for_it() {
 
     let mut top = at_result(0);
     press(&mut top, "ay");
+    assert_eq!(key(&mut top, Key::Ctrl('c')), [], "an approval is not cut short");
+    assert_eq!(top.prompt, Some(Prompt::Leave));
+    assert_eq!(key(&mut top, Key::Ctrl('c')), [Effect::Quit], "unless the person insists");
+
+    let mut top = at_result(0);
+    press(&mut top, "ay");
     let refusal =
         Refusal::unattended("trust.person", "only a person may approve work").because("a seat acts").next("x");
     update(&mut top, Input::Done(Err(refusal)));

@@ -8,6 +8,7 @@ use ratatui::crossterm::event::{
     self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
 };
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::getpgrp;
 use rustix::termios::tcgetpgrp;
 
@@ -23,11 +24,11 @@ pub fn run(out: &Sender<Message>) {
         // Our own waiting: crossterm's loops without end when the terminal is gone.
         match wait() {
             Ok(true) => {}
-            Ok(false) => {
+            Err(Errno::INTR) => continue,
+            Ok(false) | Err(_) => {
                 let _ = out.send(Message::Gone);
                 return;
             }
-            Err(_) => continue,
         }
         // What is typed now is for another program.
         if tcgetpgrp(io::stdin()).is_ok_and(|front| front != getpgrp()) {

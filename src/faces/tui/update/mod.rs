@@ -94,6 +94,15 @@ fn done(state: &mut State, result: Result<Vec<String>, Refusal>) -> Vec<Effect> 
     read_page(state)
 }
 
+/// Ctrl-C: at once when nothing is carried out, or when it is pressed again.
+fn leave(state: &mut State) -> Vec<Effect> {
+    if state.busy.is_empty() || state.prompt == Some(Prompt::Leave) {
+        return vec![Effect::Quit];
+    }
+    state.prompt = Some(Prompt::Leave);
+    Vec::new()
+}
+
 /// A refusal as the command line prints it.
 fn refused(refusal: &Refusal) -> Vec<String> {
     let message = text::safe_block(&format!("error: {}", refusal.message));
@@ -105,7 +114,7 @@ fn refused(refusal: &Refusal) -> Vec<String> {
 
 fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
     match key {
-        Key::Ctrl('c') => return vec![Effect::Quit],
+        Key::Ctrl('c') => return leave(state),
         Key::Ctrl('z') => return vec![Effect::Suspend],
         Key::Ctrl('l') => return vec![Effect::Redraw],
         _ => {}
