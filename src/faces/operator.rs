@@ -1,6 +1,6 @@
 //! What a person can command from a screen or a page, and who carries it out.
 
-use crate::base::{Refusal, text};
+use crate::base::Refusal;
 
 /// A command of a person. A `job` is named as on the command line; name its run to mean exactly the result that was
 /// shown.
@@ -27,22 +27,6 @@ pub enum Command {
     },
     Pause,
     Resume,
-}
-
-impl Command {
-    /// The same as a command line.
-    pub fn line(&self) -> String {
-        let word = text::shell_word;
-        match self {
-            Command::Approve { job } => format!("teof review approve {}", word(job)),
-            Command::Retry { job, note } => format!("teof review retry {} --note {}", word(job), word(note)),
-            Command::Reject { job, note } => format!("teof review reject {} --note {}", word(job), word(note)),
-            Command::Answer { job, text } => format!("teof coordinator answer {} {}", word(job), word(text)),
-            Command::Cancel { job } => format!("teof coordinator cancel {}", word(job)),
-            Command::Pause => "teof coordinator pause".to_owned(),
-            Command::Resume => "teof coordinator resume".to_owned(),
-        }
-    }
 }
 
 /// Carries out the commands of a person, with the checks of the command line.
