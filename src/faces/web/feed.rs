@@ -98,6 +98,8 @@ impl Told {
                 page
             }
             Err(e) => {
+                // When it can be read again, the page is to say so, even if nothing else changed.
+                self.basis = None;
                 return self.changed("trouble", super::pages::trouble(Some(&e)).into_string()).into_iter().collect();
             }
         };

@@ -214,6 +214,18 @@ fn the_page_is_for_the_session_of_its_link_alone_and_decides_as_the_person() {
     until_line(&mut events, "\"id\":\"controls\"");
     desk.world.ok(&["bus", "event", "--event", "observation", "--summary", "A <b>new</b> event"]);
     until_line(&mut events, "A &lt;b&gt;new&lt;/b&gt; event");
+    // What could not be read is not shown any longer than it is so, although nothing else changed.
+    let state = desk.world.repo.join(".git/teof/coordinator/state.json");
+    let aside = state.with_extension("aside");
+    std::fs::create_dir_all(state.parent().unwrap()).unwrap();
+    let had = std::fs::rename(&state, &aside).is_ok();
+    std::fs::write(&state, "{").unwrap();
+    until_line(&mut events, "The board cannot be read");
+    match had {
+        true => std::fs::rename(&aside, &state).unwrap(),
+        false => std::fs::remove_file(&state).unwrap(),
+    }
+    until_line(&mut events, "\"id\":\"trouble\"");
     let still_open = events;
 
     // What changes something needs the page's own origin and form.

@@ -1,6 +1,6 @@
 //! What pages are made of.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::Result;
 use crate::board::Snapshot;
@@ -32,13 +32,26 @@ impl DiffCache {
     /// # Errors
     /// Those of `make`.
     pub fn get(&self, key: &str, make: impl FnOnce() -> Result<String>) -> Result<Arc<str>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, html)) = known.iter().find(|(of, _)| of == key) {
-            return Ok(Arc::clone(html));
+        let known = self.known().iter().find(|(of, _)| of == key).map(|(_, html)| Arc::clone(html));
+        if let Some(html) = known {
+            self.put(key, &html);
+            return Ok(html);
         }
+        // Without the lock: git may take a while, and other pages have diffs of their own.
         let html: Arc<str> = make()?.into();
-        known.truncate(REMEMBERED - 1);
-        known.insert(0, (key.to_owned(), Arc::clone(&html)));
+        self.put(key, &html);
         Ok(html)
+    }
+
+    /// The one that was asked for last stands first, so that it is forgotten last.
+    fn put(&self, key: &str, html: &Arc<str>) {
+        let mut known = self.known();
+        known.retain(|(of, _)| of != key);
+        known.truncate(REMEMBERED - 1);
+        known.insert(0, (key.to_owned(), Arc::clone(html)));
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<(String, Arc<str>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
