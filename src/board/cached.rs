@@ -42,6 +42,11 @@ impl<T> Cached<T> {
         self.made.is_none()
     }
 
+    /// The value as made last.
+    pub fn last(&self) -> Option<Arc<T>> {
+        self.made.as_ref().map(|(_, value)| Arc::clone(value))
+    }
+
     /// The value, and whether it was made just now.
     pub fn get<'p>(
         &mut self,

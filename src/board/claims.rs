@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::cached::{Documents, Timed};
+use super::cached::{Documents, Timed, Version};
 use crate::base::{Refusal, Result, Stamp, names, text};
 use crate::bus::{claims, holds};
 use crate::hub::{Hub, paths};
@@ -89,9 +89,15 @@ pub(super) struct Claims {
     is_begun: bool,
     assignments: Documents<(String, AssignmentFile)>,
     holds: Timed<HashMap<String, String>>,
+    channels: Channels,
+    /// Something changed that is not shown yet.
+    is_behind: bool,
     shown: (Arc<Vec<Claim>>, Arc<Vec<Unusable>>),
     lost: Vec<Unusable>,
 }
+
+/// Why the task of a channel is on hold, if it is, as its file said in that version.
+type Channels = HashMap<String, (Option<Version>, Option<String>)>;
 
 /// Claims, what cannot be used, and whether either changed.
 pub(super) type Listed = (Arc<Vec<Claim>>, Arc<Vec<Unusable>>, bool);
@@ -99,10 +105,12 @@ pub(super) type Listed = (Arc<Vec<Claim>>, Arc<Vec<Unusable>>, bool);
 impl Claims {
     pub fn read(&mut self, hub: &Hub) -> Result<Listed> {
         let folder = [record_folder(hub, paths::CLAIMS)?];
-        if !std::mem::replace(&mut self.is_begun, true) {
+        // What another process saved is new to this one.
+        let mut is_new = !std::mem::replace(&mut self.is_begun, true);
+        if is_new {
             self.files.load(&hub.local(CACHE));
         }
-        let mut is_changed = self.files.refresh(&folder, is_task_file, |path| {
+        is_new |= self.files.refresh(&folder, is_task_file, |path| {
             let task = path.file_stem()?.to_str()?;
             let read = names::check_id("task", task).and_then(|_| claims::read(hub, task));
             match read {
@@ -111,18 +119,21 @@ impl Claims {
             }
         });
         self.files.save(&hub.local(CACHE));
-        if is_changed {
+        if is_new {
             self.lost = self.lost(hub);
+            self.is_behind = true;
         }
         let folder = [record_folder(hub, paths::ASSIGNMENTS)?];
-        is_changed |= self.assignments.refresh(&folder, is_task_file, |path| {
+        self.is_behind |= self.assignments.refresh(&folder, is_task_file, |path| {
             let task = path.file_stem()?.to_str()?;
             let raw = crate::base::json::read_object(path).ok()??;
             Some((task.to_owned(), AssignmentFile { raw }))
         });
-        let files = &self.files;
-        let known = self.holds.get(HOLDS, || held(hub, whole(files).filter(|claim| claim.is_live)))?;
-        is_changed |= self.shown.0.iter().any(|claim| claim.is_live && claim.hold.as_ref() != known.get(&claim.task));
+        let (files, channels) = (&self.files, &mut self.channels);
+        let known = self.holds.get(HOLDS, || held(hub, whole(files).filter(|claim| claim.is_live), channels))?;
+        let is_other = |claim: &Claim| claim.is_live && claim.hold.as_ref() != known.get(&claim.task);
+        self.is_behind |= self.shown.0.iter().any(is_other);
+        let is_changed = std::mem::take(&mut self.is_behind);
         if is_changed {
             self.show(&known, hub.now());
         }
@@ -191,13 +202,22 @@ fn record_folder(hub: &Hub, folder: &str) -> Result<std::path::PathBuf> {
     Ok(inside.parent().map_or_else(|| hub.root.join(folder), std::path::Path::to_owned))
 }
 
-/// Why each of the tasks is on hold that is.
-fn held<'a>(hub: &Hub, claims: impl Iterator<Item = &'a Claim>) -> Result<HashMap<String, String>> {
+/// Why each of the tasks is on hold that is. Only channels that changed are read.
+fn held<'a>(
+    hub: &Hub,
+    claims: impl Iterator<Item = &'a Claim>,
+    channels: &mut Channels,
+) -> Result<HashMap<String, String>> {
+    let mut before = std::mem::take(channels);
     let mut held = HashMap::new();
     for claim in claims {
-        if let Some(hold) = holds::on(hub, &claim.task)? {
-            held.insert(claim.task.clone(), text::safe(&hold.summary));
-        }
+        let version = Version::of(&hub.path(&paths::channel(&claim.task))?);
+        let hold = match before.remove(&claim.task) {
+            Some((known, hold)) if known == version => hold,
+            _ => holds::on(hub, &claim.task)?.map(|hold| text::safe(&hold.summary)),
+        };
+        held.extend(hold.clone().map(|why| (claim.task.clone(), why)));
+        channels.insert(claim.task.clone(), (version, hold));
     }
     Ok(held)
 }

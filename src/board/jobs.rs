@@ -178,6 +178,11 @@ impl Jobs {
         self.state.get([&hub.local(FILE)], || store::load(hub))
     }
 
+    /// The state as read last; empty before.
+    pub fn last_state(&self) -> std::sync::Arc<State> {
+        self.state.last().unwrap_or_default()
+    }
+
     /// All jobs, and whether the live part of one changed.
     pub fn read(&mut self, hub: &Hub, state: &State) -> (Vec<Job>, bool) {
         let mut is_changed = false;

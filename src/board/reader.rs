@@ -7,7 +7,7 @@ use super::claims::Claims;
 use super::coordination::{self, Coordination, Directives, Options};
 use super::events::{Events, Known};
 use super::history::Envelopes;
-use super::jobs::Jobs;
+use super::jobs::{Job, Jobs};
 use super::plans::Plans;
 use super::problems::{self, Facts};
 use super::review::Queue;
@@ -16,6 +16,7 @@ use super::seats::Seats;
 use super::snapshot::{Parts, Snapshot};
 use super::worktrees::Worktrees;
 use crate::base::Result;
+use crate::coordinator::State;
 use crate::hub::Hub;
 
 /// Reads a hub again and again.
@@ -32,7 +33,10 @@ pub struct Reader {
     history: Envelopes,
     directives: Cached<Directives>,
     revision: u64,
-    /// What told a change of what has no file of its own.
+    /// Something changed since the last snapshot; kept when a read fails in the middle.
+    is_changed: bool,
+    is_state_changed: bool,
+    /// The parts that change without a file of their own, as they were shown last.
     told: String,
 }
 
@@ -47,37 +51,34 @@ impl Reader {
     /// When the coordinator's state, the settings or the record cannot be read. Single damaged files of the record are
     /// among [`Snapshot::unusable`].
     pub fn read(&mut self, hub: &Hub, parts: Parts) -> Result<Snapshot> {
-        let (state, state_changed) = self.jobs.state(hub)?;
-        let (jobs, live_changed) = self.jobs.read(hub, &state);
+        let (state, jobs) = self.jobs(hub)?;
         let runtime = self.runtime.read(hub, &state)?;
-        let mut is_changed = state_changed || live_changed;
-        let mut note = |changed: bool| is_changed |= changed;
         let mut record = Record::default();
         if parts.record {
             let (claims, unusable, changed) = self.claims.read(hub)?;
-            note(changed);
+            self.is_changed |= changed;
             let (plans, changed) = self.plans.read(hub);
-            note(changed);
+            self.is_changed |= changed;
             let (events, changed) = self.events.read(hub)?;
-            note(changed);
+            self.is_changed |= changed;
             let seats = self.seats.read(hub, &claims, &jobs, &events)?;
             record = Record { claims, unusable, plans, seats, events };
         }
         let mut review = Arc::default();
         if parts.review {
-            let (queue, changed) = self.review.read(hub, &state, state_changed)?;
-            note(changed);
+            let (queue, changed) = self.review.read(hub, &state, self.is_state_changed)?;
+            self.is_changed |= changed;
             review = queue;
         }
         let mut history = Arc::default();
         if parts.history {
             let (found, changed) = self.history.read(hub);
-            note(changed);
+            self.is_changed |= changed;
             history = found;
         }
         let mut worktrees = Arc::default();
         if parts.worktrees {
-            worktrees = self.worktrees.read(hub, &state, state_changed)?;
+            worktrees = self.worktrees.read(hub, &state, self.is_state_changed)?;
         }
         let now = hub.now();
         let problems = problems::find(&Facts {
@@ -88,8 +89,9 @@ impl Reader {
             claims: &record.claims,
             unusable: &record.unusable,
         });
-        let told = serde_json::to_string(&(&runtime, &record.seats, &worktrees)).unwrap_or_default();
-        if is_changed || told != self.told {
+        let told = serde_json::to_string(&(&runtime, &record.seats, &worktrees, &problems)).unwrap_or_default();
+        self.is_state_changed = false;
+        if std::mem::take(&mut self.is_changed) || told != self.told {
             (self.revision, self.told) = (self.revision + 1, told);
         }
         Ok(Snapshot {
@@ -107,6 +109,20 @@ impl Reader {
             history,
             events: Arc::clone(&record.events.feed),
         })
+    }
+
+    /// The coordinator's state of now, and its jobs.
+    fn jobs(&mut self, hub: &Hub) -> Result<(Arc<State>, Vec<Job>)> {
+        let (state, is_state_changed) = self.jobs.state(hub)?;
+        let (jobs, is_live_changed) = self.jobs.read(hub, &state);
+        self.is_state_changed |= is_state_changed;
+        self.is_changed |= is_state_changed || is_live_changed;
+        Ok((state, jobs))
+    }
+
+    /// The coordinator's state that the last snapshot was made of; empty before.
+    pub fn state(&self) -> Arc<State> {
+        self.jobs.last_state()
     }
 
     /// The coordination snapshot of now. Use the same `hub` and options every time.

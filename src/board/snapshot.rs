@@ -41,7 +41,7 @@ impl Parts {
 #[derive(Clone, Debug, Serialize)]
 pub struct Snapshot {
     pub generated_at: Stamp,
-    /// Grows whenever a reader saw a change other than the passing of time.
+    /// Grows whenever a reader saw a change; the passing of time is one when it makes a problem.
     pub revision: u64,
     /// What needs a person, the most urgent first.
     pub problems: Vec<Problem>,

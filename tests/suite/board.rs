@@ -1,10 +1,13 @@
 //! The board: what a reader says about a hub while jobs run, and that it notices what changes.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::json;
+use teof::base::Clock;
 use teof::board::problems::Severity;
 use teof::board::{Parts, Reader, Snapshot};
+use teof::hub::Hub;
 
 use crate::harness::agents::{DONE, Fake};
 use crate::harness::{World, until};
@@ -121,6 +124,33 @@ fn what_changes_is_noticed(world: &World, reader: &mut Reader) {
     assert_eq!(named(&after, "record.unusable"), ["_bus/claims/BAD.json"]);
     assert_eq!(after.problems[0].severity, Severity::High, "the gravest comes first");
     assert_eq!(after.events.last().map(|event| event.summary.as_str()), Some("I see"));
+    a_failed_read_loses_no_change(world, reader);
+
+    // No file changes; only time passes.
+    let lease = json!({"agent_id": "codex-1", "branch": "agent/codex-1/x", "claimed_at": hub.now(), "epoch": 1,
+        "lease_expires_at": hub.now().plus(Duration::from_secs(60)), "status": "active", "task_id": "SOON"});
+    world.write("_bus/claims/SOON.json", &lease.to_string());
+    let soon = reader.read(&hub, Parts::ALL).unwrap();
+    assert_eq!(named(&soon, "claim.expired"), ["LATE"]);
+    let later = Hub::find(Some(&world.repo), Clock::Fixed(hub.now().plus(Duration::from_secs(120)))).unwrap();
+    let expired = reader.read(&later, Parts::ALL).unwrap();
+    assert_eq!(named(&expired, "claim.expired"), ["LATE", "SOON"]);
+    assert!(expired.revision > soon.revision, "an open page is told");
+
     let document = serde_json::to_value(&after).unwrap();
     assert_eq!(document["claims"].as_array().map(Vec::len), Some(after.claims.len()));
+}
+
+fn a_failed_read_loses_no_change(world: &World, reader: &mut Reader) {
+    let hub = world.hub();
+    let before = reader.read(&hub, Parts::ALL).unwrap().revision;
+    let (claims, aside) = (world.repo.join("_bus/claims"), world.repo.join("_bus/aside"));
+    let state = world.repo.join(".git/teof/coordinator/state.json");
+    fs::write(&state, fs::read(&state).unwrap()).unwrap();
+    fs::rename(&claims, &aside).unwrap();
+    std::os::unix::fs::symlink("aside", &claims).unwrap();
+    assert!(reader.read(&hub, Parts::ALL).is_err(), "claims are read through no link");
+    fs::remove_file(&claims).unwrap();
+    fs::rename(&aside, &claims).unwrap();
+    assert!(reader.read(&hub, Parts::ALL).unwrap().revision > before, "the state was written before the failed read");
 }

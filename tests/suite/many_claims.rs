@@ -1,6 +1,7 @@
 //! A record of many files costs what is new in it: few objects, few lines, and nothing is read or lost for being many.
 
 use serde_json::json;
+use teof::board::{Parts, Reader};
 
 use crate::harness::World;
 
@@ -67,4 +68,21 @@ fn a_seat_that_boots_reads_a_few_claims_of_its_peers_and_how_many_more_there_are
     assert!(told.contains("and 280 more claims"), "{told}");
     let document = world.json(&["session-boot", "--agent", "s0", "--no-sync"]);
     assert_eq!(document["peers"].as_array().unwrap().len(), MANY);
+}
+
+#[test]
+fn a_reader_with_a_warm_cache_shows_what_the_first_one_showed() {
+    let world = world();
+    world.ok(&["session-boot", "--agent", "s0", "--no-sync"]);
+    world.ok(&["bus", "claim", "LOST", "--agent", "s0", "--allow-unassigned"]);
+    std::fs::remove_file(world.repo.join("_bus/claims/LOST.json")).unwrap();
+    let shown = || {
+        let snapshot = Reader::new().read(&world.hub(), Parts::ALL).unwrap();
+        let unusable = snapshot.unusable.iter().map(|one| one.path.clone()).collect::<Vec<_>>();
+        (snapshot.claims.len(), unusable, serde_json::to_string(&snapshot.claims).unwrap())
+    };
+    let cold = shown();
+    assert_eq!((cold.0, &cold.1[..]), (MANY, &["_bus/claims/LOST.json".to_owned()][..]));
+    assert!(world.repo.join(".git/teof/cache/claims.json").exists());
+    assert!(shown() == cold, "the cache changes nothing");
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,7 +17,6 @@ use crate::cli::support::terminal::live;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint};
 use crate::cli::work::plan;
 use crate::coordinator::inbox;
-use crate::coordinator::state::store;
 use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Breaker, Ending, Job, Phase, Spent, State, Suspension, Totals, Word};
 use crate::hub::watch::Watch;
@@ -75,7 +75,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 /// Everything that is shown, read once.
 struct Overview {
     /// What documents hold of jobs.
-    state: State,
+    state: Arc<State>,
     board: Snapshot,
     /// How many workers go on without a coordinator.
     workers: usize,
@@ -138,7 +138,8 @@ struct Published<'a> {
 
 impl Overview {
     fn read(hub: &Hub, reader: &mut Reader) -> Result<Overview> {
-        let (state, board) = (store::load(hub)?, reader.read(hub, Parts::JOBS)?);
+        let board = reader.read(hub, Parts::JOBS)?;
+        let state = reader.state();
         let works = |job: &&Job| lock::is_held(&hub.local(&paths::run_lock(&job.task))).unwrap_or(false);
         let workers = if board.runtime.running { 0 } else { state.live_jobs().filter(works).count() };
         let title = |one: &Submission| {
