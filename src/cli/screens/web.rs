@@ -1,12 +1,16 @@
 //! `teof web`
 
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::operator::Commands;
-use crate::base::{Refusal, Result, text};
+use crate::base::{Refusal, Result, digest, text};
 use crate::cli::App;
 use crate::cli::support::failure;
 use crate::faces::operator::{self as face, Operator};
@@ -53,9 +57,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let link = web.link();
     app.result(&json!({"url": link, "port": port}), || link.clone());
     app.say("The link works once. Stop with Ctrl-C.");
-    if args.open
-        && let Err(why) = open(&link)
-    {
+    let opened = args.open.then(|| open(&link));
+    if let Some(Err(why)) = &opened {
         app.warn(format!("cannot open a browser: {why}; open the link yourself"));
     }
     serve(web, |line| app.say(line))?;
@@ -73,16 +76,60 @@ impl Operator for Person {
     }
 }
 
-/// Opens the link in the person's browser, without a shell.
-fn open(link: &str) -> Result<(), String> {
+/// Opens the link in the person's browser, without a shell. Every account of the machine can read a program's arguments:
+/// they name a private file that leads to the link.
+fn open(link: &str) -> Result<Leader, String> {
     if rustix::process::geteuid().is_root() {
         return Err("a browser should not run as root".to_owned());
     }
+    let leader = Leader::to(link).map_err(|e| format!("write a file that leads to the link: {e}"))?;
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let mut command = Command::new(program);
-    command.arg(link).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg(&leader.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|e| format!("{program}: {e}"))?;
     // Some wait until the browser is closed.
     std::thread::spawn(move || child.wait());
-    Ok(())
+    Ok(leader)
+}
+
+/// A private file that leads a browser to the link. It is removed when this is dropped; its link works once.
+struct Leader(PathBuf);
+
+impl Leader {
+    fn to(link: &str) -> std::io::Result<Leader> {
+        let mut random = [0; 8];
+        File::open("/dev/urandom")?.read_exact(&mut random)?;
+        let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir());
+        let name = format!("teof-web-{}.html", digest::hex(&random));
+        let leader = Leader(own.unwrap_or_else(std::env::temp_dir).join(name));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&leader.0)?;
+        write!(
+            file,
+            "<!doctype html><meta http-equiv=refresh content='0; url={link}'><a href='{link}'>Open the board</a>"
+        )?;
+        Ok(leader)
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_file_that_leads_to_the_link_is_private_and_goes_away() {
+        let leader = Leader::to("http://127.0.0.1:1/open?token=x").unwrap();
+        let path = leader.0.clone();
+        assert!(std::fs::read_to_string(&path).unwrap().contains("url=http://127.0.0.1:1/open?token=x'"));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        drop(leader);
+        assert!(!path.exists());
+    }
 }
