@@ -65,14 +65,12 @@ impl Plan {
             None | Some(serde_json::Value::Null) => Status::Queued.as_str().to_owned(),
             Some(value) => text::safe(value.as_str().unwrap_or("unknown")),
         };
-        // The playbook's synonyms count as done too.
-        let is_done = |status: &str| matches!(status, "done" | "completed" | "closed");
         let steps = plan.steps().into_iter().map(|step| {
             let status = raw(step.raw);
             Step {
                 id: text::safe(step.id().unwrap_or_default()),
                 title: text::safe(step.title().unwrap_or_default()),
-                is_done: is_done(&status),
+                is_done: step.is_done(),
                 status,
                 receipts: step.receipts().into_iter().map(text::safe).collect(),
             }
@@ -82,7 +80,7 @@ impl Plan {
         Plan {
             id: text::safe(id_of(path)),
             path: path.to_owned(),
-            is_open: !is_done(&status),
+            is_open: !plan.is_done(),
             status,
             summary: text::safe(plan.summary().unwrap_or_default()),
             actor: plan.actor().map(text::safe),

@@ -104,13 +104,7 @@ fn respellings(document: &EditableJson) -> Vec<Fix> {
 
 /// The status of a plan or a step that a word means.
 fn spelling(word: &str) -> Option<&'static str> {
-    let meant = match word {
-        "in-progress" | "in progress" | "active" => Status::InProgress,
-        "completed" | "complete" | "closed" => Status::Done,
-        "pending" | "pending_review" => Status::Queued,
-        other => Status::parse(other)?,
-    };
-    Some(meant.as_str())
+    Status::meant(word).map(Status::as_str)
 }
 
 /// The status of a checkpoint that a word means.

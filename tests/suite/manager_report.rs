@@ -47,6 +47,10 @@ fn world() -> World {
         "_plans/2026-01-05-broken.plan.json",
         &json!({"plan_id": "2026-01-05-broken", "status": "queued", "summary": "Half"}).to_string(),
     );
+    world.write(
+        "_plans/2026-01-05-over.plan.json",
+        &json!({"plan_id": "2026-01-05-over", "status": "completed", "summary": "Over"}).to_string(),
+    );
     let task = json!({"id": "AUTH_1", "title": "Sign in", "role": "engineer", "priority": "high", "status": "open"});
     world.write("agents/tasks/tasks.json", &json!({"tasks": [task]}).to_string());
     world.write(
@@ -71,7 +75,10 @@ fn the_managers_report_names_what_needs_a_manager_and_is_a_receipt_of_the_heartb
     assert_eq!(names("disagreements", "task_id"), ["AUTH_1", "QUEUE-030", "QUEUE-037"]);
     assert_eq!(names("handoffs", "agent_id"), ["codex-2"], "not those of a retired seat");
     assert_eq!(names("alerts", "summary"), ["disk is full"]);
-    assert_eq!(names("plan_issues", "plan"), ["_plans/2026-01-05-broken.plan.json"]);
+    assert_eq!(
+        names("plan_issues", "plan"),
+        ["_plans/2026-01-05-broken.plan.json", "_plans/2026-01-05-over.plan.json"]
+    );
     assert_eq!(names("plans", "plan_id"), ["2026-01-05-broken"]);
     let page = world.read(PATH);
     for shown in [

@@ -56,6 +56,22 @@ impl Status {
         }
     }
 
+    /// What a word means, with other tools' synonyms too: `completed` is done. For readers; a validator takes
+    /// [`Status::parse`].
+    pub fn meant(word: &str) -> Option<Self> {
+        match word.trim().to_lowercase().as_str() {
+            "in-progress" | "in progress" | "active" => Some(Self::InProgress),
+            "completed" | "complete" | "closed" => Some(Self::Done),
+            "pending" | "pending_review" => Some(Self::Queued),
+            other => Self::parse(other),
+        }
+    }
+
+    /// Whether a field, as found, means done.
+    fn is_done(map: &Map<String, Value>) -> bool {
+        map.get("status").and_then(Value::as_str).and_then(Self::meant) == Some(Self::Done)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -130,6 +146,11 @@ impl Plan {
     /// `None` when the field's value is not a status.
     pub fn status(&self) -> Option<Status> {
         Status::of(&self.raw)
+    }
+
+    /// Done, in whatever word.
+    pub fn is_done(&self) -> bool {
+        Status::is_done(&self.raw)
     }
 
     /// Queued or in progress: there may be something to do.
@@ -260,6 +281,11 @@ impl<'a> Step<'a> {
     /// `None` when the field's value is not a status.
     pub fn status(&self) -> Option<Status> {
         Status::of(self.raw)
+    }
+
+    /// Done, in whatever word.
+    pub fn is_done(&self) -> bool {
+        Status::is_done(self.raw)
     }
 
     pub fn notes(&self) -> Option<&'a str> {

@@ -9,6 +9,7 @@ use super::parts::{Tone, ago, badge, bar, clock};
 use super::view::View;
 use crate::base::Stamp;
 use crate::board::plans::Plan;
+use crate::model::plan::Status;
 use crate::review::Kind;
 use crate::review::decision;
 
@@ -59,11 +60,11 @@ fn table(plans: &[&Plan]) -> Markup {
 }
 
 fn tone(status: &str) -> Tone {
-    match status {
-        "in_progress" => Tone::Active,
-        "blocked" => Tone::Bad,
-        "done" | "completed" | "closed" => Tone::Good,
-        _ => Tone::Quiet,
+    match Status::meant(status) {
+        Some(Status::InProgress) => Tone::Active,
+        Some(Status::Blocked) => Tone::Bad,
+        Some(Status::Done) => Tone::Good,
+        Some(Status::Queued) | None => Tone::Quiet,
     }
 }
 

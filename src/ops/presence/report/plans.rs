@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::base::{Result, files};
 use crate::hub::{Hub, Tracked};
-use crate::model::plan::Status;
 use crate::plans::requests::queue::{self, Warning};
 use crate::plans::{self, Evidence, evidence, store, validate};
 use crate::receipts::ledger;
@@ -32,7 +31,7 @@ pub struct PlanIssue {
 /// The plans that are not done, by id; unreadable ones are among the issues.
 pub fn open(hub: &Hub) -> Vec<OpenPlan> {
     let found = plans::all(hub).into_iter().filter_map(|(_, found)| found.ok());
-    let open = found.filter(|file| file.plan.status() != Some(Status::Done));
+    let open = found.filter(|file| !file.plan.is_done());
     let mut open: Vec<OpenPlan> = open
         .map(|file| {
             let steps = file.plan.steps();
@@ -41,7 +40,7 @@ pub fn open(hub: &Hub) -> Vec<OpenPlan> {
                 status: file.plan.raw.get("status").and_then(|it| it.as_str()).unwrap_or("queued").to_owned(),
                 actor: file.plan.actor().map(str::to_owned),
                 summary: file.plan.summary().map(str::to_owned),
-                steps_done: steps.iter().filter(|step| step.status() == Some(Status::Done)).count(),
+                steps_done: steps.iter().filter(|step| step.is_done()).count(),
                 steps_total: steps.len(),
                 checkpoint: file.plan.checkpoint().status().map(str::to_owned),
             }
