@@ -11,7 +11,7 @@
 //! | [`base`] | clock, environment, locks, atomic files, JSON lines, digests, safe text | |
 //! | [`model`] | the data on disk; no I/O | |
 //! | [`hub`] | root, pin, paths, settings, git, worktrees, transactions | `<common dir>/teof/{hub,locks,intents,marks,requests}`, `teof.toml`, `<repository>.worktrees/` |
-//! | [`bus`] | claims, assignments, events, messages | `_bus/`, `<common dir>/teof/cache` |
+//! | [`bus`] | claims, assignments, events, messages | `_bus/`, `<common dir>/teof/cache/{events,messages}.json` |
 //! | [`plans`] | plans and the backlog: read, checked, edited | `_plans/` |
 //! | [`receipts`] | the ledger, and receipts that carry their own hash | `_report/receipts.jsonl` |
 //! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
@@ -19,12 +19,12 @@
 //! | [`exec`] | supervised processes | |
 //! | [`agents`] | agent CLIs: how to call each, how to read its stream | |
 //! | [`guard`] | checks that can stop work: consent, trust, results, secrets, sentinels, preflight | `<common dir>/teof/trust.json`, the consent file |
-//! | [`ops`] | one transaction over several stores: boot, claim, release, take over, assign, record; who is present | |
+//! | [`ops`] | one transaction over several stores: boot, claim, release, take over, assign, record; who is present | `_report/manager/`, `_report/usage/receipts-*`, `<common dir>/teof/cache/{receipts,record}.json` |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
 //! | [`foreman`] | a work order, from its lock to its outcome; the routines | `_report/agent/<id>/runs/`, `<common dir>/teof/{runs,live}/`, the session folders of runs |
 //! | [`review`] | finished work: merged, sent back, delivered | `_report/agent/<manager>/reviews/`, `memory/log.jsonl`, `<common dir>/teof/review/` |
 //! | [`coordinator`] | choice, jobs, workers' starts and ends, breaker | `<common dir>/teof/coordinator/`, `_report/agent/<manager>/{state.json,decisions.jsonl,manifests}` |
-//! | [`board`] | one read-only snapshot of everything, for screens and reports | |
+//! | [`board`] | one read-only snapshot of everything, for screens and reports | `<common dir>/teof/cache/claims.json` |
 //! | [`faces`] | screens and pages: the board drawn, and operator commands coming back | |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
