@@ -8,6 +8,7 @@ pub mod freshness;
 pub mod handoffs;
 mod identity;
 pub mod known;
+pub mod managers;
 pub mod manifest;
 pub mod pool;
 pub mod retired;

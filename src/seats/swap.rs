@@ -66,9 +66,9 @@ pub fn to_kept(hub: &Hub, agent: &str) -> Option<Swap> {
     })
 }
 
-/// The role of a new seat: `manager` for the coordinator's seat and for one of that name, else `engineer`.
+/// The role of a new seat: `manager` for the coordinator's seat, else `engineer`. A name gives no role.
 pub fn role(hub: &Hub, agent: &str) -> Result<&'static str> {
-    let is_manager = agent == "manager" || agent == hub.settings()?.coordinator.manager;
+    let is_manager = agent == hub.settings()?.coordinator.manager;
     Ok(if is_manager { "manager" } else { "engineer" })
 }
 

@@ -175,7 +175,19 @@ fn a_dirty_hand_off_is_shown_until_its_seat_a_manager_or_a_person_decides() {
     assert_eq!((shown("agent_id"), shown("found_by")), (vec!["codex-2".to_owned()], vec!["codex-1".to_owned()]));
     let message = world.lines("_bus/messages/agent-codex-2.jsonl").pop().unwrap();
     assert_eq!((&message["from"], &message["receipts"][0]), (&json!("codex-m"), &json!(receipt)));
+    let report = |world: &World| {
+        let found = world.json(&["manager-report", "--agent", "codex-m"]);
+        texts(&found, "handoffs", "agent_id").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(report(&world), ["codex-2"]);
+    let retire = |seat: &str| ["seat", "retire", seat, "--agent", "codex-m", "--reason", "gone"].map(str::to_owned);
+    let refused = world.refused(&retire("codex-2").each_ref().map(String::as_str));
+    assert_eq!((&refused["code"], refused["exit"].as_u64()), (&json!("seat.handoffs"), Some(3)));
+    world.ok(&retire("codex-1").each_ref().map(String::as_str));
+    let gone = world.refused(&["dashboard", "reassign", "codex-2", "--to", "codex-1", "--agent", "codex-m"]);
+    assert_eq!(gone["code"], "seat.retired", "{gone}");
     world.ok(&["dashboard", "clear", "codex-2", "--agent", "codex-2"]);
+    assert_eq!(report(&world), [""; 0]);
     assert_eq!(shown("agent_id"), [""; 0]);
     assert!(world.exists(&receipt), "the evidence stays");
     assert_eq!(world.refused(&["dashboard", "clear", "codex-2", "--agent", "codex-2"])["code"], "handoff.none");

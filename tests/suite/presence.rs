@@ -167,6 +167,7 @@ fn a_retired_seat_raises_no_alert_and_holds_nothing_until_a_manager_revives_it()
         ["session-boot", "--no-sync", "--auto-agent", "--auto-agent-pool", "codex-1", "--allow-manifest-mismatch"];
     assert_eq!(world.refused(&free)["reason"], "codex-1 is retired");
 
+    assert_eq!(world.refused(&["seat", "revive", "obsrever", "--agent", "m1"])["code"], "seat.unknown");
     world.ok(&["seat", "revive", "codex-1", "--agent", "m1"]);
     assert_eq!(world.json(&["seat", "list"])["seats"][0]["retired"], Value::Null);
     world.ok(&["bus", "claim", "A", "--agent", "codex-1"]);

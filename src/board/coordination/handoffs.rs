@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::presence::Retired;
 use crate::base::{Result, Stamp, text};
 use crate::hub::Hub;
-use crate::ops::session::handoff;
+use crate::seats::handoffs;
 
 /// The newest receipt that a seat looks after.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
@@ -28,7 +28,7 @@ pub struct Handoff {
 /// What is pending for seats in use, by seat.
 pub(super) fn pending(hub: &Hub, retired: &[Retired]) -> Result<Vec<Handoff>> {
     let mut found: BTreeMap<String, Handoff> = BTreeMap::new();
-    let mut receipts = handoff::all(hub)?;
+    let mut receipts = handoffs::all(hub)?;
     receipts.sort_by_key(|receipt| receipt.captured_at);
     for receipt in receipts {
         let Some(owner) = receipt.owner().map(text::safe) else { continue };

@@ -13,8 +13,8 @@ use crate::hub::{self, Hub, Transaction, Writer};
 use crate::model::claim::{ClaimFile, ClaimStatus};
 use crate::model::event::Event;
 use crate::ops::context::{self, Answer, Call};
-use crate::seats::manifest;
 use crate::seats::retired::{self, Retirement};
+use crate::seats::{handoffs, known, managers};
 
 use super::seats;
 
@@ -39,7 +39,7 @@ impl Request {
 ///
 /// # Errors
 /// `seat.not_manager` (exit 1) when neither an operator nor a manager decides; `seat.holds` (exit 3) when the seat has
-/// an active claim; `seat.unknown` (exit 4).
+/// an active claim, `seat.handoffs` (exit 3) when it looks after uncommitted changes; `seat.unknown` (exit 4).
 pub fn decide(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, agent, reason, retire } = request;
     if let Some(reason) = reason {
@@ -47,7 +47,8 @@ pub fn decide(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Re
         secrets::check_text("reason", reason)?;
     }
     names::check_id("agent", agent)?;
-    may_decide(hub, &author.agent)?;
+    may_decide(hub, &author.agent, agent, *retire)?;
+    check_known(hub, agent)?;
     let command = if *retire { "seat retire" } else { "seat revive" };
     let call = Call { command, author, task: agent, bound: false, request: repeat };
     context::run(hub, &call, |writer, transaction| {
@@ -64,8 +65,8 @@ fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Request) 
     let Request { author, agent, reason, retire } = request;
     let hub = writer.hub();
     if *retire {
-        check_known(hub, agent)?;
         check_free(hub, agent, &author.agent)?;
+        check_handoffs(hub, agent)?;
     }
     let decision = Retirement { by: Some(author.agent.clone()), since: Some(hub.now()), reason: reason.clone() };
     retired::stage(hub, transaction, agent, *retire, &decision)?;
@@ -79,25 +80,27 @@ fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Request) 
     events::stage(writer, transaction, &context::with_recognition(hub, author, event))
 }
 
-/// Passes for the operator and for seats whose manifest has the role `manager`, unless they are retired themselves.
-fn may_decide(hub: &Hub, agent: &str) -> Result<()> {
+/// Passes for the operator and for managers that are not retired themselves.
+fn may_decide(hub: &Hub, agent: &str, seat: &str, retire: bool) -> Result<()> {
     if agent == OPERATOR {
         return Ok(());
     }
     retired::refuse(hub, agent, "decide about seats")?;
-    let is_manager = manifest::of(hub, agent)?.is_some_and(|found| found.seat.is_manager());
-    if is_manager {
+    if managers::is(hub, agent)? {
         return Ok(());
     }
     Err(Refusal::guard("seat.not_manager", format!("{agent} is not a manager and cannot retire or revive seats"))
-        .because("its manifest does not have the role manager in desired_roles")
+        .because("its manifest does not have the role manager in desired_roles, and it is not the coordinator's seat")
         .next("ask a manager: teof bus message --task manager-report --type request --summary …")
-        .next("or, as a person: --agent operator")
+        .next(format!("as a person: teof seat {} {seat} --agent operator", if retire { "retire" } else { "revive" }))
         .into())
 }
 
 /// Refuses a seat of which nothing is known: no manifest, session, event or claim has its name.
 fn check_known(hub: &Hub, agent: &str) -> Result<()> {
+    if known::unknown(hub, agent)?.is_none() {
+        return Ok(());
+    }
     let known = seats::known(hub)?;
     if known.iter().any(|seat| seat.agent_id == agent) {
         return Ok(());
@@ -124,5 +127,22 @@ fn check_free(hub: &Hub, agent: &str, by: &str) -> Result<()> {
         .next(format!("or ask {agent} to release them: teof bus release {first} --agent {agent}"))
         .with("agent_id", agent)
         .with("tasks", held.iter().map(|task| (*task).to_owned()).collect::<Vec<_>>())
+        .into())
+}
+
+/// Refuses while the seat looks after uncommitted changes, which no list would show any more.
+fn check_handoffs(hub: &Hub, agent: &str) -> Result<()> {
+    let all = handoffs::all(hub)?;
+    let pending = all.iter().filter(|receipt| receipt.owner() == Some(agent));
+    let paths: Vec<&str> = pending.map(|receipt| receipt.path.as_str()).collect();
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let count = text::counted(paths.len(), "dirty hand-off");
+    Err(Refusal::held("seat.handoffs", format!("{agent} looks after {count}"))
+        .because(format!("nobody would look after the uncommitted changes in {}", text::clip(&paths.join(", "), 300)))
+        .next(format!("give them to another seat: teof dashboard reassign {agent} --to SEAT"))
+        .next(format!("or, when they are committed or gone: teof dashboard clear {agent}"))
+        .with("agent_id", agent)
         .into())
 }

@@ -322,8 +322,9 @@ impl Plan<'_> {
         }
         known::check_name(self.hub, &agent)?;
         let path = if current { variant(&agent) } else { MANIFEST.to_owned() };
-        let text = json::pretty(&swap::template(&agent, &[swap::role(self.hub, &agent)?])) + "\n";
-        self.write(&path, text);
+        // A person sets it up, who may name the seat after its role.
+        let role = if agent == "manager" { "manager" } else { swap::role(self.hub, &agent)? };
+        self.write(&path, json::pretty(&swap::template(&agent, &[role])) + "\n");
         Ok(())
     }
 }

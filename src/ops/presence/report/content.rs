@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::handoffs::{self, Handoff};
 use super::plans::{self, OpenPlan, PlanIssue};
 use super::tasks::{self, TaskNote};
 use crate::base::{Result, Stamp, json};
@@ -18,7 +19,6 @@ use crate::ops::presence::heartbeat::{self, Windows};
 use crate::ops::presence::observe;
 use crate::ops::tasks::disagreements::{self, Disagreement};
 use crate::plans::requests::queue::Warning;
-use crate::seats::handoffs::{self, Handoff};
 
 /// How far back alerts go, in seconds, and how many are shown.
 const ALERTS: (u64, usize) = (24 * 3600, 20);
@@ -37,7 +37,7 @@ pub struct ManagerReport {
     pub unclaimed: Vec<Unclaimed>,
     /// Claims that differ from their assignments.
     pub disagreements: Vec<Disagreement>,
-    /// Uncommitted changes that a seat found; those of retired seats are left out.
+    /// Uncommitted changes that a seat looks after; those of retired seats are left out.
     pub handoffs: Vec<Handoff>,
     /// Events of medium and high severity; newest last.
     pub alerts: Vec<Map<String, Value>>,
@@ -84,8 +84,7 @@ pub fn read(hub: &Hub, manager: &str) -> Result<ManagerReport> {
     let (claims, assignments) = (claims::list(hub)?, assignments::list(hub)?);
     let observed = observe::observe(hub, &log, &claims.whole, Windows::default(), &[])?;
     let facts = observed.facts;
-    let mut handoffs = handoffs::newest(hub)?;
-    handoffs.retain(|handoff| !facts.retired.contains(&handoff.agent_id));
+    let handoffs = handoffs::pending(hub, &facts.retired)?;
     let unclaimed: Vec<Unclaimed> = assignments
         .whole
         .iter()
