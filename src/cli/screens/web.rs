@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::operator::Commands;
-use crate::base::{Refusal, Result, digest, text};
+use crate::base::{Refusal, Result, digest, env, text};
 use crate::cli::App;
 use crate::cli::support::failure;
 use crate::faces::operator::{self as face, Operator};
@@ -99,7 +99,7 @@ impl Leader {
     fn to(link: &str) -> std::io::Result<Leader> {
         let mut random = [0; 8];
         File::open("/dev/urandom")?.read_exact(&mut random)?;
-        let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir());
+        let own = env::var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir());
         let name = format!("teof-web-{}.html", digest::hex(&random));
         let leader = Leader(own.unwrap_or_else(std::env::temp_dir).join(name));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&leader.0)?;

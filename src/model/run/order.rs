@@ -261,7 +261,7 @@ pub struct OrderV1 {
 #[schemars(untagged)]
 pub enum OrderFields {
     V2(Box<Order>),
-    V1(OrderV1Fields),
+    V1(Box<OrderV1Fields>),
 }
 
 /// The playbook's manifest.

@@ -62,9 +62,8 @@ fn due(hub: &Hub, request: &Request) -> Result<Escalations> {
             return Err(unknown(wanted, &all).into());
         }
     }
-    let is_wanted = |decision: &Decision| {
-        request.decisions.is_empty() || request.decisions.iter().any(|wanted| *wanted == decision.decision_id)
-    };
+    let is_wanted =
+        |decision: &Decision| request.decisions.is_empty() || request.decisions.contains(&decision.decision_id);
     let (mut due, mut standing) = (Vec::new(), Vec::new());
     for decision in all.into_iter().filter(is_wanted) {
         match decision.due {

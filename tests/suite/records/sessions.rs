@@ -45,7 +45,7 @@ fn the_operators_checklist_is_kept_and_fails_until_the_task_is_claimed() {
     }
     let kept = world.read_json(place);
     assert_eq!((&kept["summary"], &kept["claim_status"]), (&json!("pass"), &json!("active")));
-    assert_eq!(kept.as_object().unwrap().keys().last().unwrap(), "receipt_sha256");
+    assert_eq!(kept.as_object().unwrap().keys().next_back().unwrap(), "receipt_sha256");
     world.ok(&["receipts", "verify", "--all"]);
     world.write("_report/usage/receipts-hygiene-summary.json", "{");
     assert_eq!(checks(&world, &[], 1).last().unwrap(), "receipts_hygiene fail");
