@@ -7,7 +7,9 @@
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 place=$(mktemp -d)
-mux() { tmux -L teof-screens "$@"; }
+# A server of its own for each size: one that is ending cannot be asked for a new session.
+mux() { tmux -L "teof-screens-$columns" "$@"; }
+columns=0 rows=0
 trap 'mux kill-server 2>/dev/null || true; rm -rf "$place"' EXIT
 
 # A job whose agent has said nothing for a while.
@@ -17,10 +19,9 @@ for file in "$(git rev-parse --path-format=absolute --git-common-dir)"/teof/live
   fi
 done
 
-columns=0 rows=0
 open() { # at so many columns and rows
-  columns=$1 rows=$2
   mux kill-server 2>/dev/null || true
+  columns=$1 rows=$2
   mux new-session -d -x "$columns" -y "$rows" "TERM=tmux-256color teof top"
 }
 seen() { # words on the screen, a minute at most
