@@ -74,8 +74,13 @@ fn the_dashboard_of_a_real_tree_names_what_disagrees_and_what_nobody_works_on() 
     let world = swept();
     let found = world.json(&["dashboard"]);
     let tasks = texts(&found, "claim_disagreements", "task_id").into_iter();
-    let disagreements: Vec<(&str, &str)> = tasks.zip(texts(&found, "claim_disagreements", "about")).collect();
-    assert_eq!(disagreements, [("AUTH-PRIMARY_TRUTH", "holder"), ("QUEUE-030", "unassigned"), ("QUEUE-037", "plan")]);
+    let disagreements: Vec<(&str, &str)> = tasks.zip(texts(&found, "claim_disagreements", "why")).collect();
+    let why = [
+        ("AUTH-PRIMARY_TRUTH", "assigned to codex-5, claimed by codex-tier2"),
+        ("QUEUE-030", "assigned to nobody, claimed by codex-4"),
+        ("QUEUE-037", "assigned for plan 2025-09-18-manifest-helper, claimed for 2025-09-19-manifest-swap"),
+    ];
+    assert_eq!(disagreements, why);
     let open = ["2025-09-19-bus-heartbeat", "2025-11-11-btc"];
     assert_eq!(texts(&found, "plans", "plan_id"), open);
     assert_eq!(texts(&found, "unclaimed_plans", "plan_id"), open[..1], "a pending claim is not an active one");

@@ -1,7 +1,7 @@
 //! Alerts: one line for whatever a manager should look at, in the playbook's words and order.
 
-use super::presence::State;
 use super::snapshot::Coordination;
+use crate::ops::presence::heartbeat::Presence;
 
 pub(super) fn of(found: &Coordination) -> Vec<String> {
     let mut alerts = Vec::new();
@@ -13,7 +13,7 @@ pub(super) fn of(found: &Coordination) -> Vec<String> {
         alerts.push(format!("Plan {} has no active claim (actor={actor})", plan.plan_id));
     }
     let beats = found.heartbeats.managers.iter().chain(&found.heartbeats.agents);
-    for beat in beats.filter(|beat| beat.is_awaited && beat.state != State::Active) {
+    for beat in beats.filter(|beat| beat.is_awaited && beat.state != Presence::Active) {
         alerts.push(format!("Heartbeat {} is {}", beat.agent_id, beat.state.as_str()));
     }
     for handoff in &found.dirty_handoffs {
@@ -22,8 +22,9 @@ pub(super) fn of(found: &Coordination) -> Vec<String> {
     for claim in found.claims.iter().filter(|claim| claim.lease_left_seconds.is_some_and(|left| left < 0)) {
         alerts.push(format!("The lease on {} is over", claim.task_id));
     }
-    alerts
-        .extend(found.claim_disagreements.iter().map(|one| format!("Claim and assignment disagree: {}", one.message)));
+    for one in &found.claim_disagreements {
+        alerts.push(format!("Claim and assignment of {} disagree: {}", one.task_id, one.why));
+    }
     for lost in &found.missing_pointers {
         alerts.push(format!("Directive {} has no pointer in manager-report", lost.directive));
     }

@@ -1,14 +1,17 @@
 //! Puts the coordination snapshot together.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::facts::{Facts, Options};
 use super::snapshot::{ClaimRow, Coordination, HeartbeatMeta, Prunable, Pruning};
-use super::{alerts, disagreements, handoffs, plans, presence};
+use super::{alerts, handoffs, plans, presence};
 use crate::base::{Result, Stamp};
 use crate::board::claims::Claim;
 use crate::board::plans::Plan;
 use crate::hub::{Hub, paths};
+use crate::model::assignment::AssignmentFile;
+use crate::ops::tasks::disagreements::{self, Claimed, Disagreement};
 
 /// How many claims that are not live, and how many things to prune, are listed.
 const MOST: usize = 200;
@@ -24,7 +27,7 @@ pub fn gather(hub: &Hub, facts: &Facts, options: &Options) -> Result<Coordinatio
     let (claims, claims_omitted) = rows(facts.claims, now);
     let mut found = Coordination {
         generated_at: now,
-        claim_disagreements: disagreements::find(facts.claims, &facts.assignments),
+        claim_disagreements: disagreements(facts),
         planner_queue_warnings: plans::queue_warnings(hub, facts.plans),
         dirty_handoffs: handoffs::pending(hub, &retired)?,
         manager_directives: facts.directives.last.clone(),
@@ -45,6 +48,16 @@ pub fn gather(hub: &Hub, facts: &Facts, options: &Options) -> Result<Coordinatio
     };
     found.alerts = alerts::of(&found);
     Ok(found)
+}
+
+/// By task.
+fn disagreements(facts: &Facts) -> Vec<Disagreement> {
+    let assignments: HashMap<&str, &AssignmentFile> = facts.assignments.iter().copied().collect();
+    let disagreement = |claim: &Claim| {
+        let (holder, status, plan) = (claim.seat.as_deref()?, Some(claim.status.as_str()), claim.plan.as_deref());
+        disagreements::of(&claim.task, assignments.get(claim.task.as_str())?, Claimed { holder, status, plan })
+    };
+    facts.claims.iter().filter_map(disagreement).collect()
 }
 
 fn minutes(window: Option<Duration>) -> f64 {

@@ -3,7 +3,6 @@
 
 mod alerts;
 mod directives;
-mod disagreements;
 mod facts;
 mod gather;
 mod handoffs;
@@ -13,11 +12,10 @@ mod snapshot;
 
 pub use directives::{Directive, Directives, Unpointed};
 pub(super) use directives::{read as directives, sources};
-pub use disagreements::Disagreement;
 pub(super) use facts::Facts;
 pub use facts::Options;
 pub(super) use gather::gather;
 pub use handoffs::Handoff;
 pub use plans::ActivePlan;
-pub use presence::{Beat, Heartbeats, Retired, State};
+pub use presence::{Beat, Heartbeats, Retired};
 pub use snapshot::{ClaimRow, Coordination, HeartbeatMeta, Prunable, Pruning};

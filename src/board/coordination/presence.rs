@@ -13,32 +13,12 @@ use crate::ops::presence::heartbeat::{self, Presence};
 use crate::ops::presence::observe;
 use crate::seats::retired;
 
-/// Whether a seat was heard of within its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    Active,
-    Stale,
-    /// Never heard of.
-    Missing,
-}
-
-impl State {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Active => "active",
-            State::Stale => "stale",
-            State::Missing => "missing",
-        }
-    }
-}
-
 /// A seat, and its last handshake or status.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Beat {
     pub agent_id: String,
     pub last_seen: Option<Stamp>,
-    pub state: State,
+    pub state: Presence,
     /// Its silence matters: it manages, holds a claim, or is the actor of an open plan.
     pub is_awaited: bool,
 }
@@ -80,12 +60,10 @@ pub(super) fn heartbeats(hub: &Hub, facts: &Facts, retired: &[Retired], options:
     let beat = |id: &String, window: Duration, is_awaited: bool| {
         let at = facts.events.seen.get(id).and_then(|seen| seen.beat);
         let at = at.filter(|at| *at <= hub.now().plus(time::SKEW));
-        let state = match heartbeat::presence(at, window, hub.now()) {
-            // Its process gives signs of life all the time.
-            _ if coordinator.as_ref() == Some(id) => State::Active,
-            Presence::Active => State::Active,
-            Presence::Stale => State::Stale,
-            Presence::Missing => State::Missing,
+        // The coordinator's process gives signs of life all the time.
+        let state = match coordinator.as_ref() == Some(id) {
+            true => Presence::Active,
+            false => heartbeat::presence(at, window, hub.now()),
         };
         Beat { agent_id: id.clone(), last_seen: at, state, is_awaited }
     };

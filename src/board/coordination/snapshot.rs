@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::directives::{Directive, Unpointed};
-use super::disagreements::Disagreement;
 use super::handoffs::Handoff;
 use super::plans::ActivePlan;
 use super::presence::{Heartbeats, Retired};
 use crate::base::Stamp;
+use crate::ops::tasks::disagreements::Disagreement;
 use crate::plans::requests::queue::Warning;
 
 /// The snapshot. Times are UTC, durations seconds or, where the name says so, minutes.

@@ -3,7 +3,9 @@
 use super::report::{Cell, Report, Section, Tone};
 use crate::base::time::show_span;
 use crate::base::{Stamp, text};
-use crate::board::coordination::{ActivePlan, Beat, ClaimRow, Coordination, Handoff, State};
+use crate::board::coordination::{ActivePlan, Beat, ClaimRow, Coordination, Handoff};
+use crate::ops::presence::heartbeat::Presence;
+use crate::ops::tasks::disagreements::Disagreement;
 
 /// How much of it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,8 @@ pub fn report(found: &Coordination, detail: Detail, at: &dyn Fn(Stamp) -> String
     let warnings = warnings.map(|one| Cell::from(format!("{}: {}", one.plan_id, one.message))).collect();
     let warnings = Section::list("Planner Queue Warnings", warnings);
     let disagreements = found.claim_disagreements.iter();
-    let disagreements = disagreements.map(|one| Cell::new(Tone::Attention, one.message.as_str())).collect();
+    let disagreement = |one: &Disagreement| Cell::new(Tone::Attention, format!("{}: {}", one.task_id, one.why));
+    let disagreements = disagreements.map(disagreement).collect();
     let disagreements = Section::list("Claims That Disagree with Assignments", disagreements);
     let sections = match detail {
         Detail::Compact => vec![alerts, plans, claims, unclaimed, disagreements, handoffs, warnings],
@@ -143,10 +146,10 @@ fn handoffs(handoffs: &[Handoff], at: &dyn Fn(Stamp) -> String) -> Section {
 fn beats(title: &'static str, beats: &[Beat], window: f64, at: &dyn Fn(Stamp) -> String) -> Section {
     let row = |beat: &Beat| {
         let tone = match (beat.state, beat.is_awaited) {
-            (State::Active, _) => Tone::Good,
+            (Presence::Active, _) => Tone::Good,
             (_, false) => Tone::Quiet,
-            (State::Stale, _) => Tone::Attention,
-            (State::Missing, _) => Tone::Bad,
+            (Presence::Stale, _) => Tone::Attention,
+            (Presence::Missing, _) => Tone::Bad,
         };
         vec![
             beat.agent_id.as_str().into(),

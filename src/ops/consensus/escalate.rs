@@ -9,7 +9,7 @@ use crate::consensus::decisions::{self, Decision, Due};
 use crate::consensus::lines::{CONSENSUS, DECISION, ESCALATION};
 use crate::guard::claim::Author;
 use crate::guard::operator::{self, OPERATOR};
-use crate::hub::{Hub, Transaction, Writer};
+use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::message::{MANAGER_REPORT, Message};
 use crate::ops::context::{self, Answer, Call};
 use crate::seats::{known, retired};
@@ -45,12 +45,23 @@ pub fn escalate(hub: &Hub, request: &Request) -> Result<Answer> {
         retired::refuse(hub, seat, "follow up a decision")?;
     }
     let call = Call { command: "consensus escalate", author: &request.author, task: "", bound: false, request: None };
+    let asked = requests(hub)?;
+    let mut found = due(hub, request)?;
     context::run(hub, &call, |writer, transaction| {
-        // Under the lock, so that two callers post one request.
-        let (due, standing) = due(hub, request)?;
+        // Two callers post one request; only what was posted meanwhile makes the whole log be read under the lock.
+        if requests(hub)? != asked {
+            found = due(hub, request)?;
+        }
+        let (due, standing) = &found;
         due.iter().try_for_each(|(decision, why)| stage(writer, transaction, request, decision, *why))?;
-        Ok((document(&due, &standing), Vec::new()))
+        Ok((document(due, standing), Vec::new()))
     })
+}
+
+/// How long the channel of the requests is, in bytes.
+fn requests(hub: &Hub) -> Result<u64> {
+    let path = hub.path(&paths::channel(MANAGER_REPORT))?;
+    Ok(path.metadata().map_or(0, |found| found.len()))
 }
 
 type Escalations = (Vec<(Decision, Due)>, Vec<Decision>);

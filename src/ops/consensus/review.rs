@@ -32,14 +32,15 @@ const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 /// `consensus.unknown` (exit 4) for a touched decision; a stale session.
 pub fn sweep(hub: &Hub, author: &Author, touched: &[String]) -> Result<Answer> {
     let call = Call { command: "consensus sweep", author, task: "", bound: false, request: None };
+    // Before the lock: it reads the whole log, and tells of the moment at which it was read.
+    let all = decisions::read(hub, &[])?;
+    if let Some(wrong) = touched.iter().find(|id| !all.iter().any(|decision| decision.decision_id == **id)) {
+        return Err(unknown(wrong, &all).into());
+    }
+    let rows = ledger::rows(hub, &Filter { limit: ROWS, ..Filter::default() })?;
     context::run(hub, &call, |writer, transaction| {
         let agent = &author.agent;
-        let all = decisions::read(hub, &[])?;
-        if let Some(wrong) = touched.iter().find(|id| !all.iter().any(|decision| decision.decision_id == **id)) {
-            return Err(unknown(wrong, &all).into());
-        }
         let since = hub.now().minus(CADENCE);
-        let rows = ledger::rows(hub, &Filter { limit: ROWS, ..Filter::default() })?;
         let recent = recent(&all, since);
         let due: Vec<&str> = due(&all).map(|decision| decision.decision_id.as_str()).collect();
         let payload = payload(hub, author, since, &rows, &recent);
@@ -83,13 +84,14 @@ fn touch(writer: &Writer<'_>, transaction: &mut Transaction, author: &Author, id
 /// `consensus.due` (exit 1) while a decision is due and not escalated: the week is not complete; a stale session.
 pub fn weekly(hub: &Hub, author: &Author) -> Result<Answer> {
     let call = Call { command: "consensus weekly", author, task: "", bound: false, request: None };
+    let since = hub.now().minus(WEEK);
+    // Before the lock, as a sweep does.
+    let all = decisions::read(hub, &[])?;
+    let rows = ledger::rows(hub, &Filter { since: Some(since), ..Filter::default() })?;
     context::run(hub, &call, |writer, transaction| {
-        let all = decisions::read(hub, &[])?;
         if let Some(refusal) = not_complete(&all) {
             return Err(refusal.into());
         }
-        let since = hub.now().minus(WEEK);
-        let rows = ledger::rows(hub, &Filter { since: Some(since), ..Filter::default() })?;
         let recent = recent(&all, since);
         let (open, settled) =
             (all.iter().filter(|it| it.is_open).count(), recent.iter().filter(|it| !it.is_open).count());

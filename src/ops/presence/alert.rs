@@ -3,11 +3,9 @@
 
 use serde_json::{Map, json};
 
-use super::heartbeat::{self, Heartbeat, Windows};
+use super::heartbeat::{Heartbeat, Windows};
 use super::observe;
 use crate::base::Result;
-use crate::bus::claims;
-use crate::bus::log::Log;
 use crate::guard::claim::{self, Author};
 use crate::guard::secrets;
 use crate::hub::{Hub, Transaction, paths};
@@ -66,13 +64,10 @@ pub fn check(hub: &Hub, request: &Request) -> Result<Checked> {
         secrets::check_text("note", note)?;
     }
     let stale = claim::admit(hub, author, None, "bus heartbeat")?;
+    // Before the lock: it reads all stores, and tells of the moment at which they were read.
+    let heartbeat = observe::heartbeat(hub, *windows, &request.managers)?;
     let mut writer = hub.lock("bus heartbeat")?;
     claim::check_inherited_epoch(hub)?;
-    let heartbeat = {
-        let claims = claims::list(hub)?.whole;
-        let observed = observe::observe(hub, &Log::read(hub)?, &claims, *windows, &request.managers)?;
-        heartbeat::evaluate(&observed.facts, *windows)
-    };
     let mut transaction = Transaction::new("bus heartbeat");
     let stem = format!("{}/apoptosis-004/alerts/heartbeat-{}", paths::agent(&author.agent), hub.now().compact());
     let receipt = hub.free_path(&stem, ".json")?;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::base::Stamp;
@@ -60,12 +61,24 @@ pub struct Holder {
     pub is_running: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a seat was seen within its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Presence {
     Active,
     Stale,
     /// Never seen.
     Missing,
+}
+
+impl Presence {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Presence::Active => "active",
+            Presence::Stale => "stale",
+            Presence::Missing => "missing",
+        }
+    }
 }
 
 /// The presence of a seat that was last seen at `last`.

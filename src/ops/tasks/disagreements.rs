@@ -3,14 +3,14 @@
 
 use serde::Serialize;
 
-use crate::base::Result;
+use crate::base::{Result, text};
 use crate::bus::{assignments, claims};
 use crate::hub::Hub;
 use crate::model::assignment::AssignmentFile;
 use crate::model::claim::ClaimFile;
 
 /// A claim that is not what the assignment asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Disagreement {
     pub task_id: String,
     /// The assigned seat; `None`: nobody.
@@ -21,8 +21,22 @@ pub struct Disagreement {
     pub claim_status: Option<String>,
     pub assigned_plan: Option<String>,
     pub claimed_plan: Option<String>,
-    /// In one sentence.
+    /// In one sentence, without control characters.
     pub why: String,
+}
+
+/// What a claim says.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimed<'a> {
+    pub holder: &'a str,
+    pub status: Option<&'a str>,
+    pub plan: Option<&'a str>,
+}
+
+impl<'a> Claimed<'a> {
+    fn of(claim: &'a ClaimFile) -> Option<Claimed<'a>> {
+        Some(Claimed { holder: claim.agent_id()?, status: claim.status_text(), plan: claim.plan_id() })
+    }
 }
 
 /// All of them, by task. A claim without an assignment, and an assignment without a claim, agree.
@@ -32,12 +46,15 @@ pub struct Disagreement {
 pub fn all(hub: &Hub) -> Result<Vec<Disagreement>> {
     let assignments = assignments::list(hub)?.whole;
     let claims = claims::list(hub)?;
-    Ok(assignments.iter().filter_map(|(task, assignment)| of(task, assignment, claims.get(task)?)).collect())
+    let disagreement =
+        |(task, assignment): &(String, AssignmentFile)| of(task, assignment, Claimed::of(claims.get(task)?)?);
+    Ok(assignments.iter().filter_map(disagreement).collect())
 }
 
-fn of(task: &str, assignment: &AssignmentFile, claim: &ClaimFile) -> Option<Disagreement> {
-    let (engineer, holder) = (assignment.engineer(), claim.agent_id()?);
-    let (assigned, claimed) = (assignment.plan_id(), claim.plan_id());
+/// What a task's claim and its assignment disagree about, if anything.
+pub fn of(task: &str, assignment: &AssignmentFile, claim: Claimed<'_>) -> Option<Disagreement> {
+    let (engineer, holder) = (assignment.engineer(), claim.holder);
+    let (assigned, claimed) = (assignment.plan_id(), claim.plan);
     let mut why = Vec::new();
     if engineer != Some(holder) {
         why.push(format!("assigned to {}, claimed by {holder}", engineer.unwrap_or("nobody")));
@@ -52,10 +69,10 @@ fn of(task: &str, assignment: &AssignmentFile, claim: &ClaimFile) -> Option<Disa
         engineer: engineer.map(str::to_owned),
         manager: assignment.manager().map(str::to_owned),
         holder: holder.to_owned(),
-        claim_status: claim.status_text().map(str::to_owned),
+        claim_status: claim.status.map(str::to_owned),
         assigned_plan: assigned.map(str::to_owned),
         claimed_plan: claimed.map(str::to_owned),
-        why: why.join("; "),
+        why: text::safe(&why.join("; ")),
     })
 }
 
@@ -66,7 +83,8 @@ mod tests {
 
     fn why(assignment: Value, claim: Value) -> Option<String> {
         let raw = |value: Value| -> Map<String, Value> { value.as_object().unwrap().clone() };
-        of("T", &AssignmentFile { raw: raw(assignment) }, &ClaimFile { raw: raw(claim) }).map(|found| found.why)
+        let claim = ClaimFile { raw: raw(claim) };
+        of("T", &AssignmentFile { raw: raw(assignment) }, Claimed::of(&claim)?).map(|found| found.why)
     }
 
     #[test]
