@@ -29,6 +29,33 @@ pub enum Command {
     Resume,
 }
 
+impl Command {
+    /// What is going on while it is carried out: `Approving`.
+    pub fn doing(&self) -> &'static str {
+        match self {
+            Command::Approve { .. } => "Approving",
+            Command::Retry { .. } => "Sending back",
+            Command::Reject { .. } => "Rejecting",
+            Command::Answer { .. } => "Answering",
+            Command::Cancel { .. } => "Cancelling",
+            Command::Pause => "Pausing",
+            Command::Resume => "Resuming",
+        }
+    }
+
+    /// The job that it is about; `None`: the coordinator.
+    pub fn job(&self) -> Option<&str> {
+        match self {
+            Command::Approve { job }
+            | Command::Retry { job, .. }
+            | Command::Reject { job, .. }
+            | Command::Answer { job, .. }
+            | Command::Cancel { job } => Some(job),
+            Command::Pause | Command::Resume => None,
+        }
+    }
+}
+
 /// Carries out the commands of a person, with the checks of the command line.
 pub trait Operator: Send + Sync {
     /// Returns what happened, in lines of safe text. It may take minutes: an approval runs the tests. `progress` gets a
@@ -36,5 +63,5 @@ pub trait Operator: Send + Sync {
     ///
     /// # Errors
     /// The refusal that the command line would print, such as for a seat, a worker or a coding agent.
-    fn give(&self, command: &Command, progress: &dyn Fn(&str)) -> Result<Vec<String>, Refusal>;
+    fn perform(&self, command: &Command, progress: &dyn Fn(&str)) -> Result<Vec<String>, Refusal>;
 }

@@ -38,7 +38,7 @@ impl Commands {
 }
 
 impl Operator for Commands {
-    fn give(&self, command: &Command, progress: &dyn Fn(&str)) -> Result<Vec<String>, Refusal> {
+    fn perform(&self, command: &Command, progress: &dyn Fn(&str)) -> Result<Vec<String>, Refusal> {
         self.carry_out(command, progress).map_err(|e| failure::refusal(&e))
     }
 }

@@ -69,10 +69,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 struct Person(Commands);
 
 impl Operator for Person {
-    fn give(&self, command: &face::Command, progress: &dyn Fn(&str)) -> Result<Vec<String>, Refusal> {
+    fn perform(&self, command: &face::Command, progress: &dyn Fn(&str)) -> Result<Vec<String>, Refusal> {
         // Checked again each time: a token may be revoked meanwhile. A page decides nothing as a seat.
         operator::require("decide in the page").map_err(|e| failure::refusal(&e))?;
-        self.0.give(command, progress)
+        self.0.perform(command, progress)
     }
 }
 

@@ -19,7 +19,7 @@ use ratatui::crossterm::style::available_color_count;
 use ratatui::crossterm::terminal::size;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 
-use self::draw::look::{Colours, Look};
+use self::draw::theme::{Colours, Theme};
 use self::state::{Effect, Input, Key, Said, State};
 use self::terminal::Screen;
 use self::threads::job::Source;
@@ -67,9 +67,9 @@ pub fn run(hub: &Hub, operator: Arc<dyn Operator>, options: Options) -> Result<L
     let mut top = Top {
         state: State::new(project(hub), hub.now(), size().unwrap_or((80, 24))),
         hub,
-        look: Look(colours(options)),
+        theme: Theme(colours(options)),
         commands: start_commands(operator, &tell),
-        wishes: start_readers(hub, &tell)?,
+        requests: start_readers(hub, &tell)?,
         own_stops: 0,
     };
     let out = tell.clone();
@@ -110,20 +110,20 @@ fn start_commands(operator: Arc<dyn Operator>, tell: &Sender<Message>) -> Sender
 
 /// Each reader has a hub of its own.
 fn start_readers(hub: &Hub, tell: &Sender<Message>) -> Result<Sender<Source>> {
-    let (send, wishes) = mpsc::channel();
+    let (send, requests) = mpsc::channel();
     let (out, own) = (tell.clone(), Hub::find(Some(&hub.root), hub.clock)?);
     std::thread::spawn(move || board::run(&own, &out));
     let (out, own) = (tell.clone(), Hub::find(Some(&hub.root), hub.clock)?);
-    std::thread::spawn(move || job::run(&own, &wishes, &out));
+    std::thread::spawn(move || job::run(&own, &requests, &out));
     Ok(send)
 }
 
 struct Top<'a> {
     state: State,
     hub: &'a Hub,
-    look: Look,
+    theme: Theme,
     commands: Sender<Command>,
-    wishes: Sender<Source>,
+    requests: Sender<Source>,
     /// Stop signals that this process sent to its own job.
     own_stops: usize,
 }
@@ -151,13 +151,13 @@ impl Top<'_> {
 
     /// The size of the terminal may be another one than when it told of a change last.
     fn draw(&mut self, screen: &mut Screen) -> std::io::Result<()> {
-        let (state, look) = (&mut self.state, self.look);
+        let (state, theme) = (&mut self.state, self.theme);
         screen.terminal.draw(|frame| {
             let size = (frame.area().width, frame.area().height);
             if state.size != size {
                 update::update(state, Input::Resize(size.0, size.1));
             }
-            draw::draw(state, look, frame);
+            draw::draw(state, theme, frame);
         })?;
         Ok(())
     }
@@ -203,8 +203,8 @@ impl Top<'_> {
         };
         for effect in update::update(&mut self.state, input) {
             match effect {
-                Effect::Give(command) => drop(self.commands.send(command)),
-                Effect::Read(job) => drop(self.source(job).map(|source| self.wishes.send(source))),
+                Effect::Perform(command) => drop(self.commands.send(command)),
+                Effect::Read(job) => drop(self.source(job).map(|source| self.requests.send(source))),
                 Effect::Suspend => self.suspend(screen)?,
                 Effect::Redraw => screen.terminal.clear()?,
                 Effect::Quit => return Ok(Some(Left::ByThePerson)),

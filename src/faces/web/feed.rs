@@ -60,14 +60,14 @@ pub fn follow(site: Arc<Site>, address: Address) -> Option<Answer> {
     let (send, receive) = mpsc::channel(16);
     tokio::spawn(async move {
         let _place = place;
-        let mut told = Told { site, address, basis: None, sent: HashMap::new() };
+        let mut subscriber = Subscriber { site, address, basis: None, sent: HashMap::new() };
         loop {
-            let looked = tokio::task::spawn_blocking(move || {
-                let events = told.look();
-                (told, events)
+            let read = tokio::task::spawn_blocking(move || {
+                let events = subscriber.changes();
+                (subscriber, events)
             });
-            let Ok((back, events)) = looked.await else { return };
-            told = back;
+            let Ok((back, events)) = read.await else { return };
+            subscriber = back;
             for event in events {
                 if send.send(event).await.is_err() {
                     return;
@@ -81,8 +81,8 @@ pub fn follow(site: Arc<Site>, address: Address) -> Option<Answer> {
     Some(Sse::new(Feed(receive)).keep_alive(KeepAlive::default()).into_response())
 }
 
-/// What a page was told so far.
-struct Told {
+/// An open page, and what was sent to it so far.
+struct Subscriber {
     site: Arc<Site>,
     address: Address,
     basis: Option<Basis>,
@@ -90,8 +90,8 @@ struct Told {
     sent: HashMap<&'static str, String>,
 }
 
-impl Told {
-    fn look(&mut self) -> Vec<Event> {
+impl Subscriber {
+    fn changes(&mut self) -> Vec<Event> {
         let page = match self.site.page_since(&self.address, self.basis.as_ref()) {
             Ok((basis, page)) => {
                 self.basis = Some(basis);

@@ -6,8 +6,8 @@
 //! on one thread; whatever reads files or git runs beside it. Nothing is read while no page is open.
 
 mod access;
-mod acts;
 mod answer;
+mod commands;
 mod feed;
 mod form;
 mod listen;

@@ -86,11 +86,11 @@ pub fn serve(web: Web, say: impl Fn(&str)) -> Result<()> {
         Ok::<_, anyhow::Error>(())
     })?;
     runtime.shutdown_background();
-    for (job, doing) in site.acts.unfinished() {
+    for (job, doing) in site.commands.unfinished() {
         let job = job.unwrap_or_else(|| "the coordinator".to_owned());
         say(&format!("{doing} {job}: waiting for it to finish; press Ctrl-C again to stop now"));
     }
-    site.acts.finish();
+    site.commands.finish();
     Ok(())
 }
 
@@ -214,7 +214,7 @@ fn other_run() -> Answer {
 async fn perform(site: Arc<Site>, job: Option<String>, command: Command, page: &str) -> Answer {
     let operator = Arc::clone(&site.operator);
     let board = Arc::clone(&site);
-    let Some(done) = site.acts.start(job, command, site.hub().now(), operator, move || board.forget()) else {
+    let Some(done) = site.commands.start(job, command, site.hub().now(), operator, move || board.forget()) else {
         return answer::plain(StatusCode::CONFLICT, "Another command for this job is still running. Go back and wait.");
     };
     let _ = tokio::time::timeout(PATIENCE, done).await;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::access::Access;
-use super::acts::Acts;
+use super::commands::Commands;
 use super::pages::{Address, DiffCache, Page, View, job_names, log_length};
 use crate::base::Result;
 use crate::board::{Parts, Reader, Snapshot};
@@ -18,7 +18,7 @@ const PARTS: Parts = Parts { record: true, review: true, history: true, worktree
 
 pub struct Site {
     pub access: Access,
-    pub acts: Arc<Acts>,
+    pub commands: Arc<Commands>,
     pub operator: Arc<dyn Operator>,
     /// Who decides, and how they were recognised.
     name: String,
@@ -39,7 +39,15 @@ pub struct Basis(u64, u64, Option<u64>);
 
 impl Site {
     pub fn new(hub: Hub, access: Access, operator: Arc<dyn Operator>, name: String) -> Site {
-        Site { access, acts: Arc::default(), operator, name, hub, board: Mutex::default(), diffs: DiffCache::default() }
+        Site {
+            access,
+            commands: Arc::default(),
+            operator,
+            name,
+            hub,
+            board: Mutex::default(),
+            diffs: DiffCache::default(),
+        }
     }
 
     pub fn hub(&self) -> &Hub {
@@ -99,7 +107,7 @@ impl Site {
     pub fn page_since(&self, address: &Address, known: Option<&Basis>) -> Result<(Basis, Option<Page>)> {
         let snapshot = self.snapshot()?;
         let view = self.view(&snapshot);
-        let basis = Basis(snapshot.revision, self.acts.revision(), log_length(address, &view));
+        let basis = Basis(snapshot.revision, self.commands.revision(), log_length(address, &view));
         if known == Some(&basis) {
             return Ok((basis, None));
         }
@@ -110,7 +118,7 @@ impl Site {
         View {
             snapshot,
             hub: &self.hub,
-            acts: &self.acts,
+            commands: &self.commands,
             diffs: &self.diffs,
             form: self.access.form(),
             operator: &self.name,

@@ -7,13 +7,13 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::super::state::{Prompt, Section, State, Tab};
 use super::cells::{age, fit, wide};
-use super::look::Look;
+use super::theme::Theme;
 
 /// The most rows that a text takes.
 const MOST: usize = 5;
 
-pub fn draw(state: &State, look: Look, buffer: &mut Buffer, area: Rect) {
-    let (text, style) = message(state, look);
+pub fn draw(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let (text, style) = message(state, theme);
     let width = usize::from(area.width.saturating_sub(2));
     let lines: Vec<_> = textwrap::wrap(&text, width).into_iter().map(|line| fit(&line, width)).collect();
     // The end of what is written is what the person looks at.
@@ -29,13 +29,13 @@ pub fn draw(state: &State, look: Look, buffer: &mut Buffer, area: Rect) {
         if x + wide(key) + label.trim_end().len() > width + 1 {
             break;
         }
-        let after = buffer.set_stringn(x as u16, area.y + 1, key, width, look.heading()).0;
-        x = usize::from(buffer.set_stringn(after, area.y + 1, label, width, look.quiet()).0);
+        let after = buffer.set_stringn(x as u16, area.y + 1, key, width, theme.heading()).0;
+        x = usize::from(buffer.set_stringn(after, area.y + 1, label, width, theme.quiet()).0);
     }
 }
 
-fn message(state: &State, look: Look) -> (String, Style) {
-    let strong = look.attention().patch(look.heading());
+fn message(state: &State, theme: Theme) -> (String, Style) {
+    let strong = theme.attention().patch(theme.heading());
     match &state.prompt {
         Some(Prompt::Confirm { question, .. }) => return (question.clone(), strong),
         Some(Prompt::Write { question, text, .. }) => return (format!("{question} {text}▏"), strong),
@@ -49,18 +49,18 @@ fn message(state: &State, look: Look) -> (String, Style) {
         let more = state.busy.len() - 1;
         let more = if more > 0 { format!(" ({more} more after it)") } else { String::new() };
         let doing = busy.doing.as_deref().map(|doing| format!(": {doing}")).unwrap_or_default();
-        return (format!("{}{doing} … {}{more}", busy.what, age(state.now, busy.since)), look.active());
+        return (format!("{}{doing} … {}{more}", busy.what, age(state.now, busy.since)), theme.active());
     }
     if let Some(said) = &state.said {
-        return (said.text.clone(), if said.is_good { look.good() } else { look.bad() });
+        return (said.text.clone(), if said.is_good { theme.good() } else { theme.bad() });
     }
     if let Some(why) = &state.unreadable {
-        return (format!("This is not up to date: {why}"), look.bad());
+        return (format!("This is not up to date: {why}"), theme.bad());
     }
     if !state.filter.is_empty() {
-        return (format!("Only rows with “{}”; Esc shows all", state.filter), look.attention());
+        return (format!("Only rows with “{}”; Esc shows all", state.filter), theme.attention());
     }
-    (hint(state).unwrap_or_default(), look.quiet())
+    (hint(state).unwrap_or_default(), theme.quiet())
 }
 
 /// What helps with the selected problem.

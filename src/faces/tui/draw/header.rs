@@ -7,15 +7,16 @@ use ratatui::style::Style;
 use super::super::state::State;
 use super::cells::{clock, count, fit, money, wide};
 use super::layout::WIDE;
-use super::look::Look;
+use super::theme::Theme;
 use crate::base::text;
 use crate::board::Snapshot;
 
-pub fn draw(state: &State, look: Look, buffer: &mut Buffer, area: Rect) {
-    let mut left = vec![(" teof".to_owned(), look.heading()), (format!(" {}", fit(&state.project, 16)), look.quiet())];
-    let mut right = vec![(clock(state.now), look.quiet())];
+pub fn draw(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let mut left =
+        vec![(" teof".to_owned(), theme.heading()), (format!(" {}", fit(&state.project, 16)), theme.quiet())];
+    let mut right = vec![(clock(state.now), theme.quiet())];
     if let Some(board) = &state.board {
-        left.extend(standing(board, look).into_iter().map(|(text, style)| (format!("  {text}"), style)));
+        left.extend(standing(board, theme).into_iter().map(|(text, style)| (format!("  {text}"), style)));
         right.insert(0, (format!("{}  ", today(board, area.width >= WIDE)), Style::new()));
     }
     let mut x = area.x;
@@ -35,21 +36,21 @@ pub fn draw(state: &State, look: Look, buffer: &mut Buffer, area: Rect) {
 }
 
 /// Whether jobs run, and if not, why.
-fn standing(board: &Snapshot, look: Look) -> Vec<(String, Style)> {
+fn standing(board: &Snapshot, theme: Theme) -> Vec<(String, Style)> {
     let runtime = &board.runtime;
     let running = board.jobs.iter().filter(|job| job.is_running()).count();
     let mut parts = vec![match (runtime.running, runtime.stuck.is_some(), runtime.paused.is_some()) {
-        (false, ..) => ("not running".to_owned(), look.attention()),
-        (_, true, _) => ("stuck".to_owned(), look.bad()),
-        (.., true) => ("paused".to_owned(), look.attention()),
-        _ => ("running".to_owned(), look.good()),
+        (false, ..) => ("not running".to_owned(), theme.attention()),
+        (_, true, _) => ("stuck".to_owned(), theme.bad()),
+        (.., true) => ("paused".to_owned(), theme.attention()),
+        _ => ("running".to_owned(), theme.good()),
     }];
     if runtime.breaker.open_since.is_some() {
-        parts.push(("breaker open".to_owned(), look.bad()));
+        parts.push(("breaker open".to_owned(), theme.bad()));
     }
     parts.push((format!("{running} of {} workers busy", runtime.slots), Style::new()));
     if !runtime.queued.is_empty() {
-        parts.push((format!("{} queued", runtime.queued.len()), look.quiet()));
+        parts.push((format!("{} queued", runtime.queued.len()), theme.quiet()));
     }
     parts
 }

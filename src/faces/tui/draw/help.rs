@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::widgets::{Block, Clear, Paragraph, Widget, Wrap};
 
 use super::cells::{left, row};
-use super::look::Look;
+use super::theme::Theme;
 
 const KEYS: [(&str, &str, &str, &str); 9] = [
     ("↑ ↓  j k", "move", "a", "approve the result"),
@@ -20,14 +20,14 @@ const KEYS: [(&str, &str, &str, &str); 9] = [
     ("g G", "first, last row", "Ctrl-Z", "suspend"),
 ];
 
-pub fn keys(look: Look, buffer: &mut Buffer, area: Rect) {
-    let inner = frame(buffer, area, "Keys", (64, KEYS.len() as u16 + 4), look.heading());
+pub fn keys(theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let inner = frame(buffer, area, "Keys", (64, KEYS.len() as u16 + 4), theme.heading());
     for (at, (key, what, other, does)) in KEYS.iter().enumerate() {
         let line = Rect { y: inner.y + at as u16, height: 1, ..inner };
         if line.y >= inner.bottom() {
             return;
         }
-        let bold = look.heading();
+        let bold = theme.heading();
         let cells = vec![
             left(*key, 9, bold),
             left(*what, 21, Style::new()),
@@ -38,7 +38,7 @@ pub fn keys(look: Look, buffer: &mut Buffer, area: Rect) {
     }
     let line = Rect { y: inner.y + KEYS.len() as u16 + 1, height: 1, ..inner };
     if line.y < inner.bottom() {
-        row(buffer, line, vec![left("Decisions ask first, and say what happens.", 0, look.quiet())]);
+        row(buffer, line, vec![left("Decisions ask first, and say what happens.", 0, theme.quiet())]);
     }
 }
 

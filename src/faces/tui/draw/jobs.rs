@@ -8,15 +8,15 @@ use super::super::state::{Section, State};
 use super::cells::{Cell, REST, age, count, left, money, right, row, span};
 use super::layout::{Part, WIDE};
 use super::list::{FIRST, entry, heading, mark, nothing};
-use super::look::Look;
+use super::theme::Theme;
 use crate::base::Stamp;
 use crate::board::jobs::Job;
 
 /// Without a sign of life for this long, a job is marked, in seconds.
 const QUIET: u64 = 300;
 
-pub fn draw(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: Rect) {
-    let quiet = look.quiet();
+pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let quiet = theme.quiet();
     let mut columns = vec![
         left("stage", 14, quiet),
         right("time", 8, quiet),
@@ -28,20 +28,20 @@ pub fn draw(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: R
     if is_wide {
         columns.push(left("does now", doing_width(area), quiet));
     }
-    heading(state, Section::Jobs, columns, look, buffer, area);
+    heading(state, Section::Jobs, columns, theme, buffer, area);
     if part.rows > 0 && state.len(Section::Jobs) == 0 {
-        return nothing("none; give one: teof do \"…\", or start what waits: teof run", look, buffer, area);
+        return nothing("none; give one: teof do \"…\", or start what waits: teof run", theme, buffer, area);
     }
     for (at, job) in state.jobs().into_iter().enumerate().skip(part.first) {
         let Some(place) = entry(area, part, at - part.first) else { return };
         let mut cells = vec![
-            left(job.short.clone(), FIRST, look.heading()),
-            stage(job, look),
+            left(job.short.clone(), FIRST, theme.heading()),
+            stage(job, theme),
             right(time(job, state.now), 8, Style::new()),
             right(if job.tokens > 0 { count(job.tokens) } else { String::new() }, 7, Style::new()),
             right(money(job.cost_usd), 7, Style::new()),
         ];
-        let (doing, style) = doing(job, state.now, look);
+        let (doing, style) = doing(job, state.now, theme);
         match (is_wide, part.row_height) {
             (true, _) => {
                 cells.extend([
@@ -54,11 +54,11 @@ pub fn draw(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: R
         }
         row(buffer, place, cells);
         if part.row_height == 2 && place.height == 2 {
-            let (doing, style) = self::doing(job, state.now, look);
+            let (doing, style) = self::doing(job, state.now, theme);
             let below = Rect { y: place.y + 1, height: 1, ..place };
             row(buffer, below, vec![left("", FIRST, style), left(doing, REST, style)]);
         }
-        mark(state, part, at, look, buffer, place);
+        mark(state, part, at, theme, buffer, place);
     }
 }
 
@@ -66,18 +66,18 @@ fn doing_width(area: Rect) -> u16 {
     (area.width - 60) * 3 / 5
 }
 
-fn stage(job: &Job, look: Look) -> Cell {
+fn stage(job: &Job, theme: Theme) -> Cell {
     let text = match (&job.stage, job.round) {
         (Some(stage), Some(round)) if job.is_running() && round > 1 => format!("{stage}, round {round}"),
         (Some(stage), _) if job.is_running() => stage.clone(),
         _ => job.label.to_owned(),
     };
     let style = match job.phase {
-        "running" => look.active(),
-        "question" => look.attention(),
-        "blocked" => look.bad(),
-        "done" => look.good(),
-        _ => look.quiet(),
+        "running" => theme.active(),
+        "question" => theme.attention(),
+        "blocked" => theme.bad(),
+        "done" => theme.good(),
+        _ => theme.quiet(),
     };
     left(text, 14, style)
 }
@@ -97,22 +97,22 @@ fn needs_word(job: &Job, now: Stamp) -> bool {
 }
 
 /// What it does now, or why it does nothing.
-fn doing(job: &Job, now: Stamp, look: Look) -> (String, Style) {
+fn doing(job: &Job, now: Stamp, theme: Theme) -> (String, Style) {
     if let Some(quiet) = job.quiet_seconds(now).filter(|quiet| *quiet >= QUIET) {
         let last = job.last_tool.as_deref().map(tool).or_else(|| job.last_line.clone()).unwrap_or_default();
-        return (format!("nothing for {} min; last: {last}", quiet / 60), look.attention());
+        return (format!("nothing for {} min; last: {last}", quiet / 60), theme.attention());
     }
     if job.phase == "question" {
         let asked = job.question.as_deref().or(job.reason.as_deref()).unwrap_or_default();
         let last = asked.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        return (format!("asks: {last}"), look.attention());
+        return (format!("asks: {last}"), theme.attention());
     }
     if !job.is_running() {
         let until = job.until.map(|until| format!("until {}; ", super::cells::clock(until))).unwrap_or_default();
-        return (format!("{until}{}", job.reason.as_deref().unwrap_or_default()), look.quiet());
+        return (format!("{until}{}", job.reason.as_deref().unwrap_or_default()), theme.quiet());
     }
     let parts = [job.last_tool.as_deref().map(tool), job.last_line.clone()];
-    (parts.into_iter().flatten().collect::<Vec<_>>().join(" · "), look.quiet())
+    (parts.into_iter().flatten().collect::<Vec<_>>().join(" · "), theme.quiet())
 }
 
 /// A call of a tool without its JSON: `Edit {"file_path":"src/a.rs"}` is `Edit src/a.rs`.

@@ -7,12 +7,12 @@ use ratatui::style::Style;
 use super::super::state::{Section, State};
 use super::cells::{Cell, REST, left, row};
 use super::layout::Part;
-use super::look::Look;
+use super::theme::Theme;
 
 /// The heading of a list: its name, how many entries it has, and the names of its columns.
-pub fn heading(state: &State, section: Section, columns: Vec<Cell>, look: Look, buffer: &mut Buffer, area: Rect) {
+pub fn heading(state: &State, section: Section, columns: Vec<Cell>, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let len = state.len(section);
-    let style = if state.section == section { look.active().patch(look.heading()) } else { look.heading() };
+    let style = if state.section == section { theme.active().patch(theme.heading()) } else { theme.heading() };
     let title = if len == 0 { section.title().to_owned() } else { format!("{} {len}", section.title()) };
     let mut cells = vec![left(title, FIRST, style)];
     cells.extend(columns);
@@ -31,19 +31,19 @@ pub fn entry(area: Rect, part: &Part, at: usize) -> Option<Rect> {
 }
 
 /// Marks the selected row.
-pub fn mark(state: &State, part: &Part, at: usize, look: Look, buffer: &mut Buffer, entry: Rect) {
+pub fn mark(state: &State, part: &Part, at: usize, theme: Theme, buffer: &mut Buffer, entry: Rect) {
     if state.section == part.section && state.at(part.section) == at && state.page.is_none() {
         let whole = Rect { x: 0, width: entry.width + 2, ..entry };
         for position in whole.intersection(buffer.area).positions() {
-            buffer[position].set_style(Style::reset().patch(look.selected()));
+            buffer[position].set_style(Style::reset().patch(theme.selected()));
         }
     }
 }
 
 /// What an empty list says.
-pub fn nothing(text: &str, look: Look, buffer: &mut Buffer, area: Rect) {
+pub fn nothing(text: &str, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let line = Rect { x: 1, y: area.y + 1, width: area.width.saturating_sub(2), height: 1 };
     if line.y < area.bottom() {
-        row(buffer, line, vec![left(text, REST, look.quiet())]);
+        row(buffer, line, vec![left(text, REST, theme.quiet())]);
     }
 }

@@ -8,26 +8,26 @@ use super::super::state::{Section, State};
 use super::cells::{REST, left, moment, right, row, span};
 use super::layout::Part;
 use super::list::{entry, heading, mark, nothing};
-use super::look::Look;
+use super::theme::Theme;
 use crate::board::claims::Claim;
 
-pub fn claims(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: Rect) {
-    let quiet = look.quiet();
+pub fn claims(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let quiet = theme.quiet();
     let (task, seat) = widths(area);
     let columns = vec![left("", task - 12, quiet), left("seat", seat, quiet), right("lease", 8, quiet)];
-    heading(state, Section::Claims, columns, look, buffer, area);
+    heading(state, Section::Claims, columns, theme, buffer, area);
     if part.rows > 0 && state.len(Section::Claims) == 0 {
-        return nothing("nobody holds a task", look, buffer, area);
+        return nothing("nobody holds a task", theme, buffer, area);
     }
     for (at, claim) in state.claims().into_iter().enumerate().skip(part.first) {
         let Some(place) = entry(area, part, at - part.first) else { return };
         let left_of_lease = claim.lease_left(state.now);
         let (lease, style) = match left_of_lease {
             Some(left @ 0..) => (span(left.unsigned_abs()), Style::new()),
-            Some(_) => ("over".to_owned(), look.attention()),
-            None => ("none".to_owned(), look.quiet()),
+            Some(_) => ("over".to_owned(), theme.attention()),
+            None => ("none".to_owned(), theme.quiet()),
         };
-        let (note, note_style) = note(claim, look);
+        let (note, note_style) = note(claim, theme);
         let cells = vec![
             left(claim.task.clone(), task, Style::new()),
             left(claim.seat.clone().unwrap_or_default(), seat, Style::new()),
@@ -35,7 +35,7 @@ pub fn claims(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area:
             left(format!(" {note}"), REST, note_style),
         ];
         row(buffer, place, cells);
-        mark(state, part, at, look, buffer, place);
+        mark(state, part, at, theme, buffer, place);
     }
 }
 
@@ -44,26 +44,26 @@ fn widths(area: Rect) -> (u16, u16) {
     if area.width >= 100 { (32, 20) } else { (24, 16) }
 }
 
-fn note(claim: &Claim, look: Look) -> (String, Style) {
+fn note(claim: &Claim, theme: Theme) -> (String, Style) {
     match (&claim.hold, &claim.assigned_to) {
-        (Some(hold), _) => (format!("on hold: {hold}"), look.attention()),
-        (None, Some(seat)) if claim.assigned_to != claim.seat => (format!("assigned to {seat}"), look.attention()),
-        _ => (claim.branch.clone().unwrap_or_default(), look.quiet()),
+        (Some(hold), _) => (format!("on hold: {hold}"), theme.attention()),
+        (None, Some(seat)) if claim.assigned_to != claim.seat => (format!("assigned to {seat}"), theme.attention()),
+        _ => (claim.branch.clone().unwrap_or_default(), theme.quiet()),
     }
 }
 
-pub fn events(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: Rect) {
-    let quiet = look.quiet();
-    heading(state, Section::Events, vec![left("newest first", REST, quiet)], look, buffer, area);
+pub fn events(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let quiet = theme.quiet();
+    heading(state, Section::Events, vec![left("newest first", REST, quiet)], theme, buffer, area);
     if part.rows > 0 && state.len(Section::Events) == 0 {
-        return nothing("none yet", look, buffer, area);
+        return nothing("none yet", theme, buffer, area);
     }
     let is_wide = area.width >= 100;
     for (at, event) in state.events().into_iter().enumerate().skip(part.first) {
         let Some(place) = entry(area, part, at - part.first) else { return };
         let style = match (event.severity.as_deref(), event.event.as_str()) {
-            (Some("high"), _) => look.bad(),
-            (Some("medium"), _) | (_, "blocked" | "alert") => look.attention(),
+            (Some("high"), _) => theme.bad(),
+            (Some("medium"), _) | (_, "blocked" | "alert") => theme.attention(),
             _ => Style::new(),
         };
         let cells = vec![
@@ -74,6 +74,6 @@ pub fn events(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area:
             left(event.summary.clone(), REST, Style::new()),
         ];
         row(buffer, place, cells);
-        mark(state, part, at, look, buffer, place);
+        mark(state, part, at, theme, buffer, place);
     }
 }

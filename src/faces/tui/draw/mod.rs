@@ -8,22 +8,22 @@ mod jobs;
 pub mod layout;
 mod list;
 mod lists;
-pub mod look;
 mod overview;
 pub mod page;
 mod problems;
 mod review;
+pub mod theme;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use self::layout::MIN;
-use self::look::Look;
+use self::theme::Theme;
 use super::state::{Prompt, Section, State};
 
 /// Draws everything.
-pub fn draw(state: &State, look: Look, frame: &mut Frame) {
+pub fn draw(state: &State, theme: Theme, frame: &mut Frame) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
     if area.width < MIN.0 || area.height < MIN.1 {
@@ -34,7 +34,7 @@ pub fn draw(state: &State, look: Look, frame: &mut Frame) {
             line(2, "enlarge it, or q to quit".to_owned()),
         ];
         for (y, text) in lines.into_iter().flatten() {
-            buffer.set_stringn(0, y, cells::fit(&text, area.width.into()), area.width.into(), look.heading());
+            buffer.set_stringn(0, y, cells::fit(&text, area.width.into()), area.width.into(), theme.heading());
         }
         return;
     }
@@ -43,29 +43,29 @@ pub fn draw(state: &State, look: Look, frame: &mut Frame) {
         Rect { y: 1, height: area.height - 3, ..area },
         Rect { y: area.height - 2, height: 2, ..area },
     );
-    header::draw(state, look, buffer, top);
+    header::draw(state, theme, buffer, top);
     match &state.page {
-        Some(page) => page::draw(state, page, look, buffer, body),
-        None => board(state, look, buffer),
+        Some(page) => page::draw(state, page, theme, buffer, body),
+        None => board(state, theme, buffer),
     }
-    footer::draw(state, look, buffer, bottom);
+    footer::draw(state, theme, buffer, bottom);
     match &state.prompt {
-        Some(Prompt::Help) => help::keys(look, buffer, body),
-        Some(Prompt::Refused(lines)) => help::boxed(buffer, body, "Refused", lines, look.bad()),
+        Some(Prompt::Help) => help::keys(theme, buffer, body),
+        Some(Prompt::Refused(lines)) => help::boxed(buffer, body, "Refused", lines, theme.bad()),
         _ => {}
     }
 }
 
-fn board(state: &State, look: Look, buffer: &mut Buffer) {
+fn board(state: &State, theme: Theme, buffer: &mut Buffer) {
     for part in layout::parts(state) {
         let area = Rect { x: 0, y: part.top, width: state.size.0, height: 1 + part.rows };
         let area = area.intersection(buffer.area);
         match part.section {
-            Section::Problems => problems::draw(state, &part, look, buffer, area),
-            Section::Jobs => jobs::draw(state, &part, look, buffer, area),
-            Section::Review => review::draw(state, &part, look, buffer, area),
-            Section::Claims => lists::claims(state, &part, look, buffer, area),
-            Section::Events => lists::events(state, &part, look, buffer, area),
+            Section::Problems => problems::draw(state, &part, theme, buffer, area),
+            Section::Jobs => jobs::draw(state, &part, theme, buffer, area),
+            Section::Review => review::draw(state, &part, theme, buffer, area),
+            Section::Claims => lists::claims(state, &part, theme, buffer, area),
+            Section::Events => lists::events(state, &part, theme, buffer, area),
         }
     }
 }

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use super::super::state::{JobPage, State};
 use super::cells::{age, clock, count, fit, money, span};
 use super::jobs::tool;
-use super::look::Look;
+use super::theme::Theme;
 use crate::base::text;
 use crate::board::jobs::Job;
 use crate::coordinator::worker_log::{Said, said};
@@ -21,7 +21,7 @@ const OUTPUT: usize = 12;
 /// Collects lines.
 struct Page {
     width: usize,
-    look: Look,
+    theme: Theme,
     lines: Vec<Line<'static>>,
 }
 
@@ -32,7 +32,7 @@ impl Page {
         let mut name = name;
         for paragraph in text.lines().filter(|line| !line.trim().is_empty()) {
             for part in textwrap::wrap(paragraph, room) {
-                let head = Span::styled(format!("{name:NAME$} "), self.look.quiet());
+                let head = Span::styled(format!("{name:NAME$} "), self.theme.quiet());
                 self.lines.push(Line::from(vec![head, Span::styled(fit(&part, room), style)]));
                 name = "";
             }
@@ -41,12 +41,12 @@ impl Page {
 
     fn heading(&mut self, text: &str) {
         self.lines.push(Line::default());
-        self.lines.push(Line::styled(text.to_owned(), self.look.heading()));
+        self.lines.push(Line::styled(text.to_owned(), self.theme.heading()));
     }
 }
 
-pub fn lines(state: &State, page: &JobPage, look: Look) -> Vec<Line<'static>> {
-    let mut out = Page { width: state.size.0.saturating_sub(2).into(), look, lines: Vec::new() };
+pub fn lines(state: &State, page: &JobPage, theme: Theme) -> Vec<Line<'static>> {
+    let mut out = Page { width: state.size.0.saturating_sub(2).into(), theme, lines: Vec::new() };
     if let Some(job) = state.job(&page.id) {
         standing(&mut out, state, job);
     }
@@ -55,13 +55,13 @@ pub fn lines(state: &State, page: &JobPage, look: Look) -> Vec<Line<'static>> {
         None => stages_so_far(&mut out, page),
     }
     if let Some(why) = &page.detail.unreadable {
-        out.fact("warning", why, look.attention());
+        out.fact("warning", why, theme.attention());
     }
     out.lines
 }
 
 fn standing(out: &mut Page, state: &State, job: &Job) {
-    let look = out.look;
+    let theme = out.theme;
     let plain = Style::new();
     let phase = match (job.phase, job.until) {
         (_, Some(until)) => format!("{} until {}", job.label, clock(until)),
@@ -69,10 +69,10 @@ fn standing(out: &mut Page, state: &State, job: &Job) {
     };
     let since = job.since.map(|since| format!(" for {}", age(state.now, since))).unwrap_or_default();
     let style = match job.phase {
-        "running" => look.active(),
-        "question" | "review" => look.attention(),
-        "blocked" => look.bad(),
-        "done" => look.good(),
+        "running" => theme.active(),
+        "question" | "review" => theme.attention(),
+        "blocked" => theme.bad(),
+        "done" => theme.good(),
         _ => plain,
     };
     let is_done = job.is_over;
@@ -101,11 +101,11 @@ fn standing(out: &mut Page, state: &State, job: &Job) {
     out.fact("says", job.last_line.as_deref().unwrap_or_default(), plain);
     let is_good = matches!(job.phase, "review" | "done");
     out.fact(if is_good { "outcome" } else { "why" }, job.reason.as_deref().unwrap_or_default(), plain);
-    out.fact("asks", job.question.as_deref().unwrap_or_default(), look.attention());
+    out.fact("asks", job.question.as_deref().unwrap_or_default(), theme.attention());
     if job.is_running()
         && let Some(quiet) = job.quiet_seconds(state.now).filter(|quiet| *quiet >= 60)
     {
-        out.fact("quiet", &format!("no sign of life for {}", span(quiet)), look.attention());
+        out.fact("quiet", &format!("no sign of life for {}", span(quiet)), theme.attention());
     }
     out.fact("next", job.next.as_deref().unwrap_or_default(), plain);
     if let Some(output) = &job.last_output {
@@ -124,8 +124,8 @@ fn stages_so_far(out: &mut Page, page: &JobPage) {
     for line in page.detail.log.lines() {
         match (said(line), stages.last_mut()) {
             (Said::Stage(stage), _) => stages.push((stage, "", Style::new())),
-            (Said::Passed(why), Some(last)) => (last.1, last.2) = (why, out.look.good()),
-            (Said::SentBack(why), Some(last)) => (last.1, last.2) = (why, out.look.attention()),
+            (Said::Passed(why), Some(last)) => (last.1, last.2) = (why, out.theme.good()),
+            (Said::SentBack(why), Some(last)) => (last.1, last.2) = (why, out.theme.attention()),
             _ => {}
         }
     }
@@ -139,10 +139,10 @@ fn stages_so_far(out: &mut Page, page: &JobPage) {
 }
 
 fn result(out: &mut Page, bundle: &Bundle, altered: Option<&str>) {
-    let look = out.look;
+    let theme = out.theme;
     out.heading("Result");
     if let Some(why) = altered {
-        out.fact("altered", why, look.bad());
+        out.fact("altered", why, theme.bad());
     }
     let commit = bundle.commit.get(..8).unwrap_or(&bundle.commit);
     let target = text::safe(&bundle.target_branch);
@@ -150,10 +150,10 @@ fn result(out: &mut Page, bundle: &Bundle, altered: Option<&str>) {
     let files = text::counted(diff.count(), "file");
     out.fact("change", &format!("{commit} for {target}: {files}, +{} -{}", diff.added, diff.removed), Style::new());
     for file in &diff.files {
-        out.fact("", &format!("+{} -{} {}", file.added, file.removed, text::safe(&file.path)), look.quiet());
+        out.fact("", &format!("+{} -{} {}", file.added, file.removed, text::safe(&file.path)), theme.quiet());
     }
     for test in &bundle.tests {
-        let (how, style) = if test.passed { ("passed", look.good()) } else { ("FAILED", look.bad()) };
+        let (how, style) = if test.passed { ("passed", theme.good()) } else { ("FAILED", theme.bad()) };
         let line = format!("{how} in {:.1}s: {}", test.duration_seconds, text::safe(&test.command));
         out.fact("test", &line, style);
     }
@@ -164,19 +164,19 @@ fn result(out: &mut Page, bundle: &Bundle, altered: Option<&str>) {
         let cost = stage.usage.cost_usd.map(|cost| format!(", {}", money(Some(cost)))).unwrap_or_default();
         let time = span(stage.duration_seconds as u64);
         let head = format!("round {}{agent}, {time}{cost}: {}", stage.round, text::safe(&stage.outcome));
-        out.fact(&text::safe(&stage.name), &head, if stage.passed { Style::new() } else { look.attention() });
+        out.fact(&text::safe(&stage.name), &head, if stage.passed { Style::new() } else { theme.attention() });
     }
 }
 
 fn finding(out: &mut Page, found: &Finding) {
     let style = match found.severity.as_str() {
-        "high" => out.look.bad(),
-        "medium" => out.look.attention(),
+        "high" => out.theme.bad(),
+        "medium" => out.theme.attention(),
         _ => Style::new(),
     };
     let path = found.path.as_deref().map(|path| format!("{}: ", text::safe(path))).unwrap_or_default();
     out.fact(&format!("! {}", text::safe(&found.severity)), &format!("{path}{}", text::safe(&found.describe())), style);
     if let Some(hint) = &found.hint {
-        out.fact("", &text::safe(hint), out.look.quiet());
+        out.fact("", &text::safe(hint), out.theme.quiet());
     }
 }

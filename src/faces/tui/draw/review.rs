@@ -8,12 +8,12 @@ use super::super::state::{Section, State};
 use super::cells::{REST, age, left, money, right, row};
 use super::layout::Part;
 use super::list::{FIRST, entry, heading, mark, nothing};
-use super::look::Look;
+use super::theme::Theme;
 use crate::base::text;
 use crate::board::review::Reviewable;
 
-pub fn draw(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: Rect) {
-    let quiet = look.quiet();
+pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    let quiet = theme.quiet();
     let columns = vec![
         left("checks", 20, quiet),
         right("change", 11, quiet),
@@ -23,15 +23,15 @@ pub fn draw(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: R
         // Who looks for how to approve looks here.
         right(if state.len(Section::Review) > 0 { "a approve" } else { "" }, 9, quiet),
     ];
-    heading(state, Section::Review, columns, look, buffer, area);
+    heading(state, Section::Review, columns, theme, buffer, area);
     if part.rows > 0 && state.len(Section::Review) == 0 {
-        return nothing("nothing waits for a decision", look, buffer, area);
+        return nothing("nothing waits for a decision", theme, buffer, area);
     }
     for (at, result) in state.review().into_iter().enumerate().skip(part.first) {
         let Some(place) = entry(area, part, at - part.first) else { return };
-        let (checks, style) = checks(result, look);
+        let (checks, style) = checks(result, theme);
         let cells = vec![
-            left(result.short.clone(), FIRST, look.heading()),
+            left(result.short.clone(), FIRST, theme.heading()),
             left(checks, 20, style),
             right(format!("+{} -{}", result.added, result.removed), 11, Style::new()),
             right(money(result.cost_usd), 7, Style::new()),
@@ -39,22 +39,22 @@ pub fn draw(state: &State, part: &Part, look: Look, buffer: &mut Buffer, area: R
             left(format!(" {}", result.title), REST, Style::new()),
         ];
         row(buffer, place, cells);
-        mark(state, part, at, look, buffer, place);
+        mark(state, part, at, theme, buffer, place);
     }
 }
 
 /// Whether a result is safe to approve, in a few words.
-pub fn checks(result: &Reviewable, look: Look) -> (String, Style) {
+pub fn checks(result: &Reviewable, theme: Theme) -> (String, Style) {
     let failed = result.tests - result.tests_passed;
     match () {
-        () if result.altered.is_some() => ("altered".to_owned(), look.bad()),
-        () if failed > 0 => (format!("{failed} of {} failed", text::counted(result.tests, "test")), look.bad()),
-        () if result.high_findings > 0 => (text::counted(result.high_findings, "high finding"), look.bad()),
-        () if result.tests == 0 => ("not tested".to_owned(), look.attention()),
-        () if !result.is_passing => (text::counted(result.other_findings, "finding"), look.attention()),
+        () if result.altered.is_some() => ("altered".to_owned(), theme.bad()),
+        () if failed > 0 => (format!("{failed} of {} failed", text::counted(result.tests, "test")), theme.bad()),
+        () if result.high_findings > 0 => (text::counted(result.high_findings, "high finding"), theme.bad()),
+        () if result.tests == 0 => ("not tested".to_owned(), theme.attention()),
+        () if !result.is_passing => (text::counted(result.other_findings, "finding"), theme.attention()),
         () if result.other_findings > 0 => {
-            (format!("passed, {}", text::counted(result.other_findings, "note")), look.good())
+            (format!("passed, {}", text::counted(result.other_findings, "note")), theme.good())
         }
-        () => (format!("passed, {}", text::counted(result.tests, "test")), look.good()),
+        () => (format!("passed, {}", text::counted(result.tests, "test")), theme.good()),
     }
 }

@@ -301,7 +301,7 @@ pub enum Key {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    Give(Command),
+    Perform(Command),
     /// Read what is new about the job on the page.
     Read(String),
     Suspend,

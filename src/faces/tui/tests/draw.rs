@@ -7,7 +7,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
-use super::super::draw::look::{Colours, Look};
+use super::super::draw::theme::{Colours, Theme};
 use super::super::draw::{cells, draw};
 use super::super::state::{Input, Key, News, Section, State};
 use super::super::update::update;
@@ -15,7 +15,7 @@ use super::sample::{board, state};
 
 fn screen(state: &State, colours: Colours) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(state.size.0, state.size.1)).unwrap();
-    terminal.draw(|frame| draw(state, Look(colours), frame)).unwrap();
+    terminal.draw(|frame| draw(state, Theme(colours), frame)).unwrap();
     terminal.backend().buffer().clone()
 }
 
@@ -99,7 +99,7 @@ fn a_terminal_that_shrank_unnoticed_is_drawn_as_far_as_it_goes() {
     for (width, height) in [(60, 16), (80, 17), (119, 24), (119, 49), (120, 30), (1, 1)] {
         for state in [&state(120, 50), &page] {
             let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-            terminal.draw(|frame| draw(state, Look(Colours::Many), frame)).unwrap();
+            terminal.draw(|frame| draw(state, Theme(Colours::Many), frame)).unwrap();
         }
     }
 }

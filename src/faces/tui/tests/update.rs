@@ -40,7 +40,7 @@ fn a_decision_is_given_only_after_y_and_names_the_result_on_the_screen() {
     let mut newer = board();
     newer.review = Arc::new(vec![crate::board::review::Reviewable { run: "job-j1.2".into(), ..result("j1", true) }]);
     update(&mut top, Input::Board(Arc::new(newer)));
-    assert_eq!(press(&mut top, "y"), [Effect::Give(run)]);
+    assert_eq!(press(&mut top, "y"), [Effect::Perform(run)]);
     assert_eq!((top.prompt.clone(), top.busy[0].what.as_str()), (None, "Approving job-j1.1"));
 
     let mut top = at_result(0);
@@ -57,14 +57,14 @@ fn notes_and_answers_are_written_before_they_are_sent() {
     assert_eq!(press(&mut top, "r\n"), [], "a retry needs a note");
     update(&mut top, Input::Paste("Cap the\u{1b}[31m\nwait".into()));
     let note = "Cap the␛[31m wait".to_owned();
-    assert_eq!(press(&mut top, "\n"), [Effect::Give(Command::Retry { job: "job-j2.1".into(), note })]);
+    assert_eq!(press(&mut top, "\n"), [Effect::Perform(Command::Retry { job: "job-j2.1".into(), note })]);
     let mut top = at_result(1);
     let reject = Command::Reject { job: "job-j2.1".into(), note: "no q".into() };
-    assert_eq!(press(&mut top, "xno q\n"), [Effect::Give(reject)]);
+    assert_eq!(press(&mut top, "xno q\n"), [Effect::Perform(reject)]);
     let mut top = state(80, 24);
     top.select(Section::Jobs, 0);
     let answer = Command::Answer { job: "job-j5.1".into(), text: "ISO".into() };
-    assert_eq!(press(&mut top, "wISO\n"), [Effect::Give(answer)]);
+    assert_eq!(press(&mut top, "wISO\n"), [Effect::Perform(answer)]);
     // Pasted text presses no keys.
     let mut top = at_result(0);
     update(&mut top, Input::Paste("ay".into()));
@@ -89,7 +89,7 @@ fn what_is_not_possible_is_said_and_asks_nothing() {
     paused.runtime.paused = Some(by);
     press(&mut top, "n");
     update(&mut top, Input::Board(Arc::new(paused)));
-    assert_eq!(press(&mut top, "py"), [Effect::Give(Command::Resume)]);
+    assert_eq!(press(&mut top, "py"), [Effect::Perform(Command::Resume)]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::faces::operator::{Command, Operator};
 pub fn run(operator: &dyn Operator, commands: &Receiver<Command>, out: &Sender<Message>) {
     while let Ok(command) = commands.recv() {
         let progress = |line: &str| drop(out.send(Message::Input(Input::Progress(line.to_owned()))));
-        let result = operator.give(&command, &progress);
+        let result = operator.perform(&command, &progress);
         if out.send(Message::Input(Input::Done(result))).is_err() {
             return;
         }

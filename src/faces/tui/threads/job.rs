@@ -38,11 +38,11 @@ struct Outcome {
 }
 
 /// Answers each wish with what is new, until nobody asks.
-pub fn run(hub: &Hub, wishes: &Receiver<Source>, out: &Sender<Message>) {
+pub fn run(hub: &Hub, requests: &Receiver<Source>, out: &Sender<Message>) {
     let mut known: Option<Known> = None;
-    while let Ok(mut wish) = wishes.recv() {
+    while let Ok(mut wish) = requests.recv() {
         // Only the newest matters.
-        while let Ok(newer) = wishes.try_recv() {
+        while let Ok(newer) = requests.try_recv() {
             wish = newer;
         }
         let news = read(hub, &mut known, wish);

@@ -10,7 +10,7 @@ const LONGEST: usize = 2000;
 pub fn key(state: &mut State, key: Key) -> Vec<Effect> {
     let Some(prompt) = state.prompt.take() else { return Vec::new() };
     match (prompt, key) {
-        (Prompt::Confirm { command, .. }, Key::Char('y')) => return give(state, command),
+        (Prompt::Confirm { command, .. }, Key::Char('y')) => return perform(state, command),
         (Prompt::Confirm { .. }, Key::Char('n') | Key::Esc) => {}
         // Any other key may be meant for something else.
         (open @ Prompt::Confirm { .. }, _) => state.prompt = Some(open),
@@ -40,23 +40,11 @@ fn add(text: &mut String, more: &str) {
     text.extend(more.chars().take(room));
 }
 
-fn give(state: &mut State, command: Command) -> Vec<Effect> {
-    state.busy.push_back(Busy { what: doing(state, &command), doing: None, since: state.now });
-    vec![Effect::Give(command)]
-}
-
-/// `Approving j7`
-fn doing(state: &State, command: &Command) -> String {
-    let (doing, job) = match command {
-        Command::Approve { job } => ("Approving", job),
-        Command::Retry { job, .. } => ("Sending back", job),
-        Command::Reject { job, .. } => ("Rejecting", job),
-        Command::Answer { job, .. } => ("Answering", job),
-        Command::Cancel { job } => ("Cancelling", job),
-        Command::Pause => return "Pausing".to_owned(),
-        Command::Resume => return "Resuming".to_owned(),
-    };
-    format!("{doing} {}", state.short(job))
+fn perform(state: &mut State, command: Command) -> Vec<Effect> {
+    // `Approving j7`
+    let job = command.job().map_or_else(String::new, |job| format!(" {}", state.short(job)));
+    state.busy.push_back(Busy { what: command.doing().to_owned() + &job, doing: None, since: state.now });
+    vec![Effect::Perform(command)]
 }
 
 fn write(state: &mut State, open: (Written, String, String, String), key: Key) -> Vec<Effect> {
@@ -64,7 +52,7 @@ fn write(state: &mut State, open: (Written, String, String, String), key: Key) -
     match key {
         Key::Enter if !text.trim().is_empty() => {
             let text = text.trim().to_owned();
-            return give(
+            return perform(
                 state,
                 match what {
                     Written::Retry => Command::Retry { job, note: text },

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::Result;
 use crate::board::Snapshot;
-use crate::faces::web::acts::Acts;
+use crate::faces::web::commands::Commands;
 use crate::hub::Hub;
 
 #[derive(Clone, Copy)]
 pub struct View<'s> {
     pub snapshot: &'s Snapshot,
     pub hub: &'s Hub,
-    pub acts: &'s Acts,
+    pub commands: &'s Commands,
     pub diffs: &'s DiffCache,
     /// The secret of forms.
     pub form: &'s str,

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::result;
 use crate::base::{Refusal, text};
 use crate::board::jobs::Job;
-use crate::faces::web::acts::Told;
+use crate::faces::web::commands::CommandStatus;
 use crate::faces::web::pages::parts::{Tone, ago, badge, lasting};
 use crate::faces::web::pages::view::View;
 use crate::model::run::bundle::Bundle;
@@ -17,7 +17,7 @@ pub fn controls(view: &View<'_>) -> Markup {
     html! {
         section #controls aria-labelledby="controls-title" {
             h2 #controls-title { "Coordinator" }
-            (told(view.acts.of(None).as_ref()))
+            (told(view.commands.of(None).as_ref()))
             @if is_paused {
                 (form(view, "/coordinator/resume", html! { button { "Resume: start new jobs again" } }))
             } @else {
@@ -31,7 +31,7 @@ pub fn controls(view: &View<'_>) -> Markup {
 /// What a person can do about a job.
 pub fn about(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Entry>) -> Markup {
     let id = job.map(|job| job.id.as_str()).or(entry.map(|entry| entry.bundle.job.as_str()));
-    let known = view.acts.of(id);
+    let known = view.commands.of(id);
     let is_busy = known.as_ref().is_some_and(|told| told.result.is_none());
     let phase = job.map(|job| job.phase);
     let waits = entry.is_some_and(Entry::is_pending) && matches!(phase, None | Some("review"));
@@ -156,16 +156,16 @@ fn cancel(view: &View<'_>, short: &str) -> Markup {
 }
 
 /// What is being done, or what came of it.
-fn told(known: Option<&Told>) -> Markup {
+fn told(known: Option<&CommandStatus>) -> Markup {
     html! {
         @match known {
             None => {},
-            Some(Told { doing, since, progress, result: None }) => p.notice.active role="status" {
+            Some(CommandStatus { doing, since, progress, result: None }) => p.notice.active role="status" {
                 (doing) "… " (lasting(*since)) @if let Some(line) = progress { br; (line) }
             },
-            Some(Told { since, result: Some(Ok(lines)), .. }) =>
+            Some(CommandStatus { since, result: Some(Ok(lines)), .. }) =>
                 p.notice.good role="status" { (lines.join("\n")) " " span.when { (ago(*since)) } },
-            Some(Told { doing, result: Some(Err(refusal)), .. }) => (refused(doing, refusal)),
+            Some(CommandStatus { doing, result: Some(Err(refusal)), .. }) => (refused(doing, refusal)),
         }
     }
 }

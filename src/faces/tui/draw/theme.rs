@@ -12,9 +12,9 @@ pub enum Colours {
 
 /// The styles of one terminal. With 256 colours they are of middle lightness: legible on white and on black.
 #[derive(Clone, Copy, Debug)]
-pub struct Look(pub Colours);
+pub struct Theme(pub Colours);
 
-impl Look {
+impl Theme {
     fn colour(self, few: Color, many: u8) -> Style {
         match self.0 {
             Colours::None => Style::new(),

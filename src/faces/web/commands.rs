@@ -13,7 +13,7 @@ use crate::faces::operator::{Command, Operator};
 
 /// What is known about the last command about one job, or about the coordinator.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct CommandStatus {
     /// `Approving`
     pub doing: &'static str,
     pub since: Stamp,
@@ -26,68 +26,68 @@ pub struct Told {
 #[derive(Default)]
 struct Known {
     /// By the job's id; the coordinator has none.
-    told: BTreeMap<Option<String>, Told>,
+    status: BTreeMap<Option<String>, CommandStatus>,
     /// Grows with every change.
     revision: u64,
 }
 
 #[derive(Default)]
-pub struct Acts {
+pub struct Commands {
     known: Mutex<Known>,
     changed: Condvar,
 }
 
-impl Acts {
+impl Commands {
     pub fn revision(&self) -> u64 {
         self.known().revision
     }
 
     /// What is known about a job, or about the coordinator.
-    pub fn of(&self, job: Option<&str>) -> Option<Told> {
-        self.known().told.get(&job.map(str::to_owned)).cloned()
+    pub fn of(&self, job: Option<&str>) -> Option<CommandStatus> {
+        self.known().status.get(&job.map(str::to_owned)).cloned()
     }
 
     /// Has a command about a job carried out; the receiver is told when it is done. `None` when something is being
     /// done about the same job.
     pub fn start(
-        self: &Arc<Acts>,
+        self: &Arc<Commands>,
         job: Option<String>,
         command: Command,
         now: Stamp,
         operator: Arc<dyn Operator>,
         done: impl FnOnce() + Send + 'static,
     ) -> Option<oneshot::Receiver<()>> {
-        let told = Told { doing: doing(&command), since: now, progress: None, result: None };
-        if !self.begin(&job, told) {
+        let status = CommandStatus { doing: command.doing(), since: now, progress: None, result: None };
+        if !self.begin(&job, status) {
             return None;
         }
         let (tell, finished) = oneshot::channel();
-        let acts = Arc::clone(self);
+        let commands = Arc::clone(self);
         std::thread::spawn(move || {
-            let progress = |line: &str| acts.change(&job, |told| told.progress = Some(line.to_owned()));
-            let given = catch_unwind(AssertUnwindSafe(|| operator.give(&command, &progress)));
+            let progress = |line: &str| commands.change(&job, |status| status.progress = Some(line.to_owned()));
+            let given = catch_unwind(AssertUnwindSafe(|| operator.perform(&command, &progress)));
             done();
-            acts.change(&job, |told| told.result = Some(given.unwrap_or_else(|_| Err(failed()))));
-            acts.changed.notify_all();
+            commands.change(&job, |status| status.result = Some(given.unwrap_or_else(|_| Err(failed()))));
+            commands.changed.notify_all();
             let _ = tell.send(());
         });
         Some(finished)
     }
 
-    fn begin(&self, job: &Option<String>, told: Told) -> bool {
+    fn begin(&self, job: &Option<String>, status: CommandStatus) -> bool {
         let mut known = self.known();
-        if known.told.get(job).is_some_and(|told| told.result.is_none()) {
+        if known.status.get(job).is_some_and(|status| status.result.is_none()) {
             return false;
         }
-        known.told.insert(job.clone(), told);
+        known.status.insert(job.clone(), status);
         known.revision += 1;
         true
     }
 
-    fn change(&self, job: &Option<String>, change: impl FnOnce(&mut Told)) {
+    fn change(&self, job: &Option<String>, change: impl FnOnce(&mut CommandStatus)) {
         let mut known = self.known();
-        if let Some(told) = known.told.get_mut(job) {
-            change(told);
+        if let Some(status) = known.status.get_mut(job) {
+            change(status);
         }
         known.revision += 1;
     }
@@ -95,31 +95,19 @@ impl Acts {
     /// What is being done, and about which job.
     pub fn unfinished(&self) -> Vec<(Option<String>, &'static str)> {
         let known = self.known();
-        let unfinished = known.told.iter().filter(|(_, told)| told.result.is_none());
-        unfinished.map(|(job, told)| (job.clone(), told.doing)).collect()
+        let unfinished = known.status.iter().filter(|(_, status)| status.result.is_none());
+        unfinished.map(|(job, status)| (job.clone(), status.doing)).collect()
     }
 
     /// Waits until nothing is being done.
     pub fn finish(&self) {
         let known = self.known();
-        let is_busy = |known: &mut Known| known.told.values().any(|told| told.result.is_none());
+        let is_busy = |known: &mut Known| known.status.values().any(|status| status.result.is_none());
         drop(self.changed.wait_while(known, is_busy));
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn doing(command: &Command) -> &'static str {
-    match command {
-        Command::Approve { .. } => "Approving",
-        Command::Retry { .. } => "Sending back",
-        Command::Reject { .. } => "Rejecting",
-        Command::Answer { .. } => "Answering",
-        Command::Cancel { .. } => "Cancelling",
-        Command::Pause => "Pausing",
-        Command::Resume => "Resuming",
     }
 }
 
