@@ -18,4 +18,7 @@ pub(super) use gather::gather;
 pub use handoffs::Handoff;
 pub use plans::ActivePlan;
 pub use presence::{Beat, Heartbeats, Retired};
+
+pub use crate::ops::presence::heartbeat::Presence;
+pub use crate::ops::tasks::disagreements::Disagreement;
 pub use snapshot::{ClaimRow, Coordination, HeartbeatMeta, Prunable, Pruning};

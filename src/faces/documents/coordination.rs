@@ -3,9 +3,7 @@
 use super::report::{Cell, Report, Section, Tone};
 use crate::base::time::show_span;
 use crate::base::{Stamp, text};
-use crate::board::coordination::{ActivePlan, Beat, ClaimRow, Coordination, Handoff};
-use crate::ops::presence::heartbeat::Presence;
-use crate::ops::tasks::disagreements::Disagreement;
+use crate::board::coordination::{ActivePlan, Beat, ClaimRow, Coordination, Disagreement, Handoff, Presence};
 
 /// How much of it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
