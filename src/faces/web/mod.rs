@@ -8,6 +8,7 @@
 mod access;
 mod answer;
 mod commands;
+mod connections;
 mod feed;
 mod form;
 mod listen;

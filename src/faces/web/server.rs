@@ -13,14 +13,14 @@ use axum::middleware::{self, Next};
 use axum::routing::{get, post};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::access::Access;
 use super::answer::{self, Answer};
 use super::listen::Listeners;
 use super::pages::Address;
 use super::site::Site;
-use super::{feed, form};
+use super::{connections, feed, form};
 use crate::base::{Result, text};
 use crate::faces::operator::{Command, Operator};
 use crate::hub::Hub;
@@ -75,12 +75,12 @@ pub fn serve(web: Web, say: impl Fn(&str)) -> Result<()> {
         .max_blocking_threads(8)
         .build()
         .context("start the runtime")?;
+    let places = Arc::new(Semaphore::new(connections::MOST));
     runtime.block_on(async {
         for socket in listeners.sockets {
             socket.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(socket)?;
-            let app = routes(Arc::clone(&site)).into_make_service_with_connect_info::<SocketAddr>();
-            tokio::spawn(async move { axum::serve(listener, app).await });
+            tokio::spawn(connections::accept(listener, routes(Arc::clone(&site)), Arc::clone(&places)));
         }
         stopped.recv().await;
         Ok::<_, anyhow::Error>(())
@@ -122,6 +122,10 @@ async fn check(
 ) -> Answer {
     let headers = request.headers();
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if request.method() == Method::HEAD && request.uri().path() == "/open" {
+        // It would use the link up and show nothing.
+        return answer::plain(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed.");
+    }
     let checked = match request.uri().path() {
         // Here the session begins.
         "/open" if !changes => site.access.check_host(headers),

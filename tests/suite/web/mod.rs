@@ -146,6 +146,23 @@ fn only_a_person_can_start_the_page() {
     );
 }
 
+/// Any program of this machine can connect: what it holds open without a request is taken from it.
+#[test]
+fn connections_without_a_request_end_and_a_look_at_the_head_leaves_the_link_as_it_is() {
+    let desk = desk();
+    let page = Served::start(&desk.world);
+    let mut held: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(page.host()).unwrap()).collect();
+    for stream in &mut held {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost").unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    }
+    assert_eq!(page.ask("HEAD", page.path(), &[], "").status, 405, "served after those that took a place before it");
+    page.session();
+    let mut left = Vec::new();
+    held[0].read_to_end(&mut left).unwrap();
+    assert!(String::from_utf8_lossy(&left).lines().next().is_none_or(|line| line.contains("408")), "{left:?}");
+}
+
 #[test]
 fn the_page_is_for_the_session_of_its_link_alone_and_decides_as_the_person() {
     let desk = desk();
