@@ -209,7 +209,7 @@ impl schemars::JsonSchema for Stamp {
     }
 }
 
-/// How a JSON Schema shows a duration of the settings: `30s`, `1h 30m`.
+/// How a JSON Schema shows a duration of the settings: `30s`, `4h`.
 #[derive(Debug)]
 pub struct Span;
 

@@ -7,7 +7,7 @@ use crate::base::{Refusal, Result, text};
 use crate::board::Reader;
 use crate::board::coordination::Options;
 use crate::cli::App;
-use crate::cli::inspect::dashboard::format::Format;
+use crate::cli::inspect::dashboard::format::FileFormat;
 use crate::cli::inspect::dashboard::receipt::{self, Place};
 use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::Times;
@@ -71,9 +71,9 @@ pub struct Args {
     /// Keep a dashboard (the default)
     #[arg(long, hide = true, conflicts_with = "no_dashboard")]
     dashboard: bool,
-    /// Format of the dashboard: json or md
-    #[arg(long, value_enum, default_value_t = Format::Json, conflicts_with = "no_dashboard", help_heading = MORE)]
-    dashboard_format: Format,
+    /// Format of the dashboard
+    #[arg(long, value_enum, default_value_t = FileFormat::Json, conflicts_with = "no_dashboard", help_heading = MORE)]
+    dashboard_format: FileFormat,
     /// Path of the dashboard under _report/ [default: _report/agent/<seat>/session_boot/…]
     #[arg(long, value_name = "PATH", conflicts_with = "no_dashboard", help_heading = MORE)]
     dashboard_receipt: Option<String>,
@@ -143,7 +143,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 }
 
 /// The dashboard as a receipt of the seat (the playbook: session loop 2).
-fn keep_dashboard(hub: &Hub, agent: &str, format: Format, place: Option<&str>) -> Result<String> {
+fn keep_dashboard(hub: &Hub, agent: &str, format: FileFormat, place: Option<&str>) -> Result<String> {
     let found = Reader::new().coordination(hub, &Options::default())?;
     let folder = format!("{}/session_boot", paths::agent(agent));
     let place = place.map_or(Place::In(&folder), Place::At);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use format::Format;
+use format::{FileFormat, Format};
 
 use crate::base::{Refusal, Result, files};
 use crate::board::Reader;
@@ -76,8 +76,8 @@ struct ReportArgs {
     #[command(flatten)]
     view: View,
     /// md, json or html
-    #[arg(long, value_enum, default_value_t = Format::Md)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = FileFormat::Md)]
+    format: FileFormat,
     /// Another path under _report/ [default: _report/manager/coordination-dashboard-<time>.<format>]
     #[arg(long, value_name = "PATH")]
     output: Option<String>,
@@ -135,11 +135,9 @@ fn show(args: &Args, app: &App) -> Result<()> {
     }
     let found = Reader::new().coordination(hub, &args.view.options())?;
     let detail = args.view.detail();
-    match args.format {
-        Some(Format::Json) => app.out(crate::base::json::printable(crate::base::json::pretty(&found))),
-        Some(format @ (Format::Md | Format::Html)) if !app.json() => {
-            app.out(receipt::render(&found, format, detail).trim_end())
-        }
+    match args.format.and_then(Format::of_file) {
+        Some(FileFormat::Json) => app.out(crate::base::json::printable(crate::base::json::pretty(&found))),
+        Some(format) if !app.json() => app.out(receipt::render(&found, format, detail).trim_end()),
         _ => app.long_result(&found, || {
             let times = app.times();
             text::render(&coordination::report(&found, detail, &|at| times.at(at)))
@@ -152,11 +150,14 @@ fn show(args: &Args, app: &App) -> Result<()> {
 fn save(args: &Args, output: &str, app: &App) -> Result<()> {
     let hub = app.hub()?;
     let ending = Path::new(output).extension().and_then(|ending| ending.to_str());
-    let format = args.format.unwrap_or(match ending {
-        Some("json") => Format::Json,
-        Some("html") => Format::Html,
-        _ => Format::Md,
-    });
+    let format = match (args.format, ending) {
+        (Some(format), _) => format.of_file().ok_or_else(|| {
+            Refusal::usage("dashboard.format", "a file is md, json or html").next("print the text: teof dashboard")
+        })?,
+        (None, Some("json")) => FileFormat::Json,
+        (None, Some("html")) => FileFormat::Html,
+        (None, _) => FileFormat::Md,
+    };
     if output.starts_with("_report/") {
         return Err(Refusal::usage("dashboard.receipt", "a file in the record is a receipt")
             .next(format!("keep it as one: teof dashboard report --output {}", crate::base::text::shell_word(output)))

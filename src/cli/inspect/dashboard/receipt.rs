@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::format::Format;
+use super::format::FileFormat;
 use crate::base::{Result, digest, json};
 use crate::board::coordination::Coordination;
 use crate::faces::documents::coordination::{Detail, report};
@@ -21,12 +21,12 @@ pub enum Place<'a> {
 }
 
 /// The document in one of the formats for files.
-pub fn render(found: &Coordination, format: Format, detail: Detail) -> String {
+pub fn render(found: &Coordination, format: FileFormat, detail: Detail) -> String {
     let document = || report(found, detail, &|at| at.to_string());
     match format {
-        Format::Json => json::pretty(found) + "\n",
-        Format::Html => html::page(&document()),
-        Format::Md | Format::Text => markdown::render(&document()),
+        FileFormat::Json => json::pretty(found) + "\n",
+        FileFormat::Html => html::page(&document()),
+        FileFormat::Md => markdown::render(&document()),
     }
 }
 
@@ -43,7 +43,7 @@ pub fn write(
     hub: &Hub,
     agent: &str,
     found: &Coordination,
-    format: Format,
+    format: FileFormat,
     detail: Detail,
     place: &Place,
 ) -> Result<String> {
@@ -52,11 +52,7 @@ pub fn write(
     }
     let mut writer = hub.lock("dashboard report")?;
     check_inherited_epoch(hub)?;
-    let ending = match format {
-        Format::Json => ".json",
-        Format::Html => ".html",
-        Format::Md | Format::Text => ".md",
-    };
+    let ending = format.ending();
     let path = match place {
         Place::At(path) => (*path).to_owned(),
         Place::In(folder) => {
@@ -65,7 +61,7 @@ pub fn write(
     };
     let mut transaction = Transaction::new("dashboard report");
     match (format, json!(found)) {
-        (Format::Json, Value::Object(payload)) => {
+        (FileFormat::Json, Value::Object(payload)) => {
             receipts::write(&writer, &mut transaction, agent, &path, payload)?;
         }
         _ => {
