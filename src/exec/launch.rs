@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 
 use rustix::stdio;
 
-use super::{ancestry, reaper};
+use super::processes::{ancestry, reaper};
 
 /// The first argument that selects this mode. What follows: our pid, where the program's stderr goes
 /// ([`MERGED`], or a path that opens a pipe), the program, its arguments.

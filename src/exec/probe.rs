@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use super::process_tree::{self, ProcessTree};
+use super::processes::process_tree::{self, ProcessTree};
 use crate::base::Clock;
 
 /// How much output is read, in bytes.

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::process::Pid;
 
-use super::capture::{Capture, Captured, Keep};
-use super::follow::Followed;
 use super::launch::{self, StderrPipe};
-use super::observer::{Control, Observer};
-use super::process_tree::{self, Process, ProcessTree};
-use super::reaper::Reaper;
-use super::streams::{Source, Streams};
-use super::termination::{TICK as ENDING_TICK, Termination};
+use super::output::capture::{Capture, Captured, Keep};
+use super::output::follow::Followed;
+use super::output::observer::{Control, Observer};
+use super::output::streams::{Source, Streams};
+use super::processes::process_tree::{self, Process, ProcessTree};
+use super::processes::reaper::Reaper;
+use super::processes::termination::{TICK as ENDING_TICK, Termination};
 use crate::base::Result;
 
 /// How often to check the time limits, the observer and the exit while nothing is printed.

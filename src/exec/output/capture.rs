@@ -39,7 +39,7 @@ pub struct Captured {
 }
 
 /// Takes the output in, chunk by chunk; memory does not grow with it.
-pub(super) struct Capture {
+pub(in crate::exec) struct Capture {
     file: File,
     path: PathBuf,
     keep: Keep,

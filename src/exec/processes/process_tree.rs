@@ -17,7 +17,7 @@ pub struct Process {
     pub started: u64,
     /// The program's short name; a program can choose any.
     pub name: String,
-    pub(super) parent: i32,
+    pub(in crate::exec) parent: i32,
     session: i32,
     dead: bool,
 }
@@ -123,7 +123,7 @@ impl Process {
 ///
 /// # Errors
 /// When it was reaped already.
-pub(super) fn is_over(child: &std::process::Child) -> std::io::Result<bool> {
+pub(in crate::exec) fn is_over(child: &std::process::Child) -> std::io::Result<bool> {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     let pid = Pid::from_raw(child.id().cast_signed()).ok_or(std::io::ErrorKind::InvalidInput)?;
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -131,13 +131,13 @@ pub(super) fn is_over(child: &std::process::Child) -> std::io::Result<bool> {
 }
 
 /// This process's own children now.
-pub(super) fn children() -> HashSet<i32> {
+pub(in crate::exec) fn children() -> HashSet<i32> {
     all_processes().into_iter().filter(|p| p.parent == own_pid()).map(|p| p.pid).collect()
 }
 
 /// Signals exactly this process, not another one that got the same pid meanwhile.
 #[cfg(target_os = "linux")]
-pub(super) fn signal(process: &Process, signal: Signal) {
+pub(in crate::exec) fn signal(process: &Process, signal: Signal) {
     use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
     let Some(pid) = Pid::from_raw(process.pid) else { return };
     // The handle first, then the look: from here on the pid cannot come to mean somebody else.
@@ -148,18 +148,18 @@ pub(super) fn signal(process: &Process, signal: Signal) {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn signal(process: &Process, signal: Signal) {
+pub(in crate::exec) fn signal(process: &Process, signal: Signal) {
     if let Some(pid) = Pid::from_raw(process.pid) {
         let _ = rustix::process::kill_process(pid, signal);
     }
 }
 
-pub(super) fn own_pid() -> i32 {
+pub(in crate::exec) fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
 /// When this process started, in clock ticks since boot: whatever it started is not older. 0 where that is not shown.
-pub(super) fn own_start() -> u64 {
+pub(in crate::exec) fn own_start() -> u64 {
     read_process(own_pid()).map_or(0, |own| own.started)
 }
 
@@ -184,7 +184,7 @@ fn all_processes() -> Vec<Process> {
     pids.filter_map(read_process).collect()
 }
 
-pub(super) fn read_process(pid: i32) -> Option<Process> {
+pub(in crate::exec) fn read_process(pid: i32) -> Option<Process> {
     // The kernel gives the whole line in one read.
     let mut line = [0; 2048];
     let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
@@ -192,7 +192,7 @@ pub(super) fn read_process(pid: i32) -> Option<Process> {
 }
 
 /// A file of a process under `/proc`. Such files tell no size; most of them fit into the first read.
-pub(super) fn read_proc(pid: i32, name: &str) -> Option<Vec<u8>> {
+pub(in crate::exec) fn read_proc(pid: i32, name: &str) -> Option<Vec<u8>> {
     let file = File::open(format!("/proc/{pid}/{name}")).ok()?;
     let mut bytes = Vec::with_capacity(4096);
     // `take` keeps the standard library from asking for a size first.

@@ -16,7 +16,7 @@ const DRAIN: Duration = Duration::from_millis(500);
 const CHUNK: usize = 64 * 1024;
 
 /// Where a program's output comes from.
-pub(super) enum Source {
+pub(in crate::exec) enum Source {
     Pipe(PipeReader),
     File(Followed),
 }
@@ -61,7 +61,7 @@ impl Stream {
 }
 
 /// Stdout, and stderr where it is kept apart.
-pub(super) struct Streams {
+pub(in crate::exec) struct Streams {
     out: Stream,
     err: Option<Stream>,
     /// When anything was printed last, and when it was of meaning.

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::process_tree::{self, Process, ProcessTree};
 
 /// How often to look for processes that are left: a caller waits for the end.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+pub(in crate::exec) const TICK: Duration = Duration::from_millis(10);
 /// How long a process may take to exit after SIGKILL. One in uninterruptible sleep can take forever.
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
@@ -19,7 +19,7 @@ pub fn end_marked(marks: Vec<(String, String)>, grace: Duration) -> (Vec<Process
 }
 
 /// Like [`end_marked`], for a whole process tree.
-pub(super) fn end_tree(tree: &ProcessTree, grace: Duration) -> (Vec<Process>, Vec<Process>) {
+pub(in crate::exec) fn end_tree(tree: &ProcessTree, grace: Duration) -> (Vec<Process>, Vec<Process>) {
     let mut termination = Termination::start(grace);
     while termination.step(tree.living()) {
         std::thread::sleep(TICK);
@@ -28,7 +28,7 @@ pub(super) fn end_tree(tree: &ProcessTree, grace: Duration) -> (Vec<Process>, Ve
 }
 
 /// The progress from SIGTERM through the grace period to SIGKILL.
-pub(super) struct Termination {
+pub(in crate::exec) struct Termination {
     started: Instant,
     grace: Duration,
     /// Who got SIGTERM, by pid and start time: names and parents change.

@@ -17,7 +17,7 @@ use crate::base::Result;
 
 /// The first argument that selects this mode. What follows: the grace in milliseconds, when the supervisor started
 /// (see [`ProcessTree::since`]), `name=value`s.
-pub(super) const MODE: &str = "__guard";
+pub(in crate::exec) const MODE: &str = "__guard";
 
 /// The running reaper of a process tree, until it is dropped.
 #[derive(Debug)]
@@ -28,7 +28,12 @@ pub struct Reaper {
 }
 
 impl Reaper {
-    pub(super) fn start(launcher: &OsStr, marks: &[(String, String)], grace: Duration, since: u64) -> Result<Self> {
+    pub(in crate::exec) fn start(
+        launcher: &OsStr,
+        marks: &[(String, String)],
+        grace: Duration,
+        since: u64,
+    ) -> Result<Self> {
         let mut child = Command::new(launcher)
             .arg(MODE)
             .args([grace.as_millis().to_string(), since.to_string()])
@@ -54,7 +59,7 @@ impl Drop for Reaper {
 }
 
 /// The main function of the reaper process.
-pub(super) fn run(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+pub(in crate::exec) fn run(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     let mut args = args.filter_map(|arg| arg.into_string().ok());
     let grace = args.next().and_then(|text| text.parse().ok()).map_or(Duration::ZERO, Duration::from_millis);
     let since = args.next().and_then(|ticks| ticks.parse().ok()).unwrap_or_default();

@@ -96,14 +96,14 @@ pub fn is_marked() -> bool {
 }
 
 /// The same for another process, from its `/proc/<pid>/limits`.
-pub(super) fn is_marked_by(limits: &str) -> bool {
+pub(in crate::exec) fn is_marked_by(limits: &str) -> bool {
     let locks = limits.lines().find_map(|line| line.strip_prefix("Max file locks"));
     // The soft limit, then the hard one.
     locks.and_then(|line| line.split_whitespace().nth(1)).is_some_and(|limit| limit != "unlimited")
 }
 
 /// Marks this process and all that it will start. A kernel that does not allow it leaves the other sign.
-pub(super) fn mark() {
+pub(in crate::exec) fn mark() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -14,7 +14,7 @@ use crate::base::{Result, files};
 /// How much that was read may lie on the disk, in bytes.
 const KEPT: u64 = 4 << 20;
 
-pub(super) struct Followed {
+pub(in crate::exec) struct Followed {
     file: File,
     /// What was read so far, and what of it is off the disk.
     at: u64,

@@ -1,0 +1,9 @@
+//! What a program prints: read as it comes, shown to an observer, and kept in a file up to a limit.
+
+pub(in crate::exec) mod capture;
+pub(in crate::exec) mod follow;
+pub(in crate::exec) mod observer;
+pub(in crate::exec) mod streams;
+
+pub use capture::{Captured, Keep};
+pub use observer::{Control, Observer};

@@ -1,0 +1,13 @@
+//! Processes as the kernel knows them: who started whom, what is left of a tree, and how it is ended.
+
+pub(in crate::exec) mod ancestry;
+mod peer;
+pub(in crate::exec) mod process_tree;
+pub(in crate::exec) mod reaper;
+pub(in crate::exec) mod termination;
+
+pub use ancestry::{Ancestor, ancestors, is_marked};
+pub use peer::{Holder, Peer, peer};
+pub use process_tree::{Process, ProcessTree, Vitals, marked, vitals, vitals_of};
+pub use reaper::Reaper;
+pub use termination::end_marked;
