@@ -15,6 +15,7 @@
 //! | [`plans`] | plans and the backlog: read, checked, edited | `_plans/` |
 //! | [`receipts`] | the ledger, and receipts that carry their own hash | `_report/receipts.jsonl` |
 //! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
+//! | [`sessions`] | agent sessions: a record and the raw stream of each | `$XDG_STATE_HOME/teof/projects/<encoded path>/sessions/` |
 //! | [`consensus`] | decisions, their records, and which of them wait too long | `_report/consensus/` |
 //! | [`exec`] | supervised processes | |
 //! | [`agents`] | agent CLIs: how to call each, how to read its stream | |
@@ -48,3 +49,4 @@ pub mod plans;
 pub mod receipts;
 pub mod review;
 pub mod seats;
+pub mod sessions;

@@ -28,5 +28,5 @@ pub use launch::{detached, run_hidden_mode};
 pub use output::{Captured, Control, Keep, Observer};
 pub use probe::{Answer, probe};
 pub use processes::{Ancestor, Holder, Peer, Process, ProcessTree, Reaper, Vitals};
-pub use processes::{ancestors, end_marked, is_marked, marked, peer, vitals, vitals_of};
+pub use processes::{ancestors, end_marked, is_marked, marked, peer, started, vitals, vitals_of};
 pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict};

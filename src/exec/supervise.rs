@@ -153,6 +153,7 @@ impl Supervisor {
             Err(reason) => (Verdict::NotStarted(reason), started.elapsed(), Default::default()),
             Ok(Started { child, out, err }) => {
                 let pid = child.id().cast_signed();
+                observer.started(pid);
                 let marks = spec.marks.clone();
                 let tree = ProcessTree { root: Some(pid), marks, adopted_except: ours, since: self.since };
                 streams.attach(out, err);

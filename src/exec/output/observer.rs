@@ -12,6 +12,9 @@ pub enum Control {
 
 /// Observes a program. A closure that returns a [`Control`] is an observer that ignores the output.
 pub trait Observer {
+    /// The program runs, as this process.
+    fn started(&mut self, _pid: i32) {}
+
     /// Takes what the program printed to stdout, in order, in pieces of any size. Returns whether it was a sign of
     /// work, which restarts [`Clocks::meaning`](crate::exec::Clocks::meaning).
     fn observe(&mut self, chunk: &[u8]) -> bool {

@@ -8,6 +8,6 @@ pub(in crate::exec) mod termination;
 
 pub use ancestry::{Ancestor, ancestors, is_marked};
 pub use peer::{Holder, Peer, peer};
-pub use process_tree::{Process, ProcessTree, Vitals, marked, vitals, vitals_of};
+pub use process_tree::{Process, ProcessTree, Vitals, marked, started, vitals, vitals_of};
 pub use reaper::Reaper;
 pub use termination::end_marked;

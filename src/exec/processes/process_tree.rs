@@ -80,6 +80,16 @@ pub fn marked(marks: &[(String, String)]) -> Vec<Process> {
     all_processes().into_iter().filter(|p| !p.dead && carries(p.pid, marks)).collect()
 }
 
+/// When the process with this pid started, in clock ticks since boot; `None` when there is none, or it is over. 0 where
+/// that is not shown.
+pub fn started(pid: i32) -> Option<u64> {
+    if cfg!(not(target_os = "linux")) {
+        let exists = Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
+        return exists.then_some(0);
+    }
+    read_process(pid).filter(|found| !found.dead).map(|found| found.started)
+}
+
 /// What the kernel counts of a process's activity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vitals {

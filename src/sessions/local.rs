@@ -1,0 +1,205 @@
+//! Sessions in folders of this machine.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::record::SessionRecord;
+use super::storage::{Damaged, Listing, SessionStorage};
+use crate::base::lock::FileLock;
+use crate::base::{Refusal, Result, files, json, names, parallel, text};
+use crate::hub::Hub;
+
+const RECORD: &str = "metadata.json";
+/// The largest record that is read, in bytes.
+const MAX_RECORD: u64 = 1 << 20;
+/// How long to wait for another process that changes a record; each holds the lock for one small write.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Keeps each session in its own folder.
+#[derive(Clone, Debug)]
+pub struct LocalStorage {
+    folder: PathBuf,
+    lock: PathBuf,
+}
+
+impl LocalStorage {
+    /// The sessions of a repository.
+    pub fn of(hub: &Hub) -> LocalStorage {
+        LocalStorage { folder: hub.state_home().join("sessions"), lock: hub.local("locks/sessions.lock") }
+    }
+
+    /// The folder that holds the sessions' folders.
+    pub fn root(&self) -> &Path {
+        &self.folder
+    }
+
+    fn record(&self, id: &str) -> PathBuf {
+        self.folder.join(id).join(RECORD)
+    }
+}
+
+impl SessionStorage for LocalStorage {
+    fn reserve(&self, wanted: &str) -> Result<String> {
+        names::check_id("session", wanted)?;
+        files::create_parent(&self.folder)?;
+        private_folder(&self.folder)?;
+        for n in 1..10_000 {
+            let id = if n == 1 { wanted.to_owned() } else { format!("{wanted}-{n}") };
+            if private_folder(&self.folder.join(names::check_id("session", &id)?))? {
+                return Ok(id);
+            }
+        }
+        anyhow::bail!("no free name like {wanted} in {}", self.folder.display())
+    }
+
+    fn folder(&self, id: &str) -> PathBuf {
+        self.folder.join(id)
+    }
+
+    fn save(&self, record: &SessionRecord) -> Result<()> {
+        let path = self.record(names::check_id("session", &record.id)?);
+        let beside = files::write_beside(&path, (json::compact(record) + "\n").as_bytes())?;
+        fs::set_permissions(&beside.temporary, Permissions::from_mode(0o600))
+            .map_err(|e| files::io_refusal(e, "protect", &path))?;
+        if record.status.is_over() {
+            beside.sync()?;
+        }
+        files::rename(&beside.temporary, &path)
+    }
+
+    fn get(&self, id: &str) -> Result<Option<SessionRecord>> {
+        let path = self.record(names::check_id("session", id)?);
+        read(&path).map_err(|why| damaged(&path, why).into())
+    }
+
+    fn list(&self) -> Result<Listing> {
+        let mut ids = Vec::new();
+        match fs::read_dir(&self.folder) {
+            Ok(entries) => ids.extend(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok())),
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(files::io_refusal(e, "read", &self.folder)),
+        }
+        ids.retain(|id| names::is_id(id));
+        // An id begins with the time of its job, so that this is nearly the final order.
+        ids.sort_unstable();
+        let mut listing = Listing::default();
+        for (id, found) in ids.iter().zip(parallel::map(&ids, |id| read(&self.record(id)))) {
+            match found {
+                Ok(found) => listing.sessions.extend(found),
+                Err(why) => listing.damaged.push(Damaged { path: self.record(id), why }),
+            }
+        }
+        listing.sessions.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
+        Ok(listing)
+    }
+
+    fn update(&self, id: &str, change: &mut dyn FnMut(&mut SessionRecord) -> Result<()>) -> Result<SessionRecord> {
+        let _lock = FileLock::acquire(&self.lock, WAIT, "lock.wait", &format!("change session {id}"))?;
+        let Some(mut record) = self.get(id)? else {
+            return Err(Refusal::not_found("session.unknown", format!("no such session: {}", text::safe(id)))
+                .next("see all: teof session list")
+                .into());
+        };
+        change(&mut record)?;
+        self.save(&record)?;
+        Ok(record)
+    }
+}
+
+/// Makes a folder that only this user can open. Returns whether it is new.
+fn private_folder(folder: &Path) -> Result<bool> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(files::io_refusal(e, "create", folder)),
+    }
+}
+
+/// The record in a file, or why it cannot be read.
+fn read(path: &Path) -> Result<Option<SessionRecord>, String> {
+    let Some(bytes) = files::read(path, MAX_RECORD).map_err(|e| text::safe(&format!("{e:#}")))? else {
+        return Ok(None);
+    };
+    let record: SessionRecord = serde_json::from_slice(&bytes).map_err(|e| text::safe(&e.to_string()))?;
+    let id = path.parent().and_then(Path::file_name).unwrap_or_default();
+    if *record.id != *id {
+        return Err(format!("it is about another session: {}", text::clip(&text::safe(&record.id), 80)));
+    }
+    Ok(Some(record))
+}
+
+fn damaged(path: &Path, why: String) -> Refusal {
+    Refusal::guard("session.damaged", format!("cannot read the session record {}", path.display()))
+        .because(why)
+        .next("see the other sessions: teof session list")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::super::record::Status;
+    use super::*;
+
+    fn storage() -> (tempfile::TempDir, LocalStorage) {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = LocalStorage { folder: dir.path().join("p/sessions"), lock: dir.path().join("lock") };
+        (dir, storage)
+    }
+
+    #[test]
+    fn sessions_are_private_saved_whole_and_listed_in_order_beside_damaged_ones() {
+        let (_dir, storage) = storage();
+        assert_eq!(storage.list().unwrap(), Listing::default());
+        let at = |second: i64| crate::base::Stamp::parse(&format!("2026-01-05T12:00:{second:02}Z"));
+        let record = |id: String, started_at| SessionRecord { id, started_at, ..Default::default() };
+        let later = record(storage.reserve("a").unwrap(), at(2));
+        let sooner = record(storage.reserve("a").unwrap(), at(1));
+        assert_eq!((later.id.as_str(), sooner.id.as_str()), ("a", "a-2"));
+        for record in [&later, &sooner] {
+            storage.save(record).unwrap();
+        }
+        storage.reserve("not-saved-yet").unwrap();
+        for (id, text) in [("torn", "{\"id\":\"torn\""), ("b", "{\"id\":\"a\"}")] {
+            fs::write(storage.record(&storage.reserve(id).unwrap()), text).unwrap();
+        }
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let modes = [storage.root(), &storage.folder("a"), &storage.record("a")].map(mode);
+        assert_eq!(modes, [0o700, 0o700, 0o600]);
+
+        let listing = storage.list().unwrap();
+        assert_eq!(listing.sessions, [sooner, later]);
+        assert_eq!(listing.damaged.len(), 2);
+        let error = storage.get("torn").unwrap_err();
+        assert_eq!(Refusal::of(&error).unwrap().code, "session.damaged");
+        for bad in ["../a", "", "a/b"] {
+            assert!(storage.get(bad).is_err() && storage.reserve(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn updates_at_the_same_time_lose_nothing() {
+        let (_dir, storage) = storage();
+        let id = storage.reserve("a").unwrap();
+        storage.save(&SessionRecord { id: id.clone(), status: Status::Done, ..Default::default() }).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..5 {
+                        let mut count = |record: &mut SessionRecord| {
+                            record.messages += 1;
+                            Ok(())
+                        };
+                        storage.update(&id, &mut count).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(storage.get(&id).unwrap().unwrap().messages, 20);
+        let error = storage.update("none", &mut |_| Ok(())).unwrap_err();
+        assert_eq!(Refusal::of(&error).unwrap().code, "session.unknown");
+    }
+}
