@@ -19,10 +19,11 @@ for file in "$(git rev-parse --path-format=absolute --git-common-dir)"/teof/live
   fi
 done
 
-open() { # at so many columns and rows
+open() { # at so many columns and rows, on a background of this look
   mux kill-server 2>/dev/null || true
   columns=$1 rows=$2
-  mux new-session -d -x "$columns" -y "$rows" "TERM=tmux-256color teof top"
+  case $look in dark) colours='15;0' ;; light) colours='0;15' ;; esac
+  mux new-session -d -x "$columns" -y "$rows" "TERM=tmux-256color COLORFGBG='$colours' teof top"
 }
 seen() { # words on the screen, a minute at most
   for _ in $(seq 300); do mux capture-pane -p | grep -qF -- "$1" && return; sleep 0.2; done
@@ -32,28 +33,28 @@ seen() { # words on the screen, a minute at most
 }
 press() { mux send-keys "$@"; }
 shot() { # a name
-  for look in light dark; do
-    mux capture-pane -epN | python3 "$here/terminal_page.py" "$look" > "$place/page.html"
-    chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$place/chromium" \
-      --window-size="$((columns * 843 / 100 + 24)),$((rows * 35 / 2 + 24))" --screenshot="$here/$1-$look.png" \
-      "file://$place/page.html" 2> /dev/null
-    python3 "$here/shrink_png.py" "$here/$1-$look.png"
-  done
+  mux capture-pane -epN | python3 "$here/terminal_page.py" "$look" > "$place/page.html"
+  chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$place/chromium" \
+    --window-size="$((columns * 843 / 100 + 24)),$((rows * 35 / 2 + 24))" --screenshot="$here/$1-$look.png" \
+    "file://$place/page.html" 2> /dev/null
+  python3 "$here/shrink_png.py" "$here/$1-$look.png"
 }
 
-open 110 34
-seen "done nothing for"
-shot top
-press /
-press -l "Round amounts"
-press Enter
-press Tab
-seen "x reject"
-press d
-seen "+++ b/src"
-press a
-seen "into main?"
-shot top-approve
-open 80 24
-seen "done nothing for"
-shot top-80x24
+for look in light dark; do
+  open 110 34
+  seen "done nothing for"
+  shot top
+  press /
+  press -l "Round amounts"
+  press Enter
+  press Tab
+  seen "x reject"
+  press d
+  seen "+++ b/src"
+  press a
+  seen "into main?"
+  shot top-approve
+  open 80 24
+  seen "done nothing for"
+  shot top-80x24
+done

@@ -18,8 +18,9 @@ use std::time::Duration;
 use ratatui::crossterm::style::available_color_count;
 use ratatui::crossterm::terminal::size;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
+use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
 
-use self::draw::theme::{Colours, Theme};
+use self::draw::theme::{Background, Colours, Theme};
 use self::state::{Effect, Input, Key, Said, State};
 use self::terminal::Screen;
 use self::threads::job::Source;
@@ -31,6 +32,8 @@ use crate::hub::Hub;
 
 /// The screen tells time.
 const SECOND: Duration = Duration::from_secs(1);
+/// How long a terminal may take to say what its background is. Most that do not know it answer at once, too.
+const ANSWER: Duration = Duration::from_millis(150);
 
 /// How the screen looks and behaves.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +62,8 @@ pub fn run(hub: &Hub, operator: Arc<dyn Operator>, options: Options) -> Result<L
     let caught = signals::handle()?;
     signals::end_with_parent();
     let (tell, messages) = mpsc::channel();
+    // Before the screen is taken over: the terminal is asked, and its answer must not be taken for keys.
+    let theme = Theme(colours(options));
     let mut screen = Screen::enter(options.mouse).map_err(|e| {
         Refusal::guard("top.terminal", "this terminal cannot show the screen")
             .because(e.to_string())
@@ -67,7 +72,7 @@ pub fn run(hub: &Hub, operator: Arc<dyn Operator>, options: Options) -> Result<L
     let mut top = Top {
         state: State::new(project(hub), hub.now(), size().unwrap_or((80, 24))),
         hub,
-        theme: Theme(colours(options)),
+        theme,
         commands: start_commands(operator, &tell),
         requests: start_readers(hub, &tell)?,
         own_stops: 0,
@@ -96,8 +101,26 @@ fn project(hub: &Hub) -> String {
 fn colours(options: Options) -> Colours {
     match available_color_count() {
         _ if !options.colours => Colours::None,
-        256.. => Colours::Many,
+        256.. => Colours::Many(background()),
         _ => Colours::Few,
+    }
+}
+
+/// What `COLORFGBG` says, which some terminals set, or what the terminal answers.
+fn background() -> Background {
+    // `15;0` or `15;default;0`: the last is the number of the background's colour, of 16.
+    let said = crate::base::env::var("COLORFGBG").and_then(|said| said.rsplit(';').next()?.parse::<u8>().ok());
+    match said {
+        Some(0..=6 | 8) => return Background::Dark,
+        Some(7 | 9..=15) => return Background::Light,
+        _ => {}
+    }
+    let mut options = QueryOptions::default();
+    options.timeout = ANSWER;
+    match theme_mode(options) {
+        Ok(ThemeMode::Dark) => Background::Dark,
+        Ok(ThemeMode::Light) => Background::Light,
+        Err(_) => Background::Unknown,
     }
 }
 
