@@ -9,7 +9,7 @@ use super::runtime::Runtime;
 use crate::base::{Stamp, text};
 
 /// After this many seconds without a sign of work, a running job is named.
-const QUIET: u64 = 300;
+pub const QUIET: u64 = 300;
 /// This part of a budget is worth a word.
 const NEARLY: f64 = 0.9;
 /// How many problems of one kind are listed one by one.

@@ -8,9 +8,15 @@ use ratatui::widgets::{Clear, Widget};
 use super::super::state::{Prompt, Section, State, Tab};
 use super::cells::{age, fit, wide};
 use super::theme::Theme;
+use crate::base::text;
+use crate::board::jobs::Job;
 
 /// The most rows that a text takes.
 const MOST: usize = 5;
+/// The most that is shown of a question or a reason, in characters.
+const SHOWN: usize = 300;
+/// What stands beside a problem in its row at least, in columns.
+const BESIDE: usize = 14;
 
 pub fn draw(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let (text, style) = message(state, theme);
@@ -60,17 +66,39 @@ fn message(state: &State, theme: Theme) -> (String, Style) {
     if !state.filter.is_empty() {
         return (format!("Only rows with “{}”; Esc shows all", state.filter), theme.attention());
     }
-    (hint(state).unwrap_or_default(), theme.quiet())
+    (selected(state).unwrap_or_default(), Style::new())
 }
 
-/// What helps with the selected problem.
-fn hint(state: &State) -> Option<String> {
-    if state.section != Section::Problems || state.page.is_some() {
+/// The selected problem or job in full, where its row may be cut, and the command that helps.
+fn selected(state: &State) -> Option<String> {
+    if state.page.is_some() {
         return None;
     }
-    let at = state.at(Section::Problems);
-    let command = state.problems().get(at)?.command.clone()?;
-    Some(format!("what helps: {command}"))
+    let at = state.at(state.section);
+    let of_job = |job: &Job| match job.phase {
+        "question" => {
+            job.question.as_deref().or(job.reason.as_deref()).map(|asked| format!("{} asks: {asked}", job.short))
+        }
+        _ if job.is_running() => None,
+        _ => job.reason.as_deref().map(|why| format!("{} {}: {why}", job.short, job.label)),
+    };
+    let (what, command) = match state.section {
+        Section::Problems => {
+            let problem = *state.problems().get(at)?;
+            let job = state.target().and_then(|id| state.job(&id).and_then(of_job));
+            let is_cut = wide(&problem.what) + BESIDE > state.size.0.into();
+            let what = job.or_else(|| is_cut.then(|| problem.what.clone()));
+            (what.unwrap_or_default(), problem.command.as_ref())
+        }
+        Section::Jobs => {
+            let job = *state.jobs().get(at)?;
+            (of_job(job)?, job.next.as_ref())
+        }
+        Section::Review | Section::Claims | Section::Events => return None,
+    };
+    let what = text::clip(text::safe_block(&what).trim(), SHOWN);
+    let helps = command.map(|command| format!("what helps: {command}"));
+    Some([Some(what).filter(|what| !what.is_empty()), helps].into_iter().flatten().collect::<Vec<_>>().join("\n"))
 }
 
 /// The keys that work now, the most useful first.
@@ -110,15 +138,18 @@ fn keys(state: &State) -> Vec<(&'static str, &'static str)> {
 
 /// The decisions that are possible about the selected job.
 fn decisions(state: &State) -> Vec<(&'static str, &'static str)> {
-    let Some(id) = state.target() else { return Vec::new() };
+    // From any other row, `a` leads to the first result.
+    let review = (state.page.is_none() && state.len(Section::Review) > 0).then_some(("a", "review"));
+    let Some(id) = state.target() else { return review.into_iter().collect() };
     let phase = state.job(&id).map(|job| job.phase);
     if state.waiting(&id).is_some() {
         return vec![("a", "approve"), ("r", "retry"), ("x", "reject")];
     }
-    match phase {
+    let own = match phase {
         Some("question") => vec![("w", "answer"), ("c", "cancel")],
         Some("blocked") => vec![("r", "retry")],
         Some(_) if state.job(&id).is_some_and(|job| !job.is_over) => vec![("c", "cancel")],
         _ => Vec::new(),
-    }
+    };
+    own.into_iter().chain(review).collect()
 }

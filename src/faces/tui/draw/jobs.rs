@@ -11,20 +11,19 @@ use super::list::{FIRST, entry, heading, mark, nothing};
 use super::theme::Theme;
 use crate::base::Stamp;
 use crate::board::jobs::Job;
+use crate::board::problems::QUIET;
 
-/// Without a sign of life for this long, a job is marked, in seconds.
-const QUIET: u64 = 300;
+/// The width of a seat's name, in columns.
+const SEAT: u16 = 10;
 
 pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let quiet = theme.quiet();
-    let mut columns = vec![
-        left("stage", 14, quiet),
-        right("time", 8, quiet),
-        right("tokens", 7, quiet),
-        right("cost", 7, quiet),
-        left(format!(" title{}", state.sort.name()), REST, quiet),
-    ];
     let is_wide = area.width >= WIDE;
+    let mut columns = vec![left("stage", 14, quiet), left("seat", SEAT, quiet), right("time", 8, quiet)];
+    if is_wide {
+        columns.push(right("tokens", 7, quiet));
+    }
+    columns.extend([right("cost", 7, quiet), left(format!(" title{}", state.sort.name()), REST, quiet)]);
     if is_wide {
         columns.push(left("does now", doing_width(area), quiet));
     }
@@ -37,10 +36,13 @@ pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area:
         let mut cells = vec![
             left(job.short.clone(), FIRST, theme.heading()),
             stage(job, theme),
+            left(job.seat.clone(), SEAT, Style::new()),
             right(time(job, state.now), 8, Style::new()),
-            right(if job.tokens > 0 { count(job.tokens) } else { String::new() }, 7, Style::new()),
-            right(money(job.cost_usd), 7, Style::new()),
         ];
+        if is_wide {
+            cells.push(right(if job.tokens > 0 { count(job.tokens) } else { String::new() }, 7, Style::new()));
+        }
+        cells.push(right(money(job.cost_usd), 7, Style::new()));
         let (doing, style) = doing(job, state.now, theme);
         match (is_wide, part.row_height) {
             (true, _) => {
@@ -63,7 +65,7 @@ pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area:
 }
 
 fn doing_width(area: Rect) -> u16 {
-    (area.width - 60) * 3 / 5
+    (area.width - 60 - SEAT) * 3 / 5
 }
 
 fn stage(job: &Job, theme: Theme) -> Cell {

@@ -20,8 +20,6 @@ pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area:
         right("cost", 7, quiet),
         right("waits", 7, quiet),
         left(" title", REST, quiet),
-        // Who looks for how to approve looks here.
-        right(if state.len(Section::Review) > 0 { "a approve" } else { "" }, 9, quiet),
     ];
     heading(state, Section::Review, columns, theme, buffer, area);
     if part.rows > 0 && state.len(Section::Review) == 0 {

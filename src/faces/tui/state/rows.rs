@@ -15,11 +15,12 @@ impl State {
         all.filter(|problem| self.passes(|| problem.what.clone())).collect()
     }
 
-    /// Jobs that are not over and not under review, which has a list of its own; finished ones on request.
+    /// Jobs that are not over and not under review, which has a list of its own, and blocked ones, which wait for a
+    /// person; finished ones on request.
     pub fn jobs(&self) -> Vec<&Job> {
         let all = self.board.iter().flat_map(|board| &board.jobs);
         let is_shown = |job: &&Job| match job.is_over {
-            true => self.shows_finished && !job.is_superseded,
+            true => !job.is_superseded && (self.shows_finished || job.phase == "blocked"),
             false => job.phase != "review",
         };
         let is_wanted = |job: &&Job| {

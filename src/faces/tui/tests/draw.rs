@@ -7,11 +7,13 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
-use super::super::draw::theme::{Colours, Theme};
+use super::super::draw::theme::{Background, Colours, Theme};
 use super::super::draw::{cells, draw};
 use super::super::state::{Input, Key, News, Section, State};
 use super::super::update::update;
 use super::sample::{board, state};
+
+const MANY: Colours = Colours::Many(Background::Unknown);
 
 fn screen(state: &State, colours: Colours) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(state.size.0, state.size.1)).unwrap();
@@ -25,12 +27,12 @@ fn rows(buffer: &Buffer) -> Vec<String> {
 }
 
 fn shown(state: &State) -> String {
-    rows(&screen(state, Colours::Many)).join("\n")
+    rows(&screen(state, MANY)).join("\n")
 }
 
 /// The row that has all these words, with its number.
 fn row(state: &State, words: &[&str]) -> (u16, String) {
-    let rows = rows(&screen(state, Colours::Many));
+    let rows = rows(&screen(state, MANY));
     let found = rows.iter().position(|row| words.iter().all(|word| row.contains(word)));
     let at = found.unwrap_or_else(|| panic!("no row with {words:?}:\n{}", rows.join("\n")));
     (at as u16, rows[at].clone())
@@ -44,7 +46,7 @@ fn a_small_screen_shows_every_list_and_what_matters() {
     row(&top, &["billing", "running", "2 of 3 workers busy", "today $3.46 of $20.00"]);
     row(&top, &["!!", "the coordinator is stuck"]);
     row(&top, &["j8 has done nothing for 14 min", "14m 00s"]);
-    row(&top, &["j7", "coder, round 2", "12m 05s", "45k", "$0.42", "Title of j7"]);
+    row(&top, &["j7", "coder, round 2", "worker-1", "12m 05s", "$0.42", "Title of j7"]);
     row(&top, &["Edit src/a.rs"]);
     row(&top, &["nothing for 14 min; last: Bash make"]);
     row(&top, &["asks: Which date format?"]);
@@ -53,17 +55,18 @@ fn a_small_screen_shows_every_list_and_what_matters() {
     row(&top, &["task-j7", "worker-1", "30m 00s", "assigned to worker-2"]);
     assert!(row(&top, &["later"]).0 < row(&top, &["earlier"]).0, "the newest event first");
     row(&top, &["? help", "q quit"]);
-    assert!(rows(&screen(&top, Colours::Many)).iter().all(|row| cells::wide(row) <= 80));
+    assert!(rows(&screen(&top, MANY)).iter().all(|row| cells::wide(row) <= 80));
 }
 
 #[test]
 fn a_large_screen_shows_a_job_in_one_row_and_what_helps() {
     let top = state(120, 40);
-    row(&top, &["j7", "coder, round 2", "Title of j7", "Edit src/a.rs"]);
+    row(&top, &["j7", "coder, round 2", "worker-1", "45k", "Title of j7", "Edit src/a.rs"]);
     row(&top, &["2 of 3 workers busy", "today $3.46 of $20.00, 429k tokens"]);
     row(&top, &["j8 has done nothing", "teof logs j8"]);
+    row(&top, &["j4", "blocked"]);
     let (review, _) = row(&top, &["REVIEW"]);
-    assert_eq!(rows(&screen(&top, Colours::Many))[review as usize - 1], "", "room between the lists");
+    assert_eq!(rows(&screen(&top, MANY))[review as usize - 1], "", "room between the lists");
 }
 
 #[test]
@@ -99,7 +102,7 @@ fn a_terminal_that_shrank_unnoticed_is_drawn_as_far_as_it_goes() {
     for (width, height) in [(60, 16), (80, 17), (119, 24), (119, 49), (120, 30), (1, 1)] {
         for state in [&state(120, 50), &page] {
             let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-            terminal.draw(|frame| draw(state, Theme(Colours::Many), frame)).unwrap();
+            terminal.draw(|frame| draw(state, Theme(MANY), frame)).unwrap();
         }
     }
 }
@@ -113,12 +116,12 @@ fn hostile_and_wide_text_stays_in_its_column() {
     let (_, line) = row(&top, &["␛[2J\u{fffd}日", "…"]);
     assert!(cells::wide(&line) <= 80 + line.matches(' ').count(), "{line}");
     let controls = |buffer: &Buffer| buffer.content().iter().any(|cell| cell.symbol().contains(char::is_control));
-    assert!(!controls(&screen(&top, Colours::Many)));
+    assert!(!controls(&screen(&top, MANY)));
     top.select(Section::Jobs, 1);
     update(&mut top, Input::Key(Key::Char('l')));
     let log = vec!["raw \u{1b}]0;x\u{7} end".to_owned()];
     update(&mut top, Input::News(News { job: "job-j7".into(), is_new_log: true, log, ..News::default() }));
-    assert!(!controls(&screen(&top, Colours::Many)));
+    assert!(!controls(&screen(&top, MANY)));
 }
 
 #[test]
@@ -126,7 +129,7 @@ fn without_colours_the_marks_and_the_selection_remain() {
     let top = state(80, 24);
     let plain = screen(&top, Colours::None);
     assert!(plain.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
-    assert_eq!(rows(&plain), rows(&screen(&top, Colours::Many)), "colour is never the only sign");
+    assert_eq!(rows(&plain), rows(&screen(&top, MANY)), "colour is never the only sign");
     let (selected, _) = row(&top, &["the coordinator is stuck"]);
     assert!(plain[(3, selected)].modifier.contains(Modifier::REVERSED));
 }
@@ -140,6 +143,15 @@ fn questions_are_shown_whole_and_help_names_the_keys() {
     let question = "NOT ALL CHECKS PASSED. Approve j2 “Title of j2”: merge 01234567, 1 file, +12 -1, into main?";
     assert!(text.contains(question), "{text}");
     row(&top, &["y yes", "n no"]);
+    let asked =
+        "Should invoices keep the day-first format that the German customers know, or take the ISO one everywhere?";
+    let mut asking = board();
+    asking.jobs[0].question = Some(format!("I found two formats.\n{asked}"));
+    let mut top = state(80, 24);
+    update(&mut top, Input::Board(Arc::new(asking)));
+    top.select(Section::Jobs, 0);
+    let text = shown(&top).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(&format!("j5 asks: I found two formats. {asked}")), "{text}");
     let mut top = state(80, 24);
     update(&mut top, Input::Key(Key::Char('?')));
     for key in ["approve the result", "retry with a note", "reject with a reason", "answer its question", "suspend"] {

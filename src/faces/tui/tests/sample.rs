@@ -45,7 +45,7 @@ pub fn board() -> Snapshot {
             problem(Severity::Low, "review.waiting", "2 jobs wait for your review", None),
         ],
         runtime: runtime(),
-        jobs: vec![asking, running("j7"), stuck, over("j4")],
+        jobs: vec![asking, running("j7"), stuck, over("j4", "blocked"), over("j3", "done")],
         review: Arc::new(vec![result("j1", true), result("j2", false)]),
         claims: Arc::new(vec![claim()]),
         unusable: Arc::default(),
@@ -106,8 +106,8 @@ pub fn running(short: &str) -> Job {
     }
 }
 
-fn over(short: &str) -> Job {
-    Job { phase: "blocked", label: "blocked", is_over: true, elapsed_seconds: None, ..running(short) }
+fn over(short: &str, phase: &'static str) -> Job {
+    Job { phase, label: phase, is_over: true, elapsed_seconds: None, ..running(short) }
 }
 
 pub fn result(short: &str, is_passing: bool) -> Reviewable {

@@ -75,8 +75,12 @@ fn notes_and_answers_are_written_before_they_are_sent() {
 fn what_is_not_possible_is_said_and_asks_nothing() {
     let mut top = state(80, 24);
     top.select(Section::Jobs, 1);
-    press(&mut top, "a");
+    press(&mut top, "x");
     assert_eq!((said(&top), &top.prompt), ("j7 has no result that waits for a decision: running", &None));
+    press(&mut top, "a");
+    assert_eq!((said(&top), &top.prompt), ("j1 waits for your review: Enter opens it, a approves it", &None));
+    assert_eq!((top.section, top.at(Section::Review)), (Section::Review, 0));
+    top.select(Section::Jobs, 1);
     press(&mut top, "w");
     assert_eq!(said(&top), "j7 asks nothing");
     top.select(Section::Problems, 0);
@@ -150,11 +154,11 @@ fn a_selected_row_stays_selected_when_others_come_and_go() {
 fn filter_sort_and_finished_jobs_choose_the_rows() {
     let shorts = |top: &State| top.jobs().iter().map(|job| job.short.clone()).collect::<Vec<_>>().join(" ");
     let mut top = state(80, 24);
-    assert_eq!(shorts(&top), "j5 j7 j8");
+    assert_eq!(shorts(&top), "j5 j7 j8 j4", "a blocked job waits for a person");
     press(&mut top, "f");
-    assert_eq!(shorts(&top), "j5 j7 j8 j4");
+    assert_eq!(shorts(&top), "j5 j7 j8 j4 j3");
     press(&mut top, "fsss");
-    assert_eq!(shorts(&top), "j8 j7 j5", "the longest without a sign of life first");
+    assert_eq!(shorts(&top), "j8 j7 j5 j4", "the longest without a sign of life first");
     press(&mut top, "/J7\n");
     assert_eq!((shorts(&top).as_str(), top.problems().len(), top.claims().len()), ("j7", 0, 1));
     key(&mut top, Key::Esc);

@@ -1,6 +1,6 @@
 //! Keys that ask for a command: they open a line that names what happens, and nothing happens before it is confirmed.
 
-use super::super::state::{Prompt, Said, State, Written};
+use super::super::state::{Prompt, Said, Section, State, Written};
 use crate::base::text;
 use crate::board::review::Reviewable;
 use crate::faces::operator::Command;
@@ -11,6 +11,7 @@ const TITLE: usize = 40;
 pub fn key(state: &mut State, key: char) {
     let asked = match key {
         'p' => Ok(pause(state)),
+        'a' if !has_result(state) && state.len(Section::Review) > 0 => return to_review(state),
         'a' | 'r' | 'x' | 'w' | 'c' => match state.target() {
             Some(id) => about(state, &id, key),
             None => Err("This row is not about a job".to_owned()),
@@ -21,6 +22,19 @@ pub fn key(state: &mut State, key: char) {
         Ok(prompt) => state.prompt = Some(prompt),
         Err(why) => state.said = Some(Said { text: why, is_good: false }),
     }
+}
+
+/// Whether the selected row or the page is about a result that waits.
+fn has_result(state: &State) -> bool {
+    state.page.is_some() || state.target().is_some_and(|id| state.waiting(&id).is_some())
+}
+
+/// Selects the first result, so that the next `a` asks about it.
+fn to_review(state: &mut State) {
+    state.select(Section::Review, 0);
+    let short = state.review().first().map(|one| one.short.clone()).unwrap_or_default();
+    state.said =
+        Some(Said { text: format!("{short} waits for your review: Enter opens it, a approves it"), is_good: true });
 }
 
 fn about(state: &State, id: &str, key: char) -> Result<Prompt, String> {
