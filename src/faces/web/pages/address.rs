@@ -8,10 +8,30 @@ pub enum Address {
     Board,
     Review,
     Plans,
-    Timeline,
+    Timeline(Range),
     Costs,
     /// A job, by its id, long or short.
     Job(String),
+}
+
+/// How far back the timeline goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    Hour,
+    EightHours,
+    Day,
+}
+
+impl Range {
+    pub const ALL: [Range; 3] = [Range::Hour, Range::EightHours, Range::Day];
+
+    pub fn hours(self) -> i64 {
+        match self {
+            Range::Hour => 1,
+            Range::EightHours => 8,
+            Range::Day => 24,
+        }
+    }
 }
 
 /// The pages that every page links to.
@@ -19,7 +39,7 @@ pub const MENU: [(Address, &str); 5] = [
     (Address::Board, "Board"),
     (Address::Review, "Review"),
     (Address::Plans, "Plans"),
-    (Address::Timeline, "Timeline"),
+    (Address::Timeline(Range::Day), "Timeline"),
     (Address::Costs, "Costs"),
 ];
 
@@ -29,7 +49,8 @@ impl Address {
         if let Some(job) = path.strip_prefix("/jobs/") {
             return names::check_id("job", job).ok().map(|_| Address::Job(job.to_owned()));
         }
-        MENU.into_iter().map(|(page, _)| page).find(|page| page.path() == path)
+        let ranges = Range::ALL.into_iter().map(Address::Timeline);
+        MENU.into_iter().map(|(page, _)| page).chain(ranges).find(|page| page.path() == path)
     }
 
     pub fn path(&self) -> String {
@@ -37,7 +58,8 @@ impl Address {
             Address::Board => "/".to_owned(),
             Address::Review => "/review".to_owned(),
             Address::Plans => "/plans".to_owned(),
-            Address::Timeline => "/timeline".to_owned(),
+            Address::Timeline(Range::Day) => "/timeline".to_owned(),
+            Address::Timeline(range) => format!("/timeline/{}h", range.hours()),
             Address::Costs => "/costs".to_owned(),
             Address::Job(job) => format!("/jobs/{job}"),
         }
@@ -49,7 +71,7 @@ impl Address {
             Address::Board => "board",
             Address::Review => "review",
             Address::Plans => "plans",
-            Address::Timeline => "timeline",
+            Address::Timeline(_) => "timeline",
             Address::Costs => "costs",
             Address::Job(_) => "job",
         }
@@ -65,8 +87,14 @@ mod tests {
         for (address, _) in MENU {
             assert_eq!(Address::parse(&address.path()), Some(address));
         }
+        for range in Range::ALL {
+            let address = Address::Timeline(range);
+            assert_eq!(Address::parse(&address.path()), Some(address));
+        }
         assert_eq!(Address::parse("/jobs/j1"), Some(Address::Job("j1".to_owned())));
-        for path in ["", "/jobs/", "/jobs/../x", "/jobs/j1/", "/src", "//", "/etc/passwd", "/jobs/%2e%2e"] {
+        for path in
+            ["", "/jobs/", "/jobs/../x", "/jobs/j1/", "/timeline/2h", "/src", "//", "/etc/passwd", "/jobs/%2e%2e"]
+        {
             assert_eq!(Address::parse(path), None, "{path}");
         }
     }

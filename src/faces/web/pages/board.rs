@@ -8,7 +8,7 @@ use super::view::View;
 use crate::base::text;
 use crate::board::Snapshot;
 use crate::board::jobs::Job;
-use crate::board::problems::Severity;
+use crate::board::problems::{QUIET, Severity};
 
 /// How many finished jobs are shown.
 const FINISHED: usize = 8;
@@ -123,10 +123,12 @@ fn jobs(snapshot: &Snapshot) -> Markup {
 }
 
 fn card(snapshot: &Snapshot, job: &Job) -> Markup {
+    let quiet = job.quiet_seconds(snapshot.generated_at).filter(|quiet| *quiet >= QUIET);
+    let tone = if quiet.is_some() { Tone::Attention } else { Tone::of(job) };
     let result = snapshot.review.iter().find(|one| one.job == job.id);
     let used = used(job.tokens, job.cost_usd);
     html! {
-        article class={ "card " (Tone::of(job).class()) } {
+        article class={ "card " (tone.class()) } {
             h4 { a href={ "/jobs/" (job.short) } { span.id { (job.short) } " " (job.title) } }
             p.meta {
                 @if job.is_running() {
@@ -150,6 +152,7 @@ fn card(snapshot: &Snapshot, job: &Job) -> Markup {
                 }
             }
             @if job.is_running() {
+                @if let Some(quiet) = quiet { p.why { "no sign of work for " (quiet / 60) " min" } }
                 @if let Some(line) = job.last_tool.as_ref().or(job.last_line.as_ref()) { p.said { (said(line)) } }
             } @else if let Some(line) = asked(job).or(job.reason.as_deref()) {
                 @if job.phase != "done" && job.phase != "review" { p.why { (text::clip(line, 160)) } }

@@ -108,7 +108,7 @@ pub fn burn_down(title: &str, note: &str, total: usize, points: &[(f64, usize)],
 /// Spans below each other: the usual one as a bar, nine of ten as a line.
 pub fn spans(title: &str, note: &str, rows: &[(String, f64, f64)], show: impl Fn(f64) -> String) -> Markup {
     let top = nice(rows.iter().map(|(_, usual, most)| usual.max(*most)).fold(0.0, f64::max));
-    let (left, row) = (76.0, 26.0);
+    let (left, row) = (128.0, 26.0);
     let height = rows.len() as f64 * row + BELOW;
     let x = |value: f64| left + (WIDTH - left - 4.0) * value / top;
     figure(
@@ -125,7 +125,7 @@ pub fn spans(title: &str, note: &str, rows: &[(String, f64, f64)], show: impl Fn
                     @let y = at as f64 * row;
                     g {
                         title { (name) ": half of them within " (show(*usual)) ", nine of ten within " (show(*most)) }
-                        text.axis x=(left - 8.0) y=(y + 16.0) text-anchor="end" { (name) }
+                        text.axis x=(left - 8.0) y=(y + 16.0) text-anchor="end" { (name) " " (show(*usual)) }
                         line.whisker x1=(x(*usual)) x2=(x(*most)) y1=(y + 12.0) y2=(y + 12.0) {}
                         rect.mark.active x=(left) width=(x(*usual) - left) y=(y + 5.0) height="14" {}
                     }

@@ -11,6 +11,9 @@ use crate::base::Stamp;
 use crate::board::Snapshot;
 use crate::board::history::{DAYS, Day};
 
+/// The stages in their order.
+const PIPELINE: [&str; 4] = ["planner", "coder", "tester", "reviewer"];
+
 pub fn parts(view: &View<'_>) -> Vec<(&'static str, Markup)> {
     vec![("today", today(view.snapshot)), ("charts", drawings(view.snapshot))]
 }
@@ -28,11 +31,11 @@ fn today(snapshot: &Snapshot) -> Markup {
                 } }
                 div { dt { "Tokens today" } dd { (amount(runtime.spent_today.tokens)) } }
                 div { dt { (DAYS) " days" } dd { (money(cost)) } }
-                div { dt { "Jobs that succeeded" } dd {
+                div { dt { "Jobs that passed" } dd {
                     (history.succeeded) span.when { " of " (history.jobs) }
                     @if let Some(rate) = history.success_rate { span.when { ", " (format!("{:.0} %", rate * 100.0)) } }
                 } }
-                div { dt { "Cost of one that succeeded" } dd { @if let Some(cost) = per_job { (money(cost)) } @else { "–" } } }
+                div { dt { "Cost per passed job, failures included" } dd { @if let Some(cost) = per_job { (money(cost)) } @else { "–" } } }
             }
         }
     }
@@ -49,7 +52,9 @@ fn drawings(snapshot: &Snapshot) -> Markup {
         days.iter().enumerate().map(bar).collect()
     };
     let cents = |value: f64| if value < 10.0 { money(value) } else { format!("${value:.0}") };
-    let stages = &snapshot.history.stages;
+    let mut stages: Vec<_> = snapshot.history.stages.iter().collect();
+    // As a job goes through them; commands and others last.
+    stages.sort_by_key(|times| PIPELINE.iter().position(|stage| *stage == times.stage).unwrap_or(PIPELINE.len()));
     let is_long = stages.iter().any(|times| times.p90 >= 120.0);
     let (unit, of_unit) = if is_long { ("min", 60.0) } else { ("s", 1.0) };
     let times = stages.iter().map(|times| (times.stage.clone(), times.median / of_unit, times.p90 / of_unit));
@@ -64,9 +69,9 @@ fn drawings(snapshot: &Snapshot) -> Markup {
                 div.figures {
                     (charts::bars("Cost per day", "US dollars", &bars(|day| (day.cost_usd, 0.0)), cents, "active"))
                     (charts::bars("Tokens per day", "", &bars(|day| (day.tokens as f64, 0.0)), |n| amount(n as u64), "active"))
-                    (charts::bars("Jobs per day", "green: succeeded, red: not",
+                    (charts::bars("Jobs per day", "green: passed, red: not",
                         &bars(|day| (day.succeeded as f64, (day.jobs - day.succeeded) as f64)), |n| format!("{}", (n * 10.0).round() / 10.0), "good"))
-                    (charts::spans("Time of a stage", "bar: half within, line: nine of ten", &times.collect::<Vec<_>>(), show_time))
+                    (charts::spans("Time of a stage", "bar: half take at most this long; line: nine of ten", &times.collect::<Vec<_>>(), show_time))
                 }
             }
         }

@@ -65,7 +65,7 @@ fn menu(snapshot: &Snapshot, here: &Address) -> Markup {
     html! {
         nav #menu aria-label="Pages" {
             @for (address, name) in MENU {
-                a href=(address.path()) aria-current=[(address == *here).then_some("page")] {
+                a href=(address.path()) aria-current=[(address.class() == here.class()).then_some("page")] {
                     (name)
                     @if address == Address::Review && !snapshot.review.is_empty() {
                         " " span.count { (snapshot.review.len()) span.hidden { " to review" } }

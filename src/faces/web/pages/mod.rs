@@ -38,7 +38,7 @@ impl Page {
             Address::Board => ("Board".to_owned(), board::parts(view)),
             Address::Review => ("Review".to_owned(), review::parts(view)),
             Address::Plans => ("Plans".to_owned(), plans::parts(view)),
-            Address::Timeline => ("Timeline".to_owned(), timeline::parts(view)),
+            Address::Timeline(range) => ("Timeline".to_owned(), timeline::parts(view, *range)),
             Address::Costs => ("Costs".to_owned(), costs::parts(view)),
             Address::Job(name) => job::page(view, name)?,
         };

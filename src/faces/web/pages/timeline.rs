@@ -1,21 +1,20 @@
-//! Who worked on what: the runs of the last day by seat, and as a list.
+//! Who worked on what: the runs of the last hours by seat, and as a list.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::Timelike;
 use maud::{Markup, html};
 
+use super::address::{Address, Range};
 use super::parts::{Tone, ago, badge, link, local, used};
 use super::view::View;
 use crate::base::time::duration;
 use crate::base::{Stamp, text};
 use crate::board::Snapshot;
+use crate::board::history::Run;
 use crate::model::run::job_name::short;
 use crate::model::run::outcome::Verdict;
 
-/// How far back it goes, in hours.
-const HOURS: i64 = 24;
 /// How many runs the list has.
 const LISTED: usize = 40;
 const WIDTH: f64 = 960.0;
@@ -35,17 +34,17 @@ struct Work<'s> {
     words: &'static str,
 }
 
-pub fn parts(view: &View<'_>) -> Vec<(&'static str, Markup)> {
-    vec![("timeline", drawing(view.snapshot)), ("runs", runs(view.snapshot))]
+pub fn parts(view: &View<'_>, range: Range) -> Vec<(&'static str, Markup)> {
+    vec![("timeline", drawing(view.snapshot, range)), ("runs", runs(view.snapshot))]
 }
 
-/// The work of the last day by seat.
-fn by_seat(snapshot: &Snapshot) -> BTreeMap<&str, Vec<Work<'_>>> {
+/// The work of these hours by seat.
+fn by_seat(snapshot: &Snapshot, range: Range) -> BTreeMap<&str, Vec<Work<'_>>> {
     let now = snapshot.generated_at;
-    let since = now.minus(Duration::from_secs((HOURS * 3600).unsigned_abs()));
+    let since = now.minus(Duration::from_secs((range.hours() * 3600).unsigned_abs()));
     let mut seats: BTreeMap<&str, Vec<Work<'_>>> = BTreeMap::new();
     for run in snapshot.history.runs.iter().filter(|run| run.finished_at >= since) {
-        let (tone, words) = verdict(run.verdict);
+        let (tone, words) = standing(snapshot, run);
         let title = snapshot.job(&run.job).map_or(run.task.as_str(), |job| job.title.as_str());
         let work = Work {
             job: short(&run.job).into_owned(),
@@ -73,22 +72,28 @@ fn by_seat(snapshot: &Snapshot) -> BTreeMap<&str, Vec<Work<'_>>> {
     seats
 }
 
-fn drawing(snapshot: &Snapshot) -> Markup {
-    let seats = by_seat(snapshot);
+fn drawing(snapshot: &Snapshot, range: Range) -> Markup {
+    let seats = by_seat(snapshot, range);
+    let hours = range.hours();
     let now = snapshot.generated_at.unix();
     let height = seats.len() as f64 * ROW + BELOW;
     let x = |at: i64| {
-        let part = 1.0 - (now - at) as f64 / (HOURS * 3600) as f64;
+        let part = 1.0 - (now - at) as f64 / (hours * 3600) as f64;
         LEFT + (WIDTH - LEFT) * part.clamp(0.0, 1.0)
     };
     html! {
         section #timeline aria-labelledby="timeline-title" {
-            h2 #timeline-title { "The last " (HOURS) " hours" }
+            h2 #timeline-title { "Last " (text::counted(hours as usize, "hour")) }
+            p.ranges {
+                @for other in Range::ALL {
+                    a href=(Address::Timeline(other).path()) aria-current=[(other == range).then_some("true")] { (other.hours()) " h" } " "
+                }
+            }
             @if seats.is_empty() { p.none { "No seat worked." } }
             @else {
                 div.scroll tabindex="0" role="region" aria-labelledby="timeline-title" {
                     svg.timeline viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label="Runs by seat; the list below says the same" {
-                        @for at in hours(now) {
+                        @for at in marks(now, range) {
                             line.grid x1=(x(at)) x2=(x(at)) y1="0" y2=(height - BELOW) {}
                             text.axis x=(x(at)) y=(height - 8.0) text-anchor="middle" { (local(Stamp::from_unix(at)).format("%H:%M")) }
                         }
@@ -101,17 +106,23 @@ fn drawing(snapshot: &Snapshot) -> Markup {
                         }
                     }
                 }
-                p.when.legend { (badge(Tone::Good, "succeeded")) " " (badge(Tone::Active, "running")) " " (badge(Tone::Bad, "did not succeed")) " " (badge(Tone::Quiet, "stopped")) }
+                p.when.legend { (badge(Tone::Good, "passed")) " " (badge(Tone::Active, "running")) " " (badge(Tone::Attention, "needs you")) " " (badge(Tone::Bad, "blocked or failed")) " " (badge(Tone::Quiet, "paused")) }
             }
         }
     }
 }
 
-/// Every third whole hour of the last day, by the clock on the wall, but none too close to now.
-fn hours(now: i64) -> Vec<i64> {
-    let last = now - now.rem_euclid(3600);
-    let all = (0..HOURS).map(|back| last - back * 3600);
-    all.filter(|at| now - at > 3600 && local(Stamp::from_unix(*at)).hour().is_multiple_of(3)).collect()
+/// Round times of these hours, by the clock on the wall, but none too close to now.
+fn marks(now: i64, range: Range) -> Vec<i64> {
+    let step = match range {
+        Range::Hour => 600,
+        Range::EightHours => 3600,
+        Range::Day => 3 * 3600,
+    };
+    let zone = i64::from(local(Stamp::from_unix(now)).offset().local_minus_utc());
+    let last = now - (now + zone).rem_euclid(step);
+    let all = (0..).map(|back| last - back * step).take_while(|at| now - at < range.hours() * 3600);
+    all.filter(|at| now - at > step / 3).collect()
 }
 
 fn block(work: &Work<'_>, from: f64, to: f64, y: f64) -> Markup {
@@ -141,7 +152,7 @@ fn runs(snapshot: &Snapshot) -> Markup {
                         } }
                         tbody {
                             @for run in runs.iter().rev().take(LISTED) {
-                                @let (tone, words) = verdict(run.verdict);
+                                @let (tone, words) = standing(snapshot, run);
                                 tr {
                                     th scope="row" { (link(snapshot, &short(&run.job))) }
                                     td { (run.task) }
@@ -160,9 +171,13 @@ fn runs(snapshot: &Snapshot) -> Markup {
     }
 }
 
-fn verdict(verdict: Verdict) -> (Tone, &'static str) {
-    match verdict {
-        Verdict::Succeeded => (Tone::Good, "succeeded"),
+/// The job's state, as everywhere else; for an earlier run of it, how that ended.
+fn standing(snapshot: &Snapshot, run: &Run) -> (Tone, &'static str) {
+    if let Some(job) = snapshot.job(&run.job).filter(|job| job.run == run.run) {
+        return (Tone::of(job), job.label);
+    }
+    match run.verdict {
+        Verdict::Succeeded => (Tone::Good, "passed"),
         Verdict::Failed => (Tone::Bad, "failed"),
         Verdict::Blocked => (Tone::Bad, "blocked"),
         Verdict::Paused => (Tone::Quiet, "paused"),
