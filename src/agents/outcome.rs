@@ -24,7 +24,7 @@ pub enum Exit {
     Signal(i32),
     /// It had printed its result and did not exit: we ended it, which is not a failure.
     Lingered,
-    /// It exceeded a time limit; says which.
+    /// It exceeded a limit, of time or memory; says which.
     TimedOut(String),
     /// Stopped on request.
     Stopped,

@@ -74,9 +74,15 @@ pub(super) fn own_binary() -> std::io::Result<OsString> {
     std::env::current_exe().map(Into::into)
 }
 
-/// Call this first in `main`: when the arguments select a hidden mode, the process does nothing else. It does not
-/// return when it execs a program.
-pub fn run_hidden_mode() -> Option<ExitCode> {
+/// The same for a program that another process starts, which must be able to do so when we are gone.
+pub fn own_file() -> std::io::Result<OsString> {
+    let own = std::env::current_exe()?;
+    // A file that was replaced has another name by now.
+    Ok(if own.exists() { own.into() } else { format!("/proc/{}/exe", std::process::id()).into() })
+}
+
+/// Runs the mode that the arguments select, if they do. It does not return when it execs a program.
+pub(super) fn run_hidden_mode() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
     let mode = args.next()?;
     if mode == reaper::MODE {

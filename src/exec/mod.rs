@@ -16,6 +16,7 @@
 
 mod busy;
 mod environment;
+mod executors;
 mod launch;
 mod output;
 mod probe;
@@ -24,7 +25,8 @@ mod supervise;
 
 pub use busy::{busy_since, set_busy_since};
 pub use environment::allowed;
-pub use launch::{detached, run_hidden_mode};
+pub use executors::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, docker, run_hidden_mode, tmux};
+pub use launch::{detached, own_file};
 pub use output::{Captured, Control, Keep, Observer};
 pub use probe::{Answer, probe};
 pub use processes::{Ancestor, Holder, Peer, Process, ProcessTree, Reaper, Vitals};

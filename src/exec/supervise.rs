@@ -88,6 +88,8 @@ pub enum Verdict {
     Cancelled,
     /// It had printed its result and did not exit by itself; its result counts.
     Lingered,
+    /// Killed because it exceeded a limit on memory or the like; says which.
+    OverLimit(String),
     /// With the reason; nothing ran.
     NotStarted(String),
 }
@@ -167,6 +169,15 @@ impl Supervisor {
         };
         let (output, errors) = streams.finish()?;
         Ok(Report { verdict, duration, output, errors, ended, survivors })
+    }
+
+    /// Our own binary, for a program that another process starts.
+    pub(super) fn own_file(&self) -> std::io::Result<OsString> {
+        if self.adopts || self.launcher == launch::own_binary()? {
+            launch::own_file()
+        } else {
+            Ok(self.launcher.clone())
+        }
     }
 
     /// Starts a process that ends every process with all `marks` if this process dies before the reaper is dropped.

@@ -24,6 +24,7 @@ mod errors;
 mod evidence;
 mod examples;
 mod exec;
+mod executors;
 mod faults;
 mod fencing;
 mod first_hour;

@@ -89,6 +89,7 @@ fn describe(verdict: &Verdict) -> String {
         Verdict::TimedOut(TimedOut::Silence) => "no output for too long".to_owned(),
         Verdict::TimedOut(TimedOut::Meaning | TimedOut::Wall) => "time limit reached".to_owned(),
         Verdict::Cancelled | Verdict::Lingered => "stopped on request".to_owned(),
+        Verdict::OverLimit(which) => format!("killed: {which}"),
         Verdict::NotStarted(why) => format!("could not start: {}", text::safe(why)),
     }
 }

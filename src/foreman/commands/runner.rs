@@ -276,6 +276,7 @@ fn describe(verdict: &Verdict) -> (&'static str, String) {
         Verdict::Lingered => ("ok", "stopped after its final answer".to_owned()),
         Verdict::TimedOut(TimedOut::Wall) => ("timed_out", "time limit reached".to_owned()),
         Verdict::Cancelled => ("cancelled", "stopped on request".to_owned()),
+        Verdict::OverLimit(which) => ("failed", format!("killed: {which}")),
         Verdict::NotStarted(why) => ("not_started", format!("could not start: {}", text::safe(why))),
     }
 }

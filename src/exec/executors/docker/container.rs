@@ -1,0 +1,160 @@
+//! One program in one container: docker's own client is what the supervisor starts.
+//!
+//! Output, time limits and signals go through the client. What the client cannot do is done here: check engine and
+//! image beforehand, read how the container ended, and remove it. A client that is killed leaves its container
+//! running, so containers carry labels by which they are found again ([`remove_left`]).
+
+use std::path::{Path, PathBuf};
+
+use super::argv::{self, Mounts, Program};
+use super::elf;
+use super::engine::{self, Engine, State};
+use super::options::Options;
+use crate::base::{Result, digest, env, files, text};
+use crate::exec::executors::executor::Executor;
+use crate::exec::output::Observer;
+use crate::exec::supervise::{Report, Spec, Supervisor, Verdict};
+
+/// The containers of one run.
+#[derive(Debug)]
+pub struct Docker {
+    pub options: Options,
+    /// The hub's root.
+    pub hub: PathBuf,
+    pub job: String,
+    pub mounts: Mounts,
+    /// Where the last output of containers goes that were left behind.
+    pub logs: PathBuf,
+}
+
+impl Executor for Docker {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    fn check(&self) -> Result<()> {
+        Engine(&self.options).check()
+    }
+
+    fn run(&self, supervisor: &Supervisor, spec: Spec, title: &str, observer: &mut dyn Observer) -> Result<Report> {
+        let engine = Engine(&self.options);
+        let image_path = engine.image_path()?;
+        let hub = self.hub.display().to_string();
+        let run = spec.marks.iter().find(|(name, _)| name == env::RUN).map_or_else(String::new, |(_, run)| run.clone());
+        let name = container_name(&hub, &run, title);
+        let env: Vec<_> = spec.env.iter().chain(&spec.marks).cloned().collect();
+        let own_binary = elf::own_static_binary();
+        let program = Program {
+            name: &name,
+            argv: &spec.argv,
+            cwd: &spec.cwd,
+            env: &env,
+            labels: &[(engine::HUB, hub), ("teof.job", self.job.clone()), (engine::RUN, run)],
+            mounts: &self.mounts,
+            has_stdin: !spec.stdin.is_empty(),
+            image_path: &image_path,
+            own_binary: own_binary.as_deref(),
+            grace: spec.clocks.grace.as_secs().max(1),
+        };
+        let line = argv::line(&self.options, &program, engine::of_client());
+        // The container confines the program; docker's client needs its own files.
+        let spec = Spec { argv: line.argv, env: line.env, ..spec };
+        let mut report = supervisor.run(&spec, observer)?;
+        let state = engine.state(&name);
+        report.verdict = ended(report.verdict.clone(), state.as_ref(), &self.options, &said(&report));
+        if let Err(why) = engine.remove(&name) {
+            tracing::warn!("cannot remove the container {name}: {why}; it is removed by label later");
+        }
+        Ok(report)
+    }
+
+    fn remove_left(&self, run: &str) -> Vec<String> {
+        remove_left(&self.options, &self.hub.display().to_string(), Some(run), Some(&self.logs))
+    }
+}
+
+/// Removes the containers of a hub, or of one run of it, whose supervisor is gone. What each printed last goes into
+/// `logs`. Returns them, for people.
+pub fn remove_left(options: &Options, hub: &str, run: Option<&str>, logs: Option<&Path>) -> Vec<String> {
+    let engine = Engine(options);
+    let mut removed = Vec::new();
+    for left in engine.left(hub, run) {
+        if let Some(logs) = logs {
+            let log = logs.join(format!("{}.log", left.name));
+            let kept = files::create_parent(&log)
+                .and_then(|()| files::replace_unsynced(&log, engine.last_output(&left.name).as_bytes()));
+            if let Err(e) = kept {
+                tracing::debug!("cannot keep what the container {} printed: {e:#}", left.name);
+            }
+        }
+        match engine.remove(&left.name) {
+            Ok(()) => removed.push(format!("container {}", text::safe(&left.name))),
+            Err(why) => tracing::warn!("cannot remove the container {}: {why}", text::safe(&left.name)),
+        }
+    }
+    removed
+}
+
+/// Unique on the machine: a run's name may also exist in another repository.
+fn container_name(hub: &str, run: &str, title: &str) -> String {
+    format!("teof-{}-{run}-{title}", &digest::sha256(hub.as_bytes())[..8])
+}
+
+/// How the program ended, by what the client and the engine say.
+fn ended(verdict: Verdict, state: Option<&State>, options: &Options, said: &str) -> Verdict {
+    let not_started = |why: &str| Verdict::NotStarted(text::clip(&text::safe(why.trim()), 300));
+    match (&verdict, state) {
+        // It was stopped, whatever it made of that.
+        (Verdict::TimedOut(_) | Verdict::Cancelled | Verdict::Lingered | Verdict::NotStarted(_), _) => verdict,
+        (_, Some(state)) if state.status == "created" => {
+            not_started(if state.error.is_empty() { said } else { &state.error })
+        }
+        (_, Some(state)) if state.oom_killed => {
+            let limit = Some(&options.memory).filter(|memory| !memory.is_empty());
+            let limit = limit.map_or_else(String::new, |memory| format!(" (memory = {memory:?})"));
+            Verdict::OverLimit(format!("out of memory{limit}"))
+        }
+        (Verdict::Exited(_), Some(state)) if state.status == "exited" => Verdict::Exited(state.exit_code),
+        // The client could not make a container at all.
+        (Verdict::Exited(125..=127), None) => not_started(said),
+        _ => verdict,
+    }
+}
+
+/// The end of what the client printed.
+fn said(report: &Report) -> String {
+    let tail = report.errors.as_ref().map_or(&report.output.tail, |errors| &errors.tail);
+    let tail = String::from_utf8_lossy(tail);
+    let from = tail.char_indices().rev().nth(299).map_or(0, |(at, _)| at);
+    tail[from..].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_says_how_the_program_ended() {
+        let options = Options { memory: "1g".into(), ..Options::default() };
+        let state = |status: &str, exit_code, oom_killed, error: &str| {
+            Some(State { status: status.into(), exit_code, oom_killed, error: error.into() })
+        };
+        let not_started = |why: &str| Verdict::NotStarted(why.into());
+        for (told, state, verdict) in [
+            (Verdict::Exited(3), state("exited", 3, false, ""), Verdict::Exited(3)),
+            (Verdict::Exited(127), state("exited", 127, false, ""), Verdict::Exited(127)),
+            (Verdict::Exited(127), state("created", 127, false, "no such file"), not_started("no such file")),
+            (Verdict::Exited(125), None, not_started("said")),
+            (Verdict::Exited(2), None, Verdict::Exited(2)),
+            (
+                Verdict::Exited(137),
+                state("exited", 137, true, ""),
+                Verdict::OverLimit("out of memory (memory = \"1g\")".into()),
+            ),
+            (Verdict::Cancelled, state("exited", 137, true, ""), Verdict::Cancelled),
+            (Verdict::Signalled(9), state("running", 0, false, ""), Verdict::Signalled(9)),
+        ] {
+            assert_eq!(ended(told.clone(), state.as_ref(), &options, "said"), verdict, "{told:?} {state:?}");
+        }
+    }
+}

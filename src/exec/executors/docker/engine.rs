@@ -1,0 +1,214 @@
+//! Asks the engine through its client: whether it answers, which image there is, how a container ended.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::options::Options;
+use crate::base::{Refusal, Result, env, text};
+use crate::exec::probe::{Answer, probe};
+
+/// How long the engine may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take to fetch an image.
+const PULL: Duration = Duration::from_secs(30 * 60);
+/// `PATH` of an image that sets none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The client's own variables: where the engine is, and how to log in there.
+const OF_CLIENT: [&str; 12] = [
+    "PATH",
+    "HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "CONTAINER_HOST",
+    "CONTAINERS_CONF",
+    "SSH_AUTH_SOCK",
+];
+
+/// The label of the hub to which a container belongs, and of its run.
+pub(super) const HUB: &str = "teof.hub";
+pub(super) const RUN: &str = "teof.run";
+
+/// The engine behind a client.
+#[derive(Debug)]
+pub struct Engine<'a>(pub &'a Options);
+
+/// How a container ended, as the engine tells it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct State {
+    /// `created`, `running`, `exited`, …
+    pub status: String,
+    pub exit_code: i32,
+    #[serde(rename = "OOMKilled")]
+    pub oom_killed: bool,
+    /// Why it could not start.
+    pub error: String,
+}
+
+/// A container of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub name: String,
+    pub run: String,
+}
+
+/// The variables of this process that the client needs.
+pub(super) fn of_client() -> Vec<(String, String)> {
+    let value = |name: &str| if name == env::PATH { env::safe_path() } else { env::var(name) };
+    OF_CLIENT.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
+}
+
+impl Engine<'_> {
+    /// Refuses when no container can be started: no client, no engine, no image.
+    pub fn check(&self) -> Result<()> {
+        let program = &self.0.program;
+        match self.ask(&["version", "--format", "{{.Server.Version}}"], PATIENCE) {
+            Answer::Printed(_) => {}
+            Answer::NotStarted(why) => {
+                return Err(Refusal::guard("docker.missing", format!("cannot run {program}"))
+                    .because(text::safe(&why))
+                    .next("install it, or run agents without containers: executor = \"process\" under [worker]")
+                    .into());
+            }
+            Answer::Failed(_, said) => return Err(no_engine(program, &said).into()),
+            Answer::TimedOut => return Err(no_engine(program, "it does not answer").into()),
+        }
+        self.require_image()
+    }
+
+    fn require_image(&self) -> Result<()> {
+        let Options { program, image, pull, ssh, home, .. } = self.0;
+        if image.is_empty() {
+            return Err(Refusal::guard("docker.no_image", "no image is set for containers")
+                .because("executor = \"docker\" needs an image with the agent and the project's tools in it")
+                .next("set image = \"name:tag\" under [worker.docker] in teof.toml")
+                .into());
+        }
+        if ssh.is_some() && home.is_empty() {
+            return Err(Refusal::guard("docker.no_home", "ssh = true needs the home folder in the container")
+                .next("set home = \"/home/name\" under [worker.docker] in teof.toml")
+                .into());
+        }
+        if *pull || self.image_variables().is_some() {
+            return Ok(());
+        }
+        let word = text::shell_word(image);
+        Err(Refusal::guard("docker.image_missing", format!("this machine has no image {}", text::safe(image)))
+            .because("images are fetched only with pull = true under [worker.docker]")
+            .next(format!("{} pull {word}", text::shell_word(program)))
+            .into())
+    }
+
+    /// `PATH` of the image, which is fetched first if the settings say so.
+    pub(super) fn image_path(&self) -> Result<String> {
+        let mut variables = self.image_variables();
+        if variables.is_none() && self.0.pull {
+            if let Answer::Failed(_, said) = self.ask(&["pull", "--quiet", &self.0.image], PULL) {
+                return Err(Refusal::guard(
+                    "docker.pull",
+                    format!("cannot fetch the image {}", text::safe(&self.0.image)),
+                )
+                .because(text::clip(&text::safe(&said), 300))
+                .next(format!("{} pull {}", self.0.program, text::shell_word(&self.0.image)))
+                .into());
+            }
+            variables = self.image_variables();
+        }
+        let path = variables.and_then(|all| all.iter().find_map(|one| one.strip_prefix("PATH=").map(str::to_owned)));
+        Ok(path.unwrap_or_else(|| DEFAULT_PATH.to_owned()))
+    }
+
+    /// The variables that an image sets; `None` when there is no such image.
+    fn image_variables(&self) -> Option<Vec<String>> {
+        match self.ask(&["image", "inspect", "--format", "{{json .Config.Env}}", &self.0.image], PATIENCE) {
+            Answer::Printed(json) => Some(serde_json::from_str(&json).unwrap_or_default()),
+            _ => None,
+        }
+    }
+
+    /// How a container is; `None` when there is none.
+    pub fn state(&self, name: &str) -> Option<State> {
+        match self.ask(&["container", "inspect", "--format", "{{json .State}}", name], PATIENCE) {
+            Answer::Printed(json) => serde_json::from_str(&json).ok(),
+            _ => None,
+        }
+    }
+
+    /// Stops and removes a container. A missing one is no error.
+    ///
+    /// # Errors
+    /// Why it is still there.
+    pub fn remove(&self, name: &str) -> Result<(), String> {
+        match self.ask(&["rm", "--force", "--volumes", name], PATIENCE) {
+            Answer::Printed(_) => Ok(()),
+            Answer::Failed(_, said) if said.to_lowercase().contains("no such container") => Ok(()),
+            Answer::Failed(how, said) => Err(format!("{how}: {}", text::safe(&said))),
+            Answer::TimedOut => Err("the engine does not answer".to_owned()),
+            Answer::NotStarted(why) => Err(text::safe(&why)),
+        }
+    }
+
+    /// The containers of a hub, or of one run of it. None when the engine does not answer.
+    pub fn left(&self, hub: &str, run: Option<&str>) -> Vec<Left> {
+        let of_hub = format!("label={HUB}={hub}");
+        let of_run = run.map(|run| format!("label={RUN}={run}"));
+        let format = format!("{{{{.Names}}}}\t{{{{.Label \"{RUN}\"}}}}");
+        let mut args = vec!["ps", "--all", "--no-trunc", "--filter", &of_hub];
+        if let Some(of_run) = &of_run {
+            args.extend(["--filter", of_run]);
+        }
+        args.extend(["--format", &format]);
+        match self.ask(&args, PATIENCE) {
+            Answer::Printed(lines) => lines.lines().filter_map(left).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The end of what a container printed.
+    pub fn last_output(&self, name: &str) -> String {
+        match self.ask(&["logs", "--tail", "500", name], PATIENCE) {
+            Answer::Printed(text) | Answer::Failed(_, text) => text,
+            _ => String::new(),
+        }
+    }
+
+    fn ask(&self, args: &[&str], patience: Duration) -> Answer {
+        let argv: Vec<_> =
+            std::iter::once(self.0.program.as_str()).chain(args.iter().copied()).map(str::to_owned).collect();
+        probe(&argv, Path::new("/"), &of_client(), patience)
+    }
+}
+
+fn no_engine(program: &str, said: &str) -> Refusal {
+    Refusal::guard("docker.no_engine", format!("{program} finds no engine"))
+        .because(text::clip(&text::safe(said), 300))
+        .next(format!("start the engine, then: {program} version"))
+        .next("or run agents without containers: executor = \"process\" under [worker]")
+}
+
+fn left(line: &str) -> Option<Left> {
+    let (name, run) = line.split_once('\t')?;
+    Some(Left { name: name.to_owned(), run: run.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_words_are_read() {
+        let json =
+            r#"{"Status":"exited","Running":false,"OOMKilled":true,"Dead":false,"Pid":0,"ExitCode":137,"Error":""}"#;
+        let state: State = serde_json::from_str(json).unwrap();
+        assert_eq!(state, State { status: "exited".into(), exit_code: 137, oom_killed: true, error: String::new() });
+        let found = Left { name: "teof-1".into(), run: "run-1".into() };
+        assert_eq!((left("teof-1\trun-1"), left("")), (Some(found), None));
+    }
+}

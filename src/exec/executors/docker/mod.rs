@@ -1,0 +1,12 @@
+//! Runs programs in containers, through the client of docker.
+
+mod argv;
+mod container;
+mod elf;
+mod engine;
+mod options;
+
+pub use argv::{Access, Mounts};
+pub use container::{Docker, remove_left};
+pub use engine::Engine;
+pub use options::Options;

@@ -1,0 +1,25 @@
+//! What every executor does.
+
+use crate::base::Result;
+use crate::exec::output::Observer;
+use crate::exec::supervise::{Report, Spec, Supervisor};
+
+/// Starts programs in one way.
+pub trait Executor: std::fmt::Debug {
+    /// Its name in the settings and in records.
+    fn name(&self) -> &'static str;
+
+    /// Refuses when no program can be started now. Ask before work is taken.
+    fn check(&self) -> Result<()>;
+
+    /// Runs one program to its end, and removes what it left outside of our process tree. `title` names it to people;
+    /// it is an identifier.
+    ///
+    /// # Errors
+    /// Like [`Supervisor::run`], and when what the program needs cannot be prepared.
+    fn run(&self, supervisor: &Supervisor, spec: Spec, title: &str, observer: &mut dyn Observer) -> Result<Report>;
+
+    /// Removes what a run left outside of a process tree when its supervisor was killed. Returns what it was, for
+    /// people.
+    fn remove_left(&self, run: &str) -> Vec<String>;
+}

@@ -1,0 +1,30 @@
+//! How a supervised program is started: as a child of ours, in a container, or in a terminal that a person can join.
+//!
+//! Each executor hands the [`Supervisor`] something to run in place of the program, so that output, time limits,
+//! observers and the end of the process tree are the same for all: the program itself, docker's client, or a relay to
+//! a terminal. What lives outside of our process tree is the executor's to remove.
+
+pub mod docker;
+mod executor;
+mod process;
+pub mod tmux;
+
+pub use docker::{Access, Docker, Mounts, Options as DockerOptions};
+pub use executor::Executor;
+pub use process::Process as ProcessExecutor;
+
+use std::process::ExitCode;
+
+use super::launch;
+
+/// Call this first in `main`: when the arguments select a hidden mode, the process does nothing else. It does not
+/// return when it execs a program.
+pub fn run_hidden_mode() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    let mode = args.next()?;
+    match mode.to_str() {
+        Some(tmux::MODE) => Some(tmux::run(args)),
+        Some(tmux::RELAY) => Some(tmux::relay(args)),
+        _ => launch::run_hidden_mode(),
+    }
+}

@@ -1,0 +1,156 @@
+#!/bin/sh
+# Stands in for docker's client and engine: checks what it is called with, and runs a "container" as a process of this
+# machine that outlives the client. Beside it, `state/` holds the engine: images/, containers/<name>/, calls.
+# Files in state/ change how it behaves: no-engine, opaque (the container hides its variables from the host).
+state=$(dirname "$0")/state
+mkdir -p "$state/images" "$state/containers"
+printf '%s\n' "$*" >>"$state/calls"
+fail() { echo "docker: $2" >&2; exit "$1"; }
+image_file() { echo "$state/images/$(echo "$1" | tr '/:' '__')"; }
+
+[ -e "$state/no-engine" ] && fail 1 "Cannot connect to the Docker daemon at unix:///var/run/docker.sock."
+
+status_of() {
+    c=$state/containers/$1
+    if [ -e "$c/exit" ]; then echo exited; elif [ -e "$c/pid" ]; then echo running; else echo created; fi
+}
+
+inspect() {
+    c=$state/containers/$1
+    [ -d "$c" ] || fail 1 "No such container: $1"
+    code=$(cat "$c/exit" 2>/dev/null || echo 0)
+    oom=false
+    [ "$code" = 137 ] && [ -e "$c/memory" ] && oom=true
+    printf '{"Status":"%s","Running":false,"OOMKilled":%s,"ExitCode":%s,"Error":"%s"}\n' \
+        "$(status_of "$1")" "$oom" "$code" "$(cat "$c/error" 2>/dev/null)"
+}
+
+remove() {
+    c=$state/containers/$1
+    [ -d "$c" ] || fail 1 "No such container: $1"
+    # Everything in a container dies with its first process.
+    [ -e "$c/pid" ] && kill -KILL -- "-$(cat "$c/pid")" 2>/dev/null
+    rm -rf "$c"
+    echo "$1"
+}
+
+list() {
+    for c in "$state/containers"/*; do
+        [ -d "$c" ] || continue
+        matches=yes
+        for filter in "$@"; do
+            grep -qxF -e "${filter#label=}" "$c/labels" || matches=no
+        done
+        [ $matches = yes ] && printf '%s\t%s\n' "$(basename "$c")" "$(sed -n 's/^teof.run=//p' "$c/labels")"
+    done
+    return 0
+}
+
+mount_option() { # flag value: checks a bind mount and prints its target
+    source=$(echo "$1" | tr ',' '\n' | sed -n 's/^source=//p')
+    target=$(echo "$1" | tr ',' '\n' | sed -n 's/^target=//p')
+    case $1 in
+    type=bind,*) [ -e "$source" ] || fail 125 "invalid mount config: bind source path does not exist: $source" ;;
+    type=tmpfs,*) ;;
+    *) fail 125 "invalid mount: $1" ;;
+    esac
+    case $target in /*) echo "$target" ;; *) fail 125 "invalid mount target: $1" ;; esac
+}
+
+run() {
+    name= dir=/ entry= stdin=/dev/null memory=
+    set -- "$@"
+    staging=$(mktemp -d "$state/new.XXXXXX")
+    : >"$staging/labels"; : >"$staging/mounts"; : >"$staging/env"
+    while :; do
+        case $1 in
+        --name=*) name=${1#*=} ;;
+        --label=*) echo "${1#*=}" >>"$staging/labels" ;;
+        --workdir=*) dir=${1#*=} ;;
+        --entrypoint=*) entry=${1#*=} ;;
+        --mount=*) mount_option "${1#*=}" >>"$staging/mounts" || exit 125 ;;
+        --memory=*) memory=${1#*=}; echo "$memory" >"$staging/memory" ;;
+        --env=*=*) echo "${1#*=}" >>"$staging/env" ;;
+        --env=*) echo "${1#*=}=$(printenv "${1#*=}")" >>"$staging/env" ;;
+        --interactive) stdin=interactive ;;
+        --init=true | --pull=never | --stop-timeout=* | --security-opt=no-new-privileges | --cap-drop=ALL) ;;
+        --user=* | --network=* | --cpus=* | --pids-limit=*) ;;
+        -*) fail 125 "unknown flag: $1" ;;
+        *) break ;;
+        esac
+        shift
+    done
+    image=$1; shift
+    [ -e "$(image_file "$image")" ] || fail 125 "Unable to find image '$image' locally"
+    c=$state/containers/$name
+    mkdir "$c" 2>/dev/null || fail 125 "Conflict. The container name \"/$name\" is already in use"
+    mv "$staging"/* "$c"; rmdir "$staging"
+    path=$(sed -n 's/^PATH=//p' "$c/env")
+    case $entry in
+    /usr/* | /bin/*) ;;
+    /*)
+        visible=no
+        while read -r target; do case $entry in "$target"/*) visible=yes ;; esac; done <"$c/mounts"
+        [ $visible = yes ] || { echo "exec: \\\"$entry\\\": no such file" >"$c/error"; fail 127 "no such file: $entry"; }
+        ;;
+    *)
+        PATH=$path command -v "$entry" >/dev/null || {
+            echo "exec: \\\"$entry\\\": executable file not found in \$PATH" >"$c/error"
+            fail 127 "Error response from daemon: exec: \"$entry\": executable file not found in \$PATH"
+        }
+        ;;
+    esac
+    : >"$c/out"; : >"$c/err"
+    exec 3<&0
+    [ $stdin = interactive ] || exec 3</dev/null
+    hide=
+    [ -e "$state/opaque" ] && hide='^TEOF_ROOT='
+    # The container: a session of its own, which the client does not take with it.
+    c=$c dir=$dir hide=$hide setsid sh -c '
+        echo $$ >"$c/pid"
+        cd "$dir" || exit 126
+        set -- "$@"
+        code=0
+        while IFS= read -r line; do
+            [ -n "$hide" ] && echo "$line" | grep -q "$hide" && continue
+            set -- "$line" "$@"
+        done <"$c/env"
+        env -i "$@" <&3 >"$c/out" 2>"$c/err" &
+        child=$!
+        trap "kill -TERM $child" TERM
+        wait $child; code=$?
+        while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
+        echo $code >"$c/exit.new"; mv "$c/exit.new" "$c/exit"
+    ' container "$entry" "$@" <&3 >/dev/null 2>&1 &
+    container=$!
+    exec 3<&-
+    trap 'kill -TERM "$(cat "$c/pid")" 2>/dev/null' TERM INT
+    tail -n +1 -s 0.02 -f --pid=$container "$c/out" &
+    out=$!
+    tail -n +1 -s 0.02 -f --pid=$container "$c/err" >&2 &
+    err=$!
+    while kill -0 $container 2>/dev/null; do wait $container; done
+    wait $out; wait $err
+    exit "$(cat "$c/exit" 2>/dev/null || echo 137)"
+}
+
+case "$1 $2" in
+"version --format") echo 28.2.2 ;;
+"image inspect")
+    [ -e "$(image_file "$5")" ] || fail 1 "Error response from daemon: No such image: $5"
+    cat "$(image_file "$5")"
+    ;;
+"pull --quiet") echo '["PATH=/usr/local/bin:/usr/bin:/bin"]' >"$(image_file "$3")" ;;
+"container inspect") inspect "$5" ;;
+"rm --force") remove "$4" ;;
+"logs --tail") cat "$state/containers/$4/out" "$state/containers/$4/err" ;;
+"ps --all")
+    shift 3
+    filters=
+    while [ "$1" = --filter ]; do filters="$filters $2"; shift 2; done
+    # Labels of the tests have no blanks.
+    list $filters
+    ;;
+run\ *) shift; run "$@" ;;
+*) fail 1 "unknown command: $*" ;;
+esac

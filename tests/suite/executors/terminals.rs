@@ -1,0 +1,116 @@
+//! Windows of tmux, with the real one.
+
+use std::process::Command;
+use std::time::Duration;
+
+use teof::exec::tmux::{Server, Terminal, Tmux, Window, ended, open_terminal};
+use teof::exec::{Control, Executor, Report, Spec, TimedOut, Verdict};
+
+use super::{Place, read, supervisor};
+use crate::harness::until;
+
+fn tmux(place: &Place) -> Option<Tmux> {
+    if let Err(e) = Server::check() {
+        eprintln!("skipped: {e}");
+        return None;
+    }
+    Some(Tmux { server: Server::new(&place.path("tmux")), task: "QUEUE-1".into() })
+}
+
+/// Has tmux do something with a window.
+fn ask(server: &Server, window: &Window, command: &[&str]) -> String {
+    let attach = server.attach(window);
+    let done = Command::new("tmux")
+        .args(&attach[1..3])
+        .args([command[0], "-t", &window.id])
+        .args(&command[1..])
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{command:?}: {done:?}");
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+fn run(tmux: &Tmux, spec: Spec) -> Report {
+    tmux.run(&supervisor(), spec, "coder-1", &mut || Control::Continue).unwrap()
+}
+
+#[test]
+fn a_program_in_a_window_is_supervised_and_nothing_of_it_is_left() {
+    let place = Place::new();
+    let Some(tmux) = tmux(&place) else { return };
+    tmux.check().unwrap();
+    let done = run(&tmux, place.spec("a", "cat; pwd; echo \"$API_KEY $TEOF_RUN\"; echo talk >&2; exit 7"));
+    assert_eq!(done.verdict, Verdict::Exited(7), "{done:?}");
+    let here = place.dir.path().display();
+    assert_eq!(read(&done.output.path), format!("the prompt\n{here}\nsk-secret run-1\n"));
+    assert_eq!(read(&done.errors.as_ref().unwrap().path), "talk\n");
+    assert!(done.ended.is_empty(), "{:?}", done.ended);
+
+    assert_eq!(run(&tmux, place.spec("b", "kill -KILL $$")).verdict, Verdict::Signalled(9));
+    let missing = Spec { argv: vec!["/no/such-agent".into()], ..place.spec("c", "") };
+    let Verdict::NotStarted(why) = run(&tmux, missing).verdict else { panic!("it started") };
+    assert!(why.starts_with("/no/such-agent: "), "{why}");
+
+    let mut late = place.spec("d", "setsid sleep 600 & echo begun; sleep 600");
+    late.clocks.wall = Some(Duration::from_millis(800));
+    let late = run(&tmux, late);
+    assert_eq!((late.verdict, read(&late.output.path).as_str()), (Verdict::TimedOut(TimedOut::Wall), "begun\n"));
+    assert!(place.nothing_is_left());
+    assert!(tmux.server.windows().is_empty(), "{:?}", tmux.server.windows());
+    let left: Vec<_> = std::fs::read_dir(place.dir.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("window")), "{left:?}");
+}
+
+#[test]
+fn a_window_shows_the_output_under_the_tasks_name_and_closing_it_ends_the_program() {
+    let place = Place::new();
+    let Some(tmux) = tmux(&place) else { return };
+    let server = tmux.server.clone();
+    let mut shown = String::new();
+    // What a terminal would act on is shown as text.
+    let spec = place.spec("a", "printf 'working\\033[2J\\n'; touch ready; exec sleep 600");
+    let ready = place.path("ready");
+    let mut close = || {
+        if shown.is_empty() && ready.exists() {
+            let window = server.find("QUEUE-1-coder-1").unwrap();
+            assert!(server.attach(&window).ends_with(&[format!("teof:{}", window.id)]));
+            until("the window shows the output", || {
+                shown = ask(&server, &window, &["capture-pane", "-p"]);
+                shown.contains("working")
+            });
+            server.close(&window);
+        }
+        Control::Continue
+    };
+    let closed = tmux.run(&supervisor(), spec, "coder-1", &mut close).unwrap();
+    assert_eq!(closed.verdict, Verdict::Signalled(1), "{closed:?}");
+    assert!(shown.contains("working\\") || shown.contains("working\u{fffd}") || shown.contains("[2J"), "{shown}");
+    assert!(place.nothing_is_left());
+}
+
+#[test]
+fn a_persons_terminal_outlives_its_starter_is_logged_and_tells_how_it_ended() {
+    let place = Place::new();
+    let Some(tmux) = tmux(&place) else { return };
+    let folder = place.path("session #(touch hacked) %H");
+    std::fs::create_dir(&folder).unwrap();
+    let terminal = Terminal {
+        argv: Spec::shell("test -t 0 && test -t 1 && echo \"typed: $(head -n 1)\"; exit 5"),
+        cwd: folder.clone(),
+        env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        marks: place.marks.clone(),
+        name: "QUEUE-1;#(touch hacked)-dispatch".into(),
+        key: "session-1".into(),
+        log: folder.join("terminal.log"),
+        launcher: env!("CARGO_BIN_EXE_teof").into(),
+    };
+    let window = open_terminal(&tmux.server, &terminal, &folder).unwrap();
+    assert_eq!(tmux.server.find("session-1"), Some(window.clone()));
+    ask(&tmux.server, &window, &["send-keys", "-l", "hello\n"]);
+    until("it has ended", || ended(&folder).is_some());
+    assert_eq!(ended(&folder).unwrap().exit_code(), Some(5));
+    until("its window is closed", || tmux.server.windows().is_empty());
+    let log = read(&folder.join("terminal.log"));
+    assert!(log.contains("typed: hello"), "{log:?}");
+    assert!(!folder.join("hacked").exists() && !place.path("hacked").exists());
+}
