@@ -32,6 +32,13 @@ pub fn explain(error: &anyhow::Error) -> Option<Refusal> {
         (_, ErrorClass::Os | ErrorClass::Filesystem) if why.contains("No space left") || why.contains("quota") => {
             refuse("disk.full", "no space left on the disk").next("free some space and try again")
         }
+        // What libgit2 looked up in vain before it found the object elsewhere: the true error came without words, as when
+        // the disk fills up during a checkout.
+        (_, ErrorClass::Odb) if why.starts_with("object not found") => {
+            Refusal::guard("disk.failed", "could not write git's files")
+                .because("libgit2 gives no reason; a full disk is the usual one")
+                .next("check the free space, then try again: df -h")
+        }
         (ErrorCode::UnbornBranch, _) => refuse("repository.unborn", "this branch has no commit yet")
             .next("create the first commit: git add . && git commit"),
         _ => return None,
@@ -48,4 +55,21 @@ pub fn distrusted(why: &str) -> Refusal {
 
 fn is_denied(why: &str) -> bool {
     ["Permission denied", "Read-only file system", "Operation not permitted"].iter().any(|said| why.contains(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_checkout_without_a_reason_is_not_a_fault_of_teof() {
+        let said = "object not found - failed to find pack entry (1625ece78149dc6295d5f7183201aff8f9306af3)";
+        let explained = |code| {
+            let error =
+                anyhow::Error::new(git2::Error::new(code, ErrorClass::Odb, said)).context("write the merged files");
+            explain(&error).map(|refusal| refusal.code)
+        };
+        assert_eq!(explained(ErrorCode::GenericError), Some("disk.failed"));
+        assert_eq!(explained(ErrorCode::NotFound), Some("repository.incomplete"));
+    }
 }
