@@ -58,6 +58,14 @@ pub fn create_dir_all(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
 }
 
+/// Before files are watched: the limit of watches, which a test reaches with `TEOF_FAULT=watches:0` while the file
+/// that `TEOF_FAULT_LOG` names exists.
+pub fn watch_limit() -> io::Result<()> {
+    #[cfg(debug_assertions)]
+    injection::watches()?;
+    Ok(())
+}
+
 #[cfg(not(debug_assertions))]
 fn fault(_: &str, _: &Path) -> io::Result<()> {
     Ok(())
@@ -94,6 +102,12 @@ mod injection {
         WANTED.get_or_init(read).as_ref()
     }
 
+    pub fn watches() -> io::Result<()> {
+        let is_wanted = wanted().is_some_and(|(kind, _)| kind == "watches");
+        let is_on = || env::var("TEOF_FAULT_LOG").is_some_and(|file| Path::new(&file).exists());
+        if is_wanted && is_on() { Err(Errno::NOSPC.into()) } else { Ok(()) }
+    }
+
     fn list(call: &str, path: &Path) -> io::Result<()> {
         let Some(log) = env::var("TEOF_FAULT_LOG") else { return Ok(()) };
         let mut log = fs::File::options().create(true).append(true).open(log)?;
@@ -116,6 +130,9 @@ mod injection {
         let Some((kind, n)) = wanted() else { return Ok(()) };
         if kind == "list" {
             return list(call, path);
+        }
+        if kind == "watches" {
+            return Ok(());
         }
         if kind == "replace" {
             return replace(call, path, *n as usize);

@@ -32,6 +32,11 @@ pub const PATH: &str = "PATH";
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// Where the person's own data is: completions and manual pages.
 pub const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
+/// The socket of a service manager (systemd), which is told that the service is ready.
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// How often the service manager wants a sign of life, in microseconds, and from which process.
+pub const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
+pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
 /// The person's home folder.
 pub const HOME: &str = "HOME";
 /// The person's shell.

@@ -11,6 +11,8 @@ pub enum Message {
     /// A worker's process has ended, or its lock is free.
     Ended(String),
     Signal,
+    /// SIGHUP.
+    HangUp,
 }
 
 /// What changed.

@@ -23,7 +23,7 @@ mod probe;
 mod processes;
 mod supervise;
 
-pub use busy::{busy_since, set_busy_since};
+pub use busy::{Turn, publish_turn, turn_of};
 pub use environment::allowed;
 pub use executors::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, docker, run_hidden_mode, tmux};
 pub use launch::{detached, own_file};

@@ -236,6 +236,12 @@ struct Started {
     err: Option<PipeReader>,
 }
 
+/// The signals that ask a program to end: SIGHUP, SIGINT, SIGTERM.
+const ASKS: [i32; 3] = [1, 2, 15];
+/// Who stops a service signals all of its processes, one after the other: a program that was asked to end did not fail
+/// if we are asked within this time.
+const STOP_OF_ALL: Duration = Duration::from_millis(500);
+
 /// One running program.
 struct Watch<'a> {
     child: Child,
@@ -307,10 +313,31 @@ impl Watch<'_> {
             return Ok(verdict);
         }
         let status = self.child.wait().context("wait for the program")?;
-        Ok(match (status.code(), status.signal()) {
+        let verdict = match (status.code(), status.signal()) {
             (Some(code), _) => Verdict::Exited(code),
             (None, signal) => Verdict::Signalled(signal.unwrap_or_default()),
-        })
+        };
+        let was_asked = match verdict {
+            Verdict::Signalled(signal) => ASKS.contains(&signal),
+            // How shells, and programs that clean up first, say the same.
+            Verdict::Exited(code) => ASKS.contains(&(code - 128)),
+            _ => false,
+        };
+        Ok(if was_asked && self.is_cancelled_soon() { Verdict::Cancelled } else { verdict })
+    }
+
+    /// Whether the observer cancels the program, now or in a moment.
+    fn is_cancelled_soon(&mut self) -> bool {
+        let began = Instant::now();
+        loop {
+            if self.observer.control() == Control::Cancel {
+                return true;
+            }
+            if began.elapsed() >= STOP_OF_ALL {
+                return false;
+            }
+            std::thread::sleep(ENDING_TICK);
+        }
     }
 
     /// Whether the program is over. It is not reaped yet, so no other process can get its pid.

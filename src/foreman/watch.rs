@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::commands::trust;
 use super::work::Work;
 use crate::base::lock::FileLock;
-use crate::base::{Refusal, Result};
+use crate::base::{Refusal, Result, Stamp};
 use crate::bus::{claim_rules, claims};
 use crate::hub::{Hub, Transaction, paths};
 use crate::model::claim::{Claim, ClaimStatus};
@@ -28,7 +28,7 @@ pub struct Watch<'a> {
     stop: &'a AtomicBool,
     unattended: bool,
     lease: Duration,
-    renew_at: Option<Instant>,
+    renew_at: Option<Due>,
     lost: Option<String>,
     /// Held for the whole run. If its file is deleted, a second run of the task could start.
     lock: &'a FileLock,
@@ -52,7 +52,7 @@ impl<'a> Watch<'a> {
             stop,
             unattended,
             lease,
-            renew_at: Some(Instant::now()),
+            renew_at: Some(Due::after(Duration::ZERO, hub.now())),
             lost: None,
             lock,
         };
@@ -107,11 +107,12 @@ impl<'a> Watch<'a> {
     }
 
     fn renew_if_due(&mut self) {
-        if self.renew_at.is_none_or(|at| Instant::now() < at) {
+        let now = self.hub.now();
+        if self.renew_at.is_none_or(|due| !due.is_past(Instant::now(), now)) {
             return;
         }
         // Half of the lease is left at the next renewal.
-        self.renew_at = Some(Instant::now() + self.lease / 2);
+        self.renew_at = Some(Due::after(self.lease / 2, now));
         match renew(self.hub, self.work, self.lease) {
             Ok(true) => {}
             Ok(false) => self.renew_at = None,
@@ -120,10 +121,28 @@ impl<'a> Watch<'a> {
                 // A busy lock or a hub on another branch: meanwhile the run lock protects the claim.
                 _ => {
                     tracing::debug!("cannot renew the lease: {e:#}");
-                    self.renew_at = Some(Instant::now() + (self.lease / 10).min(Duration::from_secs(10)));
+                    self.renew_at = Some(Due::after((self.lease / 10).min(Duration::from_secs(10)), now));
                 }
             },
         }
+    }
+}
+
+/// When a lease is renewed: by whichever clock comes first. The monotonic one stands still while the machine sleeps, and
+/// the lease does not; the wall clock may be set back, and the lease then lasts longer than anybody wants to wait.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    running: Instant,
+    wall: Stamp,
+}
+
+impl Due {
+    fn after(span: Duration, now: Stamp) -> Due {
+        Due { running: Instant::now() + span, wall: now.plus(span) }
+    }
+
+    fn is_past(self, running: Instant, wall: Stamp) -> bool {
+        running >= self.running || wall >= self.wall
     }
 }
 
@@ -166,4 +185,19 @@ fn renew(hub: &Hub, work: &Work, lease: Duration) -> Result<bool> {
         writer.commit(transaction)?;
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_renewed_right_after_the_machine_slept() {
+        let (began, now) = (Instant::now(), Stamp::from_unix(1_000_000));
+        let half = Duration::from_secs(900);
+        let due = Due::after(half, now);
+        assert!(!due.is_past(began, now.plus(half / 2)));
+        assert!(due.is_past(began + Duration::from_secs(1), now.plus(8 * half)), "it slept for two hours");
+        assert!(due.is_past(began + 2 * half, now.minus(8 * half)), "its clock was set back");
+    }
 }

@@ -132,7 +132,8 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     disk::sync_folder(folder).map_err(|e| io_refusal(e, "sync", folder))
 }
 
-/// Creates the folder of `path` and those above it, and makes each of their names durable.
+/// Creates the folder of `path` and those above it, and makes each of their names durable. A git directory is never
+/// created: one that is not there was moved or unmounted, and what is written in its place is found by nobody.
 pub fn create_parent(path: &Path) -> Result<()> {
     let folder = folder_of(path);
     if folder.is_dir() {
@@ -140,6 +141,10 @@ pub fn create_parent(path: &Path) -> Result<()> {
     }
     let new: Vec<&Path> =
         folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
+    let is_git_dir = |folder: &&Path| folder.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(b".git"));
+    if new.iter().any(is_git_dir) {
+        return Err(io_refusal(rustix::io::Errno::NOENT.into(), "create", folder));
+    }
     disk::create_dir_all(folder).map_err(|e| io_refusal(e, "create", folder))?;
     new.into_iter().rev().try_for_each(|folder| sync_folder(folder_of(folder)))
 }
@@ -162,6 +167,7 @@ mod tests {
             assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, mode);
         }
         assert!(replace(&dir.path().join("none/f"), b"x").is_err());
+        assert!(create_parent(&dir.path().join("moved/.git/teof/f")).is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

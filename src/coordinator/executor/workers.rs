@@ -82,6 +82,10 @@ impl Workers {
             .current_dir(&hub.root)
             .envs(marks(hub, run))
             .env_remove(env::RUN)
+            // They are about the coordinator alone.
+            .env_remove(env::NOTIFY_SOCKET)
+            .env_remove(env::WATCHDOG_USEC)
+            .env_remove(env::WATCHDOG_PID)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

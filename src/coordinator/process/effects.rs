@@ -12,7 +12,8 @@ use crate::coordinator::executor::context::Executor;
 use crate::coordinator::executor::publish;
 use crate::coordinator::inbox::{self, Answer};
 use crate::coordinator::state::input::{Effect, Input, Leave, Snapshot};
-use crate::exec;
+use crate::coordinator::state::{Job, State};
+use crate::exec::{self, Turn};
 use crate::model::run::job_name::short;
 
 impl Shell<'_> {
@@ -46,6 +47,14 @@ impl Shell<'_> {
         (self.saving.is_outdated, self.saving.projected) = (false, Some(Instant::now()));
         if let Err(e) = saved.and_then(|()| publish::project(&self.hub, &self.manager, &self.state)) {
             self.report(format!("cannot publish the state: {e:#}"));
+        }
+    }
+
+    /// One line for the service manager.
+    pub(super) fn tell_supervisor(&mut self) {
+        if self.supervisor.is_there() {
+            let line = status_line(&self.state);
+            self.supervisor.status(&line);
         }
     }
 
@@ -98,7 +107,8 @@ impl Shell<'_> {
     }
 
     fn perform(&mut self, effect: Effect) {
-        exec::set_busy_since(Some(self.hub.now().unix()));
+        exec::publish_turn(Turn::Works(self.hub.now().unix()));
+        self.supervisor.alive();
         match effect {
             // It is no longer needed.
             Effect::Do { id, .. } if !self.state.pending.iter().any(|pending| pending.id == id) => {}
@@ -150,4 +160,24 @@ impl Shell<'_> {
             ..Snapshot::default()
         }
     }
+}
+
+/// What it does, in one line: `2 running, 1 to review`.
+fn status_line(state: &State) -> String {
+    let count = |is: fn(&Job) -> bool| state.live_jobs().filter(|job| is(job)).count();
+    let counts = [
+        (count(Job::takes_a_slot), "running"),
+        (count(Job::is_under_review), "to review"),
+        (count(Job::asks), "waiting for an answer"),
+    ];
+    let counts = counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    let seen = state.volatile.seen.as_ref();
+    let stopped = match (&state.breaker.open, &state.paused) {
+        _ if state.volatile.termination.is_some() => Some("stopping".to_owned()),
+        (Some(trip), _) => Some(format!("breaker open: {}", trip.reason)),
+        (None, Some(word)) => Some(format!("paused by {}", word.by)),
+        (None, None) => seen.and_then(|seen| seen.stop.clone().or(seen.danger.clone()).or(seen.no_room.clone())),
+    };
+    let line = counts.chain(stopped).collect::<Vec<_>>().join(", ");
+    if line.is_empty() { "idle".to_owned() } else { line }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::{Refusal, Result, Stamp, lock};
 use crate::coordinator::inbox;
-use crate::exec;
+use crate::exec::{self, Turn};
 use crate::hub::{Hub, paths};
 
 /// Code of the refusal when a hub already has a coordinator.
@@ -22,6 +22,18 @@ pub fn holder(hub: &Hub) -> Result<Option<String>> {
     Ok(if lock::is_held(&path)? { Some(lock::holder(&path).unwrap_or_default()) } else { None })
 }
 
+/// The process id of the running coordinator of this hub, if any.
+pub fn pid(hub: &Hub) -> Result<Option<i32>> {
+    Ok(holder(hub)?.and_then(|note| pid_in(&note)))
+}
+
+/// When the running coordinator last woke: it works since then, or waits since then for something to do. `None` when
+/// none runs, or where the system does not show it.
+pub fn last_wake(hub: &Hub) -> Result<Option<Stamp>> {
+    let turn = pid(hub)?.and_then(exec::turn_of);
+    Ok(turn.map(|(Turn::Works(at) | Turn::Waits(at))| Stamp::from_unix(at)))
+}
+
 /// How long a healthy coordinator may leave a command unanswered.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one step may take; network calls have shorter limits.
@@ -29,13 +41,16 @@ const STUCK: Duration = Duration::from_secs(180);
 
 /// Why a coordinator that holds its lock is stuck, and the fix; `None` when it works.
 pub fn frozen(hub: &Hub) -> Result<Option<(String, String)>> {
-    let Some(pid) = holder(hub)?.and_then(|note| pid_in(&note)) else { return Ok(None) };
+    let Some(pid) = pid(hub)? else { return Ok(None) };
     if exec::vitals_of(pid).is_some_and(|vitals| vitals.stopped) {
         return Ok(Some(("a signal has stopped it".into(), format!("let it continue: kill -CONT {pid}"))));
     }
     let again = format!("stop it, then start it again: kill {pid}");
-    if let Some(at) = exec::busy_since(pid).map(Stamp::from_unix).filter(|at| hub.now().since(*at) >= STUCK) {
-        return Ok(Some((format!("one step of its work, started at {at}, does not end"), again)));
+    if let Some(Turn::Works(since)) = exec::turn_of(pid) {
+        let since = Stamp::from_unix(since);
+        if hub.now().since(since) >= STUCK {
+            return Ok(Some((format!("one step of its work, started at {since}, does not end"), again)));
+        }
     }
     let waits = inbox::read(hub)?.first().map(|(_, letter)| hub.now().since(letter.word.at));
     Ok(waits.filter(|waits| *waits >= PATIENCE).map(|waits| {

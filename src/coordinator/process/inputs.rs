@@ -1,6 +1,11 @@
 //! Turns messages, signals and polls into inputs of the decision.
 
-use super::options::{config, read_again};
+use super::observe::one_line;
+use super::options::config;
+use super::run::is_at_terminal;
+use super::service::clock::{self, Reading};
+use super::service::facts::Reload;
+use super::service::reload::{self, Read};
 use super::shell::Shell;
 use super::vouch;
 use crate::coordinator::message::{Message, What};
@@ -23,14 +28,22 @@ impl Shell<'_> {
                     self.ask_run(&run);
                 }
                 Message::Signal => self.signal(),
+                Message::HangUp if self.has_terminal && !is_at_terminal() => self.signal(),
+                Message::HangUp => {
+                    self.supervisor.reloading();
+                    self.settings_changed(true);
+                    self.supervisor.reloaded();
+                    self.feed(Input::Woken);
+                }
             }
         }
         let has = |what| changes.contains(&what);
         if has(What::Folders) {
-            self.watcher.arm();
+            self.arm();
         }
-        if has(What::Settings) {
-            self.settings_changed();
+        // A grant may be what the settings waited for.
+        if has(What::Settings) || (has(What::World) && self.settings_wait) {
+            self.settings_changed(false);
         }
         if has(What::Inbox) {
             self.read_inbox();
@@ -48,16 +61,22 @@ impl Shell<'_> {
         if self.saving.failing_since.is_some() {
             return;
         }
-        self.watcher.arm();
-        self.read_inbox();
-        self.ask_runs();
+        self.arm();
+        self.glance();
         self.renew_sessions();
         self.retire_worktrees();
         self.feed(Input::Tick);
     }
 
+    /// Commands and outcomes that the watcher may have missed.
+    pub(super) fn glance(&mut self) {
+        self.read_inbox();
+        self.ask_runs();
+    }
+
     pub(super) fn signal(&mut self) {
         self.signals += 1;
+        self.supervisor.stopping();
         match self.signals {
             1 => {
                 self.report_urgently("Stopping after the current stage; press Ctrl-C again to stop now");
@@ -71,21 +90,94 @@ impl Shell<'_> {
         }
     }
 
-    pub(super) fn settings_changed(&mut self) {
-        let fresh = read_again(&self.hub);
-        self.settings_unreadable = fresh.is_err();
-        match fresh {
-            Ok(hub) => {
-                self.hub = hub;
+    /// Watches what can be watched; says so when that changes.
+    fn arm(&mut self) {
+        self.watcher.arm();
+        let polling = self.watcher.polls_because().map(str::to_owned);
+        if polling == self.facts.polling {
+            return;
+        }
+        let changes_speed = polling.is_some() != self.facts.polling.is_some();
+        self.facts.polling = polling;
+        self.facts.write(&self.hub);
+        if changes_speed {
+            self.report_polling();
+            self.configure();
+        }
+    }
+
+    pub(super) fn report_polling(&mut self) {
+        match &self.facts.polling {
+            Some(why) => self.report(format!("polling files instead of watching them: {why}")),
+            None if self.facts.has_polled => self.report("watching files again".into()),
+            None => {}
+        }
+        self.facts.has_polled |= self.facts.polling.is_some();
+    }
+
+    /// Passes the settings on to the decision.
+    fn configure(&mut self) {
+        if let Ok(settings) = self.hub.settings() {
+            let config = config(settings, &self.options, self.facts.polling.is_some());
+            self.feed(Input::Settings(config));
+        }
+    }
+
+    /// Looks at everything again after the clock was set or the machine slept: leases and sessions may be about to
+    /// expire, and what was to be watched may have changed.
+    pub(super) fn check_clocks(&mut self) {
+        let before = std::mem::replace(&mut self.clocks, Reading::now(self.hub.clock));
+        let Some(jump) = before.zip(self.clocks).and_then(|(before, now)| clock::jump(before, now)) else { return };
+        self.report(format!("{}; checking everything again", jump.describe()));
+        self.facts.jumped(jump);
+        self.facts.write(&self.hub);
+        self.renew_sessions();
+        self.ask_runs();
+        self.feed(Input::Woken);
+    }
+
+    /// Reads the settings again; `asked`: a person wants to know the result, whatever it is.
+    pub(super) fn settings_changed(&mut self, asked: bool) {
+        let read = reload::read(&self.hub);
+        (self.settings_unreadable, self.settings_wait) = (read.is_err(), matches!(read, Ok(Read::NotGranted(_))));
+        let at = self.hub.now();
+        let (text, reload) = match read {
+            Ok(Read::Same) => (
+                "the settings on disk are in force; none changed".to_owned(),
+                Reload { at, changed: Vec::new(), refused: None },
+            ),
+            Ok(Read::Changed(hub, changed)) => {
+                self.hub = *hub;
                 if let Err(e) = self.watcher.follow(&self.hub) {
                     self.report(format!("cannot update the watched folders: {e:#}"));
                 }
-                if let Ok(settings) = self.hub.settings() {
-                    let config = config(settings, &self.options);
-                    self.feed(Input::Settings(config));
-                }
+                self.configure();
+                let restart = changed.iter().any(|name| name.starts_with("coordinator.manager:"));
+                let restart = if restart { "; the seat of a coordinator changes at its next start" } else { "" };
+                (format!("settings changed: {}{restart}", changed.join(", ")), Reload { at, changed, refused: None })
             }
-            Err(e) => self.report(format!("no new work starts until the settings can be read: {e:#}")),
+            Ok(Read::NotGranted(changed)) => {
+                let why = "a person must grant the changed settings: teof consent grant".to_owned();
+                let text = format!("the old settings stay in force, and no job starts: {why} ({})", changed.join(", "));
+                (text, Reload { at, changed, refused: Some(why) })
+            }
+            Err(e) => {
+                let why = one_line(&e);
+                let text = format!("the old settings stay in force, and no job starts: {why}");
+                (text, Reload { at, changed: Vec::new(), refused: Some(why) })
+            }
+        };
+        // One change of the file may be noticed several times.
+        let known = self.facts.settings.as_ref();
+        let was_refused = known.is_some_and(|known| known.refused.is_some());
+        let is_news = match &reload.refused {
+            None => !reload.changed.is_empty() || was_refused,
+            Some(_) => known.is_none_or(|known| (&known.refused, &known.changed) != (&reload.refused, &reload.changed)),
+        };
+        if asked || is_news {
+            self.report(text);
+            self.facts.settings = Some(reload);
+            self.facts.write(&self.hub);
         }
     }
 

@@ -10,12 +10,13 @@ mod observe;
 mod options;
 mod run;
 mod saving;
+pub mod service;
 mod shell;
 pub mod vouch;
 mod watch;
 
 pub use ended::Ended;
-pub use holder::{frozen, holder, is_running};
+pub use holder::{frozen, holder, is_running, last_wake};
 pub use options::{Options, Preview, preview};
 pub use run::{one_shot, run};
 pub use shell::Progress;

@@ -12,14 +12,15 @@ use crate::conductor::candidate::{Taker, Work};
 use crate::conductor::select::Reason;
 use crate::conductor::sources::{Scope, Submission};
 use crate::coordinator::executor::{assign, reviews};
+use crate::coordinator::pauses;
 use crate::coordinator::state::input::{LeftAs, Offer, Seat, Skipped, Snapshot};
 use crate::coordinator::state::{Phase, State};
-use crate::coordinator::step::pauses;
 use crate::guard::consent::{self, Action, Actor, Cycle};
 use crate::guard::prerequisites::Prerequisites;
 use crate::hub::Hub;
 use crate::model::run::outcome::Verdict;
 use crate::ops::claims::held;
+use crate::ops::doctor::room;
 use crate::seats::{freshness, manifest, pool, retired, session};
 
 /// Notices for people on the bus: what prevents work from being chosen.
@@ -82,6 +83,7 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         unreadable: false,
         no_choice: refused(Action::Cycle(cycle)),
         danger,
+        no_room: room::lacking(hub)?,
         grant: granted.map(|at| (at, most)),
         only: standing.only().cloned(),
         again: settles.then(|| hub.now().plus(settle)),
@@ -208,9 +210,10 @@ fn last_was_idle(state: &State, granted: Option<Stamp>) -> bool {
 }
 
 /// A refusal in one line, with its fixes.
-fn one_line(error: &anyhow::Error) -> String {
+pub(super) fn one_line(error: &anyhow::Error) -> String {
     let Some(refusal) = Refusal::of(error) else { return format!("{error:#}") };
-    let reason = refusal.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let reason = refusal.reason.as_deref().map(|reason| format!(": {}", reason.replace('\n', "; ")));
+    let reason = reason.unwrap_or_default();
     let next = refusal.next.last().map(|next| format!(" ({next})")).unwrap_or_default();
     format!("{}{reason}{next}", refusal.message)
 }

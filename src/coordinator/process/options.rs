@@ -36,9 +36,10 @@ pub(super) fn read_again(hub: &Hub) -> Result<Hub> {
     Ok(hub)
 }
 
-/// The configuration from settings and flags.
-pub fn config(settings: &Settings, options: &Options) -> Config {
+/// The configuration from settings and flags; `polls`: no change is noticed, so the safety poll comes often.
+pub fn config(settings: &Settings, options: &Options, polls: bool) -> Config {
     let own = &settings.coordinator;
+    let poll_max = if polls { own.poll_min } else { own.poll_max };
     let retries = (0..own.retries).map(|n| if n == 0 { own.retry_first } else { own.retry_later });
     Config {
         slots: options.concurrency.unwrap_or(own.concurrency).max(1),
@@ -47,12 +48,13 @@ pub fn config(settings: &Settings, options: &Options) -> Config {
         breaker_after: own.breaker_after.max(1),
         queue: own.queue,
         poll_min: own.poll_min.max(Duration::from_secs(1)),
-        poll_max: own.poll_max.max(own.poll_min).max(Duration::from_secs(1)),
+        poll_max: poll_max.max(own.poll_min).max(Duration::from_secs(1)),
         commit_every: own.record.then_some(own.record_every),
         review_commands: settings.review.commands,
         review_lease: settings.review.lease,
         day_tokens: settings.budget.day_tokens,
         day_cost: settings.budget.day_cost,
+        stop_within: own.stop_within,
         one_shot: options.one_shot,
         until_idle: options.until_idle,
         max_jobs: options.max_jobs,
@@ -72,7 +74,7 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     state.pending.clear();
     // A coordinator logs the same reasons once; a preview always shows them.
     state.last_nothing.clear();
-    step(&mut state, Input::Started(config(settings, &options)), hub.now());
+    step(&mut state, Input::Started(config(settings, &options, false)), hub.now());
     let mut snapshot = observe::observe(hub, &settings.coordinator.manager, &state, false)?.0;
     // Waits for files being written, as a coordinator does; reports those that keep changing.
     for _ in 0..LOOKS {

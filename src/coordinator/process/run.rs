@@ -12,6 +12,7 @@
 //! Nothing here decides what to do.
 
 use std::collections::VecDeque;
+use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,9 @@ use super::holder::{RUNNING, running};
 use super::numbers;
 use super::options::{LONG, Options, config};
 use super::saving::{self, Saving};
+use super::service::clock::Reading;
+use super::service::facts::Facts;
+use super::service::supervisor::Supervisor;
 use super::shell::{Progress, Shell};
 use super::watch::Watcher;
 use crate::base::lock::FileLock;
@@ -35,12 +39,14 @@ use crate::coordinator::message::Message;
 use crate::coordinator::state::input::{Input, Leave};
 use crate::coordinator::state::store;
 use crate::coordinator::step::next_wake;
-use crate::exec;
+use crate::exec::{self, Turn};
 use crate::hub::transaction::temporary;
 use crate::hub::{Hub, paths};
 
 /// After handling a change, further ones are collected for this long.
 const WINDOW: Duration = Duration::from_millis(20);
+/// How often commands and outcomes are looked for where files cannot be watched.
+const GLANCE: Duration = Duration::from_secs(3);
 
 /// Runs the coordinator of a hub until it is stopped or has nothing to do.
 ///
@@ -50,7 +56,7 @@ const WINDOW: Duration = Duration::from_millis(20);
 pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Ended> {
     let path = hub.local(paths::COORDINATOR_LOCK);
     let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
-    exec::set_busy_since(Some(hub.now().unix()));
+    exec::publish_turn(Turn::Works(hub.now().unix()));
     if !options.one_shot {
         // Every job opens the repository, so git's refusal is reported at once and not after each job's retries.
         git2::Repository::open(&hub.common_dir)?;
@@ -63,6 +69,13 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
     if !options.one_shot {
         state.last_job = numbers::highest(&hub, &manager, &state);
     }
+    let supervisor = if options.one_shot { Supervisor::none() } else { Supervisor::of_environment() };
+    let facts = Facts {
+        pid: std::process::id().cast_signed(),
+        started_at: Some(hub.now()),
+        is_supervised: supervisor.is_there(),
+        ..Facts::default()
+    };
     let (send, queue) = channel();
     // A one-shot starts nothing that must be stopped first: a signal ends its process, as at any other time.
     let _listening = (!options.one_shot).then(|| Listening::start(send.clone())).transpose()?;
@@ -77,9 +90,14 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         queue,
         effects: VecDeque::new(),
         signals: 0,
+        has_terminal: is_at_terminal(),
+        supervisor,
+        facts,
+        clocks: Reading::now(hub.clock),
         gathered_until: Instant::now(),
         unreadable: None,
         settings_unreadable: false,
+        settings_wait: false,
         leave: None,
         tell,
         lock,
@@ -101,6 +119,11 @@ pub fn one_shot(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<bool> {
     }
 }
 
+/// Whether somebody may read what we print or type what we read. False once the terminal was closed.
+pub(super) fn is_at_terminal() -> bool {
+    std::io::stderr().is_terminal() || std::io::stdin().is_terminal()
+}
+
 /// SIGTERM, SIGINT and SIGHUP become messages until this is dropped.
 struct Listening(Handle);
 
@@ -108,7 +131,8 @@ impl Listening {
     fn start(queue: Sender<Message>) -> Result<Listening> {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listen for signals")?;
         let handle = signals.handle();
-        std::thread::spawn(move || signals.forever().all(|_| queue.send(Message::Signal).is_ok()));
+        let message = |signal| if signal == SIGHUP { Message::HangUp } else { Message::Signal };
+        std::thread::spawn(move || signals.forever().all(|signal| queue.send(message(signal)).is_ok()));
         Ok(Listening(handle))
     }
 }
@@ -125,8 +149,11 @@ impl Shell<'_> {
         if !self.options.one_shot {
             let root = self.hub.root.display();
             self.report(format!("working in {root}; stop with Ctrl-C"));
+            self.facts.polling = self.watcher.polls_because().map(str::to_owned);
+            self.report_polling();
+            self.facts.write(&self.hub);
         }
-        let config = config(self.hub.settings()?, &self.options);
+        let config = config(self.hub.settings()?, &self.options, self.watcher.polls_because().is_some());
         if !self.options.one_shot {
             self.retire_worktrees();
         }
@@ -139,9 +166,10 @@ impl Shell<'_> {
 
     fn serve(mut self) -> Result<Ended> {
         loop {
-            // If the lock's file is deleted, a second coordinator could start.
-            self.lock.check()?;
+            self.check_place()?;
             self.drain()?;
+            self.supervisor.alive();
+            self.supervisor.ready();
             if let Some(leave) = self.leave {
                 self.publish(true);
                 return match (leave, self.unreadable) {
@@ -150,17 +178,40 @@ impl Shell<'_> {
                 };
             }
             self.publish(false);
-            exec::set_busy_since(None);
-            let (patience, projection) = (self.patience(), self.projection_due());
-            let heard = self.queue.recv_timeout(patience.min(projection));
-            exec::set_busy_since(Some(self.hub.now().unix()));
+            self.tell_supervisor();
+            exec::publish_turn(Turn::Waits(self.hub.now().unix()));
+            let (patience, glance) = (self.patience(), self.watcher.polls_because().map_or(LONG, |_| GLANCE));
+            let sign = self.supervisor.until_sign().unwrap_or(LONG);
+            let wait = patience.min(self.projection_due()).min(sign).min(glance);
+            let began = Instant::now();
+            let heard = self.queue.recv_timeout(wait);
+            exec::publish_turn(Turn::Works(self.hub.now().unix()));
+            self.check_clocks();
             match heard {
                 Ok(message) => self.gather(message),
-                Err(RecvTimeoutError::Timeout) if projection < patience => {}
-                Err(RecvTimeoutError::Timeout) => self.tick(),
+                Err(RecvTimeoutError::Timeout) if began.elapsed() >= patience => self.tick(),
+                Err(RecvTimeoutError::Timeout) if began.elapsed() >= glance => self.glance(),
+                // The projection or a sign of life is due.
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the coordinator's threads are gone"),
             }
         }
+    }
+
+    /// Checks that the hub is where it was, and that the lock's file is there: else a second coordinator could start.
+    ///
+    /// # Errors
+    /// `hub.moved` and `lock.deleted`. Nothing may be written then: it would go to a place that nobody reads.
+    fn check_place(&self) -> Result<()> {
+        if self.hub.root.is_dir() && self.hub.common_dir.is_dir() {
+            return self.lock.check();
+        }
+        let root = self.hub.root.display();
+        Err(Refusal::guard("hub.moved", format!("the repository is no longer at {root}"))
+            .because("it was moved, renamed or unmounted while the coordinator ran")
+            .next("start the coordinator where the repository is now: teof --root PATH coordinator run")
+            .next("or mount it again, and check it: teof doctor")
+            .into())
     }
 
     /// How long to wait for the next message.

@@ -6,6 +6,9 @@ use std::time::Instant;
 
 use super::options::Options;
 use super::saving::Saving;
+use super::service::clock::Reading;
+use super::service::facts::Facts;
+use super::service::supervisor::Supervisor;
 use super::watch::Watcher;
 use crate::base::lock::FileLock;
 use crate::coordinator::executor::own_writes::OwnWrites;
@@ -56,11 +59,19 @@ pub(super) struct Shell<'t> {
     pub queue: Receiver<Message>,
     pub effects: VecDeque<Effect>,
     pub signals: u32,
+    /// A terminal was there at the start: SIGHUP after it is gone means that nobody reads on.
+    pub has_terminal: bool,
+    pub supervisor: Supervisor,
+    pub facts: Facts,
+    /// The clocks at the last wake.
+    pub clocks: Option<Reading>,
     pub gathered_until: Instant,
     /// Why the last failed observation failed.
     pub unreadable: Option<anyhow::Error>,
     /// The settings file is unreadable, for workers as well, so nothing starts.
     pub settings_unreadable: bool,
+    /// The settings file has changes that a person has not granted yet.
+    pub settings_wait: bool,
     pub leave: Option<Leave>,
     pub tell: &'t mut dyn FnMut(&Progress),
 }

@@ -9,8 +9,9 @@ use std::sync::mpsc::Sender;
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use rustix::io::Errno;
 
-use crate::base::Result;
+use crate::base::{Result, disk};
 use crate::coordinator::inbox;
 use crate::coordinator::message::{Message, What};
 use crate::guard::prerequisites::{AUTHENTICITY, CI_SUMMARY};
@@ -24,11 +25,14 @@ pub struct Watcher {
     /// For each wanted folder, the watched one (itself or its nearest existing parent) with its inode.
     watched: HashMap<PathBuf, (PathBuf, Option<u64>)>,
     folders: Vec<PathBuf>,
+    names: Names,
     queue: Sender<Message>,
+    /// Why some changes are not noticed.
+    polls_because: Option<String>,
 }
 
 impl Watcher {
-    /// Starts watching. If the system has no watches left, only the safety poll remains.
+    /// Starts watching. If the system has no watches left, only polling remains, until it has some again.
     pub fn start(hub: &Hub, queue: Sender<Message>) -> Result<Watcher> {
         for local in [inbox::FOLDER, "runs"] {
             std::fs::create_dir_all(hub.local(local))?;
@@ -50,23 +54,14 @@ impl Watcher {
         folders.extend(sources.iter().cloned());
         let reports = reports(hub).to_vec();
         let names = Names { root: hub.root.clone(), local: hub.local(""), reports, sources };
-        let sender = queue.clone();
-        let inner = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let message = match event {
-                Ok(event) if event.need_rescan() => Some(Message::Overflow),
-                Ok(event) if is_write(&event.kind) => names.interesting(&event.paths),
-                Ok(_) => None,
-                Err(_) => Some(Message::Overflow),
-            };
-            if let Some(message) = message {
-                // The loop ended, so stop.
-                let _ = queue.send(message);
-            }
-        });
-        let inner = inner.inspect_err(|e| tracing::warn!("cannot watch files, polling instead: {e}")).ok();
-        let mut watcher = Watcher { inner, watched: HashMap::new(), folders, queue: sender };
+        let mut watcher = Watcher { inner: None, watched: HashMap::new(), folders, names, queue, polls_because: None };
         watcher.arm();
         Ok(watcher)
+    }
+
+    /// Why changes of files are not noticed; `None` while they are.
+    pub fn polls_because(&self) -> Option<&str> {
+        self.polls_because.as_deref()
     }
 
     /// Watches again after the settings changed folders.
@@ -80,20 +75,69 @@ impl Watcher {
     }
 
     /// Watches every wanted folder, or the nearest above it that exists; again for those that were
-    /// replaced (a `git switch`, a restored backup).
+    /// replaced (a `git switch`, a restored backup), and for those that could not be watched.
     pub fn arm(&mut self) {
-        let Some(inner) = &mut self.inner else { return };
+        self.polls_because = self.try_arm().err().map(|e| explain(&e));
+    }
+
+    fn try_arm(&mut self) -> notify::Result<()> {
+        let inner = match &mut self.inner {
+            Some(inner) => inner,
+            none => none.insert(begin(self.names.clone(), self.queue.clone())?),
+        };
+        let mut failed = Ok(());
         for wanted in &self.folders {
             let Some(there) = wanted.ancestors().find(|folder| folder.is_dir()) else { continue };
             let now = (there.to_owned(), inode(there));
             if self.watched.get(wanted) == Some(&now) {
                 continue;
             }
-            match inner.watch(there, RecursiveMode::NonRecursive) {
+            match disk::watch_limit()
+                .map_err(notify::Error::io)
+                .and_then(|()| inner.watch(there, RecursiveMode::NonRecursive))
+            {
                 Ok(()) => drop(self.watched.insert(wanted.clone(), now)),
-                Err(e) => tracing::warn!("cannot watch {}, polling instead: {e}", there.display()),
+                // It was removed since; its parent is watched at the next call.
+                Err(e) if matches!(e.kind, notify::ErrorKind::PathNotFound) => {}
+                Err(e) => failed = Err(e),
             }
         }
+        failed
+    }
+}
+
+fn begin(names: Names, queue: Sender<Message>) -> notify::Result<RecommendedWatcher> {
+    disk::watch_limit()?;
+    notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let message = match event {
+            Ok(event) if event.need_rescan() => Some(Message::Overflow),
+            Ok(event) if is_write(&event.kind) => names.interesting(&event.paths),
+            Ok(_) => None,
+            Err(_) => Some(Message::Overflow),
+        };
+        if let Some(message) = message {
+            // The loop ended, so stop.
+            let _ = queue.send(message);
+        }
+    })
+}
+
+/// Why nothing can be watched, with the limit to raise.
+fn explain(error: &notify::Error) -> String {
+    let errno = match &error.kind {
+        notify::ErrorKind::Io(e) => e.raw_os_error().map(Errno::from_raw_os_error),
+        _ => None,
+    };
+    match (&error.kind, errno) {
+        (notify::ErrorKind::MaxFilesWatch, _) | (_, Some(Errno::NOSPC)) => {
+            "this user has no file watches left; raise fs.inotify.max_user_watches (sysctl)".to_owned()
+        }
+        (_, Some(Errno::MFILE | Errno::NFILE)) => {
+            "this user has no watchers or open files left; raise fs.inotify.max_user_instances (sysctl) or the limit \
+             of open files (ulimit -n)"
+                .to_owned()
+        }
+        _ => format!("cannot watch files: {error}"),
     }
 }
 
@@ -127,6 +171,7 @@ fn inode(folder: &Path) -> Option<u64> {
 }
 
 /// Maps names to kinds of changes.
+#[derive(Clone)]
 struct Names {
     root: PathBuf,
     local: PathBuf,
@@ -141,6 +186,10 @@ impl Names {
     }
 
     fn what(&self, path: &Path) -> Option<What> {
+        // It was moved or removed.
+        if path == self.root {
+            return Some(What::Folders);
+        }
         let name = path.file_name()?.to_str()?;
         if name.ends_with(".tmp") || name.ends_with(".lock") {
             return None;

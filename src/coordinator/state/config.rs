@@ -42,6 +42,8 @@ pub struct Config {
     pub day_tokens: u64,
     /// Cost limit per day in US dollars; 0: no limit.
     pub day_cost: f64,
+    /// How long workers may finish their stages when the coordinator is told to stop.
+    pub stop_within: Duration,
     /// Finish what is left, start nothing, exit.
     pub one_shot: bool,
     /// Exit when there is nothing to do.
@@ -71,6 +73,7 @@ impl Default for Config {
             review_lease: 30 * 24 * 60 * MINUTE,
             day_tokens: 0,
             day_cost: 0.0,
+            stop_within: 10 * MINUTE,
             one_shot: false,
             until_idle: false,
             max_jobs: None,

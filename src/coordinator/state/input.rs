@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub no_choice: Option<String>,
     /// A finding of high severity or a moved target that stops new jobs.
     pub danger: Option<String>,
+    /// Which disk has too little room for a job.
+    pub no_room: Option<String>,
     /// When the consent was granted, and its number of jobs, if limited.
     pub grant: Option<(Stamp, Option<u64>)>,
     /// The only work that the consent covers; `None`: all work.

@@ -2,6 +2,7 @@
 //!
 //! Only data: no decisions, clock or I/O.
 
+mod clock;
 pub mod config;
 mod find;
 pub mod input;

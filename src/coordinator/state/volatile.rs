@@ -43,6 +43,10 @@ pub struct Volatile {
     pub chosen: u64,
     /// The requested termination, if any.
     pub termination: Option<How>,
+    /// When a termination at the end of the stages no longer waits for them.
+    pub stop_by: Option<Stamp>,
+    /// The time of the last input, to notice a clock that was set back.
+    pub last_now: Option<Stamp>,
     /// When the record commit may be retried after a refusal.
     pub commit_after: Option<Stamp>,
 }
@@ -65,6 +69,8 @@ pub struct Seen {
     pub no_choice: Option<String>,
     /// A finding of high severity or a moved target, because of which nothing new is chosen.
     pub danger: Option<String>,
+    /// Which disk has too little room, because of which no job starts.
+    pub no_room: Option<String>,
     /// How many jobs the current consent allows; `None`: unlimited.
     pub most: Option<u64>,
     /// The only work that it covers; `None`: all work.

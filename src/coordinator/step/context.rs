@@ -20,6 +20,8 @@ impl StepContext<'_> {
     pub fn end(&mut self, how: How) {
         let ending = &mut self.state.volatile.termination;
         *ending = (*ending).max(Some(how));
+        let by = self.now.plus(self.config.stop_within);
+        self.state.volatile.stop_by.get_or_insert(by);
     }
 
     pub fn poll_after(&mut self, span: Duration) {
@@ -56,6 +58,9 @@ pub(super) fn closed(state: &State, task: &str) -> Option<String> {
     }
     if let Some(stop) = &seen.stop {
         return Some(stop.clone());
+    }
+    if let Some(room) = &seen.no_room {
+        return Some(room.clone());
     }
     if let Some(only) = &seen.only
         && let Some(job) = state.live_jobs().find(|job| job.task == task)

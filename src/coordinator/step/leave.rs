@@ -2,7 +2,7 @@
 
 use super::context::{StepContext, closed, has_observed, is_quiet};
 use crate::base::time;
-use crate::coordinator::state::input::{Effect, Leave, LeftAs};
+use crate::coordinator::state::input::{Action, Effect, How, Leave, LeftAs};
 use crate::coordinator::state::volatile::Seen;
 use crate::coordinator::state::{Job, Pending, Phase};
 
@@ -35,6 +35,32 @@ impl StepContext<'_> {
             self.state.volatile.config = None;
             self.out.push(Effect::Exit(leave));
         }
+    }
+
+    /// Stages that did not end in time no longer delay a termination: they are stopped, and resume at the next start.
+    pub(super) fn hurry(&mut self) {
+        let volatile = &self.state.volatile;
+        let is_late = volatile.stop_by.is_some_and(|by| by <= self.now);
+        if !is_late || volatile.termination != Some(How::Stage) {
+            return;
+        }
+        if self.state.jobs.iter().any(Job::takes_a_slot) {
+            let waited = time::show_span(self.config.stop_within);
+            self.say(None, format!("stages did not end within {waited} (coordinator.stop_within); stopping them"));
+        }
+        self.end(How::Now);
+    }
+
+    /// Reports once that a disk has too little room, and once that it has enough again.
+    pub(super) fn notify_room(&mut self, no_room: Option<&str>) {
+        let before = self.state.volatile.seen.as_ref().and_then(|seen| seen.no_room.as_deref());
+        let text = match (before, no_room) {
+            (None, Some(why)) => format!("no job starts: {why}"),
+            (Some(_), None) => "there is enough free disk space again".to_owned(),
+            _ => return,
+        };
+        self.say(None, text.clone());
+        self.queue(Action::Note { text, job: None, alert: no_room.is_some() });
     }
 
     /// Whether only failing actions are left and no worker runs.

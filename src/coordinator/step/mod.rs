@@ -9,7 +9,6 @@ mod context;
 pub(super) mod finalize;
 pub(super) mod jobs;
 mod leave;
-pub mod pauses;
 pub(super) mod questions;
 pub(super) mod reason;
 pub(super) mod review;
@@ -30,12 +29,19 @@ use crate::base::{Stamp, text};
 /// The longest stored reason of a failed action, in characters.
 const MAX_WHY: usize = 300;
 
+/// A clock that goes back by less is being corrected, as every clock is.
+const CLOCK_SKEW: Duration = Duration::from_secs(5);
+
 /// Takes one input and returns the effects to perform.
 pub fn step(state: &mut State, input: Input, now: Stamp) -> Vec<Effect> {
     let config = match (&input, &state.volatile.config) {
         (Input::Started(config), _) | (Input::Settings(config), Some(_)) | (_, Some(config)) => config.clone(),
         (_, None) => return Vec::new(),
     };
+    if let Some(back) = state.volatile.last_now.map(|last| last.since(now)).filter(|back| *back >= CLOCK_SKEW) {
+        state.turn_back(back);
+    }
+    state.volatile.last_now = Some(now);
     let busy = taken(state);
     let mut context = StepContext { state, config, now, out: Vec::new() };
     context.take(input);
@@ -62,7 +68,8 @@ pub fn next_wake(state: &State) -> Option<Stamp> {
     let awakenings = state.suspended.values().map(|suspension| suspension.until);
     let due =
         volatile.next_poll.into_iter().chain(volatile.observe_after).chain(retries).chain(attempts).chain(awakenings);
-    due.chain(commit_due(state, config)).min()
+    let stop = volatile.stop_by.filter(|_| volatile.termination == Some(How::Stage));
+    due.chain(commit_due(state, config)).chain(stop).min()
 }
 
 impl StepContext<'_> {
@@ -87,8 +94,14 @@ impl StepContext<'_> {
 
     fn started(&mut self, config: Config) {
         self.state.version = VERSION;
-        self.state.volatile =
-            Volatile { config: Some(config), observe_again: true, ask_remote: true, ..Volatile::default() };
+        self.state.forget_far_waits(&config, self.now);
+        self.state.volatile = Volatile {
+            config: Some(config),
+            observe_again: true,
+            ask_remote: true,
+            last_now: Some(self.now),
+            ..Volatile::default()
+        };
         // A person who starts it again has fixed the cause and expects an immediate retry.
         self.state.pending.iter_mut().for_each(|pending| pending.after = None);
         if !self.config.one_shot {
@@ -99,6 +112,7 @@ impl StepContext<'_> {
     }
 
     fn observed(&mut self, mut snapshot: Snapshot) {
+        self.notify_room(snapshot.no_room.as_deref());
         let volatile = &mut self.state.volatile;
         volatile.observing = false;
         let fresh = snapshot.seq == volatile.results;
@@ -112,6 +126,7 @@ impl StepContext<'_> {
             unreadable: snapshot.unreadable,
             no_choice: snapshot.no_choice.take(),
             danger: snapshot.danger.take(),
+            no_room: snapshot.no_room.take(),
             most: snapshot.grant.and_then(|(_, most)| most),
             only: snapshot.only.take(),
             holds: std::mem::take(&mut snapshot.holds),
@@ -192,6 +207,7 @@ impl StepContext<'_> {
     fn advance(&mut self) {
         self.prune();
         self.poll();
+        self.hurry();
         self.keep_what_waits();
         self.stop_workers();
         self.start_what_rests();
@@ -223,7 +239,8 @@ impl StepContext<'_> {
         let longer = (volatile.poll * 2).min(self.config.poll_max);
         let works = self.state.live_jobs().any(|job| !job.is_under_review())
             || self.state.pending.iter().any(|pending| !pending.is_held_back());
-        self.poll_after(if works { self.config.poll_min } else { longer });
+        let no_room = self.state.volatile.seen.as_ref().is_some_and(|seen| seen.no_room.is_some());
+        self.poll_after(if works || no_room { self.config.poll_min } else { longer });
     }
 
     /// Issues pending actions that are due.

@@ -10,7 +10,8 @@ use super::Settings;
 use crate::base::digest;
 
 /// Section and key of the settings that may change under a grant.
-pub const NOT_COVERED: [(&str, &str); 18] = [
+pub const NOT_COVERED: [(&str, &str); 20] = [
+    ("coordinator", "min_free_disk"),
     ("coordinator", "poll_max"),
     ("coordinator", "poll_min"),
     ("coordinator", "queue"),
@@ -18,6 +19,7 @@ pub const NOT_COVERED: [(&str, &str); 18] = [
     ("coordinator", "record_every"),
     ("coordinator", "retry_first"),
     ("coordinator", "retry_later"),
+    ("coordinator", "stop_within"),
     ("git", "fetch_timeout"),
     ("git", "sign_timeout"),
     ("lock", "wait"),

@@ -138,6 +138,13 @@ pub struct Coordinator {
     #[serde(with = "span")]
     #[schemars(with = "Span")]
     pub record_every: Duration,
+    /// How long a coordinator that is told to stop waits for the current stages; then it stops them, and they resume
+    /// at the next start.
+    #[serde(with = "span")]
+    #[schemars(with = "Span")]
+    pub stop_within: Duration,
+    /// Free bytes on each disk that teof writes to, below which no job starts.
+    pub min_free_disk: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -306,6 +313,8 @@ impl Default for Coordinator {
             breaker_after: 3,
             record: true,
             record_every: Duration::from_secs(10 * MINUTE),
+            stop_within: Duration::from_secs(10 * MINUTE),
+            min_free_disk: 256 * MIB,
         }
     }
 }

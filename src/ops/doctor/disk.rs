@@ -1,51 +1,28 @@
 //! Checks for `doctor` whether the disks that teof writes to have space.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::attributes::Problem;
+use super::room::{self, Room};
 use crate::base::{Refusal, Result, files};
-use crate::hub::{Hub, worktrees};
-
-/// One job's worktree and logs soon use up less than this, in bytes.
-const LOW: u64 = 256 * 1024 * 1024;
-/// Minimum number of files that can still be created.
-const FEW: u64 = 2000;
+use crate::hub::Hub;
 
 /// Checks the disks; writes one small file into the machine-local folder and removes it.
 ///
 /// # Errors
 /// When the settings cannot be read.
 pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
-    let folders = [hub.root.clone(), hub.common_dir.clone(), hub.state_home(), worktrees::home(hub)?];
-    let mut disks: Vec<(u64, PathBuf)> = Vec::new();
-    for folder in folders.iter().filter_map(|folder| existing(folder)) {
-        let Ok(disk) = rustix::fs::stat(folder).map(|found| found.st_dev) else { continue };
-        if disks.iter().all(|(known, _)| *known != disk) {
-            disks.push((disk, folder.to_owned()));
-        }
-    }
-    let mut found: Vec<Problem> = disks.iter().filter_map(|(_, folder)| low(folder)).collect();
+    let floor = hub.settings()?.coordinator.min_free_disk;
+    let mut found: Vec<Problem> = room::measure(hub)?.iter().filter_map(|room| low(room, floor)).collect();
     found.extend([hub.local(""), hub.root.join("_bus")].iter().filter_map(|folder| full(folder)));
     Ok(found)
 }
 
-/// The folder, or its nearest existing parent.
-fn existing(folder: &Path) -> Option<&Path> {
-    folder.ancestors().find(|folder| folder.is_dir())
-}
-
-fn low(folder: &Path) -> Option<Problem> {
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    let room = disk.f_bavail.saturating_mul(disk.f_frsize);
-    // A file system without inode counts reports 0 for both.
-    let what = match (room < LOW, disk.f_files > 0 && disk.f_favail < FEW) {
-        (true, _) => format!("{} MiB are free", room >> 20),
-        (false, true) => format!("{} more files can be created", disk.f_favail),
-        (false, false) => return None,
-    };
+fn low(room: &Room, floor: u64) -> Option<Problem> {
+    let lack = room.lack(floor)?;
     Some(Problem {
         code: "disk.low",
-        message: format!("only {what} on the disk of {}", folder.display()),
+        message: format!("only {lack} on the disk of {}, so no job starts", room.folder.display()),
         fix: "free some space; see what uses it: teof worktree clean --dry-run; df -h; df -i".to_owned(),
         note: true,
     })

@@ -3,6 +3,7 @@
 pub mod attributes;
 pub(super) mod disk;
 pub(super) mod repository;
+pub mod room;
 pub(super) mod setup;
 
 use std::fs;

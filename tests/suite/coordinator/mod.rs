@@ -5,6 +5,7 @@ mod decisions;
 mod frozen;
 mod lfs;
 mod operators;
+mod service;
 mod work;
 
 use std::collections::BTreeMap;

@@ -231,6 +231,7 @@ impl World {
         let mut offers: Vec<_> = self.tasks.iter().filter(|task| self.is_open(task)).map(offer).collect();
         offers.sort_by_key(|offer| !state.submissions.iter().any(|submission| submission.task == offer.task));
         Snapshot {
+            no_room: None,
             seq: state.volatile.results,
             stop: (!self.consent).then(|| "no consent".to_owned()),
             unreadable: false,
