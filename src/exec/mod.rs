@@ -29,6 +29,6 @@ pub use executors::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExec
 pub use launch::{detached, own_file};
 pub use output::{Captured, Control, Keep, Observer};
 pub use probe::{Answer, probe};
-pub use processes::{Ancestor, Holder, Peer, Process, ProcessTree, Reaper, Vitals};
+pub use processes::{AfterDeath, Ancestor, Holder, Peer, Process, ProcessTree, Reaper, Vitals};
 pub use processes::{ancestors, end_marked, is_marked, marked, peer, started, vitals, vitals_of};
 pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict};

@@ -17,7 +17,7 @@ use super::output::follow::Followed;
 use super::output::observer::{Control, Observer};
 use super::output::streams::{Source, Streams};
 use super::processes::process_tree::{self, Process, ProcessTree};
-use super::processes::reaper::Reaper;
+use super::processes::reaper::{AfterDeath, Reaper};
 use super::processes::termination::{TICK as ENDING_TICK, Termination};
 use crate::base::Result;
 
@@ -181,8 +181,14 @@ impl Supervisor {
     }
 
     /// Starts a process that ends every process with all `marks` if this process dies before the reaper is dropped.
-    pub fn start_reaper(&self, marks: &[(String, String)], grace: Duration) -> Result<Reaper> {
-        Reaper::start(&self.launcher, marks, grace, self.since)
+    /// Then our binary does what `after` says.
+    pub fn start_reaper(
+        &self,
+        marks: &[(String, String)],
+        grace: Duration,
+        after: Option<AfterDeath>,
+    ) -> Result<Reaper> {
+        Reaper::start(&self.launcher, marks, grace, self.since, after)
     }
 
     /// The child and its output, or why it could not be started.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::calls::{prompts, roles};
+use super::commands::executor;
 use super::commands::runner::{self, Runner};
 use super::commands::trust;
 use super::reporting::live::Publisher;
@@ -131,10 +132,10 @@ fn attempt(
         tracing::debug!("cannot save the list of clean files: {e:#}");
     }
     let place = prepare_worktree(hub, report, say)?;
-    let runner = Runner::new(hub, work, &run, &supervisor, &settings, &place.root, request.unattended)?;
+    let runner = Runner::new(hub, work, &run, &supervisor, &settings, &place, request.unattended)?;
     runner.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
     report.session = runner.session.display().to_string();
-    let _guardian = supervisor.start_reaper(&runner.own_marks(), settings.grace)?;
+    let _guardian = supervisor.start_reaper(&runner.own_marks(), settings.grace, runner.after_death(&run))?;
     report.place = Some(place);
     if let Some(end) = setup::make_ready(hub, report, &runner, &mut watch, request.unattended, say)? {
         return Ok(end);
@@ -215,6 +216,7 @@ fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
             .next("give its step commands or an agent, or set [commands] default in teof.toml")
             .into());
     }
+    executor::check(hub)?;
     let rule = Rule { allow_stale: request.allow_stale_session, ..Rule::default() };
     if let Some(passed) = freshness::require(hub, &order.agent_id, rule, "foreman run")? {
         let mut transaction = crate::hub::Transaction::new("record a session override");
@@ -246,16 +248,20 @@ fn end_leftovers(hub: &Hub, work: &Work, grace: Duration, run: &str, say: &dyn F
             say(&format!("stopped {} left over from run {run}", crate::base::text::counted(ended.len(), "process")));
         }
         anyhow::ensure!(survivors.is_empty(), "cannot stop processes of run {run}: {survivors:?}");
+        executor::remove_left(hub, run)?
+            .iter()
+            .for_each(|left| say(&format!("removed {left}, left over from run {run}")));
     }
     Ok(())
 }
 
-/// Maps an error to the run's end. Before anything started, a refusal refuses the run. A full disk, a lock timeout or
-/// a killed git fails the attempt, because the next one may succeed.
+/// Maps an error to the run's end. Before anything started, a refusal refuses the run. A full disk, a lock timeout, a
+/// killed git or an engine that is down fails the attempt, because the next one may succeed.
 fn failed(report: &Report, error: &anyhow::Error) -> End {
     let refusal = Refusal::of(error);
     let passes = |refusal: &Refusal| {
-        refusal.exit == Exit::TimedOut || refusal.code.starts_with("disk.") || refusal.code == git::KILLED
+        let outside = ["disk.", "docker.", "tmux."].iter().any(|what| refusal.code.starts_with(what));
+        refusal.exit == Exit::TimedOut || outside || refusal.code == git::KILLED
     };
     let passing = refusal.is_none_or(passes);
     let mut reason = format!("{error:#}");

@@ -12,6 +12,7 @@ use crate::conductor::sources::{Scope, Submission};
 use crate::conductor::{self, routing};
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::{Job, State, store};
+use crate::foreman::commands::executor;
 use crate::guard::secrets;
 use crate::hub::{Hub, paths};
 use crate::plans;
@@ -223,12 +224,13 @@ fn check_agents(hub: &Hub, names: &[String]) -> Result<()> {
             .next("see which agents are here: teof agent doctor")
             .next(format!("install it, or name another agent as coder in {}", hub.shown(paths::SETTINGS)))
     };
+    let in_image = executor::in_containers(hub)?;
     for name in names {
         if let Some((name, why)) = routing::unknown_agent(settings, [name]) {
             return Err(refuse(&name, why).into());
         }
         let program = agents::find(settings, name)?.program().to_owned();
-        if agents::find_program(&program, &hub.root).is_none() {
+        if !in_image && agents::find_program(&program, &hub.root).is_none() {
             return Err(refuse(name, format!("its program is not installed: {}", text::safe(&program))).into());
         }
     }

@@ -8,6 +8,7 @@ use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::terminal::{Meaning, paint};
 use crate::conductor::routing;
+use crate::foreman::commands::executor;
 use crate::guard::operator;
 use crate::hub::settings::template::{self, Entry};
 use crate::hub::{Hub, Settings};
@@ -55,6 +56,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 fn diagnoses(app: &App) -> Vec<Diagnosis> {
     let mut found = doctor::examine(app.global.root.as_deref(), app.clock);
     found.extend(agents(app));
+    found.extend(executor(app));
     found.extend(coordinator(app));
     found.extend(frozen(app));
     found
@@ -76,9 +78,11 @@ fn agents(app: &App) -> Vec<Diagnosis> {
     let unknown = routing::troubles(settings).into_iter().map(|(name, fix)| {
         wrong("settings.agent", format!("roles or routing name the agent {name}, which is not set up here"), fix)
     });
+    // The programs in an image are not known here.
+    let in_image = executor::in_containers(&hub).unwrap_or_default();
     let missing = routing::named(settings).into_iter().filter_map(|name| {
         let agent = crate::agents::find(settings, &name).ok()?;
-        if crate::agents::find_program(agent.program(), &hub.root).is_some() {
+        if in_image || crate::agents::find_program(agent.program(), &hub.root).is_some() {
             return None;
         }
         let program = text::safe(agent.program());
@@ -98,6 +102,20 @@ fn agents(app: &App) -> Vec<Diagnosis> {
         note: true,
     });
     unknown.chain(missing).chain(none).collect()
+}
+
+/// What the settings start programs with, and why it cannot start any now.
+fn executor(app: &App) -> Option<Diagnosis> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
+    let error = executor::check(&hub).err()?;
+    let refusal = crate::base::Refusal::of(&error)?;
+    let why = refusal.reason.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+    Some(Diagnosis {
+        code: refusal.code.into(),
+        message: format!("{}{why}", refusal.message),
+        fix: refusal.next.first().cloned().unwrap_or_default(),
+        note: false,
+    })
 }
 
 /// A saved state that no coordinator could start from.

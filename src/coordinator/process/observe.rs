@@ -15,6 +15,7 @@ use crate::coordinator::executor::{assign, reviews};
 use crate::coordinator::pauses;
 use crate::coordinator::state::input::{LeftAs, Offer, Seat, Skipped, Snapshot};
 use crate::coordinator::state::{Phase, State};
+use crate::foreman::commands::executor;
 use crate::guard::consent::{self, Action, Actor, Cycle};
 use crate::guard::prerequisites::Prerequisites;
 use crate::hub::Hub;
@@ -70,7 +71,12 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
     let most = (!standing.consent.continuous).then_some(standing.consent.max_iterations);
     let ranking = found.ranking;
     pauses::refresh(hub)?;
-    let danger = Some(pauses::of_choice(hub)?.join("; ")).filter(|words| !words.is_empty());
+    let mut obstacles = pauses::of_choice(hub)?;
+    if !ranking.eligible.is_empty() {
+        // Before anything is claimed for work that could not start.
+        obstacles.extend(executor::check(hub).err().map(|e| one_line(&e)));
+    }
+    let danger = Some(obstacles.join("; ")).filter(|words| !words.is_empty());
     let settles = ranking.skipped.iter().any(|skipped| skipped.reason == Reason::Settling);
     // File times are finer than stamps.
     let settle = hub.settings()?.sources.settle + Duration::from_secs(1);

@@ -18,6 +18,7 @@ use crate::coordinator::retention;
 use crate::coordinator::state::input::{Effect, Input, Leave};
 use crate::coordinator::state::{Phase, State};
 use crate::coordinator::step::step;
+use crate::foreman::commands::executor;
 use crate::hub::Hub;
 
 /// A line of progress.
@@ -79,6 +80,14 @@ pub(super) struct Shell<'t> {
 impl Shell<'_> {
     pub(super) fn feed(&mut self, input: Input) {
         self.effects.extend(step(&mut self.state, input, self.hub.now()));
+    }
+
+    /// Containers whose worker was killed while no coordinator ran.
+    pub(super) fn remove_containers(&mut self) {
+        match executor::remove_orphans(&self.hub) {
+            Ok(removed) => removed.iter().for_each(|left| self.report(format!("removed {left}: its worker is gone"))),
+            Err(e) => self.report(format!("cannot remove containers: {e:#}")),
+        }
     }
 
     pub(super) fn retire_worktrees(&mut self) {

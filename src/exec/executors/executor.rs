@@ -2,6 +2,7 @@
 
 use crate::base::Result;
 use crate::exec::output::Observer;
+use crate::exec::processes::reaper::AfterDeath;
 use crate::exec::supervise::{Report, Spec, Supervisor};
 
 /// Starts programs in one way.
@@ -19,7 +20,8 @@ pub trait Executor: std::fmt::Debug {
     /// Like [`Supervisor::run`], and when what the program needs cannot be prepared.
     fn run(&self, supervisor: &Supervisor, spec: Spec, title: &str, observer: &mut dyn Observer) -> Result<Report>;
 
-    /// Removes what a run left outside of a process tree when its supervisor was killed. Returns what it was, for
-    /// people.
-    fn remove_left(&self, run: &str) -> Vec<String>;
+    /// What removes everything of a run outside of our process tree, once its supervisor was killed.
+    fn after_death(&self, _run: &str) -> Option<AfterDeath> {
+        None
+    }
 }

@@ -25,6 +25,7 @@ pub fn run_hidden_mode() -> Option<ExitCode> {
     match mode.to_str() {
         Some(tmux::MODE) => Some(tmux::run(args)),
         Some(tmux::RELAY) => Some(tmux::relay(args)),
+        Some(docker::REMOVE) => Some(docker::remove_of_run(args)),
         _ => launch::run_hidden_mode(),
     }
 }

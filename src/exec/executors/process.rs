@@ -21,8 +21,4 @@ impl Executor for Process {
     fn run(&self, supervisor: &Supervisor, spec: Spec, _title: &str, observer: &mut dyn Observer) -> Result<Report> {
         supervisor.run(&spec, observer)
     }
-
-    fn remove_left(&self, _run: &str) -> Vec<String> {
-        Vec::new()
-    }
 }

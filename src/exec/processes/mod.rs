@@ -9,5 +9,5 @@ pub(in crate::exec) mod termination;
 pub use ancestry::{Ancestor, ancestors, is_marked};
 pub use peer::{Holder, Peer, peer};
 pub use process_tree::{Process, ProcessTree, Vitals, marked, started, vitals, vitals_of};
-pub use reaper::Reaper;
+pub use reaper::{AfterDeath, Reaper};
 pub use termination::end_marked;

@@ -5,7 +5,7 @@
 //! supervisor holds open and never writes to. Then it ends every process whose environment contains the marks.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -16,8 +16,17 @@ use super::termination::end_tree;
 use crate::base::Result;
 
 /// The first argument that selects this mode. What follows: the grace in milliseconds, when the supervisor started
-/// (see [`ProcessTree::since`]), `name=value`s.
+/// (see [`ProcessTree::since`]), `name=value`s; after [`THEN`], our own arguments for what is left to do.
 pub(in crate::exec) const MODE: &str = "__guard";
+
+const THEN: &str = "--";
+
+/// What our binary does after a supervisor was killed and its process tree has ended: for what lives elsewhere.
+#[derive(Clone, Debug)]
+pub struct AfterDeath {
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+}
 
 /// The running reaper of a process tree, until it is dropped.
 #[derive(Debug)]
@@ -33,12 +42,17 @@ impl Reaper {
         marks: &[(String, String)],
         grace: Duration,
         since: u64,
+        after: Option<AfterDeath>,
     ) -> Result<Self> {
+        let (args, env) = after.map_or_else(Default::default, |after| (after.args, after.env));
         let mut child = Command::new(launcher)
             .arg(MODE)
             .args([grace.as_millis().to_string(), since.to_string()])
             .args(marks.iter().map(|(name, value)| format!("{name}={value}")))
+            .arg(THEN)
+            .args(args)
             .env_clear()
+            .envs(env)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -53,7 +67,9 @@ impl Reaper {
 impl Drop for Reaper {
     /// Lets the reaper look once more and waits until it has exited.
     fn drop(&mut self) {
-        drop(self.alive.take());
+        // Whoever is killed writes nothing.
+        let told = self.alive.take().map(|mut alive| alive.write_all(b"."));
+        drop(told);
         let _ = self.child.wait();
     }
 }
@@ -63,11 +79,17 @@ pub(in crate::exec) fn run(args: impl Iterator<Item = std::ffi::OsString>) -> Ex
     let mut args = args.filter_map(|arg| arg.into_string().ok());
     let grace = args.next().and_then(|text| text.parse().ok()).map_or(Duration::ZERO, Duration::from_millis);
     let since = args.next().and_then(|ticks| ticks.parse().ok()).unwrap_or_default();
-    let marks: Vec<_> =
-        args.filter_map(|mark| mark.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))).collect();
+    let mark = |text: String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let marks: Vec<_> = args.by_ref().take_while(|arg| arg != THEN).filter_map(mark).collect();
+    let then: Vec<String> = args.collect();
     // A signal to the supervisor's group or terminal is not for us.
     let _ = rustix::process::setsid();
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let mut told = Vec::new();
+    let _ = std::io::stdin().read_to_end(&mut told);
     end_tree(&ProcessTree { marks, since, ..ProcessTree::default() }, grace);
+    if told.is_empty() && !then.is_empty() {
+        let own = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+        let _ = Command::new(own).args(then).stdin(Stdio::null()).status();
+    }
     ExitCode::SUCCESS
 }

@@ -115,7 +115,7 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
         shown: 0,
         began: std::time::Instant::now(),
     };
-    let report = runner.run_agent(&call, request.name, &mut observer)?;
+    let report = runner.run_agent(&call, request.name, &scratch, &mut observer)?;
     let CallObserver { reading, over_budget, cancelled, .. } = observer;
     let tail = report.errors.as_ref().map_or(&[][..], |errors| &errors.tail);
     let conclusion = reading.into_outcome(&exit(&report.verdict), tail, hub.now());

@@ -5,6 +5,7 @@ use crate::base::{Refusal, Result};
 use crate::hub::Hub;
 use crate::model::run::order::{Binding, Order};
 
+use crate::foreman::commands::executor;
 use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, ROLES, TESTER};
 
 /// What a role runs.
@@ -33,7 +34,11 @@ pub fn binding<'a>(order: &'a Order, role: &str) -> Option<&'a Binding> {
 pub fn resolve(hub: &Hub, order: &Order, role: &str) -> Result<Option<ResolvedRole>> {
     let Some(found) = binding(order, role) else { return Ok(None) };
     if let Some(name) = &found.agent {
-        let agent = Box::new(agents::find(hub.settings()?, name)?);
+        let mut agent = Box::new(agents::find(hub.settings()?, name)?);
+        if executor::in_containers(hub)? {
+            // Its sessions are gone with the container.
+            agent.resume_args = None;
+        }
         // A role that sets only a model uses the coder's agent.
         let model = order.roles.get(role).and_then(|own| own.model.clone()).or_else(|| found.model.clone());
         return Ok(Some(ResolvedRole::Agent { agent, model }));
@@ -57,9 +62,12 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
             "name each stage once, in the order planner, coder, tester, reviewer; coder is required",
         );
     }
+    let in_image = executor::in_containers(hub)?;
     for role in &order.stages {
         match resolve(hub, order, role)? {
-            Some(ResolvedRole::Agent { agent, .. }) if agents::find_program(agent.program(), &hub.root).is_none() => {
+            Some(ResolvedRole::Agent { agent, .. })
+                if !in_image && agents::find_program(agent.program(), &hub.root).is_none() =>
+            {
                 let what =
                     format!("the {role}'s agent {} is not installed: no program {}", agent.name, agent.program());
                 return refuse(

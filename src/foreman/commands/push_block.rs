@@ -55,9 +55,14 @@ impl PushBlock {
         }
     }
 
+    /// The file in which attempts are noted.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("attempts")
+    }
+
     /// The attempted pushes, one finding per remote.
     pub fn attempts(&self) -> Vec<Finding> {
-        let Ok(Some(tried)) = files::read(&self.folder.join("attempts"), 1 << 20) else { return Vec::new() };
+        let Ok(Some(tried)) = files::read(&self.log(), 1 << 20) else { return Vec::new() };
         let mut urls: Vec<_> = String::from_utf8_lossy(&tried).lines().map(str::to_owned).collect();
         urls.sort();
         urls.dedup();

@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::executor::{Chosen, Subject, Workplace};
 use super::push_block::PushBlock;
 use super::spec;
 use crate::agents::Call;
 use crate::base::{Result, env, files, json, text};
-use crate::exec::{self, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict};
+use crate::exec::{
+    self, AfterDeath, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict,
+};
 use crate::foreman::watch::{Halt, Watch};
 use crate::guard::result::git_trace;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::hub::settings::Worker;
+use crate::hub::worktrees::Place;
 use crate::model::command::Command;
 use crate::model::run::outcome::Finding;
 
@@ -39,6 +43,7 @@ pub struct Runner<'a> {
     no_event: Duration,
     wall: Duration,
     push_block: PushBlock,
+    executor: Chosen,
     /// Started by the coordinator.
     pub unattended: bool,
 }
@@ -50,7 +55,7 @@ impl<'a> Runner<'a> {
         run: &str,
         supervisor: &'a Supervisor,
         settings: &'a Worker,
-        root: &Path,
+        place: &Place,
         unattended: bool,
     ) -> Result<Self> {
         let session = new_session(hub, run)?;
@@ -66,10 +71,11 @@ impl<'a> Runner<'a> {
         variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
         variables.extend(git_trace::variables(&session.join(GIT_TRACE)));
         let push_block = PushBlock::new(hub, &session)?;
+        let executor = executor(hub, work, place, &session, &push_block)?;
         Ok(Self {
             supervisor,
             settings,
-            root: root.to_owned(),
+            root: place.root.clone(),
             session,
             env: variables,
             marks: marks(hub, run),
@@ -77,6 +83,7 @@ impl<'a> Runner<'a> {
             no_event: order.guardrails.no_event,
             wall: order.guardrails.wall,
             push_block,
+            executor,
             unattended,
         })
     }
@@ -113,7 +120,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs an agent's call under an observer. `name` becomes the file name of what it prints.
-    pub fn run_agent(&self, call: &Call, name: &str, attendant: &mut dyn Observer) -> Result<Report> {
+    pub fn run_agent(&self, call: &Call, name: &str, scratch: &Path, attendant: &mut dyn Observer) -> Result<Report> {
         let mut env = exec::allowed(&call.inherit);
         env.extend(self.env.iter().cloned());
         env.extend(call.set.iter().cloned());
@@ -136,7 +143,12 @@ impl<'a> Runner<'a> {
             errors: Some(self.session.join(format!("{name}.err"))),
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
         };
-        self.supervisor.run(&spec, attendant)
+        self.executor.with(&[scratch.to_owned()]).run(self.supervisor, spec, name, attendant)
+    }
+
+    /// What removes everything of this run outside of our process tree, once this process was killed.
+    pub fn after_death(&self, run: &str) -> Option<AfterDeath> {
+        self.executor.with(&[]).after_death(run)
     }
 
     /// Runs one command unless the run must stop, and adds the result to `results`. `Break`: the run stopped before or
@@ -172,11 +184,23 @@ impl<'a> Runner<'a> {
         let clocks = spec::clocks(self.settings, self.no_output, self.wall, command);
         let output = self.session.join(format!("{name}.log"));
         let spec = spec::of(command, &self.root, env, self.marks.clone(), clocks, output, self.settings.max_output)?;
-        let report = self
-            .supervisor
-            .run(&spec, &mut || if watch.should_cancel() { Control::Cancel } else { Control::Continue })?;
+        let mut control = || if watch.should_cancel() { Control::Cancel } else { Control::Continue };
+        let report = self.executor.with(&[]).run(self.supervisor, spec, name, &mut control)?;
         Ok(CommandResult::of(command, &report))
     }
+}
+
+/// How the programs of a run are started. They leave receipts, a trace of their git, and the pushes that they attempted.
+fn executor(hub: &Hub, work: &Work, place: &Place, session: &Path, pushes: &PushBlock) -> Result<Chosen> {
+    let own = [session.join(RECEIPTS), session.join(GIT_TRACE), pushes.log()];
+    for file in &own[1..] {
+        // Only a file that exists can be given to a container.
+        let made = std::fs::File::options().append(true).create(true).open(file);
+        made.map_err(|e| files::io_refusal(e, "create", file))?;
+    }
+    let subject = Subject { job: work.job(), task: &work.order.task_id };
+    let at = Workplace { root: &place.root, git_dir: &place.git_dir, branch: &place.branch, session, own: &own };
+    Chosen::new(hub, &subject, &at)
 }
 
 /// The variables that identify a run's processes. The run's name alone may also exist in another repository.

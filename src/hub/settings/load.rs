@@ -10,9 +10,10 @@ use super::{Settings, check};
 use crate::base::{Refusal, Result, env, files, names, text};
 use crate::hub::paths;
 
-/// Limits on one seat that protect the others: read only from the hub's `teof.toml`, never from the caller's
+/// Limits on one seat or worker that protect the others: read only from the hub's `teof.toml`, never from the caller's
 /// environment or user file.
-pub(super) const GUARD_TERMS: [(&str, &str); 2] = [("claims", "agent_window"), ("session", "max_age")];
+pub(super) const GUARD_TERMS: [(&str, &str); 4] =
+    [("claims", "agent_window"), ("session", "max_age"), ("worker", "executor"), ("worker", "docker")];
 
 /// Reads all layers. A missing file is an empty layer; an unknown key is refused.
 pub(in crate::hub) fn load(root: &Path) -> Result<Settings> {

@@ -6,6 +6,7 @@
 
 mod check;
 pub mod edit;
+mod executor;
 pub mod granted;
 pub mod load;
 mod sections;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use executor::{Container, Engine, ExecutorKind};
 pub use sections::{Claims, Commands, Coordinator, Git, Guard, Lock, Log, People, Require, Session, Sources, Worker};
 pub use work::{Agent, ApprovalMerge, Budget, Merge, Pipeline, Review, Route, Worktrees};
 

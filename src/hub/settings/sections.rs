@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::executor::{Container, ExecutorKind};
 use crate::base::time::{Span, span};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -185,6 +186,10 @@ pub struct Worker {
     pub env: Vec<String>,
     /// Maximum output kept of one command, in bytes.
     pub max_output: u64,
+    /// How programs are started: `process`, `docker` (containers), or `tmux` (windows that a person can join).
+    pub executor: ExecutorKind,
+    /// How containers are made.
+    pub docker: Container,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -332,6 +337,8 @@ impl Default for Worker {
             lease: Duration::from_secs(30 * MINUTE),
             env: Vec::new(),
             max_output: 64 * MIB,
+            executor: ExecutorKind::default(),
+            docker: Container::default(),
         }
     }
 }

@@ -11,7 +11,8 @@ use toml::{Table, Value};
 use super::Settings;
 use crate::base::Result;
 
-const SOURCE: &str = concat!(include_str!("mod.rs"), include_str!("sections.rs"), include_str!("work.rs"));
+const SOURCE: &str =
+    concat!(include_str!("mod.rs"), include_str!("sections.rs"), include_str!("executor.rs"), include_str!("work.rs"));
 
 /// One setting.
 #[derive(Clone, Debug)]
@@ -30,18 +31,28 @@ pub fn entries(settings: &Settings) -> Result<Vec<Entry>> {
     let about = descriptions();
     let mut entries = Vec::new();
     for (section, keys) in &defaults {
-        for (key, default) in keys.as_table().into_iter().flatten() {
-            let value = now.get(section).and_then(|keys| keys.get(key)).unwrap_or(default);
-            entries.push(Entry {
-                section: section.clone(),
-                key: key.clone(),
-                value: shown(value),
-                default: shown(default),
-                about: about.get(&(section.as_str(), key.as_str())).cloned().unwrap_or_default(),
-            });
-        }
+        let Some(keys) = keys.as_table() else { continue };
+        section_entries(section, keys, now.get(section), &about, &mut entries);
     }
     Ok(entries)
+}
+
+/// The settings of a section, then those of the sections inside it.
+fn section_entries(section: &str, defaults: &Table, now: Option<&Value>, about: &Descriptions, found: &mut Vec<Entry>) {
+    for (key, default) in defaults {
+        let value = now.and_then(|keys| keys.get(key)).unwrap_or(default);
+        if let Some(keys) = default.as_table() {
+            section_entries(&format!("{section}.{key}"), keys, Some(value), about, found);
+            continue;
+        }
+        found.push(Entry {
+            section: section.to_owned(),
+            key: key.clone(),
+            value: shown(value),
+            default: shown(default),
+            about: about.get(&(section, key.as_str())).cloned().unwrap_or_default(),
+        });
+    }
 }
 
 /// A `teof.toml` with every setting as a comment with its default. `set` lists the settings (section, key, value as
@@ -75,8 +86,10 @@ fn shown(value: &Value) -> String {
     value.to_string()
 }
 
+type Descriptions = HashMap<(&'static str, &'static str), String>;
+
 /// The doc comment of each field, by section and key.
-fn descriptions() -> HashMap<(&'static str, &'static str), String> {
+fn descriptions() -> Descriptions {
     let sections = sections();
     let (mut found, mut within, mut about) = (HashMap::new(), "", String::new());
     for line in SOURCE.lines().map(str::trim) {
@@ -101,7 +114,7 @@ fn sections() -> HashMap<&'static str, &'static str> {
     let fields = SOURCE.split_once("pub struct Settings {").map_or("", |(_, rest)| rest);
     let fields = fields.split_once('}').map_or("", |(fields, _)| fields).lines();
     let fields = fields.filter_map(|line| line.trim().strip_prefix("pub ")?.trim_end_matches(',').split_once(": "));
-    fields.map(|(section, kind)| (kind, section)).collect()
+    fields.map(|(section, kind)| (kind, section)).chain([("Container", "worker.docker")]).collect()
 }
 
 #[cfg(test)]

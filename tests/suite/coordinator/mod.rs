@@ -2,6 +2,7 @@
 
 mod crashes;
 mod decisions;
+mod executors;
 mod frozen;
 mod lfs;
 mod operators;

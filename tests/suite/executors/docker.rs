@@ -34,6 +34,7 @@ fn docker(place: &Place, client: &Path) -> Docker {
         },
         hub: place.dir.path().to_owned(),
         job: "job-1".into(),
+        task: "QUEUE-1".into(),
         mounts: Mounts::from([(place.dir.path().to_owned(), Access::Write)]),
         logs: place.path("logs"),
     }
@@ -43,7 +44,7 @@ fn run(docker: &Docker, spec: Spec) -> Report {
     docker.run(&supervisor(), spec, "coder-1", &mut || Control::Continue).unwrap()
 }
 
-fn containers(client: &Path) -> Vec<String> {
+pub fn containers(client: &Path) -> Vec<String> {
     let folder = client.with_file_name("state").join("containers");
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
@@ -106,9 +107,13 @@ fn containers_that_a_killed_client_left_are_removed_by_label_with_their_last_out
     fs::write(client.with_file_name("state").join("opaque"), "").unwrap();
     let docker = docker(&place, &client);
     let root = place.dir.path().display().to_string();
+    let remove = |hub: &str, run: &str| {
+        remove_left(&docker.options, Path::new(hub), &place.path("logs"), &|left| left.run == run && left.task == "Q-1")
+    };
     for (name, hub) in [("ours", root.as_str()), ("other", "/elsewhere")] {
         let started = Command::new(&client)
             .args(["run", &format!("--name={name}"), &format!("--label=teof.hub={hub}"), "--label=teof.run=run-1"])
+            .arg("--label=teof.task=Q-1")
             .args(["--env=PATH=/usr/bin:/bin", "--entrypoint=sh", IMAGE, "-c", "echo last words; exec sleep 600"])
             .spawn();
         let mut client_process = started.unwrap();
@@ -117,11 +122,11 @@ fn containers_that_a_killed_client_left_are_removed_by_label_with_their_last_out
         client_process.kill().unwrap();
         client_process.wait().unwrap();
     }
-    assert_eq!(docker.remove_left("run-2"), Vec::<String>::new());
-    assert_eq!(docker.remove_left("run-1"), ["container ours"]);
+    assert_eq!(remove(&root, "run-2"), Vec::<String>::new());
+    assert_eq!(remove(&root, "run-1"), ["container ours"]);
     assert_eq!(read(&place.path("logs/ours.log")), "last words");
     assert_eq!(containers(&client), ["other"], "another hub's container stays");
-    assert_eq!(remove_left(&docker.options, "/elsewhere", None, None), ["container other"]);
+    assert_eq!(remove("/elsewhere", "run-1"), ["container other"]);
     assert!(containers(&client).is_empty());
 }
 
@@ -166,5 +171,5 @@ fn a_real_engine_runs_a_program() {
     assert_eq!((read(&done.output.path).as_str(), read(&place.path("file")).as_str()), ("the prompt\n", "written\n"));
     let missing = Spec { argv: vec!["no-such-agent".into()], ..place.spec("b", "") };
     assert!(matches!(run(&docker, missing).verdict, Verdict::NotStarted(_)));
-    assert!(Engine(&docker.options).left(&place.dir.path().display().to_string(), None).is_empty());
+    assert!(Engine(&docker.options).left(&place.dir.path().display().to_string()).is_empty());
 }

@@ -41,7 +41,8 @@ list() {
         for filter in "$@"; do
             grep -qxF -e "${filter#label=}" "$c/labels" || matches=no
         done
-        [ $matches = yes ] && printf '%s\t%s\n' "$(basename "$c")" "$(sed -n 's/^teof.run=//p' "$c/labels")"
+        [ $matches = yes ] && printf '%s\t%s\t%s\n' "$(basename "$c")" "$(sed -n 's/^teof.run=//p' "$c/labels")" \
+            "$(sed -n 's/^teof.task=//p' "$c/labels")"
     done
     return 0
 }

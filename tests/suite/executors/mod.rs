@@ -1,6 +1,6 @@
 //! Programs in containers and in terminals are supervised like any other: same output, limits and end.
 
-mod docker;
+pub mod docker;
 mod terminals;
 
 use std::path::{Path, PathBuf};

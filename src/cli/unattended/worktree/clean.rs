@@ -8,6 +8,7 @@ use crate::base::{Result, text};
 use crate::cli::App;
 use crate::coordinator::retention;
 use crate::coordinator::state::store;
+use crate::foreman::commands::executor;
 use crate::guard::operator;
 use crate::hub::worktrees::clean::{self, Cleaned, Retention};
 
@@ -35,14 +36,16 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let state = store::load(hub)?;
     let retention = if args.all_finished { Retention::NONE } else { Retention::of(hub)? };
     let cleaned = clean::clean(hub, retention, args.dry_run, &|seen| retention::over_since(&state, seen))?;
+    let containers = if args.dry_run { Vec::new() } else { executor::remove_orphans(hub)? };
     let document = json!({
         "dry_run": args.dry_run, "removed": cleaned.removed, "kept": cleaned.kept, "finished": cleaned.finished,
+        "containers": containers,
     });
-    app.result(&document, || render(&cleaned, args.dry_run));
+    app.result(&document, || render(&cleaned, &containers, args.dry_run));
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(cleaned: &Cleaned, dry_run: bool) -> String {
+fn render(cleaned: &Cleaned, containers: &[String], dry_run: bool) -> String {
     let verb = if dry_run { "would remove" } else { "removed" };
     let mut lines = Vec::new();
     for gone in &cleaned.removed {
@@ -52,6 +55,7 @@ fn render(cleaned: &Cleaned, dry_run: bool) -> String {
     }
     lines.extend(cleaned.finished.iter().map(|path| format!("finished removing {}", path.display())));
     lines.extend(cleaned.kept.iter().map(|kept| format!("kept {}: {}", kept.path.display(), kept.why)));
+    lines.extend(containers.iter().map(|left| format!("removed {left}, whose worker is gone")));
     if lines.is_empty() {
         lines.push("no worktrees".to_owned());
     }

@@ -4,24 +4,35 @@
 //! image beforehand, read how the container ended, and remove it. A client that is killed leaves its container
 //! running, so containers carry labels by which they are found again ([`remove_left`]).
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use super::argv::{self, Mounts, Program};
+use super::argv::{self, Access, Mounts, Program};
 use super::elf;
-use super::engine::{self, Engine, State};
+use super::engine::{self, Engine, Left, State};
 use super::options::Options;
 use crate::base::{Result, digest, env, files, text};
 use crate::exec::executors::executor::Executor;
 use crate::exec::output::Observer;
+use crate::exec::processes::reaper::AfterDeath;
 use crate::exec::supervise::{Report, Spec, Supervisor, Verdict};
 
+/// The first argument that selects the removal of a run's containers. What follows: the client, the hub's root, the run,
+/// and the folder for their last output.
+pub(in crate::exec) const REMOVE: &str = "__remove_containers";
+
+/// The variable that names the socket of the foreman.
+const BROKER: &str = "TEOF_BROKER";
+
 /// The containers of one run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Docker {
     pub options: Options,
     /// The hub's root.
     pub hub: PathBuf,
     pub job: String,
+    pub task: String,
     pub mounts: Mounts,
     /// Where the last output of containers goes that were left behind.
     pub logs: PathBuf,
@@ -44,13 +55,22 @@ impl Executor for Docker {
         let name = container_name(&hub, &run, title);
         let env: Vec<_> = spec.env.iter().chain(&spec.marks).cloned().collect();
         let own_binary = elf::own_static_binary();
+        let mut mounts = self.mounts.clone();
+        // The programs speak to the foreman over a socket in this folder.
+        let broker = env.iter().find(|(name, _)| name == BROKER).and_then(|(_, path)| Path::new(path).parent());
+        mounts.extend(broker.map(|folder| (folder.to_owned(), Access::Read)));
         let program = Program {
             name: &name,
             argv: &spec.argv,
             cwd: &spec.cwd,
             env: &env,
-            labels: &[(engine::HUB, hub), ("teof.job", self.job.clone()), (engine::RUN, run)],
-            mounts: &self.mounts,
+            labels: &[
+                (engine::HUB, hub),
+                (engine::RUN, run),
+                (engine::TASK, self.task.clone()),
+                ("teof.job", self.job.clone()),
+            ],
+            mounts: &mounts,
             has_stdin: !spec.stdin.is_empty(),
             image_path: &image_path,
             own_binary: own_binary.as_deref(),
@@ -68,31 +88,42 @@ impl Executor for Docker {
         Ok(report)
     }
 
-    fn remove_left(&self, run: &str) -> Vec<String> {
-        remove_left(&self.options, &self.hub.display().to_string(), Some(run), Some(&self.logs))
+    fn after_death(&self, run: &str) -> Option<AfterDeath> {
+        let paths = [&self.hub, &self.logs].map(|path| path.display().to_string());
+        let [hub, logs] = paths;
+        let args = vec![REMOVE.to_owned(), self.options.program.clone(), hub, run.to_owned(), logs];
+        Some(AfterDeath { args, env: engine::of_client() })
     }
 }
 
-/// Removes the containers of a hub, or of one run of it, whose supervisor is gone. What each printed last goes into
-/// `logs`. Returns them, for people.
-pub fn remove_left(options: &Options, hub: &str, run: Option<&str>, logs: Option<&Path>) -> Vec<String> {
+/// Removes those containers of a hub that `is_left` names. What each printed last goes into `logs`. Returns them, for
+/// people.
+pub fn remove_left(options: &Options, hub: &Path, logs: &Path, is_left: &dyn Fn(&Left) -> bool) -> Vec<String> {
     let engine = Engine(options);
     let mut removed = Vec::new();
-    for left in engine.left(hub, run) {
-        if let Some(logs) = logs {
-            let log = logs.join(format!("{}.log", left.name));
-            let kept = files::create_parent(&log)
-                .and_then(|()| files::replace_unsynced(&log, engine.last_output(&left.name).as_bytes()));
-            if let Err(e) = kept {
-                tracing::debug!("cannot keep what the container {} printed: {e:#}", left.name);
-            }
+    for left in engine.left(&hub.display().to_string()).iter().filter(|left| is_left(left)) {
+        let name = text::safe(&left.name);
+        let log = logs.join(format!("{}.log", left.name));
+        let said = engine.last_output(&left.name);
+        let kept = files::create_parent(&log).and_then(|()| files::replace_unsynced(&log, said.as_bytes()));
+        if let Err(e) = kept {
+            tracing::debug!("cannot keep what the container {name} printed: {e:#}");
         }
         match engine.remove(&left.name) {
-            Ok(()) => removed.push(format!("container {}", text::safe(&left.name))),
-            Err(why) => tracing::warn!("cannot remove the container {}: {why}", text::safe(&left.name)),
+            Ok(()) => removed.push(format!("container {name}")),
+            Err(why) => tracing::warn!("cannot remove the container {name}: {why}"),
         }
     }
     removed
+}
+
+/// The main function of the process that removes the containers of a run whose supervisor was killed.
+pub(in crate::exec) fn remove_of_run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let args: Vec<String> = args.filter_map(|arg| arg.into_string().ok()).collect();
+    let [program, hub, run, logs] = args.as_slice() else { return ExitCode::FAILURE };
+    let options = Options { program: program.clone(), ..Options::default() };
+    remove_left(&options, Path::new(hub), Path::new(logs), &|left| left.run == *run);
+    ExitCode::SUCCESS
 }
 
 /// Unique on the machine: a run's name may also exist in another repository.

@@ -31,9 +31,10 @@ const OF_CLIENT: [&str; 12] = [
     "SSH_AUTH_SOCK",
 ];
 
-/// The label of the hub to which a container belongs, and of its run.
+/// The label of the hub to which a container belongs, of its run and of its task.
 pub(super) const HUB: &str = "teof.hub";
 pub(super) const RUN: &str = "teof.run";
+pub(super) const TASK: &str = "teof.task";
 
 /// The engine behind a client.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ pub struct State {
 pub struct Left {
     pub name: String,
     pub run: String,
+    pub task: String,
 }
 
 /// The variables of this process that the client needs.
@@ -155,17 +157,11 @@ impl Engine<'_> {
         }
     }
 
-    /// The containers of a hub, or of one run of it. None when the engine does not answer.
-    pub fn left(&self, hub: &str, run: Option<&str>) -> Vec<Left> {
+    /// The containers of a hub. None when the engine does not answer.
+    pub fn left(&self, hub: &str) -> Vec<Left> {
         let of_hub = format!("label={HUB}={hub}");
-        let of_run = run.map(|run| format!("label={RUN}={run}"));
-        let format = format!("{{{{.Names}}}}\t{{{{.Label \"{RUN}\"}}}}");
-        let mut args = vec!["ps", "--all", "--no-trunc", "--filter", &of_hub];
-        if let Some(of_run) = &of_run {
-            args.extend(["--filter", of_run]);
-        }
-        args.extend(["--format", &format]);
-        match self.ask(&args, PATIENCE) {
+        let format = format!("{{{{.Names}}}}\t{{{{.Label \"{RUN}\"}}}}\t{{{{.Label \"{TASK}\"}}}}");
+        match self.ask(&["ps", "--all", "--no-trunc", "--filter", &of_hub, "--format", &format], PATIENCE) {
             Answer::Printed(lines) => lines.lines().filter_map(left).collect(),
             _ => Vec::new(),
         }
@@ -194,8 +190,8 @@ fn no_engine(program: &str, said: &str) -> Refusal {
 }
 
 fn left(line: &str) -> Option<Left> {
-    let (name, run) = line.split_once('\t')?;
-    Some(Left { name: name.to_owned(), run: run.to_owned() })
+    let mut parts = line.split('\t').map(str::to_owned);
+    Some(Left { name: parts.next()?, run: parts.next()?, task: parts.next()? })
 }
 
 #[cfg(test)]
@@ -208,7 +204,7 @@ mod tests {
             r#"{"Status":"exited","Running":false,"OOMKilled":true,"Dead":false,"Pid":0,"ExitCode":137,"Error":""}"#;
         let state: State = serde_json::from_str(json).unwrap();
         assert_eq!(state, State { status: "exited".into(), exit_code: 137, oom_killed: true, error: String::new() });
-        let found = Left { name: "teof-1".into(), run: "run-1".into() };
-        assert_eq!((left("teof-1\trun-1"), left("")), (Some(found), None));
+        let found = Left { name: "teof-1".into(), run: "run-1".into(), task: "Q-1".into() };
+        assert_eq!((left("teof-1\trun-1\tQ-1"), left("")), (Some(found), None));
     }
 }

@@ -8,5 +8,6 @@ mod options;
 
 pub use argv::{Access, Mounts};
 pub use container::{Docker, remove_left};
-pub use engine::Engine;
+pub(in crate::exec) use container::{REMOVE, remove_of_run};
+pub use engine::{Engine, Left};
 pub use options::Options;

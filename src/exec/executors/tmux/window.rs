@@ -15,7 +15,7 @@ use crate::exec::output::Observer;
 use crate::exec::supervise::{Report, Spec, Supervisor, Verdict};
 
 /// The windows of one run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tmux {
     pub server: Server,
     /// The task, for the windows' names.
@@ -58,10 +58,6 @@ impl Executor for Tmux {
             report.verdict = ended.map_or(Verdict::Signalled(HANG_UP), Ended::verdict);
         }
         Ok(report)
-    }
-
-    fn remove_left(&self, _run: &str) -> Vec<String> {
-        Vec::new()
     }
 }
 

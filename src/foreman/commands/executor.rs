@@ -1,0 +1,163 @@
+//! Chooses how a worker's programs are started, as the settings say: as processes, in containers, or in windows of tmux.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::{Result, env, lock};
+use crate::exec::docker::{self, Engine};
+use crate::exec::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, tmux};
+use crate::guard::trust;
+use crate::hub::settings::{Container, ExecutorKind};
+use crate::hub::{Hub, paths};
+
+/// How the programs of one run are started.
+#[derive(Debug)]
+pub enum Chosen {
+    Process,
+    Docker(Docker),
+    Tmux(tmux::Tmux),
+}
+
+/// What a run is about, for labels and names.
+pub struct Subject<'a> {
+    pub job: &'a str,
+    pub task: &'a str,
+}
+
+/// Where the programs of a run work.
+pub struct Workplace<'a> {
+    pub root: &'a Path,
+    pub git_dir: &'a Path,
+    /// Empty: no branch is writable.
+    pub branch: &'a str,
+    /// The run's own folder, which they can read.
+    pub session: &'a Path,
+    /// What else they may write.
+    pub own: &'a [PathBuf],
+}
+
+impl Chosen {
+    /// As the settings say.
+    ///
+    /// # Errors
+    /// When settings or trust cannot be read.
+    pub fn new(hub: &Hub, subject: &Subject, at: &Workplace) -> Result<Chosen> {
+        Ok(match hub.settings()?.worker.executor {
+            ExecutorKind::Process => Chosen::Process,
+            ExecutorKind::Docker => Chosen::Docker(Docker {
+                options: options(hub)?,
+                hub: hub.root.clone(),
+                job: subject.job.to_owned(),
+                task: subject.task.to_owned(),
+                mounts: mounts(hub, at),
+                logs: logs(hub),
+            }),
+            ExecutorKind::Tmux => Chosen::Tmux(tmux::Tmux { server: terminals(hub), task: subject.task.to_owned() }),
+        })
+    }
+
+    /// For programs that may also write to these paths.
+    pub fn with(&self, writable: &[PathBuf]) -> Box<dyn Executor> {
+        match self {
+            Chosen::Process => Box::new(ProcessExecutor),
+            Chosen::Docker(docker) => {
+                let mut docker = docker.clone();
+                docker
+                    .mounts
+                    .extend(writable.iter().filter(|path| path.exists()).map(|path| (path.clone(), Access::Write)));
+                Box::new(docker)
+            }
+            Chosen::Tmux(tmux) => Box::new(tmux.clone()),
+        }
+    }
+}
+
+/// Whether the programs of a worker are the image's, not this machine's.
+pub fn in_containers(hub: &Hub) -> Result<bool> {
+    Ok(hub.settings()?.worker.executor == ExecutorKind::Docker)
+}
+
+/// Refuses when no program can be started now: without engine, image or tmux.
+pub fn check(hub: &Hub) -> Result<()> {
+    match hub.settings()?.worker.executor {
+        ExecutorKind::Process => Ok(()),
+        ExecutorKind::Docker => Engine(&options(hub)?).check(),
+        ExecutorKind::Tmux => tmux::Server::check(),
+    }
+}
+
+/// The terminals of a hub.
+pub fn terminals(hub: &Hub) -> tmux::Server {
+    tmux::Server::new(&hub.local("tmux"))
+}
+
+/// Removes the containers that a run left behind. Returns them, for people.
+pub fn remove_left(hub: &Hub, run: &str) -> Result<Vec<String>> {
+    remove(hub, &|left| left.run == run)
+}
+
+/// Removes the containers of tasks that no run is alive for. Returns them, for people.
+pub fn remove_orphans(hub: &Hub) -> Result<Vec<String>> {
+    // The tests of a review belong to no task; their own reaper removes them.
+    let is_alive = |task: &str| task.is_empty() || lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(true);
+    remove(hub, &|left| !is_alive(&left.task))
+}
+
+fn remove(hub: &Hub, is_left: &dyn Fn(&docker::Left) -> bool) -> Result<Vec<String>> {
+    if !in_containers(hub)? {
+        return Ok(Vec::new());
+    }
+    Ok(docker::remove_left(&options(hub)?, &hub.root, &logs(hub), is_left))
+}
+
+fn logs(hub: &Hub) -> PathBuf {
+    hub.state_home().join("containers")
+}
+
+/// The settings that count: what opens more of this machine counts when a person granted it.
+fn options(hub: &Hub) -> Result<DockerOptions> {
+    let own = &hub.settings()?.worker.docker;
+    let is_granted = trust::settings_digest(hub)?.is_some_and(|digest| {
+        trust::read(hub).is_ok_and(|known| known.grant.and_then(|grant| grant.settings_sha256) == Some(digest))
+    });
+    let Container { engine, image, user, home, network, memory, cpus, pids, mounts, ssh, pull } =
+        if is_granted { own.clone() } else { own.closed() };
+    let keys = || Some(PathBuf::from(env::var(env::HOME)?).join(".ssh"));
+    let program = engine.program().to_owned();
+    Ok(DockerOptions {
+        program,
+        image,
+        user,
+        home,
+        network,
+        memory,
+        cpus,
+        pids,
+        mounts,
+        ssh: ssh.then(keys).flatten(),
+        pull,
+    })
+}
+
+/// What a container sees of this machine: the hub and the git dir to read, without what is teof's alone; to write the
+/// worktree, and of the git dir what a commit on the own branch needs.
+fn mounts(hub: &Hub, at: &Workplace) -> Mounts {
+    let mut mounts = Mounts::new();
+    for readable in [&hub.root, &hub.common_dir, &at.session.to_owned()] {
+        mounts.insert(readable.clone(), Access::Read);
+    }
+    mounts.insert(hub.common_dir.join("teof"), Access::Hidden);
+    let mut writable =
+        vec![at.root.to_owned(), at.git_dir.to_owned(), hub.common_dir.join("objects"), hub.common_dir.join("lfs")];
+    if let Some((folder, _)) = at.branch.rsplit_once('/') {
+        for refs in ["refs/heads", "logs/refs/heads"] {
+            let path = hub.common_dir.join(refs).join(folder);
+            // Only a folder that exists can be mounted.
+            let _ = std::fs::create_dir_all(&path);
+            writable.push(path);
+        }
+    }
+    writable.extend(at.own.iter().cloned());
+    mounts.extend(writable.into_iter().map(|path| (path, Access::Write)));
+    mounts.retain(|path, _| path.exists());
+    mounts
+}
