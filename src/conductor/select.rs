@@ -77,11 +77,11 @@ impl Ranking {
     }
 }
 
-/// Submissions in their order, then priority, position, age, id. The rest only breaks ties, so that the order of the
+/// Submissions first; among them and among the rest: priority, then the order of submission, position, age, id. The rest only breaks ties, so that the order of the
 /// input never matters.
 fn order(c: &Candidate) -> impl Ord + '_ {
     let age = c.created.map_or((true, 0), |at| (false, at.unix()));
-    let place = (Reverse(c.submitted.is_some()), c.submitted, c.priority, c.source, c.position);
+    let place = (Reverse(c.submitted.is_some()), c.priority, c.submitted, c.source, c.position);
     (place, age, &c.task_id, &c.plan_id, &c.step_id, &c.title)
 }
 
@@ -161,12 +161,13 @@ mod tests {
 
     #[test]
     fn submissions_then_priority_then_position_then_age_then_id_decide() {
-        let submitted = |place, c: Candidate| Candidate { submitted: Some(place), priority: Priority::LOW, ..c };
+        let submitted = |place, priority, c: Candidate| Candidate { submitted: Some(place), priority, ..c };
         let high = |c: Candidate| Candidate { priority: Priority::HIGH, ..c };
         let ageless = Candidate { created: None, ..step("q", 0) };
         let wanted = vec![
-            submitted(0, step("z", 9)),
-            submitted(1, item("Z", 9)),
+            submitted(2, Priority::MEDIUM, step("urgent", 9)),
+            submitted(0, Priority::LOW, step("z", 9)),
+            submitted(1, Priority::LOW, item("Z", 9)),
             high(item("Y", 8)),
             high(step("y", 7)),
             item("B", 0),

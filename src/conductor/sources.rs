@@ -15,6 +15,7 @@ use crate::hub::Hub;
 use crate::model::assignment::AssignmentFile;
 use crate::model::backlog::{Backlog, Item};
 use crate::model::plan::{Link, Plan, Status, Step};
+use crate::model::priority::Priority;
 use crate::plans::dependencies::Dependencies;
 use crate::plans::requests::vault;
 use crate::plans::requests::{self, Entry, Request};
@@ -40,6 +41,8 @@ pub struct Submission {
     pub task_id: String,
     pub plan_id: Option<String>,
     pub step_id: Option<String>,
+    /// Replaces the priority of its source.
+    pub priority: Option<Priority>,
 }
 
 impl Scope {
@@ -371,6 +374,7 @@ fn submit(candidates: &mut Vec<Candidate>, submissions: &[Submission]) {
             }
             Some(c) => {
                 c.submitted.get_or_insert(place);
+                c.priority = submission.priority.unwrap_or(c.priority);
                 continue;
             }
         };

@@ -14,10 +14,13 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 /// Sorts from the most to the least urgent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
+#[serde(from = "Value")]
+#[schemars(with = "String")]
 pub struct Priority(u32);
 
 impl Priority {
@@ -79,11 +82,18 @@ impl Default for Priority {
 impl fmt::Display for Priority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Priority(0) => f.pad("urgent"),
             Self::HIGH => f.pad("high"),
             Self::MEDIUM => f.pad("medium"),
             Self::LOW => f.pad("low"),
             Priority(rank) => f.pad(&rank.to_string()),
         }
+    }
+}
+
+impl From<Value> for Priority {
+    fn from(field: Value) -> Priority {
+        Priority::of(Some(&field))
     }
 }
 
@@ -105,6 +115,10 @@ mod tests {
         let written =
             [json!("critical"), json!("High "), json!(2), json!("P2"), json!("medium"), json!("low"), json!(9)];
         assert_eq!(written.map(rank), [0, 1, 2, 2, 3, 5, 9]);
+        for rank in [0, 1, 2, 3, 5, 9] {
+            let written = serde_json::to_value(Priority(rank)).unwrap();
+            assert_eq!(serde_json::from_value::<Priority>(written).unwrap(), Priority(rank));
+        }
         for odd in [json!(null), json!("soon"), json!([]), json!("")] {
             assert_eq!(rank(odd), 3);
         }

@@ -379,6 +379,31 @@ fn a_graceful_shutdown_finishes_the_stage_saves_and_exits() {
 }
 
 #[test]
+fn a_more_urgent_request_pauses_a_running_job_after_its_stage_and_nothing_is_done_twice() {
+    let agency = Agency::new();
+    agency.request("FR-1", "low");
+    agency.tell("hold-coder", "");
+    let mut coordinator = agency.world.spawn(&["coordinator", "run", "--until-idle", "--concurrency", "1"]);
+    until("the coder's call", || agency.log().contains(&"coder FR-1".to_owned()));
+    agency.request("FR-2", "low");
+    agency.request("FR-3", "low");
+    let said = agency.world.ok(&["coordinator", "submit", "FR-3", "--priority", "urgent"]);
+    assert!(said.contains("priority urgent"), "{said}");
+    let explained = || agency.world.ok(&["coordinator", "explain", "FR-1"]);
+    until("the decision", || explained().contains("is paused after its stage for FR-3"));
+    assert!(agency.world.ok(&["status"]).contains("pauses after this stage for FR-3"));
+    fs::remove_file(agency.home("hold-coder")).unwrap();
+    assert!(coordinator.wait().unwrap().success());
+    let log = agency.log();
+    let first: Vec<_> = log.iter().take(6).map(String::as_str).collect();
+    let wanted = ["planner FR-1", "coder FR-1", "planner FR-3", "coder FR-3", "reviewer FR-3", "reviewer FR-1"];
+    assert_eq!(first, wanted, "it continues before FR-2 starts, and nothing is done twice: {log:?}");
+    let events = agency.world.lines("_bus/events/events.jsonl");
+    let paused: Vec<_> = events.iter().filter(|event| event["event"] == "preempted").collect();
+    assert!(paused.len() == 1 && paused[0]["task_id"] == "FR-1", "{paused:?}");
+}
+
+#[test]
 fn work_that_a_person_sends_back_reaches_the_coder_with_the_note_on_the_target_as_it_is_now() {
     let agency = Agency::new();
     agency.request("FR-1", "high");

@@ -146,6 +146,7 @@ fn a_submission_comes_first_and_one_that_cannot_be_met_says_why() {
         task_id: task.into(),
         plan_id: plan.map(str::to_owned),
         step_id: step.map(str::to_owned),
+        priority: None,
     };
     let submissions = vec![
         submit(&id, None, None),

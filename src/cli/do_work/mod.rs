@@ -87,6 +87,7 @@ fn submit_and_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Resul
         tests: args.tests.clone(),
         diff_limit: args.diff_limit,
         notes: args.notes.clone(),
+        priority: None,
     };
     let wanted = target::wanted(app, hub, &args.what, details)?;
     check_breaker(hub, wanted.target())?;

@@ -192,8 +192,12 @@ fn ask_again(app: &App, hub: &Hub, objective: &str) -> Result<()> {
 /// Refuses work that would wait for ever, because nobody can do it.
 fn can_run(hub: &Hub, target: &Target) -> Result<()> {
     let (task, plan, step) = target.names();
-    let wanted =
-        Submission { task_id: task.to_owned(), plan_id: plan.map(str::to_owned), step_id: step.map(str::to_owned) };
+    let wanted = Submission {
+        task_id: task.to_owned(),
+        plan_id: plan.map(str::to_owned),
+        step_id: step.map(str::to_owned),
+        priority: None,
+    };
     let scope = Scope { submissions: vec![wanted], ..Scope::default() };
     let found = conductor::observe(hub, &scope, Taker::Worker, Default::default())?;
     let hopeless = [Reason::NothingToRun, Reason::NotApproved, Reason::Incomplete];
@@ -252,10 +256,10 @@ fn more_words(error: anyhow::Error) -> anyhow::Error {
 pub fn submit(app: &App, hub: &Hub, what: &str, wanted: Wanted) -> Result<Target> {
     let command = match wanted {
         Wanted::Known(_, target) if target.is_under_way(&store::load(hub)?) => return Ok(target),
-        Wanted::Known(asked, _) => submit::task(app, hub, *asked)?,
+        Wanted::Known(asked, _) => submit::task(app, hub, *asked, None)?,
         Wanted::New(details) => objective::submission(app, hub, what.trim(), &details)?,
     };
-    let Command::Submit { task, plan, step } = &command else { anyhow::bail!("expected a submission") };
+    let Command::Submit { task, plan, step, .. } = &command else { anyhow::bail!("expected a submission") };
     // The step of a plan of one step is no name of its own.
     let target = Target::new(hub, task, plan.as_deref(), step.as_deref());
     match send::have_done(app, &app.person()?, command, None)? {

@@ -154,7 +154,7 @@ fn queue_again(args: &Args, app: &App, state: &State, task: &str, job: Option<&J
     submit::check_room(hub, 1)?;
     let input = shared::input(app, args.by.clone(), args.note.clone())?;
     check_queue(app, state, &asked, &input)?;
-    let command = submit::task(app, hub, asked)?;
+    let command = submit::task(app, hub, asked, None)?;
     let decision = job.map_or(Ok(None), |job| tell_coder(hub, job, &input))?;
     let answer = send::have_done(app, &input.by, command, input.note)?;
     if let Some(answer) = answer.as_ref().filter(|answer| !answer.ok) {
@@ -177,7 +177,13 @@ fn queue_again(args: &Args, app: &App, state: &State, task: &str, job: Option<&J
 /// never starts.
 fn check_queue(app: &App, state: &State, asked: &submit_names::Asked, input: &ReviewInput) -> Result<()> {
     let word = Word { by: input.by.clone(), at: app.now(), recognised: input.recognised, note: input.note.clone() };
-    let submission = Submission { task: asked.task.clone(), plan: asked.plan.clone(), step: asked.step.clone(), word };
+    let submission = Submission {
+        task: asked.task.clone(),
+        plan: asked.plan.clone(),
+        step: asked.step.clone(),
+        priority: None,
+        word,
+    };
     let most = app.hub()?.settings()?.coordinator.queue;
     Ok(state.check_submission(&submission, most).map_err(send::refused)?)
 }

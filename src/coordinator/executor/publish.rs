@@ -132,6 +132,10 @@ pub fn note(
 /// Adds a line to the decision log.
 pub fn decide(hub: &Hub, manager: &str, id: u64, decision: &Decision, check: bool) -> Result<Reply> {
     let log = decisions(manager);
+    let is_event = decision.decision == Decision::PREEMPTED;
+    if is_event {
+        boot::renew(hub, manager)?;
+    }
     let mut writer = hub.lock("log a decision")?;
     if check && is_there(hub, &log, "/number", id)? {
         return Ok(Reply::Done);
@@ -141,6 +145,11 @@ pub fn decide(hub: &Hub, manager: &str, id: u64, decision: &Decision, check: boo
     let (line, _) = seal(&map);
     let mut transaction = Transaction::new("log a decision");
     transaction.append(log, &line);
+    if is_event {
+        let mut event = Event::new(manager, Decision::PREEMPTED, text::clip(&text::safe(&decision.why), 500));
+        event.task_id.clone_from(&decision.task);
+        events::stage(&writer, &mut transaction, &event.meta("job", decision.job.as_deref().unwrap_or_default()))?;
+    }
     writer.commit(transaction)?;
     Ok(Reply::Done)
 }

@@ -105,7 +105,7 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
 }
 
 fn submission(of: &crate::coordinator::state::submission::Submission) -> Submission {
-    Submission { task_id: of.task.clone(), plan_id: of.plan.clone(), step_id: of.step.clone() }
+    Submission { task_id: of.task.clone(), plan_id: of.plan.clone(), step_id: of.step.clone(), priority: of.priority }
 }
 
 fn offer(hub: &Hub, manager: &str, candidate: conductor::candidate::Candidate) -> Offer {
@@ -120,6 +120,7 @@ fn offer(hub: &Hub, manager: &str, candidate: conductor::candidate::Candidate) -
         plan: candidate.plan_id.filter(|_| candidate.step_id.is_some()),
         step: candidate.step_id,
         title: candidate.title,
+        priority: candidate.priority,
         seat: wanted,
         origin: candidate.origin,
         agents: match candidate.work {

@@ -46,6 +46,7 @@ pub fn config(settings: &Settings, options: &Options, polls: bool) -> Config {
         retry_after: retries.collect(),
         outage_first: own.retry_first.max(Duration::from_secs(1)),
         breaker_after: own.breaker_after.max(1),
+        preemptions: own.preemptions,
         queue: own.queue,
         poll_min: own.poll_min.max(Duration::from_secs(1)),
         poll_max: poll_max.max(own.poll_min).max(Duration::from_secs(1)),

@@ -22,6 +22,8 @@ pub struct Config {
     pub max_interruptions: u32,
     /// Jobs blocked in a row that open the breaker.
     pub breaker_after: u32,
+    /// How often more urgent work may pause a job; 0: never.
+    pub preemptions: u32,
     /// How many explicit submissions may wait.
     pub queue: usize,
     /// The safety poll while there is work.
@@ -63,6 +65,7 @@ impl Default for Config {
             outage_most: 15 * MINUTE,
             max_interruptions: 10,
             breaker_after: 3,
+            preemptions: 2,
             queue: 10,
             poll_min: Duration::from_secs(30),
             poll_max: 5 * MINUTE,

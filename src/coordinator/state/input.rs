@@ -12,6 +12,7 @@ use crate::guard::operator::Recognised;
 use crate::guard::trust::Only;
 use crate::model::is_default;
 use crate::model::plan::Link;
+use crate::model::priority::Priority;
 use crate::model::run::outcome::{Finding, Outcome};
 
 /// All inputs of the coordinator. Each comes with the time.
@@ -93,6 +94,8 @@ pub struct Offer {
     pub step: Option<String>,
     pub title: String,
     pub source: String,
+    /// More urgent work may pause a running job for it.
+    pub priority: Priority,
     /// The source of the plan, which is created when the work is assigned.
     pub origin: Option<Link>,
     /// The seat that it is already assigned to.
@@ -159,6 +162,9 @@ pub enum Command {
         task: String,
         plan: Option<String>,
         step: Option<String>,
+        /// Replaces the priority of the task's source.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        priority: Option<Priority>,
     },
     /// Nothing new starts.
     Pause,
@@ -343,6 +349,11 @@ pub struct Decision {
     /// How many more tasks were passed over than `skipped` lists.
     #[serde(default, skip_serializing_if = "is_default")]
     pub more: usize,
+}
+
+impl Decision {
+    /// A job is paused for more urgent work; also an event.
+    pub const PREEMPTED: &str = "preempted";
 }
 
 /// The result of an action.

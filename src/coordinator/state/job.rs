@@ -7,7 +7,9 @@ use super::word::Word;
 use super::work::{Ending, Work};
 use crate::base::Stamp;
 use crate::model::agent::{AgentSession, Usage};
+use crate::model::is_default;
 use crate::model::plan::Link;
+use crate::model::priority::Priority;
 use crate::model::run::job_name::{self, Names, is_called};
 use crate::model::run::order::Rework;
 use crate::model::run::outcome::{LastOutput, Outcome, Verdict};
@@ -25,6 +27,8 @@ pub struct Job {
     pub title: String,
     /// Its source: `submission`, `backlog`, `plan`…
     pub source: String,
+    #[serde(default)]
+    pub priority: Priority,
     pub seat: String,
     pub phase: Phase,
     /// The epoch of the seat's claim.
@@ -40,6 +44,12 @@ pub struct Job {
     pub failures: u32,
     /// How often its worker vanished or paused without request.
     pub interruptions: u32,
+    /// How often it was paused for more urgent work.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub preemptions: u32,
+    /// The task of the more urgent work that it makes room for, until it continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yields_to: Option<String>,
     /// An operator's request to end it.
     pub wish: Option<Wish>,
     /// The result of the last run.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::input::Offer;
 use super::word::Word;
+use crate::model::priority::Priority;
 use crate::model::run::job_name::is_called;
 
 /// Work submitted by an operator.
@@ -12,6 +13,9 @@ pub struct Submission {
     pub task: String,
     pub plan: Option<String>,
     pub step: Option<String>,
+    /// Replaces the priority of the task's source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
     pub word: Word,
 }
 

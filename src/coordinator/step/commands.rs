@@ -40,7 +40,9 @@ impl StepContext<'_> {
 
     fn execute(&mut self, word: Word, command: Command) -> Result<String, String> {
         match command {
-            Command::Submit { task, plan, step } => self.submit(Submission { task, plan, step, word }),
+            Command::Submit { task, plan, step, priority } => {
+                self.submit(Submission { task, plan, step, priority, word })
+            }
             Command::Pause => {
                 self.state.paused = Some(word);
                 Ok("no new job starts until you resume; running jobs continue".into())
@@ -112,10 +114,11 @@ impl StepContext<'_> {
         self.state.check_submission(&submission, self.config.queue)?;
         let task = submission.task.clone();
         let (plan, step) = (submission.plan.clone(), submission.step.clone());
+        let urgency = submission.priority.map(|priority| format!(", priority {priority}")).unwrap_or_default();
         self.state.skips.retain(|name, _| !is_called(name, &task, plan.as_deref(), step.as_deref()));
         self.state.cooling.retain(|other, _| !submission.is_called(other));
         self.state.submissions.push_back(submission);
-        Ok(format!("{task} is queued as number {}", self.state.submissions.len()))
+        Ok(format!("{task} is queued as number {}{urgency}", self.state.submissions.len()))
     }
 
     fn cancel(&mut self, target: &str, word: Word, now: bool) -> Result<String, String> {
@@ -241,7 +244,7 @@ mod tests {
     #[test]
     fn ten_submissions_wait_and_the_eleventh_is_refused() {
         let mut state = begun();
-        let submit = |n| Command::Submit { task: format!("A-{n}"), plan: None, step: None };
+        let submit = |n| Command::Submit { task: format!("A-{n}"), plan: None, step: None, priority: None };
         for n in 0..10 {
             assert!(say(&mut state, &format!("c{n}"), submit(n)).0);
         }
@@ -258,6 +261,7 @@ mod tests {
             task: task.into(),
             plan: plan.map(str::to_owned),
             step: step.map(str::to_owned),
+            priority: None,
         };
         let mut state = begun();
         assert!(say(&mut state, "a", submit("p", Some("p"), Some("S1"))).0);

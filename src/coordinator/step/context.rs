@@ -85,9 +85,16 @@ pub(super) fn has_slot(state: &State, config: &Config) -> bool {
     taken(state) < config.slots
 }
 
-/// Whether a job of this seat can start: there is a slot, and the seat works on nothing else.
+/// Whether a job of this seat can start: there is a slot that is not promised to more urgent work, and the seat works
+/// on nothing else.
 pub(super) fn has_room(state: &State, config: &Config, seat: &str) -> bool {
-    has_slot(state, config) && working(state, seat).is_none()
+    taken(state) + promised(state) < config.slots && working(state, seat).is_none()
+}
+
+/// How many slots are promised to work that has no job yet.
+fn promised(state: &State) -> usize {
+    let waits = |task: &String| state.live_jobs().all(|job| job.task != *task);
+    state.live_jobs().filter(|job| job.yields_to.as_ref().is_some_and(waits)).count()
 }
 
 /// The job that a seat works on now.

@@ -37,7 +37,10 @@ impl StepContext<'_> {
         let (max, later) = (self.config.max_interruptions, self.now.plus(self.config.poll_min));
         let was_notified = self.state.volatile.notified_workers.contains_key(run);
         let Some(job) = self.state.job(id) else { return };
-        if was_notified || closed(self.state, &job.task).is_some() {
+        if let Some(other) = job.yields_to.clone() {
+            self.enter(id, Phase::Held);
+            self.note_reason(id, &format!("paused for {other}, which is more urgent; continues when a slot is free"));
+        } else if was_notified || closed(self.state, &job.task).is_some() {
             self.enter(id, Phase::Held);
         } else if job.interruptions >= max {
             self.block(id, &format!("its worker paused {}; the last: {reason}", text::counted(max, "time")));
@@ -118,6 +121,7 @@ mod tests {
                 step: None,
                 title: "A".into(),
                 source: "backlog".into(),
+                priority: Default::default(),
                 origin: None,
                 seat: None,
                 agents: Vec::new(),

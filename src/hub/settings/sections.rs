@@ -112,6 +112,8 @@ pub struct Coordinator {
     pub concurrency: usize,
     /// Maximum number of waiting submissions; more are refused.
     pub queue: usize,
+    /// How often more urgent work may pause a running job after its stage when no worker is free; 0 means never.
+    pub preemptions: u32,
     /// Poll interval while there is work.
     #[serde(with = "span")]
     #[schemars(with = "Span")]
@@ -310,6 +312,7 @@ impl Default for Coordinator {
             manager: "manager".into(),
             concurrency: 3,
             queue: 10,
+            preemptions: 2,
             poll_min: Duration::from_secs(30),
             poll_max: Duration::from_secs(5 * MINUTE),
             retries: 2,

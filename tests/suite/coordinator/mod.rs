@@ -6,6 +6,7 @@ mod executors;
 mod frozen;
 mod lfs;
 mod operators;
+mod queue;
 mod service;
 mod work;
 

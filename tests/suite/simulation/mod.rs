@@ -127,6 +127,7 @@ impl History {
         }
         self.check_step(&before);
         self.check_outcome(&before, &heard);
+        self.check_preemptions(&before);
         self.check_begun(&before, &effects);
         self.check_budget(&before);
         self.check_decisions(&before);
@@ -184,6 +185,20 @@ impl History {
         assert!(over <= 5 && state.pending.len() < 60 && state.handled.len() <= 500, "the state is bounded");
         if let Some(at) = next_wake(state) {
             assert!(at > self.world.stamp(), "whatever was due is under way: {at}");
+        }
+    }
+
+    /// A job is paused for strictly more urgent work, while no slot is free, and not again and again.
+    fn check_preemptions(&self, before: &State) {
+        let state = self.process.as_ref().unwrap();
+        for job in &state.jobs {
+            assert!(job.preemptions <= Config::default().preemptions, "{job:?}");
+            let newly = before.job(&job.id).is_some_and(|known| known.preemptions < job.preemptions);
+            if let Some(other) = job.yields_to.as_ref().filter(|_| newly) {
+                let other = self.world.tasks.iter().find(|task| task.id == *other).unwrap();
+                assert!(other.priority < job.priority, "{} yields to {}", job.task, other.id);
+                assert_eq!(state.jobs.iter().filter(|job| job.takes_a_slot()).count(), SLOTS, "a slot was free");
+            }
         }
     }
 
@@ -301,7 +316,7 @@ impl History {
             5 => Command::Skip { task: id.clone() },
             6 => Command::Stop { now: self.dice.one_in(2) },
             7 => Command::ResetBreaker,
-            8 => Command::Submit { task: id.clone(), plan: None, step: None },
+            8 => Command::Submit { task: id.clone(), plan: None, step: None, priority: None },
             9 => {
                 self.world.consent = !self.world.consent;
                 return self.log(format_args!("consent {}", self.world.consent));

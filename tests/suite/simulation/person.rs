@@ -126,7 +126,9 @@ impl History {
         for job in state.live_jobs().filter(|job| before.job(&job.id).is_none()) {
             assert!(!asleep(&job.task), "{} is chosen while its agent is suspended", job.task);
         }
-        if state.totals.chosen > before.totals.chosen {
+        // A slot may be promised to more urgent work.
+        let is_promised = |job: &Job| before.live_jobs().any(|other| other.yields_to.as_ref() == Some(&job.task));
+        if state.live_jobs().any(|job| before.job(&job.id).is_none() && !is_promised(job)) {
             let seen = state.volatile.seen.as_ref().expect("nothing is chosen unseen");
             let ready = |job: &&Job| match job.phase {
                 Phase::Held => true,

@@ -9,6 +9,7 @@ use teof::coordinator::state::input::{How, Offer, Reviewed, RunState, Seat, Snap
 use teof::coordinator::state::{Ending, Job, Work};
 use teof::coordinator::{Action, Reply, ReviewWord, State};
 use teof::model::agent::Usage;
+use teof::model::priority::Priority;
 use teof::model::run::outcome::{Finding, Outcome, Suspended, Verdict};
 
 /// How often the coder may try.
@@ -65,6 +66,7 @@ pub struct Task {
     pub fates: Vec<Fate>,
     /// The agent that works on it; a person decides about its work.
     pub agent: Option<&'static str>,
+    pub priority: Priority,
     /// How often its agent's account will run into its limit.
     pub limits: u32,
     /// How often its agent's service will be out of order.
@@ -165,12 +167,13 @@ impl World {
         fates.push(*lasts.get(dice.roll(12)).unwrap_or(&Fate::Succeed));
         let agent = [None, None, Some("claude"), Some("codex")][dice.roll(4)];
         let limits = if agent.is_some() && dice.one_in(3) { 1 + dice.roll(4) as u32 } else { 0 };
+        let priority = Priority::text(["urgent", "high", "medium", "low"][dice.roll(4)]);
         let disturbed = id == UNORDERED;
         let outages = if agent.is_some() && dice.one_in(3) { 1 + dice.roll(5) as u32 } else { 0 };
         // Only on earlier ones: a cycle would never be done.
         let earlier: Vec<_> = self.tasks.iter().filter(|other| plan.is_none() || other.plan != plan).collect();
         let needs = if dice.one_in(4) { dice.pick(&earlier).map(|other| other.id.clone()) } else { None };
-        Task { id, plan, status: Status::Open, fates, agent, limits, outages, needs, disturbed }
+        Task { id, plan, status: Status::Open, fates, agent, priority, limits, outages, needs, disturbed }
     }
 
     pub fn stamp(&self) -> Stamp {
@@ -229,7 +232,8 @@ impl World {
 
     pub fn snapshot(&self, state: &State) -> Snapshot {
         let mut offers: Vec<_> = self.tasks.iter().filter(|task| self.is_open(task)).map(offer).collect();
-        offers.sort_by_key(|offer| !state.submissions.iter().any(|submission| submission.task == offer.task));
+        let submitted = |task: &String| state.submissions.iter().any(|submission| submission.task == *task);
+        offers.sort_by_key(|offer| (!submitted(&offer.task), offer.priority));
         Snapshot {
             no_room: None,
             seq: state.volatile.results,
@@ -511,6 +515,7 @@ fn offer(task: &Task) -> Offer {
         step: task.plan.as_ref().map(|_| task.id.clone()),
         title: task.id.clone(),
         source: if task.plan.is_some() { "plan" } else { "backlog" }.into(),
+        priority: task.priority,
         seat: None,
         origin: None,
         agents: task.agent.map(str::to_owned).into_iter().collect(),

@@ -36,6 +36,9 @@ fn last(job: &Job) -> Option<&Last> {
 
 /// Why a job needs a person, in a line or two: the reason, and the question or the last line of the output.
 pub fn in_brief(job: &Job) -> Vec<String> {
+    if let Some(other) = job.yields_to.as_ref().filter(|_| job.takes_a_slot()) {
+        return vec![text::safe(&format!("pauses after this stage for {other}, which is more urgent"))];
+    }
     let Some(last) = last(job) else { return Vec::new() };
     let mut lines = Vec::new();
     if let Some(question) = last.question.as_deref().filter(|_| job.asks()) {

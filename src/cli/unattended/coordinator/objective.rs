@@ -9,6 +9,7 @@ use crate::coordinator::state::input::Command;
 use crate::guard::operator;
 use crate::hub::{Hub, Transaction, Writer};
 use crate::model::plan::slug_of;
+use crate::model::priority::Priority;
 use crate::ops::tasks::{plan_edit, short_name};
 use crate::plans;
 
@@ -20,6 +21,7 @@ pub struct Details {
     pub tests: Vec<String>,
     pub diff_limit: Option<u64>,
     pub notes: Option<String>,
+    pub priority: Option<Priority>,
 }
 
 /// Makes a plan with one step of the objective, and returns its submission. Agents do it, or `[commands] default`.
@@ -51,7 +53,7 @@ pub fn submission(app: &App, hub: &Hub, objective: &str, args: &Details) -> Resu
         summary: objective.to_owned(),
         actor: hub.settings()?.coordinator.manager.clone(),
         checkpoint: Some(args.acceptance.clone().unwrap_or_else(|| objective.to_owned())),
-        priority: 2,
+        priority: u64::from(args.priority.unwrap_or_default().rank()),
         impact_score: 1,
         layer: Some("L5".to_owned()),
         systemic_targets: vec!["S6".to_owned()],
@@ -70,7 +72,7 @@ pub fn submission(app: &App, hub: &Hub, objective: &str, args: &Details) -> Resu
     let step = made.plan.current_step().and_then(|step| step.id().map(str::to_owned));
     let plan = made.id().to_owned();
     let task = made.plan.short_task().unwrap_or(&plan).to_owned();
-    Ok(Command::Submit { plan: Some(plan), task, step })
+    Ok(Command::Submit { plan: Some(plan), task, step, priority: None })
 }
 
 /// The id of a plan whose name a person chose, and that name as its task's, where it is free.

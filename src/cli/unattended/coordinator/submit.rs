@@ -14,6 +14,7 @@ use crate::coordinator::state::input::Command;
 use crate::coordinator::state::store;
 use crate::guard::{operator, secrets};
 use crate::hub::{Hub, paths};
+use crate::model::priority::Priority;
 use crate::ops::tasks::reopen;
 use crate::plans;
 
@@ -53,6 +54,9 @@ pub struct Args {
     /// More details for the agent
     #[arg(long, value_name = "TEXT", requires = "words")]
     notes: Option<String>,
+    /// How urgent: urgent, high, medium or low; more urgent work may pause a running job
+    #[arg(long, value_name = "PRIORITY", value_parser = priority)]
+    priority: Option<Priority>,
     /// Why; the other seats see it
     #[arg(long)]
     note: Option<String>,
@@ -76,6 +80,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         tests: args.tests,
         diff_limit: args.diff_limit,
         notes: args.notes,
+        priority: args.priority,
     };
     for wanted in &wanted {
         if let Wanted::Objective(objective) = wanted {
@@ -97,7 +102,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         objective::check(hub, &details)?;
     }
     let command = |wanted| match wanted {
-        Wanted::Task(asked) => task(app, hub, asked),
+        Wanted::Task(asked) => task(app, hub, asked, args.priority),
         Wanted::Objective(text) => {
             let mut same = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok());
             let same = same.rfind(|plan| plan.plan.is_open() && plan.plan.summary() == Some(&text));
@@ -132,14 +137,19 @@ pub fn check_room(hub: &Hub, more: usize) -> Result<()> {
 }
 
 /// The submission of a task; what was blocked is open again.
-pub fn task(app: &App, hub: &Hub, asked: Asked) -> Result<Command> {
+pub fn task(app: &App, hub: &Hub, asked: Asked, priority: Option<Priority>) -> Result<Command> {
     let (item, plan, step) = (asked.item.as_deref(), asked.plan.as_deref(), asked.step.as_deref());
     let request = asked.request.as_deref();
     if reopen::reopen(hub, reopen::ReopenRequest { item, plan, step, request })? {
         app.say(format!("{} is open again", asked.task));
     }
     submit_names::is_open(hub, &asked)?;
-    Ok(Command::Submit { task: asked.task, plan: asked.plan, step: asked.step })
+    Ok(Command::Submit { task: asked.task, plan: asked.plan, step: asked.step, priority })
+}
+
+/// A priority as people write it.
+fn priority(text: &str) -> Result<Priority, String> {
+    Priority::named(text).ok_or_else(|| "use urgent, high, medium or low".to_owned())
 }
 
 /// Everything that is asked for, in its order.

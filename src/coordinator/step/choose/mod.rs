@@ -3,6 +3,10 @@
 //! The selector ranks and checks the record. This module only checks what the coordinator itself limits: slots, one
 //! step per plan, operators' commands, seats and their daily limits.
 
+mod preempt;
+
+use std::collections::BTreeSet;
+
 use super::context::{StepContext, closed, has_slot, not_covered, working};
 use crate::base::digest;
 use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, Snapshot};
@@ -17,25 +21,39 @@ const TOLD: usize = 500;
 
 impl StepContext<'_> {
     /// Assigns as much as the slots allow, best first.
-    pub(in crate::coordinator) fn choose(&mut self, snapshot: Snapshot) {
+    pub(in crate::coordinator) fn choose(&mut self, mut snapshot: Snapshot) {
         self.notify_once(&snapshot.skipped);
-        let mut passed = Vec::new();
+        let (mut passed, mut waiting) = (Vec::new(), BTreeSet::new());
         let mut chose = false;
+        self.promised_first(&mut snapshot.offers);
         for offer in snapshot.offers {
-            if !has_slot(self.state, &self.config) {
-                break;
+            if !has_slot(self.state, &self.config) && !self.is_promised(&offer.task) {
+                match self.least_urgent() {
+                    Some(least) if least > offer.priority => {}
+                    // A later offer may be more urgent: submissions come before other work.
+                    Some(_) => continue,
+                    None => break,
+                }
             }
-            match self.obstacle(&offer) {
-                Some((left, why)) => passed.push(Skipped { task: offer.task, why, tell: false, left }),
-                None => match self.seat_for(&offer) {
-                    Err(why) => passed.push(Skipped { task: offer.task, why, tell: false, left: LeftAs::Waiting }),
-                    Ok(seat) => {
-                        self.assign(offer, seat, passed.iter().chain(&snapshot.skipped));
-                        chose = true;
+            let found = match self.obstacle(&offer) {
+                Some(obstacle) => Err(obstacle),
+                None => self.seat_for(&offer).map_err(|why| (LeftAs::Waiting, why)),
+            };
+            match found {
+                Err((left, why)) => passed.push(Skipped { task: offer.task, why, tell: false, left }),
+                Ok(seat) if has_slot(self.state, &self.config) => {
+                    self.assign(offer, seat, passed.iter().chain(&snapshot.skipped));
+                    chose = true;
+                }
+                Ok(_) => {
+                    if let Some(skipped) = self.make_room(&offer) {
+                        waiting.insert(offer.task);
+                        passed.push(skipped);
                     }
-                },
+                }
             }
         }
+        self.drop_promises(&waiting);
         let counted = passed.iter().chain(&snapshot.skipped).filter(|skipped| skipped.left != LeftAs::Uncounted);
         self.state.volatile.passed = counted.cloned().collect();
         if chose {
@@ -172,6 +190,7 @@ impl StepContext<'_> {
             origin: offer.origin,
             title: offer.title,
             source: offer.source,
+            priority: offer.priority,
             seat: seat.clone(),
             phase: Phase::Assigning,
             epoch: None,
@@ -180,6 +199,8 @@ impl StepContext<'_> {
             run: 1,
             failures: 0,
             interruptions: 0,
+            preemptions: 0,
+            yields_to: None,
             wish: None,
             last: None,
             counted: Default::default(),
@@ -265,6 +286,7 @@ mod tests {
     use crate::coordinator::state::State;
     use crate::coordinator::state::input::{Input, Seat};
     use crate::coordinator::{Config, step};
+    use crate::model::priority::Priority;
 
     #[test]
     fn made_seats_do_not_add_to_the_daily_limits() {
@@ -275,6 +297,7 @@ mod tests {
                 step: None,
                 title: String::new(),
                 source: "backlog".into(),
+                priority: Priority::MEDIUM,
                 origin: None,
                 seat: None,
                 agents: Vec::new(),
