@@ -25,7 +25,7 @@ pub fn find(settings: &Settings, name: &str) -> Result<Agent> {
             let known = presets.iter().copied().chain(settings.agents.keys().map(String::as_str));
             let meant = names::did_you_mean(name, known);
             Err(Refusal::not_found("agent.unknown", format!("no such agent program: {}{meant}", text::safe(name)))
-                .because(format!("presets: {}; teof.toml has no other agent of this name", presets.join(", ")))
+                .because(format!("teof knows {}, and those that teof.toml describes", presets.join(", ")))
                 .next("list all agent programs: teof agent doctor")
                 .next(format!("or describe it in teof.toml (written by teof init): under [agents.{name}], its command = [\"program\", \"argument\"]"))
                 .into())

@@ -275,7 +275,7 @@ impl Classifier<'_> {
 
 fn ended(exit: &Exit) -> String {
     match exit {
-        Exit::Code(code) => format!("it ended with {code}"),
+        Exit::Code(code) => format!("exit code {code}"),
         Exit::Signal(signal) => format!("signal {signal} killed it"),
         Exit::Lingered => "it had to be stopped".to_owned(),
         Exit::TimedOut(clock) => format!("it was stopped: {clock}"),

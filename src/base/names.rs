@@ -102,6 +102,16 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     }
 }
 
+/// The slug of a plan's id: `2026-01-05-docs` → `docs`.
+pub fn slug_of(id: &str) -> Option<&str> {
+    let (date, slug) = id.split_at_checked(11)?;
+    let fits = |(at, byte): (usize, u8)| match at {
+        4 | 7 | 10 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    (date.bytes().enumerate().all(fits) && !slug.is_empty()).then_some(slug)
+}
+
 /// Whether a word is likely a typo of another one: letters in another order, or one letter changed, missing or
 /// doubled. Case is ignored.
 pub fn is_near(word: &str, meant: &str) -> bool {

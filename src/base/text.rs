@@ -95,9 +95,26 @@ pub fn counted<N: std::fmt::Display + PartialEq + From<u8>>(n: N, one: &str) -> 
     }
 }
 
+/// `one`, `one or two`, `one, two, or three`.
+pub fn alternatives(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [one, two] => format!("{one} or {two}"),
+        [first @ .., last] => format!("{}, or {last}", first.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn alternatives_are_listed_as_in_a_sentence() {
+        assert_eq!(alternatives(&["now"]), "now");
+        assert_eq!(alternatives(&["now", "later"]), "now or later");
+        assert_eq!(alternatives(&["now", "later", "never"]), "now, later, or never");
+    }
 
     #[test]
     fn control_characters_are_escaped() {

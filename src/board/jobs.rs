@@ -101,7 +101,8 @@ impl Job {
         let (since, until) = match &job.phase {
             Phase::Running { since } | Phase::Question { since } | Phase::Review { since } => (Some(*since), None),
             Phase::Over { at, .. } => (Some(*at), None),
-            Phase::Waiting { until } => (None, Some(*until)),
+            // A time that has passed says only that nothing continues it yet.
+            Phase::Waiting { until } => (None, Some(*until).filter(|until| *until > hub.now())),
             _ => (None, None),
         };
         let started = match &job.phase {
@@ -109,7 +110,7 @@ impl Job {
             _ => None,
         };
         let last = job.last.as_ref();
-        let reason = last.map(|last| text::clip(&text::safe(&last.reason), REASON));
+        let reason = job.reason().map(|reason| text::clip(&text::safe(&reason), REASON));
         let run = job.run_id();
         Job {
             id: job.id.clone(),
@@ -121,7 +122,7 @@ impl Job {
             source: job.source.clone(),
             seat: job.seat.clone(),
             phase: job.phase.name(),
-            label: job.phase.label(),
+            label: job.label(),
             is_over: job.is_over(),
             is_superseded: job.is_over() && state.is_superseded(job),
             since,
@@ -141,7 +142,7 @@ impl Job {
             passes: last.map_or(0, |last| last.passes),
             max_passes: job.work.passes,
             failures: job.failures,
-            reason: reason.filter(|reason| !reason.is_empty()),
+            reason,
             question: last.and_then(|last| last.question.as_deref()).map(text::safe_block),
             last_output: last.and_then(|last| last.output.clone()),
             pull_request: job.pull_request,

@@ -58,6 +58,8 @@ pub struct Waiting {
     pub task_id: String,
     pub title: String,
     pub since: Stamp,
+    /// How many findings it has, notes included.
+    pub findings: usize,
     pub command: String,
 }
 
@@ -85,8 +87,9 @@ pub struct Used {
 }
 
 impl Used {
-    fn add(&mut self, usage: Usage, seconds: u64) {
-        self.jobs += 1;
+    /// Adds a run; `is_new`: its job is not counted yet.
+    fn add(&mut self, usage: Usage, seconds: u64, is_new: bool) {
+        self.jobs += u64::from(is_new);
         self.tokens = self.tokens.saturating_add(usage.tokens());
         self.seconds = self.seconds.saturating_add(seconds);
         if let Some(cost) = usage.cost_usd {
@@ -175,6 +178,7 @@ pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
         task_id: entry.bundle.task_id.clone(),
         title: entry.bundle.goal.title.clone(),
         since: entry.bundle.generated_at,
+        findings: entry.bundle.findings.len(),
         command: format!("teof review show {}", entry.bundle.short()),
     });
     let mut report = Report {
@@ -269,10 +273,15 @@ impl Report {
             *seconds.entry(&envelope.order.path).or_default() +=
                 envelope.finished_at.since(envelope.started_at).as_secs();
         }
+        // Work that was sent back has another order; its job is counted once.
+        let mut counted: HashSet<(String, String)> = HashSet::new();
         for envelope in newest(envelopes, |envelope| envelope.order.path.clone()) {
             let took = seconds.get(&*envelope.order.path).copied().unwrap_or_default();
-            self.usage.add(envelope.usage, took);
-            self.by_seat.entry(envelope.agent_id.clone()).or_default().add(envelope.usage, took);
+            let job = envelope.job();
+            let mut is_new = |of: &str| counted.insert((of.to_owned(), job.to_owned()));
+            self.usage.add(envelope.usage, took, is_new(""));
+            let seat = self.by_seat.entry(envelope.agent_id.clone()).or_default();
+            seat.add(envelope.usage, took, is_new(&format!("seat {}", envelope.agent_id)));
             let mut agents: BTreeMap<&str, (Usage, f64)> = BTreeMap::new();
             let mut calls = Usage::default();
             for call in envelope.stages.iter().flat_map(|stage| &stage.calls) {
@@ -281,21 +290,23 @@ impl Report {
                 calls = calls.plus(call.usage);
             }
             for (agent, (usage, took)) in agents {
-                self.by_agent.entry(agent.to_owned()).or_default().add(usage, took as u64);
+                let is_new = is_new(&format!("agent {agent}"));
+                self.by_agent.entry(agent.to_owned()).or_default().add(usage, took as u64, is_new);
             }
             if envelope.usage.tokens() > calls.tokens() {
                 let cost_usd = envelope.usage.cost_usd.map(|cost| cost - calls.cost_usd.unwrap_or(0.0));
                 let rest =
                     Usage { input_tokens: envelope.usage.tokens() - calls.tokens(), cost_usd, ..Usage::default() };
-                self.unfinished_calls.add(rest, 0);
+                self.unfinished_calls.add(rest, 0, true);
             }
         }
         // A worker that was stopped or still works has left no envelope; the coordinator counted what it used.
         for job in state.jobs.iter().filter(|job| job.chosen_at >= self.since && job.counted != Usage::default()) {
             if job.order.as_ref().is_some_and(|order| envelopes.iter().all(|envelope| envelope.order.path != *order)) {
-                self.usage.add(job.counted, 0);
-                self.by_seat.entry(job.seat.clone()).or_default().add(job.counted, 0);
-                self.unfinished_calls.add(job.counted, 0);
+                self.usage.add(job.counted, 0, counted.insert((String::new(), job.id.clone())));
+                let is_new = counted.insert((format!("seat {}", job.seat), job.id.clone()));
+                self.by_seat.entry(job.seat.clone()).or_default().add(job.counted, 0, is_new);
+                self.unfinished_calls.add(job.counted, 0, true);
             }
         }
     }

@@ -77,7 +77,7 @@ pub fn probe(argv: &[String], folder: &Path, env: &[(String, String)], timeout: 
         Some(status) if status.success() => Answer::Printed(printed),
         Some(status) => {
             let how = match status.code() {
-                Some(code) => format!("it ended with {code}"),
+                Some(code) => format!("exit code {code}"),
                 None => format!("signal {} ended it", status.signal().unwrap_or_default()),
             };
             Answer::Failed(how, if err.is_empty() { printed } else { err })
@@ -151,12 +151,9 @@ mod tests {
     fn an_answer_is_what_is_printed() {
         assert_eq!(sh("echo \"$A${HOME-}\"; echo talk >&2", 9_000), Answer::Printed("b".to_owned()));
         assert_eq!(sh("echo talk >&2", 9_000), Answer::Printed("talk".to_owned()));
-        assert_eq!(sh("echo no >&2; exit 3", 9_000), Answer::Failed("it ended with 3".to_owned(), "no".to_owned()));
+        assert_eq!(sh("echo no >&2; exit 3", 9_000), Answer::Failed("exit code 3".to_owned(), "no".to_owned()));
         assert!(matches!(probe(&["/nowhere".to_owned()], Path::new("/"), &[], TICK), Answer::NotStarted(_)));
-        assert_eq!(
-            sh("read line && echo \"$line\"", 9_000),
-            Answer::Failed("it ended with 1".to_owned(), String::new())
-        );
+        assert_eq!(sh("read line && echo \"$line\"", 9_000), Answer::Failed("exit code 1".to_owned(), String::new()));
     }
 
     #[test]

@@ -281,8 +281,7 @@ impl Standing {
                 .next("grant it, as a person: teof consent grant"),
             None if flag.is_empty() => Refusal::unattended("consent.never", why),
             None if flag == "max_iterations" => {
-                Refusal::unattended("consent.refused", format!("no consent is left: {why}"))
-                    .next("allow 10 more: teof consent grant --max-jobs 10")
+                Refusal::unattended("consent.refused", why).next("allow 10 more: teof consent grant --max-jobs 10")
             }
             None => {
                 let refusal = Refusal::unattended("consent.refused", format!("consent does not allow this: {why}"))

@@ -40,7 +40,7 @@ impl Worktree {
         }
         Err(Refusal::not_found("repository.missing", format!("{} is not in a git repository", start.display()))
             .because("teof keeps its record in the git repository that it works on")
-            .next("change to your repository, or pass it: teof --root <path> …")
+            .next("cd <your repository>")
             .next("to try teof without one: teof quickstart")
             .into())
     }

@@ -148,9 +148,15 @@ pub fn record(writer: &mut Writer<'_>, mut transaction: Transaction, decision: &
     let Value::Object(payload) = json!(decision) else { anyhow::bail!("a decision is an object") };
     receipts::write(writer, &mut transaction, &manager, &path, payload)?;
     let kind = decision.decision.as_str();
+    let (by, task) = (&decision.by, &decision.task_id);
+    let what = match decision.decision {
+        Kind::Approved | Kind::Rejected | Kind::Reverted => format!("{by} {kind} {task}"),
+        Kind::Retry => format!("{by} sent {task} back to its coder"),
+        Kind::Conflict => format!("{by} approved {task}, but it is in conflict and went back to its coder"),
+    };
     let summary = match &decision.note {
-        Some(note) => format!("{} {kind} {}: {note}", decision.by, decision.task_id),
-        None => format!("{} {kind} {}", decision.by, decision.task_id),
+        Some(note) => format!("{what}: {note}"),
+        None => what,
     };
     let mut event = Event::new(OPERATOR, "review", text::clip(&text::safe(&summary), 500))
         .on_task(&decision.task_id)

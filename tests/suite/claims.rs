@@ -417,6 +417,12 @@ fn a_task_is_picked_up_in_one_step() {
     assert_eq!(ok(&world, "codex-2", &["task", "pickup", "QUEUE-003"])["claim"]["epoch"], 1);
     let late = refused(&world, "codex-1", &["task", "pickup", "QUEUE-003"]);
     assert_eq!((&late["code"], &late["exit"], &late["epoch"]), (&json!("claim.held"), &json!(3), &json!(1)), "{late}");
+    ok(&world, "codex-2", &["bus", "release", "QUEUE-003", "--status", "done"]);
+    let done = refused(&world, "codex-1", &["task", "pickup", "QUEUE-003"]);
+    assert_eq!(done["message"], "QUEUE-003 is done", "not that it is assigned: {done}");
+    let slip = refused(&world, "codex-1", &["bus", "claim", "QUEUE-2"]);
+    assert_eq!(slip["message"], "no such task: QUEUE-2 (did you mean QUEUE-002?)", "{slip}");
+    assert_eq!(slip["next"][0], "see what there is: teof task list", "no claim of a slip is suggested first");
     assert_eq!(ok(&world, "codex-1", &["bus", "claim", "--next", "--lease", "1h"])["claim"]["task_id"], "QUEUE-002");
     assert_eq!(world.read_json("_bus/assignments/QUEUE-002.json")["engineer"], "codex-1");
     world.write(

@@ -132,3 +132,17 @@ fn damaged_files_and_settings_are_told_of_in_plain_words() {
         assert!(RAW.iter().all(|raw| !ran.stderr.contains(raw)), "{damaged}: {}", ran.stderr);
     }
 }
+
+/// `teof … | head` is no error; whoever changes something hears that it is done.
+#[test]
+fn a_reader_that_closes_the_pipe_early_is_told_only_of_changes() {
+    let world = World::new();
+    for (args, told) in [(&["task", "list"][..], ""), (&["task", "add", "Q-1", "--title", "Q"], "stdout was closed")] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = world.teof(args).stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+        assert!(if told.is_empty() { stderr.is_empty() } else { stderr.contains(told) }, "{args:?}: {stderr}");
+    }
+}

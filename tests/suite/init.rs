@@ -188,7 +188,9 @@ fn a_dedicated_hub_keeps_the_record_away_from_where_people_work() {
     assert_eq!(world.json(&["init", "--dedicated"])["wrote"], serde_json::json!([]));
     assert_eq!(world.json(&["init"])["hub"], hub.to_str().unwrap());
     // Paths are printed as they open from here.
-    let made = world.run(&["plan", "new", "Notes", "--summary", "s"]).expect(0);
+    let labels = ["--priority", "2", "--impact-score", "1", "--layer", "L5", "--systemic-target", "S6"];
+    let made = ["plan", "new", "Notes", "--summary", "s", "--allow-unclaimed"];
+    let made = world.run(&[&made[..], &labels].concat()).expect(0);
     let path = made.stdout.trim();
     assert_eq!(path, "../repo.record/_plans/2026-01-05-notes.plan.json");
     assert!(world.repo.join(path).is_file() && made.stderr.contains("../repo.record/_plans/2026-01-05-notes.md"));
@@ -341,6 +343,11 @@ fn init_yes_puts_a_new_record_on_its_own_branch() {
     let done = world.json(&["init", "--yes", "--role", "coder=claude", "--test", "true"]);
     assert_eq!(done["branch"], "teof/record");
     assert_eq!((world.git(&["rev-parse", "HEAD"]), world.git(&["status", "--porcelain"])), (head, status));
+    // The command that it names next works: first the program of the coder has to be there.
+    let mut init = world.teof(&["init", "--yes"]);
+    let output = init.env("PATH", "/usr/bin:/bin").stdin(std::process::Stdio::null()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("next: install claude, the program of the coder; then: teof do"), "{told}");
     let again = world.json(&["init", "--yes"]);
     assert_eq!((&again["hub"], &again["wrote"]), (&done["hub"], &serde_json::json!([])), "stays where it is");
 }

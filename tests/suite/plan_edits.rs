@@ -148,6 +148,12 @@ fn a_hold_blocks_claiming_and_completing_a_task() {
 #[test]
 fn every_command_about_a_plan_leaves_an_event_and_a_plan_without_its_justification_is_a_finding() {
     let world = world();
+    // In the folder of a seat that has booted, a plan is that seat's, which needs a claim; a person says so.
+    let tidy = ["plan", "new", "tidy", "--summary", "Tidy up", "--priority", "2", "--impact-score", "1"];
+    let seats = [&tidy[..], &["--layer", "L5", "--systemic-target", "S6"]].concat();
+    assert_eq!(world.refused(&seats)["code"], "plan.unclaimed");
+    let person = world.run(&["plan", "new", "tidy", "--summary", "Tidy up", "--agent", "operator"]);
+    assert!([0, 6].contains(&person.code), "{person:?}");
     // A folder without a seat is a person's.
     fs::remove_file(world.repo.join("AGENT_MANIFEST.json")).unwrap();
     let made = |args: &[&str]| {

@@ -113,6 +113,12 @@ fn a_cancelled_submission_is_skipped_and_keeps_its_note() {
     world.ok(&["coordinator", "run", "--until-idle"]);
     let ran = std::fs::read_to_string(world.folder().join("ran")).unwrap();
     assert_eq!(ran.lines().count(), 1, "submitted again, it is done: {ran}");
+    // A plan that a person finished meanwhile stays queued with the command that closes it.
+    world.ok(&["coordinator", "submit", "--objective", "Write a letter", "--name", "letter"]);
+    world.ok(&["plan", "step", "set", "letter", "S1", "--status", "done", "--agent", "operator"]);
+    let ran = world.run(&["coordinator", "run", "--until-idle"]);
+    assert!(ran.code == 5 && ran.stderr.contains("all its steps are done; close it as a person: "), "{ran:?}");
+    world.ok(&["coordinator", "cancel", "letter"]);
 }
 
 #[test]

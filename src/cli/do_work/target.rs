@@ -226,7 +226,10 @@ fn check_agents(hub: &Hub, names: &[String]) -> Result<()> {
         Refusal::guard("do.cannot_run", format!("the agent {} cannot run", text::safe(name)))
             .because(why)
             .next("see which agents are here: teof agent doctor")
-            .next(format!("install it, or name another agent as coder in {}", hub.shown(paths::SETTINGS)))
+            .next(format!(
+                "install it, or name another coder in {}: teof init --role coder=NAME",
+                hub.shown(paths::SETTINGS)
+            ))
     };
     let in_image = executor::in_containers(hub)?;
     for name in names {

@@ -71,10 +71,15 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if args.all_passing {
         let (passing, others) = passing(app.hub()?)?;
         if !others.is_empty() && !app.json() {
-            app.say(format!("Not approved, because they did not pass or have findings: {}", bulk::listed(&others)));
+            others.iter().for_each(|(job, why)| app.say(format!("{job} is left to you: {why}")));
+            let jobs: Vec<_> = others.iter().map(|(job, _)| job.as_str()).collect();
+            app.say(format!("look at what is left, then decide: teof review {}", jobs.join(" ")));
         }
         if passing.is_empty() {
-            app.result(&json!([]), || "Nothing to approve: no result that waits passed every check".to_owned());
+            app.result(&json!([]), || match others.is_empty() {
+                true => "Nothing to approve: no result waits".to_owned(),
+                false => "Nothing was approved: no waiting result passed every check without a finding".to_owned(),
+            });
             return Ok(ExitCode::SUCCESS);
         }
         return Ok(bulk::several(app, &passing, &words, |job| printed(&args, app, job)));
@@ -99,21 +104,42 @@ fn printed(args: &Args, app: &App, job: &str) -> Result<Done> {
     one(args, app, job, &shared::progress(app, &format!("Merging {job}")))
 }
 
+/// A job, and why a person has to look at it before it is approved.
+type Left = (String, String);
+
 /// The jobs that wait and passed everything, and those that wait and did not.
-fn passing(hub: &Hub) -> Result<(Vec<String>, Vec<String>)> {
+fn passing(hub: &Hub) -> Result<(Vec<String>, Vec<Left>)> {
     let waiting = list::pending(hub)?;
     let state = store::load(hub)?;
     let ids: Vec<_> = waiting.iter().map(|entry| entry.bundle.job.as_str()).collect();
-    // Without a look at each, only results that the coordinator vouches for.
-    let is_passing = |entry: &Entry| {
-        let is_known = state.job(&entry.bundle.job).is_some();
-        is_known && entry.bundle.is_passing() && entry.bundle.findings.is_empty() && entry.altered.is_none()
-    };
     let (mut passing, mut others) = (Vec::new(), Vec::new());
     for (entry, name) in waiting.iter().zip(distinct(&ids)) {
-        if is_passing(entry) { &mut passing } else { &mut others }.push(name.into_owned());
+        match obstacle(entry, state.job(&entry.bundle.job).is_some()) {
+            None => passing.push(name.into_owned()),
+            Some(why) => others.push((name.into_owned(), why)),
+        }
     }
     Ok((passing, others))
+}
+
+/// Why a result is not approved without a look at it. `is_known`: the coordinator vouches for it.
+fn obstacle(entry: &Entry, is_known: bool) -> Option<String> {
+    let bundle = &entry.bundle;
+    let failed = bundle.tests.iter().find(|test| !test.passed);
+    let severest = bundle.findings.iter().min_by_key(|found| (!found.stops(), !found.needs_person()));
+    if entry.altered.is_some() {
+        Some("its bundle was altered".to_owned())
+    } else if !is_known {
+        Some("the coordinator does not know its job".to_owned())
+    } else if let Some(test) = failed {
+        Some(format!("a test failed: {}", text::safe(&test.command)))
+    } else if let Some(found) = severest {
+        let more = bundle.findings.len() - 1;
+        let more = if more == 0 { String::new() } else { format!(" (and {})", text::counted(more, "more finding")) };
+        Some(format!("{}: {}{more}", text::safe(&found.severity), findings::line(found)))
+    } else {
+        bundle.tests.is_empty().then(|| "no test ran".to_owned())
+    }
 }
 
 fn one_commit(jobs: usize) -> Refusal {

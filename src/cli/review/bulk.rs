@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::failure;
+use crate::cli::support::terminal::style;
 
 /// How many refused jobs a summary names.
 const NAMED: usize = 20;
@@ -59,7 +60,9 @@ pub fn several(app: &App, names: &[String], words: &Words, mut one: impl FnMut(&
         match one(name) {
             Ok(Done { mut document, lines, .. }) => {
                 if !app.json() {
-                    app.out(format!("{shown}: {}", lines.join("\n  ")));
+                    let is_named = lines.first().is_some_and(|line| is_named_in(name, line));
+                    let name = if is_named { String::new() } else { format!("{shown}: ") };
+                    app.out(style::wrap(&format!("{name}{}", lines.join("\n  ")), style::columns(), 2));
                 }
                 document["name"] = json!(name);
                 document["ok"] = json!(true);

@@ -74,14 +74,19 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
     }
 }
 
-/// A line that is not empty; `None` when the person thinks better of it.
+/// A line that is not empty; `None`, and nothing is done, when the person thinks better of it.
 fn note(question: &str) -> Result<Option<String>> {
-    Ok(ask::line(question)?.filter(|note| !note.is_empty()))
+    let note = ask::line(question)?.filter(|note| !note.is_empty());
+    if note.is_none() {
+        ask::hint("Nothing was done: it needs a reason.");
+    }
+    Ok(note)
 }
 
 fn print(text: &str) {
     let _line = progress::clear();
-    let _ = writeln!(std::io::stderr(), "{}", style::for_stderr(text));
+    let text = style::wrap(text, style::columns_of_stderr(), 2);
+    let _ = writeln!(std::io::stderr(), "{}", style::for_stderr(&text));
 }
 
 /// The result in a few lines: what changed, what was tested, what to look at.
@@ -103,7 +108,7 @@ pub fn summary(entry: &Entry) -> String {
     if let Some(review) = bundle.stages.iter().rfind(|stage| stage.name == "reviewer") {
         lines.push(format!("  reviewer: {}", text::safe(&review.outcome)));
     }
-    let found = bundle.findings.iter().filter(|finding| finding.needs_person() || finding.stops());
+    let found = bundle.findings.iter();
     lines.extend(found.map(|finding| format!("  {}: {}", finding.severity, text::safe(&finding.describe()))));
     if bundle.usage.tokens() > 0 {
         let cost = bundle.usage.cost_usd.map_or_else(String::new, |cost| format!(", ${cost:.2}"));

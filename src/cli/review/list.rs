@@ -13,6 +13,7 @@ use crate::coordinator::state::store;
 use crate::coordinator::state::{Ending, Phase};
 use crate::hub::Hub;
 use crate::model::run::bundle::Diff;
+use crate::model::run::outcome::Finding;
 use crate::review::{Decision, Entry, bundles, pull_request};
 
 /// List finished jobs that wait for review
@@ -139,10 +140,10 @@ fn table(entries: &[Entry], rows: &[Row<'_>], times: Times) -> Table {
         Column::text("TITLE"),
         Column::word("CHANGE"),
         Column::word("TESTS"),
-        Column::text("STATE"),
+        Column::text("STATE").or_below(),
         Column::word("FINISHED").optional(),
         Column::word("SEAT").optional(),
-        Column::text("TASK").optional(),
+        Column::word("TASK").optional(),
     ]);
     for (entry, row) in entries.iter().zip(rows) {
         let bundle = &entry.bundle;
@@ -175,6 +176,9 @@ fn state(entry: &Entry, row: &Row<'_>) -> Cell {
     }
     let mut parts = Vec::new();
     parts.extend((row.need_person > 0).then(|| text::counted(row.need_person, "finding")));
+    let is_note = |found: &&Finding| !found.needs_person() && !found.stops();
+    let notes = entry.bundle.findings.iter().filter(is_note).count();
+    parts.extend((notes > 0).then(|| text::counted(notes, "note")));
     parts.extend(row.pr.map(|number| format!("pull request #{number}")));
     if row.over {
         parts.push("only the merge is left".to_owned());

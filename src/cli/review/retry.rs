@@ -185,7 +185,7 @@ fn check_queue(app: &App, state: &State, asked: &submit_names::Asked, input: &Re
         word,
     };
     let most = app.hub()?.settings()?.coordinator.queue;
-    Ok(state.check_submission(&submission, most).map_err(send::refused)?)
+    Ok(state.check_submission(&submission, most).map_err(|why| send::refused(&why))?)
 }
 
 /// Records the note as a decision about the job's last result; the next coder gets it.

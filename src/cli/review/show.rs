@@ -74,7 +74,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     };
     app.long_result(&document, || match &patch {
         Some(patch) => style::diff(patch.trim_end()),
-        None => render(hub, &entry, &newer, app.times()),
+        None => style::prose(&render(hub, &entry, &newer, app.times())).into_owned(),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -124,8 +124,8 @@ pub fn render(hub: &Hub, entry: &Entry, newer: &[newer::Commit], times: Times) -
     let reviewer = bundle.reviewer.as_deref().filter(|seat| *seat != "manager");
     lines.extend(reviewer.map(|seat| format!("reviewer   {}", text::safe(seat))));
     lines.extend([
-        format!("commit     {} on {}", text::safe(&bundle.commit), text::safe(&bundle.branch)),
-        format!("target     {} (from {})", text::safe(&bundle.target_branch), text::safe(&bundle.base_commit)),
+        format!("commit     {} on {}", brief(&bundle.commit), text::safe(&bundle.branch)),
+        format!("target     {} (from {})", text::safe(&bundle.target_branch), brief(&bundle.base_commit)),
     ]);
     lines.push(section("Objective", Some(&bundle.goal.objective)));
     lines.push(section("Acceptance", bundle.goal.acceptance.as_deref()));
@@ -146,6 +146,11 @@ pub fn render(hub: &Hub, entry: &Entry, newer: &[newer::Commit], times: Times) -
     }
     lines.retain(|line| !line.is_empty());
     lines.join("\n")
+}
+
+/// A commit as people read it.
+fn brief(commit: &str) -> String {
+    text::safe(commit.get(..12).unwrap_or(commit))
 }
 
 fn section(title: &str, body: Option<&str>) -> String {

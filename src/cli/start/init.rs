@@ -221,9 +221,16 @@ fn next(done: &Done, options: &Options) -> String {
         return match installed_agents().first() {
             Some(agent) => format!("let {agent} do the work: teof init --role coder={agent}"),
             None => {
-                "install an agent program (teof agent doctor lists them), then: teof init --role coder=claude".into()
+                "install an agent program, or describe your own under [agents.NAME] in teof.toml (teof agent doctor \
+                     lists them), then: teof init --role coder=NAME"
+                    .into()
             }
         };
+    }
+    let coder = settings.roles.get("coder").and_then(|coder| coder.agent.as_deref());
+    let agent = coder.and_then(|name| agents::find(&settings, name).ok());
+    if let Some(agent) = agent.filter(|agent| agents::find_program(agent.program(), &done.hub).is_none()) {
+        return format!("install {}, the program of the coder; then: teof do \"…what you want…\"", agent.program());
     }
     match settings.guard.tests.is_empty() {
         true => "name a command that every result must pass: teof init --test \"make test\"".to_owned(),

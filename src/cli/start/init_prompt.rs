@@ -7,6 +7,7 @@ use crate::agents;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::ask;
+use crate::cli::support::terminal::style;
 use crate::guard::operator::{self, Recognised};
 use crate::hub::Settings;
 use crate::ops::setup::init::Options;
@@ -155,7 +156,12 @@ fn coder(options: &Options, settings: &Settings) -> Result<Option<String>> {
             }
             Err(e) => {
                 let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
-                tell(&format!("{e}: {}", text::safe(&why)));
+                tell(&format!("{e} ({}).", text::safe(&why)));
+                tell(&format!(
+                    "A program of your own: press Enter here, and describe it afterwards in teof.toml under \
+                     [agents.{}], with its command.",
+                    text::safe(name)
+                ));
             }
         }
     }
@@ -188,5 +194,6 @@ fn line(question: &str) -> Result<String> {
 }
 
 fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    // The values of the proposal stand in a column.
+    let _ = writeln!(io::stderr(), "{}", style::wrap(text, style::columns_of_stderr(), "record   ".len()));
 }

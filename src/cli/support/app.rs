@@ -2,7 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use super::failure;
 use super::terminal::progress::{self, Progress};
 use super::terminal::style::{self, Meaning};
 use super::terminal::{Times, pager};
-use crate::base::{Clock, Refusal, Result, Stamp, env, json, text};
+use crate::base::{Clock, Exit, Refusal, Result, Stamp, env, json, text};
 use crate::guard::operator;
 use crate::hub::Hub;
 
@@ -33,6 +33,8 @@ pub struct App {
     pub global: Global,
     pub clock: Clock,
     hub: OnceCell<Hub>,
+    /// The command said that it only reads.
+    only_reads: Cell<bool>,
 }
 
 impl App {
@@ -41,7 +43,7 @@ impl App {
         if matches!(clock, Clock::Fixed(_)) && !cfg!(debug_assertions) {
             return Err(only_in_tests().into());
         }
-        Ok(App { global: global.clone(), clock, hub: OnceCell::new() })
+        Ok(App { global: global.clone(), clock, hub: OnceCell::new(), only_reads: Cell::new(false) })
     }
 
     pub fn now(&self) -> Stamp {
@@ -62,6 +64,7 @@ impl App {
 
     /// The hub for a command that only reads: says so when what it shows may be out of date.
     pub fn hub_to_read(&self) -> Result<&Hub> {
+        self.only_reads.set(true);
         let hub = self.hub()?;
         if let Some(why) = hub.behind() {
             let reason = Refusal::of(&why).and_then(|refusal| refusal.reason.as_deref());
@@ -96,14 +99,19 @@ impl App {
     }
 
     /// Data: text on stdout, a newline added. Ends the process, and says why, when it cannot be written:
-    /// readers must not take a part of the answer for the whole.
+    /// readers must not take a part of the answer for the whole. One who closes the pipe early (`head`) knows that; then
+    /// a command that only reads ends in silence.
     pub fn out(&self, text: impl AsRef<str>) {
         let line = progress::clear();
         let text = style::for_stdout(text.as_ref());
         let written = writeln!(io::stdout(), "{text}").and_then(|()| failure::flush_stdout());
         drop(line);
-        if let Err(e) = written {
-            std::process::exit(failure::unwritten(&e, self.json()));
+        match written {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe && self.only_reads.get() => {
+                std::process::exit(Exit::Refused as i32)
+            }
+            Err(e) => std::process::exit(failure::unwritten(&e, self.json())),
         }
     }
 
@@ -114,7 +122,7 @@ impl App {
         } else {
             let text = text();
             if !text.is_empty() {
-                self.out(style::wrap(&self.times().in_text(&text), style::columns(), 2));
+                self.out(style::prose(&self.times().in_text(&text)));
             }
         }
     }

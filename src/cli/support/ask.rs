@@ -21,7 +21,8 @@ pub fn is_possible(app: &App) -> bool {
 pub fn line(question: &str) -> Result<Option<String>> {
     let _ = rustix::termios::tcflush(io::stdin(), QueueSelector::IFlush);
     let _line = progress::clear();
-    let _ = write!(io::stderr(), "{} ", style::for_stderr(question));
+    let question = style::wrap(question, style::columns_of_stderr(), 0);
+    let _ = write!(io::stderr(), "{} ", style::for_stderr(&question));
     let mut answer = String::new();
     if io::stdin().read_line(&mut answer)? == 0 {
         let _ = writeln!(io::stderr());
@@ -32,7 +33,8 @@ pub fn line(question: &str) -> Result<Option<String>> {
 
 /// Says what an answer must be, before the question is asked again.
 pub fn hint(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", style::for_stderr(text));
+    let text = style::wrap(text, style::columns_of_stderr(), 0);
+    let _ = writeln!(io::stderr(), "{}", style::for_stderr(&text));
 }
 
 /// Whether the answer to a yes-or-no question is yes; Enter takes the default.

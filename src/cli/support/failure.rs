@@ -123,7 +123,8 @@ pub fn document(refusal: &Refusal) -> ErrorDocument {
     ErrorDocument { error }
 }
 
-/// `error: what`, `cause: why`, and at most two lines `fix: command  # what for`, which are not wrapped.
+/// `error: what`, `cause: why`, and at most two lines `fix: command  # what for`. Commands are not wrapped, so that they
+/// can be copied; what does not fit beside them stands below, as a comment of the shell.
 fn render(refusal: &Refusal, times: Times, columns: Option<usize>) -> String {
     let wrap = |line: String| style::wrap(&times.in_text(&line), columns, 7).into_owned();
     let mut lines = vec![wrap(format!("{ERROR}error:{ERROR:#} {}", text::safe(&plain::text(&refusal.message))))];
@@ -134,20 +135,37 @@ fn render(refusal: &Refusal, times: Times, columns: Option<usize>) -> String {
         lines.extend(shown.map(|line| style::wrap(&times.in_text(&format!("       {line}")), columns, 0).into_owned()));
     }
     for next in refusal.next.iter().take(2) {
-        lines.push(format!("{FIX}fix:{FIX:#} {}", fix(&text::safe(next))));
+        let step = text::safe(next);
+        let (what, command) = split(&step);
+        let Some(command) = command else {
+            lines.push(style::wrap(&format!("{FIX}fix:{FIX:#} {what}"), columns, 5).into_owned());
+            continue;
+        };
+        let line = format!("{FIX}fix:{FIX:#} {COMMAND}{command}{COMMAND:#}");
+        let comment = if what.is_empty() { String::new() } else { format!("  # {what}") };
+        let width = 5 + textwrap::core::display_width(command) + textwrap::core::display_width(&comment);
+        if columns.is_none_or(|columns| width <= columns) {
+            lines.push(line + &comment);
+        } else {
+            lines.push(line);
+            let room = columns.map(|columns| columns.saturating_sub("     # ".len()).max(10));
+            lines.extend(style::wrap(what, room, 0).lines().map(|part| format!("     # {part}")));
+        }
     }
     lines.join("\n")
 }
 
-/// A step with its command first: `see what is free: teof task list` becomes `teof task list  # see what is free`,
-/// which works when pasted.
-fn fix(step: &str) -> String {
+/// What a step is for, and its command: `see what is free: teof task list`. A step may be a command alone, or none.
+fn split(step: &str) -> (&str, Option<&str>) {
     if is_command(step) {
-        return format!("{COMMAND}{step}{COMMAND:#}");
+        return match step.split_once("  # ") {
+            Some((command, what)) => (what, Some(command)),
+            None => ("", Some(step)),
+        };
     }
     match step.rsplit_once(": ").filter(|(_, command)| is_command(command)) {
-        Some((what, command)) => format!("{COMMAND}{command}{COMMAND:#}  # {what}"),
-        None => step.to_owned(),
+        Some((what, command)) => (what, Some(command)),
+        None => (step, None),
     }
 }
 
@@ -180,6 +198,19 @@ mod tests {
             shown,
             "error: T-1 is held by codex-5\ncause: its lease runs until 14:30\n\
              fix: teof task list  # see what is free\nfix: name another task"
+        );
+    }
+
+    #[test]
+    fn a_command_stays_whole_on_a_narrow_terminal_and_its_comment_is_wrapped() {
+        let refusal = Refusal::held("claim.held", "T-1 is held")
+            .next("start without touching the edits of the other seat: teof session-boot --sync-allow-dirty")
+            .next("commit these files, or move them away, and then try it again");
+        let shown = render(&refusal, Times::new(Stamp::from_unix(0), true), Some(40));
+        assert_eq!(
+            anstream::adapter::strip_str(&shown).to_string(),
+            "error: T-1 is held\nfix: teof session-boot --sync-allow-dirty\n     # start without touching the edits\n\
+             \x20    # of the other seat\nfix: commit these files, or move them\n     away, and then try it again"
         );
     }
 }

@@ -242,13 +242,13 @@ fn rules(standing: &Standing, started: u64) -> Vec<String> {
     }];
     rules.push("agents may work; nothing is merged or pushed before a person approves it".to_owned());
     let stops = [
-        (consent.require_execute, "after a job that did nothing"),
+        (consent.require_execute, "after one that did nothing"),
         (consent.halt_on_attention_feeds, "while a prerequisite is not met"),
         (consent.halt_on_ci_failure, "while CI fails"),
     ];
     let stops: Vec<_> = stops.iter().filter(|(is_set, _)| *is_set).map(|(_, what)| *what).collect();
     if !stops.is_empty() {
-        rules.push(format!("no job starts {}", stops.join(", ")));
+        rules.push(format!("no job starts {}", text::alternatives(&stops)));
     }
     rules
 }

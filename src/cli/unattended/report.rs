@@ -75,8 +75,13 @@ fn render(report: &Report, format: Format, times: Times) -> String {
         let note = one.note.as_deref().map(|note| format!(": {}", clean(&text::clip(note, 200)))).unwrap_or_default();
         format!("{} {} (by {}{note})", one.short, clean(&one.title), clean(&one.by))
     };
-    let review =
-        report.review.iter().map(|one| format!("{} {}; {}", one.short, clean(&one.title), command(&one.command)));
+    let review = report.review.iter().map(|one| {
+        let found = match one.findings {
+            0 => String::new(),
+            n => format!(" ({})", text::counted(n, "finding")),
+        };
+        format!("{} {}{found}; {}", one.short, clean(&one.title), command(&one.command))
+    });
     let sections = [
         ("Merged", merged.collect::<Vec<_>>()),
         ("Reverted", report.reverted.iter().map(undone).collect()),

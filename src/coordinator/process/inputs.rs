@@ -79,7 +79,11 @@ impl Shell<'_> {
         self.supervisor.stopping();
         match self.signals {
             1 => {
-                self.report_urgently("Stopping after the current stage; press Ctrl-C again to stop now");
+                let works = self.state.jobs.iter().any(|job| matches!(job.phase, Phase::Running { .. }));
+                self.report_urgently(match works {
+                    true => "Stopping after the current stage; press Ctrl-C again to stop now",
+                    false => "Stopping",
+                });
                 self.feed(Input::Terminate(How::Stage));
             }
             2 => {

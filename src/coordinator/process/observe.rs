@@ -134,12 +134,14 @@ fn offer(hub: &Hub, manager: &str, candidate: conductor::candidate::Candidate) -
 fn blocked(state: &State, of: &conductor::select::Skipped) -> Option<String> {
     let newest = state.jobs.iter().rev().find(|job| of.reason == Reason::Blocked && job.task == of.task_id)?;
     let short = newest.short();
-    newest.is_over().then(|| format!("{short} is {}; to retry it: teof review retry {short}", newest.phase.label()))
+    newest.is_over().then(|| format!("{short} is {}; to retry it: teof review retry {short}", newest.label()))
 }
 
 fn skipped(state: &State, of: conductor::select::Skipped) -> Skipped {
+    let is_submitted = state.submissions.iter().any(|one| one.is_called(&of.task_id));
     let left = match of.reason {
         Reason::Blocked => LeftAs::Blocked,
+        Reason::Unclosed if is_submitted => LeftAs::Waiting,
         Reason::OnHold | Reason::Prerequisites => LeftAs::Waiting,
         // Its work is finished, like that of a result under review.
         Reason::Unclosed => LeftAs::Uncounted,
@@ -221,7 +223,7 @@ pub(super) fn one_line(error: &anyhow::Error) -> String {
     let Some(refusal) = Refusal::of(error) else { return format!("{error:#}") };
     let reason = refusal.reason.as_deref().map(|reason| format!(": {}", reason.replace('\n', "; ")));
     let reason = reason.unwrap_or_default();
-    let next = refusal.next.last().map(|next| format!(" ({next})")).unwrap_or_default();
+    let next = refusal.next.last().map(|next| format!("; {next}")).unwrap_or_default();
     format!("{}{reason}{next}", refusal.message)
 }
 

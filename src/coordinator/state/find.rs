@@ -65,16 +65,16 @@ fn pick<'a>(name: &str, jobs: &[&'a Job]) -> Result<&'a Job, String> {
     Ok(found.iter().rfind(|job| !job.is_over()).unwrap_or(newest))
 }
 
-/// `j6 has ended: it is blocked; to retry it: teof review retry j6`
+/// `j6 has ended (blocked); to retry it: teof review retry j6`
 fn ended(job: &Job) -> String {
-    let (short, label) = (job.short(), job.phase.label());
+    let (short, label) = (job.short(), job.label());
     let next = match job.phase {
         Phase::Over { ending: Ending::Blocked | Ending::Reverted, .. } => {
             format!("to retry it: teof review retry {short}")
         }
         _ => format!("see what it did: teof logs {short}"),
     };
-    format!("{short} has ended: it is {label}; {next}")
+    format!("{short} has ended ({label}); {next}")
 }
 
 fn unknown(name: &str, jobs: &[&Job]) -> String {

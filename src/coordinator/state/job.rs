@@ -122,6 +122,15 @@ impl Job {
         matches!(self.phase, Phase::Question { .. })
     }
 
+    /// Its state as people see it.
+    pub fn label(&self) -> &'static str {
+        let is_rejected = || self.decision.as_ref().is_some_and(|one| matches!(one.word, ReviewWord::Rejected));
+        match self.phase {
+            Phase::Over { ending: Ending::Blocked, .. } if is_rejected() => "rejected",
+            _ => self.phase.label(),
+        }
+    }
+
     /// Whether its work is finished and waits for a person's decision.
     pub fn is_under_review(&self) -> bool {
         matches!(self.phase, Phase::Review { .. })
@@ -130,6 +139,20 @@ impl Job {
     /// Whether a name refers to it: its id, short id, run, task, plan or step.
     pub fn is_called(&self, name: &str) -> bool {
         self.names().is_own(name) || is_called(name, &self.task, self.plan.as_deref(), self.step.as_deref())
+    }
+
+    /// Why it was stopped, waits or ended: what its last run said, or why that run's result was sent back.
+    pub fn reason(&self) -> Option<String> {
+        let last = self.last.as_ref()?;
+        let stays = self.is_over() || self.is_under_review() || last.verdict != Some(Verdict::Succeeded);
+        let reason = match self.rework.as_ref().filter(|_| !stays) {
+            Some(rework) => match rework.findings.first() {
+                Some(found) => format!("sent back: {}", found.describe()),
+                None => "sent back".to_owned(),
+            },
+            None => last.reason.clone(),
+        };
+        Some(reason).filter(|reason| !reason.is_empty())
     }
 
     /// The commit of its last run.

@@ -29,6 +29,8 @@ pub struct Volatile {
     pub passed: Vec<Skipped>,
     /// The last reported end of waiting only for suspended agents.
     pub notified_wait: Option<Stamp>,
+    /// What it last said that it waits for; `None` while it works.
+    pub notified_idle: Option<String>,
     /// When another observation is needed because a file may still be being written.
     pub observe_after: Option<Stamp>,
     pub next_poll: Option<Stamp>,

@@ -1,7 +1,7 @@
 //! Handles operator commands.
 
 use super::context::StepContext;
-use crate::base::names;
+use crate::base::names::{self, slug_of};
 use crate::coordinator::state::input::{Action, Command, Decision, Effect, How};
 use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Phase, Wish, Word};
@@ -71,7 +71,12 @@ impl StepContext<'_> {
             }
             Command::Stop { now } => {
                 self.end(if now { How::Now } else { How::Stage });
-                Ok("the coordinator stops when its workers have stopped".into())
+                Ok(match now {
+                    true => "the coordinator stops its workers now, then itself".into(),
+                    false => "the coordinator stops after the current stage of each worker; at once: teof coordinator \
+                              stop --now"
+                        .into(),
+                })
             }
             Command::Reviewed { job, run, word: said } => self.reviewed(&job, &run, said, &word),
             Command::Answer { target, text } => self.answer(&target, text),
@@ -123,12 +128,23 @@ impl StepContext<'_> {
 
     fn cancel(&mut self, target: &str, word: Word, now: bool) -> Result<String, String> {
         room(self.state.skips.len())?;
-        let queued: Vec<_> = self.state.submissions.iter().filter(|one| one.is_called(target)).cloned().collect();
+        // A job that has ended names its task, which may be queued again.
+        let ended = self.state.find(target).ok().filter(|job| job.is_over()).map(|job| job.task.clone());
+        let is_meant = |one: &Submission| {
+            let is_slug = one.plan.as_deref().and_then(slug_of) == Some(target);
+            is_slug || one.is_called(target) || ended.as_ref().is_some_and(|task| one.is_called(task))
+        };
+        let queued: Vec<_> = self.state.submissions.iter().filter(|one| is_meant(one)).cloned().collect();
         self.state.submissions.retain(|submission| !queued.contains(submission));
         let job = match (self.state.find_live(target), queued.first()) {
             (Ok(job), None) => job,
             (Ok(job), Some(_)) if job.is_called(target) => job,
-            (Err(why), None) => return Err(format!("{why}, and no such task is queued")),
+            (Err(why), None) => {
+                return Err(match why.split_once("; ") {
+                    Some((what, next)) => format!("{what}, and its task is not queued; {next}"),
+                    None => format!("{why}, and no such task is queued"),
+                });
+            }
             (_, Some(first)) => {
                 // Its plan stays and would otherwise be chosen.
                 let task = first.task.clone();
@@ -137,9 +153,17 @@ impl StepContext<'_> {
             }
         };
         let (id, shown, task) = (job.id.clone(), job.short(), job.task.clone());
+        let works = matches!(job.phase, Phase::Running { .. } | Phase::Spawning);
+        let was_cancelled = job.wish.as_ref().is_some_and(|wish| wish.to.is_none());
         self.wish(&id, Wish { word: word.clone(), to: None, now });
         self.state.skips.insert(task.clone(), word);
-        Ok(format!("{shown} stops; {task} is skipped until you resume or submit it"))
+        let stops = match (works, now, was_cancelled) {
+            (false, ..) => format!("{shown} is cancelled"),
+            (true, true, _) => format!("{shown} stops now"),
+            (true, false, false) => format!("{shown} stops after its current stage (at once: --now)"),
+            (true, false, true) => format!("{shown} is stopping already, after its current stage (at once: --now)"),
+        };
+        Ok(format!("{stops}; {task} is skipped until you resume or submit it"))
     }
 
     fn reassign(&mut self, target: &str, to: String, word: Word) -> Result<String, String> {
@@ -221,8 +245,8 @@ fn name(command: &Command) -> &'static str {
 mod tests {
     use super::*;
     use crate::base::Stamp;
-    use crate::coordinator::state::Suspension;
     use crate::coordinator::state::input::{Seat, Snapshot};
+    use crate::coordinator::state::{Job, Suspension};
     use crate::coordinator::{Config, Input, State, step};
 
     fn say(state: &mut State, id: &str, command: Command) -> (bool, String) {
@@ -281,6 +305,48 @@ mod tests {
         assert!(state.submissions.is_empty() && state.skips.contains_key("p"), "and it is not chosen from its source");
         assert!(say(&mut state, "g", submit("p-S1", Some("p"), Some("S1"))).0);
         assert!(!state.skips.contains_key("p"), "what is submitted is not skipped: {:?}", state.skips);
+    }
+
+    #[test]
+    fn cancel_says_when_a_job_stops_and_finds_work_by_the_name_of_its_ended_job() {
+        let mut state = begun();
+        let mut job: Job = serde_json::from_value(serde_json::json!({
+            "id": "20260105T120000Z-6", "task": "minus", "plan": "2026-01-05-minus", "step": "S1", "origin": null,
+            "title": "t", "source": "plan", "seat": "a", "phase": {"is": "over", "ending": "blocked", "at":
+            "2026-01-05T12:00:00Z"}, "epoch": null, "order": null, "run": 1, "failures": 0, "interruptions": 0,
+            "wish": null, "last": null, "chosen_at": "2026-01-05T12:00:00Z",
+        }))
+        .unwrap();
+        state.jobs.push(job.clone());
+        let cancel = |target: &str, now| Command::Cancel { target: target.into(), now };
+        let (ok, text) = say(&mut state, "a", cancel("j6", false));
+        assert_eq!(
+            (ok, text.as_str()),
+            (false, "j6 has ended (blocked), and its task is not queued; to retry it: teof review retry j6")
+        );
+        // Queued again, it is taken back by any of its names: its job's, or its plan's without the date.
+        for (n, name) in ["j6", "minus", "2026-01-05-minus/S1"].into_iter().enumerate() {
+            let submit = Command::Submit { task: "minus".into(), plan: job.plan.clone(), step: job.step.clone() };
+            assert!(say(&mut state, &format!("s{n}"), submit).0);
+            let (ok, text) = say(&mut state, &format!("c{n}"), cancel(name, false));
+            assert!(
+                ok && text.starts_with("minus was removed from the queue") && state.submissions.is_empty(),
+                "{text}"
+            );
+        }
+        job.phase = Phase::Running { since: Stamp::from_unix(0) };
+        job.id = "20260105T120000Z-7".into();
+        state.jobs.push(job);
+        for (id, now, stops) in [
+            ("d", false, "j7 stops after its current stage (at once: --now)"),
+            ("e", false, "j7 is stopping already, after its current stage (at once: --now)"),
+            ("f", true, "j7 stops now"),
+        ] {
+            let (ok, text) = say(&mut state, id, cancel("j7", now));
+            assert!(ok && text.starts_with(stops), "{text}");
+        }
+        let told = [false, true].map(|now| say(&mut state, &format!("stop {now}"), Command::Stop { now }).1);
+        assert!(told[0].contains("after the current stage") && told[1].contains("stops its workers now"), "{told:?}");
     }
 
     #[test]

@@ -84,6 +84,53 @@ impl StepContext<'_> {
             })
     }
 
+    /// Reports once what a coordinator that goes on has to wait for, when no job runs and none can start.
+    pub(super) fn notify_idle(&mut self) {
+        let state = &*self.state;
+        let is_leaving = state.volatile.termination.is_some() || self.config.until_idle || self.config.one_shot;
+        if state.jobs.iter().any(Job::takes_a_slot) {
+            self.state.volatile.notified_idle = None;
+            return;
+        }
+        // What cannot be read is told by itself.
+        if is_leaving || !is_quiet(state) || state.volatile.seen.as_ref().is_some_and(|seen| seen.unreadable) {
+            return;
+        }
+        let told = if self.has_more_to_start() { None } else { Some(self.awaited()) };
+        if state.volatile.notified_idle == told {
+            return;
+        }
+        self.state.volatile.notified_idle.clone_from(&told);
+        if let Some(told) = told {
+            self.say(None, told);
+        }
+    }
+
+    /// What has to happen before another job starts.
+    fn awaited(&self) -> String {
+        let state = &*self.state;
+        let seen = state.volatile.seen.clone().unwrap_or_default();
+        let not_allowed = || state.volatile.passed.iter().find(|passed| passed.left == LeftAs::NotAllowed);
+        if let Some(trip) = &state.breaker.open {
+            return format!("no job starts: the breaker is open: {}; see: teof status", trip.reason);
+        }
+        if let Some(word) = &state.paused {
+            return format!("no job starts: paused by {}; continue with: teof coordinator resume", word.by);
+        }
+        if let Some(why) = seen.stop.or(seen.no_choice).or_else(|| not_allowed().map(|found| found.why.clone())) {
+            return format!("no job starts: {why}");
+        }
+        if let Some(why) = seen.danger {
+            return format!("no job starts: {why}; see: teof status");
+        }
+        let reviews = state.live_jobs().filter(|job| job.is_under_review()).count();
+        match reviews {
+            0 => "waiting for work; queue some: teof coordinator submit --objective \"...\"".to_owned(),
+            1 => "waiting for work; 1 result waits for you: teof review".to_owned(),
+            many => format!("waiting for work; {many} results wait for you: teof review"),
+        }
+    }
+
     /// Reports once that it only waits for suspended agents, and for how long.
     pub(super) fn notify_wait(&mut self) {
         let retries = |job: &Job| match job.phase {

@@ -220,6 +220,7 @@ impl StepContext<'_> {
         }
         self.commit();
         self.notify_wait();
+        self.notify_idle();
         self.leave();
     }
 

@@ -26,7 +26,7 @@ impl StepContext<'_> {
         let now = self.now;
         let job = self.state.find_live(target)?;
         if !job.asks() {
-            return Err(format!("{} has no open question ({})", job.short(), job.phase.label()));
+            return Err(format!("{} has no open question ({})", job.short(), job.label()));
         }
         let id = job.id.clone();
         self.forget(&id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. }));

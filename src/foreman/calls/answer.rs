@@ -274,8 +274,8 @@ mod tests {
     #[test]
     fn invalid_answers_are_explained() {
         for (said, role, why) in [
-            ("done", CODER, "no complete JSON object"),
-            ("{\"tokens\": 900}", CODER, "no complete JSON object"),
+            ("done", CODER, "no JSON object"),
+            ("{\"tokens\": 900}", CODER, "no JSON object"),
             ("{\"analysis\": 1}", PLANNER, "analysis"),
             ("{\"analysis\": \"a\", \"commands\": \"ls\"}", CODER, "commands"),
             ("{\"analysis\": \"a\", \"commands\": [3], \"receipts\": []}", CODER, "commands"),

@@ -62,16 +62,16 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
             FollowUp::Retry("its session cannot be resumed; starting a new one".to_owned())
         }
         Kind::Account | Kind::SetUp => {
-            needs_person(context, agent, why, &format!("run `teof agent doctor {}` to see what is missing", agent.name))
+            needs_person(context, agent, why, &format!("See what is missing: teof agent doctor {}", agent.name))
         }
-        Kind::Billing => needs_person(context, agent, why, "pay for its account"),
+        Kind::Billing => needs_person(context, agent, why, "Pay for its account"),
         Kind::Request => {
-            needs_person(context, agent, why, "check its model and arguments; the same request would fail again")
+            needs_person(context, agent, why, "Check its model and arguments; a retry without a change fails again")
         }
         Kind::Budget if agent.budget_args.is_some() && context.report.work.order.budget.cost > 0.0 => {
             FollowUp::End(context.overrun())
         }
-        Kind::Budget => needs_person(context, agent, why, "raise the budget in its arguments; it is used up"),
+        Kind::Budget => needs_person(context, agent, why, "Raise the budget in its arguments; it is used up"),
         Kind::Rejected | Kind::Stopped | Kind::Other => FollowUp::End(failed(agent, said)),
     })
 }
@@ -122,7 +122,7 @@ fn continued(context: &mut StageContext, agent: &Agent, why: &str) -> FollowUp {
     let has_session = context.store.unfinished.as_ref().is_some_and(|left| left.session.is_some());
     match has_session && agent.resumes() && may_continue(context) {
         true => FollowUp::Retry(format!("{why}; continued in the same session")),
-        false => needs_person(context, agent, why, "raise the agent's turn limit, or split the step"),
+        false => needs_person(context, agent, why, "Raise the agent's turn limit, or split the step"),
     }
 }
 
@@ -130,5 +130,6 @@ fn continued(context: &mut StageContext, agent: &Agent, why: &str) -> FollowUp {
 fn needs_person(context: &mut StageContext, agent: &Agent, why: &str, next: &str) -> FollowUp {
     context.report.needs_person = true;
     let why = text::clip(&secrets::redact(why), 200);
-    FollowUp::End(End::new(Verdict::Failed, format!("{}: {why}. To fix it: {next}", agent.name)))
+    let why = why.trim_end_matches('.');
+    FollowUp::End(End::new(Verdict::Failed, format!("the agent {} failed: {why}. {next}", agent.name)))
 }

@@ -64,15 +64,15 @@ pub fn agent(
             return Ok(Some(asks(context, stage, asked)));
         }
         if stage.name == CODER || (stage.name == PLANNER && asked_again) {
-            (context.say)(&format!("      unreadable answer: {why}; continuing without it"));
+            (context.say)(&format!("      the answer is not in the requested form ({why}); its text is used as it is"));
             unstructured_answer(stage, &said.conclusion.text, &why, &context.report.work.logs());
             return Ok(None);
         }
         if asked_again {
-            let why = format!("{}: unreadable answer: {why}", stage.name);
+            let why = format!("the {}'s answer is not in the requested form: {why}", stage.name);
             return Ok(Some(End::new(Verdict::Failed, why)));
         }
-        (context.say)(&format!("      unreadable answer: {why}; asking once more"));
+        (context.say)(&format!("      the answer is not in the requested form ({why}); asking once more"));
         asked_again = true;
         open.resume = stage.session.clone().filter(|_| agent.resumes());
         open.prompt = match open.resume {
@@ -88,7 +88,7 @@ pub fn agent(
 /// Keeps the text of an answer that does not have the requested form, unchanged.
 fn unstructured_answer(stage: &mut StageReport, said: &str, why: &str, logs: &str) {
     let whom = &stage.name;
-    let message = format!("unreadable answer from the {whom}: {why}; its text is kept as the analysis");
+    let message = format!("the {whom}'s answer was not in the requested form ({why}), so its text was used as it is");
     stage.notes.push(Finding::medium(UNREADABLE, "", message).hint(format!("read its text: {logs}")));
     answered(stage, answer::unstructured(said));
 }

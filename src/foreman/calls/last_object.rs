@@ -53,7 +53,7 @@ pub(super) fn last_object(said: &str, verdict: Option<(&str, &str)>) -> Result<M
             None => break,
         };
     }
-    let (object, end) = found.ok_or("no complete JSON object with \"analysis\" found")?;
+    let (object, end) = found.ok_or("no JSON object with \"analysis\"")?;
     if unread.is_some_and(|from| is_answer_begun(&said[from..])) {
         return Err("the answer ends with an incomplete JSON object".to_owned());
     }

@@ -43,7 +43,7 @@ fn join_unreadable(report: &mut Report) {
     let mut is_first = true;
     report.findings.retain(|found| !is_unreadable(found) || std::mem::take(&mut is_first));
     if let Some(first) = report.findings.iter_mut().find(|found| is_unreadable(found)).filter(|_| more > 1) {
-        first.message.push_str(&format!("; so for {}", text::counted(more - 1, "more answer")));
+        first.message.push_str(&format!(" ({} too)", text::counted(more - 1, "more answer")));
     }
 }
 
@@ -282,11 +282,11 @@ fn port_earlier_work(context: &mut StageContext) -> Result<Option<End>> {
     let mut stage = context.new_stage(FORWARD_PORT, 1);
     stage.passed = true;
     stage.outcome = match conflicts.len() {
-        0 => "moved without conflicts".into(),
-        n => format!("moved with conflicts in {}", text::counted(n, "file")),
+        0 => "without conflicts".into(),
+        n => format!("with conflicts in {}", text::counted(n, "file")),
     };
     let target = &context.report.work.order.target_branch;
-    (context.say)(&format!("moving the work onto {target}: {}", stage.outcome));
+    (context.say)(&format!("moved the work onto {target}, {}", stage.outcome));
     stage.findings = conflicts;
     commit::commit(context, stage, tree)?;
     let place = context.report.place()?;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::Stamp;
+pub use crate::base::names::slug_of;
 use crate::model::command::Command;
 use crate::model::priority::Priority;
 use crate::model::run::order::ExpectedReceipt;
@@ -23,16 +24,6 @@ pub const SUFFIX: &str = ".plan.json";
 pub fn id_of(name: &str) -> &str {
     let name = name.rsplit('/').next().unwrap_or(name);
     name.strip_suffix(SUFFIX).unwrap_or(name)
-}
-
-/// The slug of a plan's id: `2026-01-05-docs` → `docs`.
-pub fn slug_of(id: &str) -> Option<&str> {
-    let (date, slug) = id.split_at_checked(11)?;
-    let fits = |(at, byte): (usize, u8)| match at {
-        4 | 7 | 10 => byte == b'-',
-        _ => byte.is_ascii_digit(),
-    };
-    (date.bytes().enumerate().all(fits) && !slug.is_empty()).then_some(slug)
 }
 
 /// The status of a plan or of a step.

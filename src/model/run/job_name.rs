@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::base::Stamp;
+use crate::base::names::slug_of;
 
 /// The id of a new job. The time keeps it unique among the jobs of several machines, whose numbers may be the same.
 pub fn id(at: Stamp, number: u64) -> String {
@@ -63,13 +64,15 @@ impl Names<'_> {
         is_called(name, self.task, self.plan, self.step)
     }
 
+    /// Whether its id or task begins so, or its plan is called so apart from its date.
     fn begins(&self, name: &str) -> bool {
-        !name.is_empty() && [self.id, self.task].into_iter().any(|known| known.starts_with(name))
+        let is_slug = self.plan.and_then(slug_of) == Some(name);
+        !name.is_empty() && (is_slug || [self.id, self.task].into_iter().any(|known| known.starts_with(name)))
     }
 }
 
 /// The jobs that match a name: the one with that id, else all of that task, plan or step, else all whose id or task
-/// begins with it.
+/// begins with it or whose plan has that short name.
 pub fn called<'a, T: Copy>(name: &str, all: &[T], names: impl Fn(T) -> Names<'a>) -> Vec<T> {
     let pick =
         |fits: &dyn Fn(&Names<'_>) -> bool| all.iter().copied().filter(|one| fits(&names(*one))).collect::<Vec<_>>();

@@ -267,8 +267,15 @@ fn first(hub: &Hub, mut claim_request: ClaimRequest, allow: bool) -> Result<(Cla
         if allow {
             return Ok((claim_request, Some("no assignment".to_owned())));
         }
-        let meant = known::meant_if_unknown(hub, task)?.unwrap_or_default();
-        return Err(Refusal::guard("claim.unassigned", format!("{task} is not assigned{meant}"))
+        if let Some(meant) = known::meant_if_unknown(hub, task)? {
+            return Err(Refusal::guard("claim.unassigned", format!("no such task: {task}{meant}"))
+                .because("it is in no backlog, plan, vault or queue, and nobody assigned it")
+                .next("see what there is: teof task list")
+                .next(format!("or, if the name is right, assign and claim it: teof task pickup {task}"))
+                .with("task_id", task.as_str())
+                .into());
+        }
+        return Err(Refusal::guard("claim.unassigned", format!("{task} is not assigned"))
             .because("the first claim of a task needs an assignment, so that its manager knows about it")
             .next(format!("assign and claim it: teof task pickup {task}"))
             .next(format!("or claim it without an assignment (recorded): teof bus claim {task} --allow-unassigned"))
@@ -290,7 +297,7 @@ fn first(hub: &Hub, mut claim_request: ClaimRequest, allow: bool) -> Result<(Cla
 pub(in crate::ops) fn assigned_to(task: &str, engineer: &str, manager: Option<&str>) -> Refusal {
     let manager = manager.unwrap_or("the manager");
     Refusal::guard("claim.assigned", format!("{task} is assigned to {engineer}"))
-        .because("only the assigned engineer may make the first claim")
+        .because(format!("only {engineer} may claim it first"))
         .next(format!("ask {manager} to assign it to you, or take another task: teof task list"))
         .with("task_id", task)
         .with("engineer", engineer)

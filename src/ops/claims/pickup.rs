@@ -5,9 +5,10 @@ use super::assign;
 use super::claim::{self, Done, assigned_to};
 use super::held;
 use super::known;
-use crate::base::Result;
+use crate::base::{Refusal, Result};
 use crate::bus::{assignments, claim_rules, claims};
 use crate::hub::{self, Hub, Transaction, Writer};
+use crate::model::claim::{Claim, ClaimStatus};
 use crate::ops::context::{self, Answer, Call};
 
 /// Picks a task up for the author of the request.
@@ -25,6 +26,14 @@ pub fn pickup(hub: &Hub, request: &claim::Request, repeat: Option<&hub::Request>
     })
 }
 
+fn done(claim: &Claim) -> Refusal {
+    Refusal::guard("claim.assigned", format!("{} is done", claim.task_id))
+        .because(format!("{} finished it", claim.agent_id))
+        .next("see what is open: teof task list")
+        .with("task_id", claim.task_id.as_str())
+        .with("engineer", claim.agent_id.as_str())
+}
+
 /// Stages a pickup in a transaction; does not check sessions.
 pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &claim::Request) -> Result<Done> {
     let claim::Request { author, task, .. } = request;
@@ -33,10 +42,12 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &claim
     match assignment.as_ref().and_then(|assignment| assignment.engineer()) {
         Some(engineer) if engineer != author.agent => {
             // A faster seat holds it: the usual refusal of a claim applies.
-            if let Some(claim) = claims::load(writer.hub(), task)?.map(|found| found.claim(writer.hub())).transpose()?
-                && claim.status.is_live()
-            {
-                return Err(claim_rules::held(&claim, writer.hub().now()).into());
+            match claims::load(writer.hub(), task)?.map(|found| found.claim(writer.hub())).transpose()? {
+                Some(claim) if claim.status.is_live() => {
+                    return Err(claim_rules::held(&claim, writer.hub().now()).into());
+                }
+                Some(claim) if claim.status == ClaimStatus::Done => return Err(done(&claim).into()),
+                _ => {}
             }
             let manager = assignment.as_ref().and_then(|assignment| assignment.manager());
             Err(assigned_to(task, engineer, manager).into())

@@ -302,7 +302,7 @@ fn refuse_dirty(hub: &Hub, agent: &str, dirt: &[String]) -> Result<anyhow::Error
     let more = if dirt.len() > first.len() { format!(" and {} more", dirt.len() - first.len()) } else { String::new() };
     Ok(Refusal::guard("session.dirty", format!("{} has uncommitted changes", hub.here.root.display()))
         .because(format!(
-            "{}{more}; they may be another seat's, so an event tells it; the list is in {}",
+            "{}{more}. They may belong to another seat, so an event reports them. The list: {}",
             first.join(", "),
             hub.shown(&receipt)
         ))

@@ -75,7 +75,7 @@ pub fn apply(
     let mut event = event(hub, editor, edit, &summary, meta);
     let mut remarks = Vec::new();
     if !passed_over.is_empty() {
-        remarks.push(format!("edited despite the claims {}; the event records this", passed_over.join(", ")));
+        remarks.push(format!("edited although others have claimed it: {} (recorded)", passed_over.join(", ")));
         event = event.meta("passed_over", json!(passed_over));
     }
     events::stage(&writer, &mut transaction, &event)?;
@@ -151,7 +151,8 @@ fn check(hub: &Hub, editor: &Editor, edit: Edit<'_>) -> Result<Vec<String>> {
     let author = match editor {
         Editor::Person(_) => {
             let named = |(task, claim): (String, ClaimFile)| format!("{task} by {}", claim.agent_id().unwrap_or("?"));
-            return Ok(held.into_iter().map(named).collect());
+            let of_others = held.into_iter().filter(|(_, claim)| claim.agent_id() != Some(OPERATOR));
+            return Ok(of_others.map(named).collect());
         }
         Editor::Seat(author) => author,
     };

@@ -205,7 +205,7 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Re
     Err(Refusal::guard("target.in_the_way", format!("uncommitted work in {root} blocks the merge"))
         .because(format!("the merge would overwrite: {}{more}", shown.join(", ")))
         .next(
-            "commit these files or move them away, then try again; nothing was merged, and your files were not touched",
+            "commit these files or move them away, then try again (nothing was merged, and your files were not touched)",
         )
         .with("files", files)
         .into())

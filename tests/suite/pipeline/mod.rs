@@ -182,12 +182,12 @@ fn calls_of_a_coder_that_never_answers_are_capped_by_its_passes() {
     assert_verdict(&outcome, "blocked");
     assert!(outcome["reason"].as_str().unwrap().contains("the coder changed nothing"), "{outcome:#}");
     assert_eq!((fixture.coder.calls(), fixture.judge.calls()), (3, 0));
-    assert!(fixture.coder.prompt(2).contains("unreadable answer"));
+    assert!(fixture.coder.prompt(2).contains("was not in the requested form"));
     let envelope = fixture.world.read_json(outcome["envelope"].as_str().unwrap());
     let all = envelope["findings"].as_array().unwrap();
     let unreadable: Vec<_> = all.iter().filter(|found| found["code"] == "answer.unreadable").collect();
     assert_eq!(unreadable.len(), 1, "one line says it: {unreadable:#?}");
-    assert!(unreadable[0]["message"].as_str().unwrap().contains("so for 2 more answers"), "{unreadable:#?}");
+    assert!(unreadable[0]["message"].as_str().unwrap().contains("(2 more answers too)"), "{unreadable:#?}");
 }
 
 #[test]

@@ -49,7 +49,8 @@ fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
     assert_eq!((approved.code, last_line(&approved)), (1, "Approved 1 of 2: j2 was refused"), "{approved:?}");
     assert!(approved.stderr.contains("error: j2 is in conflict with main\ncause: "), "{approved:?}");
     assert!(approved.stderr.contains("nothing was merged, and the job goes back to the coder"), "{approved:?}");
-    assert!(approved.stderr.contains("Not approved, because they did not pass or have findings: j5"), "{approved:?}");
+    assert!(approved.stderr.contains("j5 is left to you: medium: "), "{approved:?}");
+    assert!(approved.stderr.contains("look at what is left, then decide: teof review j5"), "{approved:?}");
     assert!(approved.stdout.contains("j3 Write page 3 is merged") && !approved.stdout.contains("j5"), "{approved:?}");
     assert_eq!(site.world.git(&["rev-list", "--count", "--grep=^Teof-Reviewed-By", "main"]), "2");
 
@@ -89,4 +90,7 @@ fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
     site.run();
     let (status, report) = (site.world.ok(&["status"]), site.world.ok(&["report"]));
     assert!(!status.contains("j4 ") && !report.contains("Blocked"), "{status}\n{report}");
+    // The second was sent back and has two orders; it is one job.
+    let jobs = site.world.json(&["status"])["totals"]["chosen"].clone();
+    assert_eq!(site.world.json(&["report"])["usage"]["jobs"], jobs, "{report}");
 }

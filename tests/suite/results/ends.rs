@@ -136,13 +136,28 @@ fn consent_that_is_used_up_ends_it_with_the_reason() {
     site.submit("Append two");
     site.submit("Append three");
     let ran = site.run();
-    assert!(ran.code == 6 && ran.stderr.contains("stopped: no job may start"), "{} {}", ran.code, ran.stderr);
+    assert!(
+        ran.code == 6 && ran.stderr.contains("stopped: all allowed jobs have started"),
+        "{} {}",
+        ran.code,
+        ran.stderr
+    );
     assert_eq!(site.coder.calls(), 1);
     assert!(
-        ran.stderr.trim_end().ends_with("(1 waiting for review, 1 waiting, used 110 tokens, $0.01)"),
+        ran.stderr.trim_end().ends_with("\n1 waiting for review, 1 waiting, used 110 tokens, $0.01"),
         "{}",
         ran.stderr
     );
+
+    // A coordinator that stays says what it waits for, once.
+    let mut child = site.world.spawn(&["coordinator", "run"]);
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let mut lines = lines.map_while(Result::ok);
+    let told = lines.find(|line| line.contains("no job starts: ")).expect("it says what it waits for");
+    assert!(told.ends_with("all allowed jobs have started; allow 10 more: teof consent grant --max-jobs 10"), "{told}");
+    site.world.ok(&["coordinator", "stop"]);
+    assert!(child.wait().unwrap().success());
+    assert!(!lines.any(|line| line.contains("no job starts: ")), "said twice");
 
     let site = Site::granted("", &format!("echo two >> src/code.txt\n{DONE}"), &["--max-iterations", "1"]);
     site.submit("Append two");

@@ -116,7 +116,8 @@ fn a_question_in_the_answers_json_waits_too_and_a_job_that_ended_says_so() {
     assert_eq!(site.run().code, 0);
     site.world.ok(&["review", "reject", "j1", "--note", "No"]);
     let answer = site.world.refused(&["coordinator", "answer", "j1", "Up"]);
-    assert_eq!(answer["message"], "j1 has ended: it is blocked; to retry it: teof review retry j1");
+    assert_eq!(answer["message"], "j1 has ended (rejected)");
+    assert_eq!(answer["next"][0], "to retry it: teof review retry j1");
     let started = site.world.refused(&["do", "j1"]);
     assert_eq!(
         (&started["message"], &started["code"]),

@@ -62,7 +62,7 @@ fn jobs(hub: &Hub, path: &[&str]) -> Result<Vec<Candidate>> {
         _ => true,
     };
     let shown = state.jobs.iter().rev().filter(fits).take(NEWEST);
-    Ok(shown.map(|job| Candidate::new(job.short(), format!("{}: {}", job.task, job.phase.label()))).collect())
+    Ok(shown.map(|job| Candidate::new(job.short(), format!("{}: {}", job.task, job.label()))).collect())
 }
 
 fn queued(hub: &Hub) -> Result<Vec<Candidate>> {

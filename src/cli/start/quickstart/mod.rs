@@ -125,7 +125,7 @@ impl Demo<'_> {
         let waiting: Vec<_> = jobs.into_iter().filter(|job| job["phase"]["is"] == "review").collect();
         let steps = self.steps(plans, &waiting)?;
         self.app.say("\nWhat happened:");
-        let mut table = Table::new([Column::word("STATE"), Column::text("STEP"), Column::text("WHY")]);
+        let mut table = Table::new([Column::word("STATE"), Column::text("STEP"), Column::text("WHY").or_below()]);
         for step in &steps {
             let part = |key: &str| step[key].as_str().unwrap_or_default();
             table.row([part("status").into(), part("title").into(), part("reason").into()]);

@@ -133,6 +133,11 @@ pub fn wrap(text: &str, columns: Option<usize>, hang: usize) -> Cow<'_, str> {
     Cow::Owned(text.split('\n').map(fill).collect::<Vec<_>>().join("\n"))
 }
 
+/// Prose for stdout, wrapped at words to its terminal; in a pipe or a file as it is.
+pub fn prose(text: &str) -> Cow<'_, str> {
+    wrap(text, columns(), 2)
+}
+
 /// The columns of the terminal that stderr is.
 pub fn columns_of_stderr() -> Option<usize> {
     size(&io::stderr()).map(|(columns, _)| columns)

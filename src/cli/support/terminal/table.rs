@@ -1,7 +1,7 @@
 //! Lists as tables that fit the terminal.
 //!
-//! On a terminal no row is wider than it: optional columns are left out first, then the widest elastic columns are cut
-//! with an ellipsis. In a pipe or a file nothing is cut. Cells are made safe before they are measured.
+//! On a terminal no row is wider than it: optional columns are left out first, then those that may go below a row do,
+//! then the widest elastic columns are cut with an ellipsis. In a pipe or a file nothing is cut. Cells are made safe before they are measured.
 
 use tabled::Table as Grid;
 use tabled::builder::Builder;
@@ -27,12 +27,13 @@ pub struct Column {
     is_number: bool,
     is_elastic: bool,
     is_optional: bool,
+    goes_below: bool,
 }
 
 impl Column {
     /// A short word, such as a state or an id. It is never cut while another column can be.
     pub fn word(heading: &'static str) -> Column {
-        Column { heading, is_number: false, is_elastic: false, is_optional: false }
+        Column { heading, is_number: false, is_elastic: false, is_optional: false, goes_below: false }
     }
 
     /// A number, aligned to the right.
@@ -48,6 +49,11 @@ impl Column {
     /// Leaves the column out where the terminal is too narrow, the last such column first.
     pub fn optional(self) -> Column {
         Column { is_optional: true, ..self }
+    }
+
+    /// Shows it whole: under each row where the terminal is too narrow. For commands and reasons.
+    pub fn or_below(self) -> Column {
+        Column { goes_below: true, ..self }
     }
 }
 
@@ -124,26 +130,28 @@ impl Table {
     }
 
     fn render(&self, width: Option<usize>) -> String {
-        let shown = self.shown(width);
+        let (shown, below) = self.shown(width);
         let grid = self.grid(&shown, width);
         let mut rows = self.rows.iter();
         let mut lines: Vec<String> = Vec::new();
         for (at, line) in grid.to_string().lines().enumerate() {
             lines.push(line.trim_end().to_owned());
-            let notes = (at > 0).then(|| rows.next()).flatten().map_or(&[][..], |row| &row.notes);
-            lines.extend(notes.iter().map(|note| wrap(note, width)));
+            let Some(row) = (at > 0).then(|| rows.next()).flatten() else { continue };
+            let moved = below.iter().map(|at| row.cells[*at].text.as_str()).filter(|text| !text.is_empty());
+            lines.extend(moved.chain(row.notes.iter().map(String::as_str)).map(|note| wrap(note, width)));
         }
         lines.join("\n")
     }
 
-    /// Which columns are shown: those with text, without the optional ones that do not fit.
-    fn shown(&self, width: Option<usize>) -> Vec<usize> {
+    /// Which columns are shown: those with text, without the optional ones that do not fit; and which of the others are
+    /// shown below each row.
+    fn shown(&self, width: Option<usize>) -> (Vec<usize>, Vec<usize>) {
         let has_text = |at: &usize| self.rows.iter().any(|row| !row.cells[*at].text.is_empty());
         let mut shown: Vec<usize> = (0..self.columns.len()).filter(|at| self.rows.is_empty() || has_text(at)).collect();
         let least = |at: &usize| {
             let natural = self.natural_width(*at);
             match self.columns[*at] {
-                Column { is_elastic: false, .. } => natural,
+                Column { is_elastic: false, .. } | Column { goes_below: true, .. } => natural,
                 Column { is_optional: true, .. } => natural.min(COMFORTABLE),
                 Column { .. } => natural.min(ROOMY),
             }
@@ -156,7 +164,12 @@ impl Table {
             let Some(last) = shown.iter().rposition(|at| self.columns[*at].is_optional) else { break };
             shown.remove(last);
         }
-        shown
+        let below: Vec<usize> = match fits(&shown) {
+            true => Vec::new(),
+            false => shown.iter().copied().filter(|at| self.columns[*at].goes_below).collect(),
+        };
+        shown.retain(|at| !below.contains(at));
+        (shown, below)
     }
 
     fn natural_width(&self, at: usize) -> usize {
@@ -279,6 +292,25 @@ mod tests {
         assert!(!lines[0].contains("SEAT"), "{lines:#?}");
         assert_eq!(lines[1], "blocked   7  Document the par…");
         assert_eq!(lines[2..5].join("|"), "    more: teof coordinator|    explain parser|open     12  日本語␛[31m");
+    }
+
+    #[test]
+    fn a_command_stands_below_its_row_where_it_does_not_fit_beside_it() {
+        let mut table = Table::new([
+            Column::word("JOB"),
+            Column::word("STATE"),
+            Column::text("TITLE"),
+            Column::word("NEXT").or_below(),
+        ]);
+        table.row(["j1".into(), "needs review".into(), "Document the parser".into(), "teof review j1".into()]);
+        table.row(["j2".into(), "running".into(), "Document the lexer of it".into(), "".into()]);
+        let wide = table.render(Some(80));
+        assert!(wide.lines().nth(1).unwrap().ends_with("teof review j1"), "{wide}");
+        let narrow = style::plain(&table.render(Some(40))).into_owned();
+        let lines: Vec<_> = narrow.lines().collect();
+        assert_eq!(lines[1..3].join("|"), "j1   needs review  Document the parser|  teof review j1");
+        assert!(lines.len() == 4 && lines[3].starts_with("j2   running       Document the"), "{narrow}");
+        assert!(lines.iter().all(|line| textwrap::core::display_width(line) <= 40), "{narrow}");
     }
 
     #[test]

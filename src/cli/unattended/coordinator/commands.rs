@@ -44,9 +44,10 @@ pub struct Resume {
     task: Option<String>,
 }
 
-/// Stop a job, and do not choose its task again
+/// Stop a job after its stage, and do not choose its task again
 ///
-/// `teof coordinator resume <task>` allows the task again.
+/// An agent that is being called finishes that call first; --now stops it at once. `teof coordinator resume <task>`
+/// allows the task again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof coordinator cancel QUEUE-006 --note \"Not wanted\"")]

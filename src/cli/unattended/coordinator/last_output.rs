@@ -23,7 +23,7 @@ pub struct Document<'a> {
 }
 
 pub fn document(job: &Job) -> Document<'_> {
-    Document { job, short: job.short(), state: job.phase.label() }
+    Document { job, short: job.short(), state: job.label() }
 }
 
 /// What a job last said, while that matters: not while it works again, and not when it ended well.
@@ -86,11 +86,10 @@ pub fn output(job: &Job, indent: &str) -> Vec<String> {
 /// Everything that is known about a job, one line each.
 pub fn describe(hub: &Hub, state: &State, job: &Job) -> Vec<String> {
     // A job that works has a reason only of its earlier attempt.
-    let reason = job.last.as_ref().filter(|last| !job.takes_a_slot() && !last.reason.is_empty());
-    let standing = match reason.map(|last| last.reason.as_str()) {
-        Some(reason) if reason.starts_with(job.phase.label()) => reason.to_owned(),
-        Some(reason) => format!("{}: {reason}", job.phase.label()),
-        None => job.phase.label().to_owned(),
+    let standing = match job.reason().filter(|_| !job.takes_a_slot()) {
+        Some(reason) if reason.starts_with(job.label()) => reason,
+        Some(reason) => format!("{}: {reason}", job.label()),
+        None => job.label().to_owned(),
     };
     let head = format!("{} {} ({}), run {}", job.short(), job.task, job.seat, short(&job.run_id()));
     let mut lines = vec![text::safe(&head), text::safe(&format!("  {standing}"))];

@@ -9,7 +9,7 @@ use super::last_output;
 use crate::base::json::compact;
 use crate::base::{Refusal, Result, files, names, text};
 use crate::cli::App;
-use crate::cli::support::terminal::{Meaning, paint};
+use crate::cli::support::terminal::{Meaning, paint, style};
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::process;
 use crate::coordinator::state::store;
@@ -76,7 +76,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     app.long_result(&document, || {
         let lines = said.trim_end().lines().map(line);
         let story = job.map(|job| last_output::describe(hub, &state, job)).unwrap_or_default();
-        lines.chain(story).collect::<Vec<_>>().join("\n").trim().to_owned()
+        style::prose(lines.chain(story).collect::<Vec<_>>().join("\n").trim()).into_owned()
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -90,7 +90,7 @@ fn follow(app: &App, hub: &Hub, id: &str) -> Result<ExitCode> {
         for new in lines {
             match app.json() {
                 true => app.out(compact(&json!({"run": run, "line": new}))),
-                false => app.out(line(&new)),
+                false => app.out(style::prose(&line(&new))),
             }
         }
     };

@@ -88,14 +88,18 @@ fn send_one(app: &App, by: &str, command: Command, note: Option<String>) -> Resu
     })?;
     match answer(hub, &id)? {
         Some(Answer { ok: true, text }) => Ok(json!({"command": id, "answered": true, "text": text})),
-        Some(Answer { ok: false, text }) => Err(refused(text).into()),
+        Some(Answer { ok: false, text }) => Err(refused(&text).into()),
         None => Ok(json!({"command": id, "answered": false, "text": unanswered(app, hub)?})),
     }
 }
 
-/// The refusal of a command that the coordinator does not accept.
-pub fn refused(why: impl Into<String>) -> Refusal {
-    Refusal::guard("coordinator.refused", why).next("see how things stand: teof status")
+/// The refusal of a command that the coordinator does not accept. Its answer may end with what to do: `…; to retry it:
+/// teof review retry j6`.
+pub fn refused(why: &str) -> Refusal {
+    match why.rsplit_once("; ").filter(|(_, step)| step.contains(": teof ") && !why.contains('\n')) {
+        Some((what, step)) => Refusal::guard("coordinator.refused", what).next(step),
+        None => Refusal::guard("coordinator.refused", why).next("see how things stand: teof status"),
+    }
 }
 
 /// One error for all commands that failed, with the answers to the others.
@@ -111,7 +115,7 @@ fn failure(mut failed: Vec<anyhow::Error>, told: &[Value]) -> anyhow::Error {
         Some(refusal) => refusal.message.clone(),
         None => format!("{e:#}"),
     });
-    refused(said.collect::<Vec<_>>().join("\n")).with("done", told).into()
+    refused(&said.collect::<Vec<_>>().join("\n")).with("done", told).into()
 }
 
 /// Has a command done at once: by the coordinator that runs, else by a one-shot run of our own, which begins

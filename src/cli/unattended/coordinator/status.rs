@@ -237,7 +237,8 @@ impl Overview {
         }
         lines.extend(self.to_close.iter().cloned());
         let totals = &state.totals;
-        lines.push(format!("In all: {} done, {} blocked, {} retried", totals.done, totals.blocked, totals.retries));
+        // Counts of what happened: a job that was retried or reverted since stays counted.
+        lines.push(format!("All jobs that ended so far: {} done, {} blocked", totals.done, totals.blocked));
         times.in_text(&lines.join("\n")).into_owned()
     }
 
@@ -251,9 +252,10 @@ impl Overview {
             Column::word("STAGE").optional(),
             Column::text("TITLE"),
             Column::word("SINCE").optional(),
-            Column::word("NEXT"),
+            Column::word("NEXT").or_below(),
             Column::word("SEAT").optional(),
-            Column::text("TASK").optional(),
+            // Cut, the ids of several tasks of one day look the same.
+            Column::word("TASK").optional(),
         ]);
         let mut jobs: Vec<_> = jobs.collect();
         jobs.sort_by_key(|job| rank(job));
@@ -370,7 +372,7 @@ fn phase_cell(job: &Job) -> Cell {
         Phase::Over { .. } => Meaning::Bad,
         _ => Meaning::Active,
     };
-    Cell::painted(meaning, job.phase.label())
+    Cell::painted(meaning, job.label())
 }
 
 fn since(job: &Job, times: Times) -> String {

@@ -154,7 +154,7 @@ fn done(hub: &Hub, name: &str, what: String) -> Refusal {
 fn a_job(hub: &Hub, name: &str) -> Option<Refusal> {
     let state = store::load(hub).ok()?;
     let job = state.find(name).ok().filter(|job| job.names().is_own(name))?;
-    let (short, task, standing) = (job.short(), text::safe(&job.task), job.phase.label());
+    let (short, task, standing) = (job.short(), text::safe(&job.task), job.label());
     let is_newest = state.find(&job.task).is_ok_and(|newest| newest.id == job.id);
     let refusal = Refusal::not_found("task.is_job", format!("{short} is a job of {task}"))
         .because(format!("its state: {standing}"))

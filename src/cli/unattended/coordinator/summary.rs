@@ -197,7 +197,7 @@ impl Summary {
         }
     }
 
-    /// For people: a line for each task that needs somebody, and how it ended as the last line.
+    /// For people: a line for each task that needs somebody, then how it ended, and the counts as the last line.
     pub fn render(&self) -> String {
         let mut lines = listed(self.merged.iter().map(|one| format!("  merged {}", one.name())));
         if self.leave != Leave::Stopped {
@@ -220,7 +220,7 @@ impl Summary {
                 lines.push("  more: teof status".to_owned());
             }
         }
-        lines.push(self.last_line());
+        lines.extend(self.last_line().split('\n').map(str::to_owned));
         lines.iter().map(|line| text::safe(line)).collect::<Vec<_>>().join("\n")
     }
 
@@ -237,14 +237,14 @@ impl Summary {
             }
             Leave::Stopped => "stopped; continue unfinished work: teof run".to_owned(),
             Leave::Breaker => format!("stopped: the breaker is open: {why}; see: teof status"),
-            Leave::NoConsent => format!("stopped: no job may start: {why}"),
+            Leave::NoConsent => format!("stopped: {why}"),
             Leave::Finding => format!("stopped: no new job starts: {why}; see: teof status"),
             Leave::Unreadable => "stopped: the record cannot be read".to_owned(),
             Leave::Stuck => format!("stopped: the record cannot be written: {why}"),
         };
         match counts.is_empty() {
             true => head,
-            false => format!("{head} ({counts})"),
+            false => format!("{head}\n{counts}"),
         }
     }
 
@@ -330,8 +330,7 @@ fn given_up(ended: &Ended, before: &State, state: &State) -> GivenUp {
 fn waiting(ended: &Ended, state: &State, bounded: bool, times: Times) -> Vec<Waiting> {
     let rests = |job: &&Job| !job.is_over() && !job.is_under_review();
     let jobs = state.jobs.iter().filter(rests).map(|job| {
-        let last = job.last.as_ref().map(|last| last.reason.clone());
-        let why = last.unwrap_or_else(|| job.phase.label().to_owned());
+        let why = job.reason().unwrap_or_else(|| job.label().to_owned());
         let answer = job.asks().then(|| format!("; answer: teof coordinator answer {} \"...\"", job.short()));
         let name = Some(Named::job(job).name());
         Waiting { name, ..Waiting::task(&job.task, why + answer.as_deref().unwrap_or_default()) }

@@ -1,5 +1,6 @@
 //! Prints what happens to one piece of work while it is done: the job's phase, and the stages of its worker.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use crate::cli::support::terminal::{Meaning, Times, paint, progress, style};
 use crate::coordinator::state::{Ending, Job, Phase, store};
 use crate::coordinator::worker_log::{LogTail, Said, said};
 use crate::hub::Hub;
+use crate::model::run::outcome::Verdict;
 
 /// How often the state and the worker's log are read.
 const EVERY: Duration = Duration::from_millis(200);
@@ -19,7 +21,8 @@ const VERB: usize = 10;
 
 /// Prints progress of the work `name` until `stop` closes.
 pub fn follow(hub: &Hub, name: &str, stop: &Receiver<()>) {
-    let mut printed = Printed { phase: String::new(), log: LogTail::new(hub, ""), began: Instant::now() };
+    let mut printed =
+        Printed { phase: String::new(), stages: HashSet::new(), log: LogTail::new(hub, ""), began: Instant::now() };
     loop {
         let is_last = stop.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout);
         if let Ok(state) = store::load(hub)
@@ -36,6 +39,8 @@ pub fn follow(hub: &Hub, name: &str, stop: &Receiver<()>) {
 /// What was printed so far.
 struct Printed {
     phase: String,
+    /// The stages that were told to begin.
+    stages: HashSet<String>,
     log: LogTail,
     began: Instant,
 }
@@ -63,10 +68,17 @@ impl Printed {
         }
     }
 
-    fn print_log(&self, lines: &[String]) {
+    fn print_log(&mut self, lines: &[String]) {
         for line in lines {
             match said(line) {
-                Said::Stage(stage) => self.print(Meaning::Active, "Running", stage),
+                Said::Stage(stage) => match stage.strip_prefix("moved ") {
+                    Some(moved) => self.print(Meaning::Good, "Moved", moved),
+                    None => {
+                        // After an answer or a pause the same stage goes on.
+                        let verb = if self.stages.insert(stage.to_owned()) { "Running" } else { "Continuing" };
+                        self.print(Meaning::Active, verb, stage);
+                    }
+                },
                 Said::Passed(outcome) => self.print(Meaning::Good, "Passed", outcome.trim_end_matches(" passed")),
                 Said::SentBack(outcome) => self.print(Meaning::Attention, "Sent back", outcome),
                 Said::Finished(time) => self.print(Meaning::Good, "Finished", time),
@@ -94,7 +106,16 @@ impl Printed {
 fn phase(job: &Job, times: Times) -> Option<(Meaning, &'static str, String)> {
     let reason = || job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
     Some(match &job.phase {
-        Phase::Waiting { until } => (Meaning::Quiet, "Waiting", format!("until {}: {}", times.at(*until), reason())),
+        // Work that was sent back goes on at once.
+        Phase::Waiting { .. }
+            if job.rework.is_some()
+                && job.last.as_ref().is_some_and(|last| last.verdict == Some(Verdict::Succeeded)) =>
+        {
+            return None;
+        }
+        Phase::Waiting { until } => {
+            (Meaning::Quiet, "Waiting", format!("and trying again at {}: {}", times.at(*until), reason()))
+        }
         Phase::Held => (Meaning::Attention, "Stopped", reason().trim_start_matches("stopped ").to_owned()),
         Phase::Question { .. } => (Meaning::Attention, "Asking", job.title.clone()),
         Phase::Review { .. } => (Meaning::Good, "Finished", job.title.clone()),

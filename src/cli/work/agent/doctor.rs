@@ -80,7 +80,10 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
     if args.name.is_none() && !app.json() && found.iter().all(|agent| agent.roles.is_empty()) {
         let usable = found.iter().find(|agent| agent.installed);
         if usable.is_none() {
-            app.say("No agent program is installed. Install one of these first, such as claude or codex.");
+            app.say(
+                "No agent program is installed. Install one of these, such as claude or codex, or describe your own in \
+                 teof.toml: [agents.NAME] command = [\"program\"]",
+            );
         }
         let name = usable.map_or("claude", |agent| agent.name.as_str());
         app.say(format!("No role has an agent. Choose one: teof init --role coder={}", text::safe(name)));
@@ -149,7 +152,7 @@ fn examine(agent: &Agent, roles: Vec<String>, folder: &std::path::Path, patience
         found.hints.push(format!("none of {keys} is set and no login was found: it may have to be logged in"));
     }
     if !agent.verified {
-        found.hints.push("this way of calling it was not tried with the program itself".to_owned());
+        found.hints.push("its command is from teof.toml; teof has not tried it".to_owned());
     }
     found
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::base::{Refusal, Result, files};
 use crate::bus::claims;
 use crate::cli::App;
+use crate::cli::support::author::Flags;
 use crate::cli::support::help::MORE;
 use crate::guard::operator;
 use crate::guard::secrets;
@@ -16,7 +17,6 @@ use crate::model::priority::Priority;
 use crate::ops::tasks::plan_edit::{self, Editor};
 use crate::plans::new::{self, NewPlan};
 use crate::plans::requests::queue::QueueRef;
-use crate::seats;
 
 /// Create a plan with its justification
 ///
@@ -35,7 +35,10 @@ pub struct Args {
     /// What the plan should achieve
     #[arg(long, value_name = "TEXT")]
     summary: String,
-    /// Who creates the plan [default: the seat here, else git's user.name]
+    /// Act as this seat, or as a person: operator [default: TEOF_AGENT, else the seat that booted here]
+    #[arg(long, value_name = "SEAT")]
+    agent: Option<String>,
+    /// The plan's author [default: the seat that creates it, else git's user.name]
     #[arg(long, value_name = "WHO", help_heading = MORE)]
     actor: Option<String>,
     /// Who is responsible for the checkpoint [default: the actor]
@@ -62,7 +65,7 @@ pub struct Args {
     /// 1 to 10 [default: the highest target, else the queue entry's]
     #[arg(long, value_name = "NUMBER", help_heading = MORE)]
     systemic_scale: Option<u64>,
-    /// S1 to S10; repeatable [default: the queue entry's, else S6 for a person]
+    /// S1 to S10; repeatable; S4 is added above scale 4 [default: the queue entry's, else S6 for a person]
     #[arg(long = "systemic-target", value_name = "S#", help_heading = MORE)]
     systemic_targets: Vec<String>,
     /// The queue entry it comes from, such as queue/041-parser.md; repeatable
@@ -81,13 +84,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let id = new::id(&args.name, hub.now())?;
     let queue = args.queue.iter().map(|path| queue_ref(hub, path)).collect::<Result<_>>()?;
-    let actor = match args.actor {
-        Some(actor) => actor,
-        None => seats::resolve(hub, None).or_else(|_| app.person())?,
-    };
     secrets::check_json("plan", &json!([args.name, args.summary, args.checkpoint, args.impact_ref, args.steps]))?;
-    let maker = super::shared::maker(app)?;
+    let maker = super::shared::editor(app, &Flags { agent: args.agent, ..Flags::default() })?;
     let is_person = matches!(maker, Editor::Person(_));
+    let actor = match (args.actor, &maker) {
+        (Some(actor), _) => actor,
+        (None, Editor::Person(name)) => name.clone(),
+        (None, Editor::Seat(author)) => author.agent.clone(),
+    };
     let bare = args.queue.is_empty() && is_person;
     let no_target = args.systemic_targets.is_empty() && args.systemic_scale.is_none();
     let new = NewPlan {
@@ -139,6 +143,7 @@ fn given(flag: &str, value: Option<u64>, default: Option<u64>) -> Result<u64> {
         Refusal::usage("plan.missing", format!("{flag} is missing"))
             .because("a seat must state the priority and the impact of its plan; only people have defaults")
             .next("see what it means: teof plan new --help")
+            .next("or create it as a person: add --agent operator")
             .into()
     })
 }

@@ -12,7 +12,7 @@ use super::shared;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::findings;
-use crate::cli::support::terminal::{Meaning, paint};
+use crate::cli::support::terminal::{Meaning, paint, style};
 use crate::coordinator::state::Ending;
 use crate::hub::Hub;
 use crate::model::plan::{Status, Step};
@@ -56,7 +56,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         commands_digest: plans::commands_digest(&file.plan),
     };
     let merged = merged(hub, &file)?;
-    app.long_result(&document, || render(&file, &merged));
+    app.long_result(&document, || style::prose(&render(&file, &merged)).into_owned());
     if !app.json() {
         found.iter().for_each(|finding| app.say(findings::line(finding)));
     }

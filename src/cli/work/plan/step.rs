@@ -166,17 +166,16 @@ fn set(args: Set, app: &App) -> Result<ExitCode> {
         operator::run::refuse("change more than the note of its step")?;
     }
     let done = args.status == Some(Status::Done);
+    let set: Vec<String> = fields.keys().cloned().chain(args.note.as_ref().map(|_| "notes".to_owned())).collect();
     let edit = Edit { command: "plan step set", plan: &path, step: Some(&args.step), done };
     let remarks = plan_edit::apply(hub, &shared::editor(app, &args.author)?, edit, |writer, transaction| {
-        let note = args.note.as_ref().map(|_| "notes");
-        let changed: Vec<_> = fields.keys().map(String::as_str).chain(note).map(str::to_owned).collect();
-        let mut meta = Map::from_iter([("fields".to_owned(), json!(changed))]);
+        let mut meta = Map::from_iter([("fields".to_owned(), json!(set))]);
         meta.extend(args.status.map(|status| ("status".to_owned(), json!(status.as_str()))));
         let change = StepChange { status: args.status, notes: args.note, fields, ..StepChange::default() };
         edit::set_step(writer, transaction, &path, &args.step, &change)?;
         let summary = match args.status {
             Some(status) => format!("set step {} to {status}", args.step),
-            None => format!("changed {} of step {}", changed.join(", "), args.step),
+            None => format!("changed {} of step {}", set.join(", "), args.step),
         };
         Ok((summary, meta))
     })?;
@@ -184,6 +183,12 @@ fn set(args: Set, app: &App) -> Result<ExitCode> {
     let now = store::find(hub, &path)?;
     let status = now.plan.step(&args.step).and_then(|step| step.status()).map(Status::as_str);
     let document = json!({"plan_id": now.id(), "path": path, "step_id": args.step, "status": status});
-    app.result(&document, || format!("step {} of {} is {}", args.step, now.id(), status.unwrap_or("?")));
+    app.result(&document, || {
+        let status = status.unwrap_or("?");
+        match set.is_empty() {
+            true => format!("step {} of {} is {status}", args.step, now.id()),
+            false => format!("step {} of {}: set {} (status: {status})", args.step, now.id(), set.join(", ")),
+        }
+    });
     Ok(ExitCode::SUCCESS)
 }

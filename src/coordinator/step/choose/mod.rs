@@ -67,10 +67,14 @@ impl StepContext<'_> {
     /// Why an offer is not assigned now, and how it counts.
     fn obstacle(&self, offer: &Offer) -> Option<(LeftAs, String)> {
         let state = &*self.state;
+        let is_meant = |name: &str| is_called(name, &offer.task, offer.plan.as_deref(), offer.step.as_deref());
+        // It stays skipped when the rest may start again, so it comes first.
+        if let Some((_, word)) = state.skips.iter().find(|(name, _)| is_meant(name)) {
+            return Some((LeftAs::Uncounted, format!("skipped by {}", word.by)));
+        }
         if let Some(why) = closed(state, &offer.task) {
             return Some((LeftAs::Waiting, why));
         }
-        let is_meant = |name: &str| is_called(name, &offer.task, offer.plan.as_deref(), offer.step.as_deref());
         if let Some(only) = self.config.only.as_deref().filter(|only| !is_meant(only)) {
             return Some((LeftAs::Uncounted, format!("this run only does {only}")));
         }
@@ -84,7 +88,7 @@ impl StepContext<'_> {
         if let (Some(only), Some(grant)) = (allowed, &state.grant)
             && !state.has_job_left(only, grant.at, &offer.task, offer.plan.as_deref(), offer.step.as_deref())
         {
-            return Some((LeftAs::NotAllowed, "teof do allowed one job of it, which has started".into()));
+            return Some((LeftAs::NotAllowed, "its one job allowed by teof do has started".into()));
         }
         if self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max) {
             return Some((LeftAs::Uncounted, "all requested jobs have started".into()));
@@ -98,9 +102,6 @@ impl StepContext<'_> {
         let most = state.volatile.seen.as_ref().and_then(|seen| seen.most);
         if most.is_some_and(|most| state.chosen_since_grant() >= most) {
             return Some((LeftAs::NotAllowed, "all allowed jobs have started".into()));
-        }
-        if let Some((_, word)) = state.skips.iter().find(|(name, _)| is_meant(name)) {
-            return Some((LeftAs::Uncounted, format!("skipped by {}", word.by)));
         }
         if let Some(until) = state.cooling.get(&offer.task) {
             return Some((LeftAs::Waiting, format!("could not be assigned; retried after {until}")));

@@ -144,7 +144,7 @@ fn events(report: &Report, shown: Times) -> String {
     let mut table = Table::new([
         Column::word("TIME"),
         Column::text("SEAT"),
-        Column::text("EVENT"),
+        Column::text("EVENT").optional(),
         Column::text("SUMMARY"),
         Column::word("SEVERITY").optional(),
         Column::text("TASK").optional(),
