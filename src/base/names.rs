@@ -113,9 +113,9 @@ pub fn slug_of(id: &str) -> Option<&str> {
 }
 
 /// Whether a word is likely a typo of another one: letters in another order, or one letter changed, missing or
-/// doubled. Case is ignored.
+/// doubled. Case is ignored, and so are zeros before a number.
 pub fn is_near(word: &str, meant: &str) -> bool {
-    let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
+    let letters = |text: &str| without_zeros(&text.to_lowercase());
     let (mut word, mut meant) = (letters(word), letters(meant));
     let same = word.iter().zip(&meant).take_while(|(a, b)| a == b).count();
     let tail = word[same..].iter().rev().zip(meant[same..].iter().rev()).take_while(|(a, b)| a == b).count();
@@ -127,12 +127,27 @@ pub fn is_near(word: &str, meant: &str) -> bool {
     word == meant
 }
 
+/// The characters of a text without the zeros that begin a number: `queue-002` → `queue-2`.
+fn without_zeros(text: &str) -> Vec<char> {
+    let mut kept: Vec<char> = Vec::new();
+    for (at, c) in text.char_indices() {
+        let is_in_number = kept.last().is_some_and(char::is_ascii_digit);
+        let goes_on = text[at + c.len_utf8()..].starts_with(|next: char| next.is_ascii_digit());
+        if c != '0' || is_in_number || !goes_on {
+            kept.push(c);
+        }
+    }
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn slips_are_near_and_other_words_are_not() {
+        assert!(is_near("QUEUE-2", "QUEUE-002") && is_near("queue-020", "QUEUE-20"));
+        assert!(!is_near("QUEUE-2", "QUEUE-200") && !is_near("QUEUE-100", "QUEUE-1"));
         for slip in ["hlod", "hold", "Hold", "HLOD", "Hol", "hol", "holdd", "hild", "old"] {
             assert!(is_near(slip, "hold"), "{slip}");
         }
