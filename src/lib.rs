@@ -17,7 +17,7 @@
 //! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
 //! | [`sessions`] | agent sessions: a record and the raw stream of each | `$XDG_STATE_HOME/teof/projects/<encoded path>/sessions/` |
 //! | [`consensus`] | decisions, their records, and which of them wait too long | `_report/consensus/` |
-//! | [`exec`] | supervised processes: as children, in containers, in terminals | |
+//! | [`exec`] | supervised processes: as children, in containers, in terminals; the socket over which they ask their supervisor | |
 //! | [`agents`] | agent CLIs: how to call each, how to read its stream | |
 //! | [`guard`] | checks that can stop work: consent, trust, results, secrets, sentinels, preflight | `<common dir>/teof/trust.json`, the consent file |
 //! | [`ops`] | one transaction over several stores: boot, claim, release, take over, assign, record; who is present | `_report/manager/`, `_report/usage/receipts-*`, `<common dir>/teof/cache/{receipts,record}.json` |

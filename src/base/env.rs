@@ -14,6 +14,8 @@ pub const CLAIM_EPOCH: &str = "TEOF_CLAIM_EPOCH";
 pub const RECEIPTS_DIR: &str = "TEOF_RECEIPTS_DIR";
 /// Seconds that a session stays fresh (the playbook's name); `session.max_age` is the setting.
 pub const SESSION_MAX_AGE: &str = "TEOF_SESSION_MAX_AGE";
+/// Set for a worker's children: the socket over which the worker performs their writes.
+pub const BROKER: &str = "TEOF_BROKER";
 /// Set for a worker but not for its children: its run. Identifies the worker to the coordinator.
 pub const WORKER: &str = "TEOF_WORKER";
 /// An operator token: recognises a person where there is no terminal.
@@ -30,6 +32,10 @@ pub const TERM: &str = "TERM";
 pub const PATH: &str = "PATH";
 /// Where machine-local run data goes.
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+/// Where sockets of the person's programs go.
+pub const XDG_RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// Where temporary files go.
+pub const TMPDIR: &str = "TMPDIR";
 /// Where the person's own data is: completions and manual pages.
 pub const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
 /// The socket of a service manager (systemd), which is told that the service is ready.
@@ -45,8 +51,8 @@ pub const SHELL: &str = "SHELL";
 pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 
 /// teof's own variables that are not settings. ([`SESSION_MAX_AGE`] is one.)
-pub const NOT_SETTINGS: [&str; 11] =
-    [ROOT, AGENT, TASK, RUN, CLAIM_EPOCH, RECEIPTS_DIR, WORKER, OPERATOR_TOKEN, NOW, LOG, PAGER];
+pub const NOT_SETTINGS: [&str; 12] =
+    [ROOT, AGENT, TASK, RUN, CLAIM_EPOCH, RECEIPTS_DIR, BROKER, WORKER, OPERATOR_TOKEN, NOW, LOG, PAGER];
 
 /// A variable's value; unset, empty and not-UTF-8 are all `None`.
 #[allow(clippy::disallowed_methods)] // The one reader of the environment.

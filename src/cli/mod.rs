@@ -3,6 +3,7 @@
 //! The only module that prints. Decides nothing about the record: it calls the modules below.
 
 mod do_work;
+mod forward;
 mod inspect;
 mod maintain;
 mod review;
@@ -96,12 +97,18 @@ pub fn main() -> ExitCode {
         return start::complete::main(support::lazy::whole::<Cli>(), &arguments[2..]);
     }
     let json = arguments.iter().any(|argument| argument == "--json");
+    // Only a program of a run has one.
+    let worker = forward::socket().map(|socket| (socket, arguments.clone()));
     let cli = match support::lazy::parse::<Cli>(arguments) {
         Ok(cli) => cli,
         Err(error) => return support::failure::usage(&error, support::lazy::whole::<Cli>, json),
     };
     support::app::start_log();
-    match App::new(&cli.global).and_then(|app| run(cli.command, &app)) {
+    let done = App::new(&cli.global).and_then(|app| {
+        let forwarded = worker.map(|(socket, line)| forward::to_worker(&socket, &line, &app)).transpose()?;
+        forwarded.flatten().map_or_else(|| run(cli.command, &app), Ok)
+    });
+    match done {
         Ok(code) => code,
         Err(error) => support::failure::report(&error, json),
     }

@@ -14,11 +14,13 @@
 //!
 //! Depends on `base` only. It does not know tasks, orders or the record, and does not decide what a verdict means.
 
+pub mod broker;
 mod busy;
 mod environment;
 mod executors;
 mod launch;
 mod output;
+mod own_command;
 mod probe;
 mod processes;
 mod supervise;
@@ -28,7 +30,8 @@ pub use environment::allowed;
 pub use executors::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, docker, run_hidden_mode, tmux};
 pub use launch::{detached, own_file};
 pub use output::{Captured, Control, Keep, Observer};
+pub use own_command::OwnCommand;
 pub use probe::{Answer, probe};
-pub use processes::{AfterDeath, Ancestor, Holder, Peer, Process, ProcessTree, Reaper, Vitals};
+pub use processes::{AfterDeath, Ancestor, Beside, Holder, Peer, Process, ProcessTree, Reaper, Vitals};
 pub use processes::{ancestors, end_marked, is_marked, marked, peer, started, vitals, vitals_of};
 pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict};

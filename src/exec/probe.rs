@@ -107,7 +107,8 @@ fn fresh_mark() -> String {
 fn end_tree(child: &Child, mark: String) {
     let root = Some(child.id().cast_signed());
     let marks = vec![(MARK.to_owned(), mark)];
-    let tree = ProcessTree { root, marks, adopted_except: None, since: process_tree::own_start() };
+    let tree =
+        ProcessTree { root, marks, adopted_except: None, since: process_tree::own_start(), ..ProcessTree::default() };
     for _ in 0..LOOKS {
         let living = tree.living();
         if living.is_empty() {

@@ -16,6 +16,7 @@ use super::output::capture::{Capture, Captured, Keep};
 use super::output::follow::Followed;
 use super::output::observer::{Control, Observer};
 use super::output::streams::{Source, Streams};
+use super::processes::Beside;
 use super::processes::process_tree::{self, Process, ProcessTree};
 use super::processes::reaper::{AfterDeath, Reaper};
 use super::processes::termination::{TICK as ENDING_TICK, Termination};
@@ -117,7 +118,7 @@ pub struct Report {
 
 /// Starts and supervises programs, one at a time.
 ///
-/// While a program runs this process must start no other children, and the thread that runs it must
+/// While a program runs this process must start no other children than [`Beside`] does, and the thread that runs it must
 /// outlive it: the kernel ties the parent's death to the thread.
 #[derive(Debug)]
 pub struct Supervisor {
@@ -125,6 +126,7 @@ pub struct Supervisor {
     adopts: bool,
     /// When this process started: programs that teof started are not older.
     since: u64,
+    beside: Beside,
 }
 
 impl Supervisor {
@@ -133,13 +135,20 @@ impl Supervisor {
         #[cfg(target_os = "linux")]
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("adopt orphans")?;
         let launcher = launch::own_binary().context("find our own binary")?;
-        Ok(Self { launcher, adopts: cfg!(target_os = "linux"), since: process_tree::own_start() })
+        let beside = Beside::default();
+        Ok(Self { launcher, adopts: cfg!(target_os = "linux"), since: process_tree::own_start(), beside })
     }
 
     /// For a process that has other children too (tests): starts programs through the given teof binary and adopts
     /// no orphans.
     pub fn beside_others(launcher: impl Into<OsString>) -> Self {
-        Self { launcher: launcher.into(), adopts: false, since: process_tree::own_start() }
+        let beside = Beside::default();
+        Self { launcher: launcher.into(), adopts: false, since: process_tree::own_start(), beside }
+    }
+
+    /// Where commands of our own are run while a program runs.
+    pub fn beside(&self) -> Beside {
+        self.beside.clone()
     }
 
     /// Runs one program and ends its process tree.
@@ -157,7 +166,13 @@ impl Supervisor {
                 let pid = child.id().cast_signed();
                 observer.started(pid);
                 let marks = spec.marks.clone();
-                let tree = ProcessTree { root: Some(pid), marks, adopted_except: ours, since: self.since };
+                let tree = ProcessTree {
+                    root: Some(pid),
+                    marks,
+                    adopted_except: ours,
+                    since: self.since,
+                    beside: self.beside(),
+                };
                 streams.attach(out, err);
                 let mut watch = Watch { child, streams: &mut streams, observer, started };
                 let told = watch.until_over(spec.clocks)?;

@@ -3,6 +3,7 @@
 //! It never sets a plan's step, releases a claim or merges: the coordinator or a person does. `guard` decides before
 //! every command whether it may run.
 
+pub mod broker;
 pub mod calls;
 pub mod commands;
 pub mod explain;

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::findings;
-use crate::guard::Finding;
 use crate::guard::sentinels::{self, Clean, watch};
+use crate::guard::{Finding, operator};
 use crate::hub::{Hub, Transaction};
 
 /// Look for signs of trouble in the record
@@ -45,8 +45,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         app.say(format!("nothing changed under {} since the scan of {}", prefixes.join(", "), app.times().at(last.at)));
         return Ok(print(hub, &last.findings, false, app));
     }
-    let findings = sentinels::scan_and_remember(hub, &prefixes, &mut Clean::default())?;
+    let findings = match operator::run::inside() {
+        None => sentinels::scan_and_remember(hub, &prefixes, &mut Clean::default())?,
+        // The coordinator acts on what is saved.
+        Some(_) => sentinels::scan(hub)?,
+    };
     if args.history {
+        operator::run::refuse("add to the history of scans")?;
         record(hub, &findings)?;
     }
     Ok(print(hub, &findings, true, app))

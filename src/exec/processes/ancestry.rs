@@ -59,6 +59,24 @@ fn walk() -> Option<Vec<Ancestor>> {
     Some(found)
 }
 
+/// Whether a process is below another one. One that ended meanwhile is not.
+pub(in crate::exec) fn descends(pid: i32, from: i32) -> bool {
+    // A process on the way that ends hides what is above it; its children have another parent by then.
+    (0..ATTEMPTS).find_map(|_| below(pid, from)).unwrap_or(false)
+}
+
+/// `None` when a process on the way ended.
+fn below(pid: i32, from: i32) -> Option<bool> {
+    let Some(mut process) = process_tree::read_process(pid) else { return Some(false) };
+    while process.parent > 0 {
+        if process.parent == from {
+            return Some(true);
+        }
+        process = process_tree::read_process(process.parent)?;
+    }
+    Some(false)
+}
+
 impl Ancestor {
     /// Its arguments, its own name first; empty when they are hidden. Read when they are asked for: most commands
     /// need none.
@@ -125,6 +143,14 @@ mod tests {
         assert_eq!(found.first().map(|first| first.pid), parent);
         assert!(found.iter().all(|process| process.pid != process_tree::own_pid()));
         assert!(!found[0].arguments().is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn a_process_is_below_its_ancestors_only() {
+        let own = process_tree::own_pid();
+        let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()).unwrap();
+        assert!(descends(own, parent));
+        assert!(!descends(parent, own) && !descends(own, own) && !descends(i32::MAX, own));
     }
 
     #[test]

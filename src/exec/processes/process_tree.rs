@@ -9,6 +9,8 @@ use std::io::Read;
 
 use rustix::process::{Pid, Signal};
 
+use super::beside::Beside;
+
 /// One process, as the kernel described it when it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -34,25 +36,22 @@ pub struct ProcessTree {
     /// When the first member can have started, in clock ticks since boot: the environment of a process that is older
     /// is not read. 0: any process may be a member.
     pub since: u64,
+    /// Commands of ours that run next to the program and do not belong to it.
+    pub beside: Beside,
 }
 
 impl ProcessTree {
     /// The living members, including the program itself, but never this process or its ancestors. Adopted members
     /// that died are reaped.
     pub fn living(&self) -> Vec<Process> {
-        let all = all_processes();
+        // Held until the dead are reaped: whoever runs a command next to the program waits for it.
+        let beside = self.beside.running();
+        let mut all = all_processes();
+        let others = with_descendants(&all, beside.clone());
+        all.retain(|p| !others.contains(&p.pid));
         let above = ancestors(&all, own_pid());
-        let mut members: HashSet<i32> =
-            all.iter().filter(|p| !above.contains(&p.pid) && self.contains(p)).map(|p| p.pid).collect();
-        // Parents are usually listed before their children, but nothing promises it.
-        loop {
-            let children: Vec<_> = all.iter().filter(|p| members.contains(&p.parent)).map(|p| p.pid).collect();
-            let before = members.len();
-            members.extend(children);
-            if members.len() == before {
-                break;
-            }
-        }
+        let found = all.iter().filter(|p| !above.contains(&p.pid) && self.contains(p)).map(|p| p.pid).collect();
+        let members = with_descendants(&all, found);
         let (dead, living): (Vec<_>, Vec<_>) =
             all.into_iter().filter(|p| members.contains(&p.pid) && !above.contains(&p.pid)).partition(|p| p.dead);
         self.reap(&dead);
@@ -184,6 +183,18 @@ fn ancestors(all: &[Process], of: i32) -> HashSet<i32> {
         at = parent;
     }
     found
+}
+
+fn with_descendants(all: &[Process], mut members: HashSet<i32>) -> HashSet<i32> {
+    // Parents are usually listed before their children, but nothing promises it.
+    loop {
+        let children: Vec<_> = all.iter().filter(|p| members.contains(&p.parent)).map(|p| p.pid).collect();
+        let before = members.len();
+        members.extend(children);
+        if members.len() == before {
+            return members;
+        }
+    }
 }
 
 fn all_processes() -> Vec<Process> {

@@ -14,6 +14,7 @@ use crate::base::{Result, env, files, json, text};
 use crate::exec::{
     self, AfterDeath, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict,
 };
+use crate::foreman::broker::{Broker, Seat};
 use crate::foreman::watch::{Halt, Watch};
 use crate::guard::result::git_trace;
 use crate::guard::secrets;
@@ -44,6 +45,8 @@ pub struct Runner<'a> {
     wall: Duration,
     push_block: PushBlock,
     executor: Chosen,
+    /// Open as long as programs may run.
+    _broker: Option<Broker>,
     /// Started by the coordinator.
     pub unattended: bool,
 }
@@ -72,6 +75,13 @@ impl<'a> Runner<'a> {
         variables.extend(git_trace::variables(&session.join(GIT_TRACE)));
         let push_block = PushBlock::new(hub, &session)?;
         let executor = executor(hub, work, place, &session, &push_block)?;
+        let seat = Seat::new(&hub.root, work, run, &place.root, &session.join(RECEIPTS));
+        let broker = match executor {
+            Chosen::Process => Broker::open(seat, supervisor.beside())?,
+            // Their programs are not below this process, which is how the broker knows those of the run.
+            Chosen::Docker(_) | Chosen::Tmux(_) => None,
+        };
+        variables.extend(broker.iter().map(Broker::variable));
         Ok(Self {
             supervisor,
             settings,
@@ -84,6 +94,7 @@ impl<'a> Runner<'a> {
             wall: order.guardrails.wall,
             push_block,
             executor,
+            _broker: broker,
             unattended,
         })
     }

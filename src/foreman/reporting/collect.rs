@@ -156,7 +156,7 @@ fn sifted(collected: Collected, own: &str) -> Evidence {
             let hint = format!("expect it under {own}/, as text");
             evidence.findings.push(Finding::high(code, target.as_str(), message).hint(hint));
         };
-        if !is_free(&target, own) {
+        if !entry::may_leave(&target, own) {
             refuse("receipt.not_yours", "a worker must not leave a receipt there");
             continue;
         }
@@ -171,46 +171,4 @@ fn sifted(collected: Collected, own: &str) -> Evidence {
         }
     }
     evidence
-}
-
-/// Files that teof writes itself in a seat's folder. A receipt folder with such a name would block that.
-const KEPT: [&str; 4] = ["errors.jsonl", "confidence.jsonl", "state.json", "decisions.jsonl"];
-
-/// Whether a worker may leave a receipt there. A worker must not write files of teof's own: with a bundle or a
-/// decision it could judge its own work.
-fn is_free(target: &str, own: &str) -> bool {
-    if let Some(of_a_seat) = target.strip_prefix("_report/agent/") {
-        let seat = own.strip_prefix("_report/agent/").unwrap_or(own);
-        let Some(inside) = of_a_seat.strip_prefix(seat).and_then(|rest| rest.strip_prefix('/')) else { return false };
-        let first = inside.split('/').next().unwrap_or_default();
-        return !KEPT.contains(&first) && !entry::is_own(target);
-    }
-    target != paths::LEDGER && !target.starts_with("_report/session/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_worker_leaves_receipts_in_its_own_folder_or_a_common_one() {
-        let own = "_report/agent/codex-1";
-        for (target, free) in [
-            ("_report/agent/codex-1/tests.json", true),
-            ("_report/usage/scan.json", true),
-            ("_report/agent/codex-10/tests.json", false),
-            ("_report/agent/codex-2/tests.json", false),
-            ("_report/agent/codex-1/errors.jsonl", false),
-            ("_report/agent/codex-1/manifests/x.json", false),
-            ("_report/agent/codex-1/reviews/x.json", false),
-            ("_report/agent/codex-1/runs/x/run.json", false),
-            ("_report/agent/codex-1/state.json", false),
-            ("_report/agent/codex-1/decisions.jsonl", false),
-            ("_report/agent/codex-1/errors.jsonl/mine.json", false),
-            ("_report/session/codex-1/manager-report-tail.txt", false),
-            ("_report/receipts.jsonl", false),
-        ] {
-            assert_eq!(is_free(target, own), free, "{target}");
-        }
-    }
 }

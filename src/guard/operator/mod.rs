@@ -10,6 +10,7 @@
 pub mod programs;
 pub mod run;
 pub mod token;
+pub mod verbs;
 
 use std::fmt;
 use std::io::IsTerminal;

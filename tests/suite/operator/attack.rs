@@ -179,8 +179,13 @@ try() {{ name=$1; shift; "$@" > "$B/said.$name" 2>&1 < /dev/null; echo "$name $?
         text.lines().filter_map(line).collect()
     }
 
+    /// A file of the attacker's folder.
+    pub(super) fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(name)).unwrap_or_default()
+    }
+
     pub(super) fn said(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.join(format!("said.{name}"))).unwrap_or_default()
+        self.text(&format!("said.{name}"))
     }
 
     fn trust(&self) -> String {

@@ -1,6 +1,7 @@
 //! What belongs to people: who may decide, how a person is recognised, and what every other attempt comes to.
 
 mod attack;
+mod broker;
 mod reach;
 mod recorded;
 

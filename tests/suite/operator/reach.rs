@@ -81,6 +81,7 @@ session-boot --auto-agent --no-sync
 session wrap --worked x
 session brief QUEUE-001 --preset operator
 receipts hygiene --keep
+scan --history
 receipts index --output receipts-index.jsonl
 receipts metrics --output receipts-latency.jsonl
 consensus ledger --output review.jsonl

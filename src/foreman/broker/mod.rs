@@ -1,0 +1,158 @@
+//! Performs the commands of a run's programs that write the record, for the run's seat, under the claim's epoch.
+//!
+//! A program of the run that calls `teof bus event …` sends it here. Only what `guard::operator::verbs` lists is
+//! performed, by our own binary as a child of this process, with an environment of ours: seat, task and epoch are those
+//! of the order, whatever the program says. As a descendant of the worker the child passes the same checks as the
+//! program itself (`guard::operator::run`). It prints to the files that the program sent, so the output is exactly
+//! that of the command without a broker.
+//!
+//! Nothing is done twice: a request has an id, and one that is repeated gets the first answer.
+
+pub mod protocol;
+mod receipts;
+mod repeats;
+mod slots;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::{Answer, Call};
+use receipts::Places;
+use repeats::{Repeats, Turn};
+use slots::Slots;
+
+use crate::base::{Refusal, Result, digest, env};
+use crate::exec::broker::{Request, Server};
+use crate::exec::{self, Beside, OwnCommand};
+
+use super::work::Work;
+
+/// How many commands run at once; the next wait.
+const AT_ONCE: usize = 4;
+/// How long a command waits for its turn.
+const TURN: Duration = Duration::from_secs(60);
+/// How long a command may take: longer than any wait for a lock.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The broker of one run, until it is dropped.
+#[derive(Debug)]
+pub struct Broker(Server);
+
+/// For whom the commands are performed.
+#[derive(Debug)]
+pub struct Seat {
+    /// The hub's root.
+    root: PathBuf,
+    /// The variables that tell a program its seat, task, epoch, receipts, run and hub.
+    own: Vec<(String, String)>,
+    places: Places,
+}
+
+impl Seat {
+    pub fn new(root: &Path, work: &Work, run: &str, worktree: &Path, receipts: &Path) -> Seat {
+        let order = &work.order;
+        let own = [
+            (env::AGENT, order.agent_id.clone()),
+            (env::TASK, order.task_id.clone()),
+            (env::CLAIM_EPOCH, order.epoch.to_string()),
+            (env::RECEIPTS_DIR, receipts.display().to_string()),
+            (env::RUN, run.to_owned()),
+            (env::ROOT, root.display().to_string()),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value)).into();
+        let places = Places {
+            worktree: worktree.to_owned(),
+            receipts: receipts.to_owned(),
+            agent: order.agent_id.clone(),
+            task: order.task_id.clone(),
+            epoch: work.fenced.then_some(order.epoch),
+        };
+        Seat { root: root.to_owned(), own, places }
+    }
+}
+
+impl Broker {
+    /// Opens the socket; `None` where the system does not tell who calls.
+    ///
+    /// # Errors
+    /// When there is no place for the socket.
+    pub fn open(seat: Seat, beside: Beside) -> Result<Option<Broker>> {
+        let desk = Desk { seat, beside, slots: Slots::new(AT_ONCE), repeats: Repeats::default() };
+        let desk = Arc::new(desk);
+        let server = Server::start(Box::new(move |request| desk.answer(request).to_bytes()))?;
+        Ok(server.map(Broker))
+    }
+
+    /// The variable that names it to the run's programs.
+    pub fn variable(&self) -> (String, String) {
+        (env::BROKER.to_owned(), self.0.socket().display().to_string())
+    }
+}
+
+/// Answers the requests, each in its own thread.
+struct Desk {
+    seat: Seat,
+    beside: Beside,
+    slots: Slots,
+    repeats: Repeats,
+}
+
+impl Desk {
+    fn answer(&self, request: Request) -> Answer {
+        let sha256 = digest::sha256(&request.bytes);
+        let Some(call) = Call::parse(&request.bytes) else {
+            return Answer::Refused { why: "it is not a request".to_owned() };
+        };
+        if call.root != self.seat.root {
+            return Answer::OtherHub;
+        }
+        if let Err(refusal) = call.request.check() {
+            return Answer::Refused { why: refusal.message };
+        }
+        match self.repeats.begin(&call.id, sha256) {
+            Turn::Repeated(answer) => answer,
+            Turn::First => {
+                let answer = self.perform(&call, request);
+                self.repeats.end(&call.id, answer.clone());
+                answer
+            }
+        }
+    }
+
+    fn perform(&self, call: &Call, request: Request) -> Answer {
+        let mut files = request.files.into_iter();
+        let (Some(stdout), Some(stderr)) = (files.next(), files.next()) else {
+            return Answer::Refused { why: "it came without the files for its output".to_owned() };
+        };
+        let Some(_slot) = self.slots.take(TURN) else { return Answer::Busy };
+        let mut asked = call.request.clone();
+        if let Err(e) = receipts::bring_in(&self.seat.root, &self.seat.places, &mut asked) {
+            let reason = Refusal::of(&e).and_then(|refusal| refusal.reason.as_deref());
+            return Answer::Refused { why: reason.map_or_else(|| e.to_string(), |reason| format!("{e}: {reason}")) };
+        }
+        let own = OwnCommand {
+            arguments: asked.arguments(),
+            env: self.environment(call),
+            folder: self.seat.root.clone(),
+            stdin: files.next().filter(|_| call.request.reads_stdin()),
+            stdout,
+            stderr,
+        };
+        match own.run(&self.beside, LIMIT) {
+            Ok(Some(code)) => Answer::Done { exit: code },
+            Ok(None) => Answer::Killed,
+            Err(e) => Answer::Refused { why: format!("it cannot be started: {e:#}") },
+        }
+    }
+
+    /// The whole environment of a command. It has the marks of the run's programs, so that it does not outlive the run.
+    fn environment(&self, call: &Call) -> Vec<(String, String)> {
+        let mut variables = exec::allowed(&[]);
+        variables.extend(self.seat.own.iter().cloned());
+        // A program that names another seat is refused as it is without a broker.
+        variables.extend(call.agent.iter().map(|agent| (env::AGENT.to_owned(), agent.clone())));
+        variables.extend(call.display.iter().cloned());
+        variables
+    }
+}
