@@ -60,6 +60,11 @@ impl Agent {
         self.resume_args.is_some()
     }
 
+    /// Whether it takes messages while it works.
+    pub fn takes_messages(&self) -> bool {
+        self.prompt == PromptVia::Stream
+    }
+
     /// The program to run.
     pub fn program(&self) -> &str {
         self.command.first().map_or("", String::as_str)

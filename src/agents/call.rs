@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::agent::{Agent, FLAGS};
 use crate::base::{Refusal, Result, digest, names};
 use crate::model::agent::PromptVia;
@@ -43,7 +45,7 @@ pub enum Session<'a> {
 pub struct Call {
     /// Program and arguments.
     pub argv: Vec<String>,
-    /// Written to stdin, which is then closed; empty: stdin is `/dev/null`.
+    /// Written to stdin; empty: stdin is `/dev/null`.
     pub stdin: Vec<u8>,
     /// Its stdout has to be a file, see [`Agent::output_in_file`].
     pub output_in_file: bool,
@@ -74,7 +76,7 @@ impl Agent {
         match self.prompt {
             PromptVia::Argument => known.insert("prompt", spec.prompt.to_owned()),
             PromptVia::File => known.insert("prompt_file", prompt_file.display().to_string()),
-            PromptVia::Stdin => None,
+            PromptVia::Stdin | PromptVia::Stream => None,
         };
         let argv = self.arguments(spec, model.is_some()).iter().map(|part| filled(part, &known)).collect();
         let set = self.set.iter().map(|(name, value)| (name.clone(), filled(value, &known))).collect();
@@ -84,6 +86,7 @@ impl Agent {
         };
         let stdin = match self.prompt {
             PromptVia::Stdin => spec.prompt.as_bytes().to_vec(),
+            PromptVia::Stream => message(spec.prompt),
             _ => Vec::new(),
         };
         Ok(Call { argv, stdin, output_in_file: self.output_in_file, inherit: self.env.clone(), set, files })
@@ -134,6 +137,13 @@ impl Agent {
         }
         Ok(())
     }
+}
+
+/// A person's message in the form of [`PromptVia::Stream`].
+pub fn message(text: &str) -> Vec<u8> {
+    let content = json!([{"type": "text", "text": text}]);
+    let line = json!({"type": "user", "message": {"role": "user", "content": content}});
+    (line.to_string() + "\n").into_bytes()
 }
 
 /// Replaces `{name}` with values once, without expanding inserted text. Unknown names stay.

@@ -27,6 +27,8 @@ pub enum Event {
     ToolUse {
         name: String,
         input: String,
+        /// The commands, paths and addresses in the input, one a line.
+        operation: String,
     },
     /// A tool answered; `output` is clipped.
     ToolResult {

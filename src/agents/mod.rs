@@ -22,13 +22,14 @@ mod find;
 pub mod framing;
 mod lenient;
 pub mod limits;
+pub mod monitor;
 mod outcome;
 mod parsers;
 mod preset;
 mod stream;
 
 pub use agent::{Agent, find_program};
-pub use call::{Call, CallSpec, Session, session_id};
+pub use call::{Call, CallSpec, Session, message, session_id};
 pub use event::{Event, RateLimit};
 pub use failure::Kind;
 pub use find::{find, known};

@@ -29,7 +29,7 @@ pub use busy::{Turn, publish_turn, turn_of};
 pub use environment::allowed;
 pub use executors::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, docker, run_hidden_mode, tmux};
 pub use launch::{detached, own_file};
-pub use output::{Captured, Control, Keep, Observer};
+pub use output::{Captured, Control, Input, Keep, Observer};
 pub use own_command::OwnCommand;
 pub use probe::{Answer, probe};
 pub use processes::{AfterDeath, Ancestor, Beside, Holder, Peer, Process, ProcessTree, Reaper, Vitals};

@@ -5,7 +5,8 @@ use std::io::{PipeReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -14,7 +15,7 @@ use rustix::process::Pid;
 use super::launch::{self, StderrPipe};
 use super::output::capture::{Capture, Captured, Keep};
 use super::output::follow::Followed;
-use super::output::observer::{Control, Observer};
+use super::output::observer::{Control, Input, Observer};
 use super::output::streams::{Source, Streams};
 use super::processes::Beside;
 use super::processes::process_tree::{self, Process, ProcessTree};
@@ -35,7 +36,7 @@ pub struct Spec {
     pub env: Vec<(String, String)>,
     /// Variables that are added to the environment; a process that has all of them belongs to the tree.
     pub marks: Vec<(String, String)>,
-    /// Written to stdin, which is then closed; empty means no stdin at all.
+    /// Written to stdin, before what the [`Observer`] gives; empty means no stdin at all.
     pub stdin: Vec<u8>,
     pub clocks: Clocks,
     /// The file for stdout, and for stderr in order with it unless `errors` is set. Must not exist.
@@ -162,7 +163,7 @@ impl Supervisor {
         let ours = self.adopts.then(process_tree::children);
         let (verdict, duration, (ended, survivors)) = match self.start(spec)? {
             Err(reason) => (Verdict::NotStarted(reason), started.elapsed(), Default::default()),
-            Ok(Started { child, out, err }) => {
+            Ok(Started { child, out, err, input }) => {
                 let pid = child.id().cast_signed();
                 observer.started(pid);
                 let marks = spec.marks.clone();
@@ -174,7 +175,7 @@ impl Supervisor {
                     beside: self.beside(),
                 };
                 streams.attach(out, err);
-                let mut watch = Watch { child, streams: &mut streams, observer, started };
+                let mut watch = Watch { child, streams: &mut streams, observer, input, started };
                 let told = watch.until_over(spec.clocks)?;
                 let duration = started.elapsed();
                 let termination = watch.end(&tree, spec.clocks.grace)?;
@@ -241,20 +242,28 @@ impl Supervisor {
             let program = spec.argv.first().map_or("", String::as_str);
             return Ok(Err(format!("{program}: {reason}")));
         }
-        if let Some(mut stdin) = child.stdin.take() {
-            let bytes = spec.stdin.clone();
-            // A program that does not read ends this thread by closing its end.
-            std::thread::spawn(move || drop(stdin.write_all(&bytes)));
-        }
-        Ok(Ok(Started { child, out, err }))
+        let input = child.stdin.take().map(|stdin| written(stdin, spec.stdin.clone()));
+        Ok(Ok(Started { child, out, err, input }))
     }
 }
 
-/// A running program and the read ends of its pipes.
+/// A running program and our ends of its pipes.
 struct Started {
     child: Child,
     out: Source,
     err: Option<PipeReader>,
+    /// Its stdin; closed when this is dropped.
+    input: Option<Sender<Vec<u8>>>,
+}
+
+/// Writes to a program's stdin without waiting for a program that does not read.
+fn written(mut stdin: ChildStdin, first: Vec<u8>) -> Sender<Vec<u8>> {
+    let (send, bytes) = std::sync::mpsc::channel::<Vec<u8>>();
+    std::thread::spawn(move || {
+        // A program that does not read ends this thread by closing its end.
+        std::iter::once(first).chain(bytes).try_for_each(|bytes| stdin.write_all(&bytes))
+    });
+    send
 }
 
 /// The signals that ask a program to end: SIGHUP, SIGINT, SIGTERM.
@@ -268,6 +277,8 @@ struct Watch<'a> {
     child: Child,
     streams: &'a mut Streams,
     observer: &'a mut dyn Observer,
+    /// Its stdin, until the observer ends it.
+    input: Option<Sender<Vec<u8>>>,
     started: Instant,
 }
 
@@ -280,6 +291,7 @@ impl Watch<'_> {
             if self.exited()? {
                 return Ok(None);
             }
+            self.give_input();
             // It may print more after a result: then the time to exit starts again with its next result.
             finished = match self.observer.control() {
                 Control::Cancel => return Ok(Some(Verdict::Cancelled)),
@@ -301,6 +313,19 @@ impl Watch<'_> {
                 Some(clock) if finished.is_none() => return Ok(Some(Verdict::TimedOut(clock))),
                 _ => self.streams.read(TICK, self.observer)?,
             }
+        }
+    }
+
+    /// Writes to its stdin what the observer has for it.
+    fn give_input(&mut self) {
+        let Some(input) = &self.input else { return };
+        let is_open = match self.observer.input() {
+            Input::Nothing => true,
+            Input::Bytes(bytes) => input.send(bytes).is_ok(),
+            Input::End => false,
+        };
+        if !is_open {
+            self.input = None;
         }
     }
 

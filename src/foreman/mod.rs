@@ -15,7 +15,6 @@ mod stages;
 mod watch;
 mod work;
 
-pub use calls::unfinished::tell;
 pub use reporting::record::verdict_word;
 pub use run::{Request, run};
 pub use work::Given;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::calls::{prompts, roles};
+use super::calls::{notes, prompts, roles};
 use super::commands::executor;
 use super::commands::runner::{self, Runner};
 use super::commands::trust;
@@ -94,6 +94,7 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     if outcome.verdict == Verdict::Succeeded {
         evidence::forget(hub, work.job());
         stage_store::forget(hub, work.job());
+        notes::forget(hub, work.job());
     }
     Ok(outcome)
 }

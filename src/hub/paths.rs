@@ -84,6 +84,7 @@ const MACHINE_LOCAL: [&str; 27] = [
     "locks",
     "marks",
     "moved-targets.json",
+    "notes",
     "removed",
     "requests",
     "review",

@@ -21,6 +21,9 @@ pub enum Format {
 pub enum PromptVia {
     /// Written to standard input, which is then closed.
     Stdin,
+    /// A message of claude's `--input-format stream-json` on standard input, which stays open for more messages until
+    /// the agent's result.
+    Stream,
     /// In place of `{prompt}` in the arguments.
     Argument,
     /// In a file named in place of `{prompt_file}`.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::agents::event::Event;
 use crate::agents::lenient::{List, Object, Scalar, read};
+use crate::agents::monitor::operation;
 use crate::base::text;
 
 /// Bytes of a tool's input or output that an event keeps; the raw stream has the rest.
@@ -66,7 +67,9 @@ pub(super) fn clipped(text: &str, max: usize) -> String {
 
 pub(super) fn tool(name: Option<&str>, input: Option<&serde_json::value::RawValue>) -> Event {
     let name = text::clip(&text::safe(name.unwrap_or("?")), 100);
-    Event::ToolUse { name, input: input.map_or_else(String::new, |input| clipped(input.get(), MAX_TEXT)) }
+    let (input, operation) =
+        input.map(|input| (clipped(input.get(), MAX_TEXT), operation::of(input))).unwrap_or_default();
+    Event::ToolUse { name, input, operation }
 }
 
 /// A part of a tool's output.

@@ -16,7 +16,7 @@ use crate::coordinator::message::Message;
 use crate::coordinator::state::Job;
 use crate::coordinator::state::input::{How, RunState};
 use crate::exec;
-use crate::foreman;
+use crate::foreman::calls::notes;
 use crate::hub::{Hub, paths};
 use crate::model::run::outcome::{Outcome, Verdict};
 
@@ -69,10 +69,8 @@ impl Workers {
             RunState::Gone => {}
         }
         files::remove(&hub.local(&paths::stop(run)))?;
-        if let Some(answer) = &job.answer
-            && !foreman::tell(hub, &job.known_as(), answer)?
-        {
-            tracing::warn!("{run}: the agent that asked is no longer configured; calling it in a new session");
+        if let Some(answer) = &job.answer {
+            notes::add(hub, &job.known_as(), "operator", answer)?;
         }
         let order = job.order.as_deref().context("a job has its order before it runs")?;
         let root = hub.root.display().to_string();

@@ -6,4 +6,4 @@ pub(in crate::exec) mod observer;
 pub(in crate::exec) mod streams;
 
 pub use capture::{Captured, Keep};
-pub use observer::{Control, Observer};
+pub use observer::{Control, Input, Observer};

@@ -10,6 +10,16 @@ pub enum Control {
     Finished,
 }
 
+/// What a running program gets on its stdin, after what its description gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing now, perhaps later.
+    Nothing,
+    Bytes(Vec<u8>),
+    /// Nothing any more: its stdin is closed.
+    End,
+}
+
 /// Observes a program. A closure that returns a [`Control`] is an observer that ignores the output.
 pub trait Observer {
     /// The program runs, as this process.
@@ -23,6 +33,11 @@ pub trait Observer {
 
     /// Called after every piece of output and about every 50 ms: to cancel, and to do periodic work.
     fn control(&mut self) -> Control;
+
+    /// Called as often as [`Observer::control`] until it returns [`Input::End`].
+    fn input(&mut self) -> Input {
+        Input::End
+    }
 }
 
 impl<F: FnMut() -> Control> Observer for F {

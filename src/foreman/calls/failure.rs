@@ -6,15 +6,22 @@
 use super::conversation::CallResult;
 use crate::agents::{Agent, Kind, Verdict as CallVerdict, limits};
 use crate::base::text;
+use crate::base::time::show_span;
+use crate::exec::TimedOut;
+use crate::foreman::reporting::alert;
 use crate::foreman::reporting::report::End;
+use crate::foreman::stages::commit;
 use crate::foreman::stages::context::StageContext;
 use crate::guard::secrets;
-use crate::model::run::outcome::{Suspended, Verdict};
+use crate::model::run::noticed::Noticed;
+use crate::model::run::outcome::{Finding, Suspended, Verdict};
 
 /// How long an agent is suspended when it does not say when its limit ends.
 const UNKNOWN_LIMIT: std::time::Duration = std::time::Duration::from_secs(3600);
 /// How often a stage is continued after the agent reached its own limit.
 const CONTINUED: u32 = 3;
+/// Code of the finding about an agent that a rule of the monitor stopped.
+const STOPPED: &str = "monitor.stopped";
 
 /// What to do after a call that returned no answer.
 pub enum FollowUp {
@@ -35,6 +42,12 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
         let why = format!("stopped on request during a call of {}", agent.name);
         return Err(FollowUp::End(End::new(Verdict::Paused, why)));
     }
+    if let Some(noticed) = &said.stop {
+        return Err(FollowUp::End(stopped(context, agent, noticed)));
+    }
+    if matches!(said.timed_out, Some(TimedOut::Silence | TimedOut::Meaning)) {
+        stuck(context, agent, said);
+    }
     let (kind, why) = match &said.conclusion.verdict {
         CallVerdict::Succeeded => return Ok(()),
         CallVerdict::RateLimited { until, why } => {
@@ -52,7 +65,7 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
         Kind::Service | Kind::Limit => FollowUp::End(suspended(context, agent, why, None)),
         Kind::Turns => continued(context, agent, why),
         // The agent works but has not finished: this is not a failed attempt.
-        Kind::Other if said.took_too_long && said.conclusion.worked && agent.resumes() => {
+        Kind::Other if said.timed_out == Some(TimedOut::Wall) && said.conclusion.worked && agent.resumes() => {
             continued(context, agent, why)
         }
         Kind::Request | Kind::SetUp | Kind::Other if session_is_lost(said, kind, resumed) && may_continue(context) => {
@@ -74,6 +87,37 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
         Kind::Budget => needs_person(context, agent, why, "Raise the budget in its arguments; it is used up"),
         Kind::Rejected | Kind::Stopped | Kind::Other => FollowUp::End(failed(agent, said)),
     })
+}
+
+/// A rule of the monitor stopped the agent. Its uncommitted work is kept under a ref and stays in the worktree.
+fn stopped(context: &mut StageContext, agent: &Agent, noticed: &Noticed) -> End {
+    let message = format!("the monitor stopped {}: {}", agent.name, noticed.describe());
+    let mut found = Finding::high(STOPPED, "", message.clone());
+    let kept = commit::keep_unfinished(context);
+    found.hint = Some(match &kept {
+        Ok(Some(name)) => format!("see the work that is kept: git show {name}"),
+        Ok(None) => "the agent had changed nothing".to_owned(),
+        Err(why) => format!("its work is in its worktree only: {why:#}"),
+    });
+    let kept = kept.ok().flatten();
+    let reason = kept.as_ref().map_or(message.clone(), |name| format!("{message}; its work is kept at {name}"));
+    context.report.kept_refs.extend(kept);
+    context.report.findings.push(found);
+    End::new(Verdict::Blocked, reason)
+}
+
+/// Reports an agent without a sign of life at once: retries may take hours.
+fn stuck(context: &StageContext, agent: &Agent, said: &CallResult) {
+    let guardrails = &context.report.work.order.guardrails;
+    let (window, what) = match said.timed_out {
+        Some(TimedOut::Silence) => (guardrails.no_output, "printed nothing"),
+        _ => (guardrails.no_event, "made no progress"),
+    };
+    let stage = context.store.unfinished.as_ref().map_or("", |left| &left.stage);
+    let summary =
+        format!("{} is stuck: it {what} for {} in the {stage} stage and was stopped", agent.name, show_span(window));
+    (context.say)(&format!("      {summary}"));
+    alert::raise(context.hub, context.report.work, &context.report.run, alert::STUCK, &summary);
 }
 
 /// Whether the session failed rather than the agent: it no longer exists, or is too long.

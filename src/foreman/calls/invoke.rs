@@ -3,10 +3,12 @@
 use std::ops::ControlFlow::{Break, Continue};
 
 use super::answer::{self, Answer};
-use super::conversation::{self, CallRequest, CallResult};
+use super::conversation::{self, CallRecord, CallResult};
 use super::failure::{self, FollowUp};
+use super::notes;
 use super::prompts::{self, Material};
 use super::question;
+use super::request::CallRequest;
 use super::unfinished;
 use crate::agents::{self, Agent, Session};
 use crate::base::{Result, text};
@@ -17,6 +19,7 @@ use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, TESTER};
 use crate::foreman::stages::stage_store::Unfinished;
 use crate::model::agent::Usage;
 use crate::model::command::Command;
+use crate::model::run::noticed::{Action, Noticed};
 use crate::model::run::outcome::{Finding, Verdict};
 
 /// How often an agent is started again after its start collided with another's.
@@ -25,6 +28,8 @@ const STARTS: u32 = 3;
 pub const RAW_OUTPUT: &str = "raw output: ";
 /// Code of the finding about an answer without the requested form.
 pub const UNREADABLE: &str = "answer.unreadable";
+/// Code of the finding about what the monitor noticed.
+const NOTICED: &str = "monitor.noticed";
 
 /// Calls an agent. A coder's unreadable answer is accepted, because its work is in the worktree, where tests and
 /// review check it. Every other role is asked once more. `Some` ends the run.
@@ -37,16 +42,18 @@ pub fn agent(
 ) -> Result<Option<End>> {
     let prompt = full_prompt(context, &stage.name, material)?;
     stage.agent = Some(agent.name.clone());
-    context.live.agent(&agent.name);
+
     let mut asked_again = false;
     let earlier = if stage.name == CODER { earlier_session(context, agent) } else { None };
-    let mut open = unfinished::call_start(context, agent, stage, &prompt, earlier)?;
+    let job = context.report.work.job().to_owned();
+    let pending = |context: &StageContext| notes::pending(context.hub, &job);
+    let mut open = unfinished::call_start(context, agent, stage, &prompt, earlier, pending(context))?;
     loop {
         let said = match call(context, agent, model, &open, stage)? {
             CallOutcome::Answered(said) => said,
             CallOutcome::Stopped(end) => return Ok(Some(end)),
             CallOutcome::Retry => {
-                open = unfinished::call_start(context, agent, stage, &prompt, None)?;
+                open = unfinished::call_start(context, agent, stage, &prompt, None, pending(context))?;
                 continue;
             }
         };
@@ -232,9 +239,11 @@ fn one_call(
         worked: resume.is_some() && before.worked,
         why: String::new(),
         continued: before.continued,
-        words: before.words,
+        words: before.words.into_iter().chain(open.notes.iter().map(|stored| stored.note.text.clone())).collect(),
     };
     context.store.start_call(context.hub, &job, begun)?;
+    let given = open.notes.iter().map(|stored| notes::mark_given(context.hub, stored, notes::How::NextCall));
+    let given = given.collect::<Result<Vec<_>>>()?;
     (context.say)(&format!("      {RAW_OUTPUT}{}", context.runner.output(&name).display()));
     let wanted = CallRequest {
         agent,
@@ -243,12 +252,16 @@ fn one_call(
         session,
         earlier: resume.and_then(|id| used_before(context, id)),
         name: &name,
+        work: context.report.work,
+        run: &context.report.run,
         budget: context.report.work.order.budget,
         say: context.say,
         live: context.live,
         spent: context.store.spent,
     };
-    conversation::call(context.hub, context.runner, context.watch, &wanted)
+    let mut said = conversation::call(context.hub, context.runner, context.watch, &wanted)?;
+    said.called.notes.splice(..0, given);
+    Ok(said)
 }
 
 /// Adds a call to the stage, the run and the job's usage.
@@ -264,16 +277,29 @@ fn note(context: &mut StageContext, stage: &mut StageReport, said: &CallResult) 
         left.session.clone_from(&called.session);
         left.worked |= said.conclusion.worked;
         left.why.clone_from(&called.outcome);
+        let notes = called.notes.iter().filter(|note| !left.words.contains(&note.text)).map(|note| note.text.clone());
+        left.words.extend(notes.collect::<Vec<_>>());
     }
     context.store.add_usage(context.hub, &job, &run, called.session.as_deref(), called.usage)?;
     stage.session_usage = called.session.as_deref().and_then(|id| used_before(context, id)).unwrap_or_default();
     (context.report.usage, context.report.spent) = (context.store.run_usage(&run), context.store.spent);
+    context.report.monitor_pause = context.report.monitor_pause.take().or_else(|| said.pause.clone());
+    let grave = called.noticed.iter().filter(|noticed| noticed.action >= Action::Notify);
+    stage.notes.extend(grave.map(|noticed| {
+        Finding::medium(NOTICED, "", format!("{}: {}", agent_tool(called, noticed), noticed.describe()))
+    }));
     if !said.survivors.is_empty() {
         let message = format!("could not be stopped: {}", said.survivors.join(", "));
         stage.notes.push(Finding::medium("process.survived", "", message));
     }
     stage.calls.push(called.clone());
     Ok(())
+}
+
+/// Who did it: `claude (Bash)`.
+fn agent_tool(called: &CallRecord, noticed: &Noticed) -> String {
+    let tool = noticed.tool.as_ref().map(|tool| format!(" ({tool})")).unwrap_or_default();
+    called.agent.clone() + &tool
 }
 
 fn answered(stage: &mut StageReport, found: Answer) {

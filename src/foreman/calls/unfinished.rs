@@ -5,21 +5,19 @@
 //! possible, a new session starts; the uncommitted work is in the worktree, and the prompt lists it. Both prompts
 //! include what people said meanwhile.
 
+use super::notes::{self, Stored};
 use super::prompts;
 use crate::agents::{self, Agent, Stream};
 use crate::base::{Result, files, quote, text};
 use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::stages::context::StageContext;
 use crate::foreman::stages::next_stage::{self, CODER, Next, Plan};
-use crate::foreman::stages::stage_store::{StageStore, Unfinished};
-use crate::guard::secrets;
-use crate::hub::Hub;
+use crate::foreman::stages::stage_store::Unfinished;
 
 /// How many changed files a prompt names.
 const MAX_NAMED: usize = 50;
-/// Characters of the reason in a prompt, and of what people said.
+/// Characters of the reason in a prompt.
 const MAX_REASON: usize = 300;
-const MAX_WORDS: usize = 16_000;
 /// Limit on the bytes read from a raw stream.
 const MAX_STREAM: u64 = 256 << 20;
 
@@ -29,20 +27,26 @@ pub struct CallStart {
     /// The session to resume; `None`: a new one.
     pub resume: Option<String>,
     pub prompt: String,
+    /// The notes in the prompt.
+    pub notes: Vec<Stored>,
 }
 
 /// How the next call of a stage begins. `prompt` is the stage's complete prompt, `earlier` the session of the coder's
-/// last pass.
+/// last pass, `notes` what people sent since the last call.
 pub fn call_start(
     context: &StageContext,
     agent: &Agent,
     stage: &StageReport,
     prompt: &str,
     earlier: Option<String>,
+    notes: Vec<Stored>,
 ) -> Result<CallStart> {
+    let new = notes.iter().map(|stored| stored.note.text.clone());
     let Some(left) = context.store.unfinished.as_ref().filter(|left| left.is_of(&stage.name, stage.round)) else {
-        return Ok(CallStart { resume: earlier, prompt: prompt.to_owned() });
+        let prompt = notes::as_prompt(notes.iter().map(|stored| &*stored.note.text)) + prompt;
+        return Ok(CallStart { resume: earlier, prompt, notes });
     };
+    let left = &Unfinished { words: left.words.iter().cloned().chain(new).collect(), ..left.clone() };
     let same = left.agent == agent.name && agent.resumes() && left.worktree == context.runner.root;
     if let Some(session) = left.session.clone().filter(|_| same) {
         let rest = match left.worked {
@@ -52,10 +56,10 @@ pub fn call_start(
             // There is no proof that the agent received its prompt.
             false => prompt.to_owned(),
         };
-        return Ok(CallStart { resume: Some(session), prompt: continue_prompt(left) + &rest });
+        return Ok(CallStart { resume: Some(session), prompt: continue_prompt(left) + &rest, notes });
     }
     let changed = if stage.name == CODER { changed(context)? } else { Vec::new() };
-    Ok(CallStart { resume: None, prompt: restart_prompt(left, &changed) + prompt })
+    Ok(CallStart { resume: None, prompt: restart_prompt(left, &changed) + prompt, notes })
 }
 
 fn continue_prompt(left: &Unfinished) -> String {
@@ -92,16 +96,7 @@ fn reason(left: &Unfinished) -> String {
 }
 
 fn person_words(left: &Unfinished) -> String {
-    match left.words.is_empty() {
-        true => String::new(),
-        false => {
-            let words = secrets::redact(&left.words.join("\n\n"));
-            format!(
-                "A message from a person, quoted:\n\n{}\n",
-                quote::marked(&quote::body(&words, MAX_WORDS, "the log"))
-            )
-        }
-    }
+    notes::as_prompt(left.words.iter().map(String::as_str))
 }
 
 /// The files that differ from the last checkpoint.
@@ -144,17 +139,6 @@ fn count(context: &mut StageContext) -> Result<()> {
     let (run, session) = (now.run.clone(), now.session.clone());
     context.store.unfinished = Some(now);
     context.store.add_usage(context.hub, &job, &run, session.as_deref(), usage)
-}
-
-/// Saves a person's message to the agent of a job. The next call of the unfinished stage gets it, in the same session
-/// where the agent can resume. `job` is [`Work::job`](crate::foreman::work::Work::job). False when no stage of the
-/// job is unfinished, so nobody can receive the message.
-pub fn tell(hub: &Hub, job: &str, words: &str) -> Result<bool> {
-    let mut store = StageStore::load(hub, job)?;
-    let Some(left) = &mut store.unfinished else { return Ok(false) };
-    left.words.push(words.to_owned());
-    store.save(hub, job)?;
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -3,20 +3,25 @@
 //! The file is replaced at most four times a second and never synced. A failed write is ignored: nothing depends on it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::agents::Agent;
 use crate::base::{Stamp, files, json, text};
 use crate::foreman::work::Work;
 use crate::guard::secrets;
 use crate::hub::{Hub, paths};
 use crate::model::agent::Usage;
 use crate::model::run::live::Live;
+use crate::model::run::noticed::{Errors, Noticed};
 
 /// The shortest time between two writes.
 const EVERY: Duration = Duration::from_millis(250);
 /// The longest line, in characters.
 const LINE: usize = 200;
+/// How many of the last things that were noticed are published.
+const NOTICED: usize = 5;
 
 /// Describes one run until it is dropped.
 pub struct Publisher<'a> {
@@ -48,6 +53,10 @@ impl<'a> Publisher<'a> {
             last_tool: None,
             last_line: None,
             last_at: None,
+            takes_notes: false,
+            tools: BTreeMap::new(),
+            errors: Errors::default(),
+            noticed: Vec::new(),
             tokens: 0,
             cost_usd: None,
         };
@@ -70,8 +79,33 @@ impl<'a> Publisher<'a> {
     }
 
     /// An agent is called.
-    pub fn agent(&self, name: &str) {
-        self.change(|live| live.agent = Some(name.to_owned()));
+    pub fn agent(&self, agent: &Agent) {
+        self.change(|live| {
+            (live.agent, live.takes_notes) = (Some(agent.name.clone()), agent.takes_messages());
+            (live.tools, live.errors) = Default::default();
+        });
+    }
+
+    /// Its call is over.
+    pub fn agent_ended(&self) {
+        self.change(|live| live.takes_notes = false);
+    }
+
+    /// What the agent did so far in this call.
+    pub fn counted(&self, tools: &BTreeMap<String, u64>, errors: Errors) {
+        self.change(|live| {
+            live.tools.clone_from(tools);
+            live.errors = errors;
+        });
+    }
+
+    /// A rule matched.
+    pub fn noticed(&self, noticed: &Noticed) {
+        self.change(|live| {
+            live.noticed.push(noticed.clone());
+            let more = live.noticed.len().saturating_sub(NOTICED);
+            live.noticed.drain(..more);
+        });
     }
 
     /// The worker printed a line. Indented ones repeat what its agent said, or tell how a stage ended.

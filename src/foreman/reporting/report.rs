@@ -16,6 +16,7 @@ use crate::guard::{secrets, sentinels};
 use crate::hub::worktrees::Place;
 use crate::model::agent::{AgentSession, Usage};
 use crate::model::run::bundle::File;
+use crate::model::run::noticed::Noticed;
 use crate::model::run::outcome::{Finding, LastOutput, Outcome, Suspended, Verdict};
 
 /// How a run ended.
@@ -78,6 +79,8 @@ pub struct Report<'a> {
     pub suspended: Option<Suspended>,
     /// An agent cannot work until a person acts.
     pub needs_person: bool,
+    /// What a rule of the monitor pauses the job for, at the end of the stage.
+    pub monitor_pause: Option<Noticed>,
     /// The question that an agent waits on.
     pub question: Option<String>,
     /// The last lines of what made it fail; set when the run ends.
@@ -118,6 +121,7 @@ impl<'a> Report<'a> {
             spent: Usage::default(),
             suspended: None,
             needs_person: false,
+            monitor_pause: None,
             question: None,
             last_output: None,
             bundle: None,

@@ -99,6 +99,16 @@ pub fn take_back(context: &mut StageContext, stage: &mut StageReport) -> Result<
     Ok(())
 }
 
+/// Keeps what differs from the last checkpoint under a ref, and leaves the worktree as it is. `None` without changes.
+///
+/// # Errors
+/// When git cannot keep it.
+pub fn keep_unfinished(context: &StageContext) -> Result<Option<String>> {
+    let place = context.report.place()?;
+    let kept = parked(place.repository()?.park(place.tip(), &context.report.run)?);
+    kept.map_err(|found| anyhow::anyhow!(found.message))
+}
+
 /// The ref that keeps the parked work, if there was any; a finding when git cannot keep it.
 fn parked(parked: Parked) -> Result<Option<String>, Finding> {
     match parked {

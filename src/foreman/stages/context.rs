@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 
 use super::stage_store::StageStore;
 use crate::base::Result;
-use crate::foreman::calls::conversation;
 use crate::foreman::commands::runner::{CommandResult, Runner};
 use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::reporting::live::Publisher;
@@ -13,6 +12,7 @@ use crate::foreman::watch::Watch;
 use crate::guard::result::Surroundings;
 use crate::hub::Hub;
 use crate::model::command::Command;
+use crate::model::run::noticed::Noticed;
 use crate::model::run::outcome::{Finding, Verdict};
 
 /// Hub, report, runner and watch of a run, passed to every stage.
@@ -49,7 +49,18 @@ impl StageContext<'_, '_, '_> {
 
     /// Ends the run when the job is over its budget, which covers all its attempts.
     pub fn over_budget(&mut self) -> Option<End> {
-        conversation::is_over(self.report.work.order.budget, self.store.spent).then(|| self.overrun())
+        self.report.work.order.budget.is_over(self.store.spent).then(|| self.overrun())
+    }
+
+    /// A rule of the monitor pauses the job: a person decides whether it goes on.
+    pub fn ask_about(&mut self, noticed: &Noticed) -> End {
+        let question = format!(
+            "The agent did something that the rule {} pauses a job for:\n\n    {}\n\nMay the job go on? The agent gets \
+                your answer.",
+            noticed.rule, noticed.text
+        );
+        self.report.question = Some(question);
+        End::new(Verdict::Paused, format!("paused by the monitor: {}", noticed.describe()))
     }
 
     /// Reports that the job's budget is used up and ends the run.

@@ -85,6 +85,9 @@ fn run_remaining(context: &mut StageContext, plan: &Plan) -> Result<Option<End>>
         if let Some(end) = context.over_budget() {
             return Ok(Some(end));
         }
+        if let Some(noticed) = context.report.monitor_pause.take() {
+            return Ok(Some(context.ask_about(&noticed)));
+        }
         if let Some(halt) = context.watch.check_halt()? {
             return Ok(Some(End::from(halt)));
         }

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::Settings;
+use super::{Settings, monitor};
 use crate::model::run::order::{Binding, STAGES};
 
 /// Returns the first error.
 pub fn check(settings: &Settings) -> Result<(), String> {
     stages("[pipeline] stages", &settings.pipeline.stages)?;
     roles("[roles", &settings.roles)?;
+    monitor::check(&settings.monitor)?;
     for (at, rule) in settings.routing.iter().enumerate() {
         let rule_name = format!("[[routing]] rule {}", at + 1);
         if let Some(own) = &rule.stages {

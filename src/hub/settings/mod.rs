@@ -9,6 +9,7 @@ pub mod edit;
 mod executor;
 pub mod granted;
 pub mod load;
+pub mod monitor;
 mod sections;
 pub mod template;
 mod work;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use executor::{Container, Engine, ExecutorKind};
+pub use monitor::MonitorRule;
 pub use sections::{Claims, Commands, Coordinator, Git, Guard, Lock, Log, People, Require, Session, Sources, Worker};
 pub use work::{Agent, ApprovalMerge, Budget, Merge, Pipeline, Review, Route, Worktrees};
 
@@ -47,6 +49,8 @@ pub struct Settings {
     pub agents: BTreeMap<String, Agent>,
     /// Routing rules; the first one that covers a request's complexity applies: `[[routing]]`.
     pub routing: Vec<Route>,
+    /// What is watched for in what agents do, and what follows: `[[monitor]]`.
+    pub monitor: Vec<MonitorRule>,
 }
 
 impl Settings {

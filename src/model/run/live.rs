@@ -2,8 +2,11 @@
 //!
 //! Only for people who watch: nothing is decided by it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::noticed::{Errors, Noticed};
 use crate::base::Stamp;
 
 /// A run as its worker last described it. Every text is one line without control characters or secrets.
@@ -37,6 +40,18 @@ pub struct Live {
     /// When the agent or the worker last did something.
     #[serde(default)]
     pub last_at: Option<Stamp>,
+    /// Notes from people reach the agent while it works; otherwise it gets them with its next call.
+    #[serde(default)]
+    pub takes_notes: bool,
+    /// How often this call of the agent used each tool.
+    #[serde(default)]
+    pub tools: BTreeMap<String, u64>,
+    /// The errors of this call.
+    #[serde(default)]
+    pub errors: Errors,
+    /// What was noticed last in this run, oldest first.
+    #[serde(default)]
+    pub noticed: Vec<Noticed>,
     /// Used by all runs of the job so far, this one included.
     #[serde(default)]
     pub tokens: u64,

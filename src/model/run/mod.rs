@@ -3,5 +3,6 @@
 pub mod bundle;
 pub mod job_name;
 pub mod live;
+pub mod noticed;
 pub mod order;
 pub mod outcome;

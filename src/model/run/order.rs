@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::outcome::Finding;
 use crate::base::{Refusal, Result, Stamp, json, names, time::Span, time::span};
-use crate::model::agent::AgentSession;
+use crate::model::agent::{AgentSession, Usage};
 use crate::model::command::Command;
 use crate::model::{text, texts};
 
@@ -178,6 +178,14 @@ pub struct Spend {
     pub tokens: u64,
     /// US dollars.
     pub cost: f64,
+}
+
+impl Spend {
+    /// Whether usage is over the limit.
+    pub fn is_over(self, usage: Usage) -> bool {
+        (self.tokens > 0 && usage.tokens() > self.tokens)
+            || (self.cost > 0.0 && usage.cost_usd.is_some_and(|cost| cost > self.cost))
+    }
 }
 
 /// The estimated complexity of a request.

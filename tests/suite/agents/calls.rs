@@ -7,6 +7,8 @@ use teof::base::{Refusal, Result};
 use teof::hub::Settings;
 use teof::model::agent::{Format, PromptVia};
 
+const PROMPT: &str = "Mend {worktree} it.";
+
 fn settings(text: &str) -> Settings {
     toml::from_str(text).unwrap()
 }
@@ -27,7 +29,7 @@ fn spec<'a>(prompt: &'a str, session: Session<'a>, model: Option<&'a str>) -> Ca
 }
 
 fn call(agent: &Agent, session: Session<'_>, model: Option<&str>) -> Call {
-    agent.call(&spec("Mend {worktree} it.", session, model)).unwrap()
+    agent.call(&spec(PROMPT, session, model)).unwrap()
 }
 
 fn line(call: &Call) -> String {
@@ -47,7 +49,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T>, code: &str) -> String {
 fn each_preset_is_called_as_it_was_tried() {
     let id = session_id("job-1 coder");
     let new = Session::New(&id);
-    let claude = "claude -p --verbose --output-format stream-json --permission-mode bypassPermissions \
+    let claude = "claude -p --verbose --input-format stream-json --output-format stream-json --permission-mode bypassPermissions \
                   --disallowedTools=AskUserQuestion --strict-mcp-config";
     for (name, session, model, wanted) in [
         ("claude", new, Some("large"), format!("{claude} --session-id={id} --model large")),
@@ -78,11 +80,12 @@ fn each_preset_is_called_as_it_was_tried() {
         let call = call(&agent(name, ""), session, model);
         assert_eq!(line(&call), wanted);
         assert_eq!(call.output_in_file, ["gemini", "qwen"].contains(&name), "{name}");
-        assert_eq!((call.stdin, call.files), (b"Mend {worktree} it.".to_vec(), vec![]), "{name}");
+        let stdin = if name == "claude" { agents::message(PROMPT) } else { PROMPT.into() };
+        assert_eq!((call.stdin, call.files), (stdin, vec![]), "{name}");
     }
     let call = call(&agent("aider", ""), Session::Unnamed, None);
     assert!(line(&call).contains("--message-file /repo/scratch/prompt.md"), "{call:?}");
-    assert_eq!((call.stdin.len(), call.files[0].1.as_slice()), (0, &b"Mend {worktree} it."[..]));
+    assert_eq!((call.stdin.len(), call.files[0].1.as_slice()), (0, PROMPT.as_bytes()));
 }
 
 #[test]
@@ -98,6 +101,10 @@ fn variables_of_a_surrounding_agent_are_not_passed_on() {
     let claude = call(&agent("claude", ""), Session::Unnamed, None);
     assert!(claude.set.contains(&("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS".to_owned(), "1".to_owned())));
     assert!(claude.inherit.contains(&"ANTHROPIC_API_KEY".to_owned()));
+    let first: serde_json::Value = serde_json::from_slice(&claude.stdin).unwrap();
+    assert_eq!(first["message"]["content"][0]["text"], PROMPT, "its prompt is the first message");
+    let own = agent("claude", "[agents.claude]\ncommand = [\"claude\", \"-p\"]");
+    assert!(!own.takes_messages(), "a command that reads its prompt to the end must see the end");
     let opencode = agent("opencode", "");
     assert!(!opencode.stagger.is_zero(), "parallel starts collide on its database");
     let call = call(&opencode, Session::Unnamed, None);
@@ -138,7 +145,7 @@ fn settings_change_a_preset_and_describe_agents_of_ones_own() {
     let own = agent("own", text);
     assert_eq!((own.prompt, own.format, own.stagger.as_secs()), (PromptVia::Argument, Format::Claude, 3));
     let made = call(&own, Session::New("s"), None);
-    assert_eq!(made.argv, ["bin/own", "--in", "/repo/tree", "Mend {worktree} it.", "--id", "s"]);
+    assert_eq!(made.argv, ["bin/own", "--in", "/repo/tree", PROMPT, "--id", "s"]);
     assert!(made.stdin.is_empty());
     assert!(!agent("gemini", text).chooses_session(), "an empty list takes away what the preset can");
     assert_eq!(agents::known(&settings(text)).len(), 10);

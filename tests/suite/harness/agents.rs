@@ -2,8 +2,8 @@
 //!
 //! A fake is a shell script whose stream has claude's form. On its n-th call it takes the lines of
 //! `<folder>/<name>/<n>`, or of `<folder>/<name>/default`, as a script in its worktree; functions are at
-//! hand: `answer JSON` ends with success, `say TEXT` speaks, `use_tokens N` counts, `limit AT` is out of
-//! credit. Every call leaves its prompt in `<n>.prompt`, its arguments in `<n>.args`, its environment in `<n>.env`.
+//! hand: `answer JSON` ends with success, `say TEXT` speaks, `use_tool NAME COMMAND` calls a tool, `fails TEXT` says
+//! that it failed, `use_tokens N` counts, `limit AT` is out of credit. Every call leaves its prompt in `<n>.prompt`, its arguments in `<n>.args`, its environment in `<n>.env`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,11 +23,13 @@ n=1
 while ! mkdir "$here/call-$n" 2>/dev/null; do n=$((n + 1)); done
 printf '%s\n' "$@" > "$here/$n.args"
 env > "$here/$n.env"
-cat > "$here/$n.prompt"
+if [ -f "$here/streams" ]; then IFS= read -r prompt; printf '%s\n' "$prompt" > "$here/$n.prompt"; else cat > "$here/$n.prompt"; fi
 session=none
 for arg in "$@"; do case $arg in --session-id=*|--resume=*) session=${arg#*=} ;; esac; done
 tokens=100
 use_tokens() { tokens=$1; printf '{"type":"assistant","message":{"id":"m'$1'","role":"assistant","content":[{"type":"text","text":"x"}],"usage":{"input_tokens":%s,"output_tokens":0}}}\n' "$1"; }
+use_tool() { printf '{"type":"assistant","message":{"role":"assistant","content":[{"type":"tool_use","name":"%s","input":{"command":"%s"}}]}}\n' "$1" "$(quoted "$2")"; }
+fails() { printf '{"type":"user","message":{"content":[{"type":"tool_result","is_error":true,"content":"%s"}]}}\n' "$1"; }
 say() { printf '{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"%s"}]}}\n' "$1"; }
 quoted() { printf '%s' "$1" | sed 's/\\/\\\\/g; s/"/\\"/g' | tr '\n' ' '; }
 result() { printf '{"type":"result","subtype":"%s","is_error":%s,"result":"%s","session_id":"%s","total_cost_usd":0.01,"usage":{"input_tokens":%s,"output_tokens":10}}\n' "$1" "$2" "$(quoted "$3")" "$session" "$tokens"; }
@@ -69,6 +71,12 @@ impl Fake {
         self
     }
 
+    /// From now on it takes messages: its prompt is the first line of its stdin, notes are further ones.
+    pub fn takes_messages(&self) -> &Fake {
+        fs::write(self.folder.join("streams"), "").unwrap();
+        self
+    }
+
     /// How often it was called.
     pub fn calls(&self) -> u32 {
         let files = fs::read_dir(&self.folder).unwrap().flatten();
@@ -94,8 +102,9 @@ impl Fake {
 
     /// Its section of `teof.toml`.
     pub fn settings(&self) -> String {
+        let prompt = if self.file("streams").exists() { "prompt = \"stream\"\n" } else { "" };
         format!(
-            "[agents.{}]\ncommand = [{}]\nformat = \"claude\"\nsession_args = [\"--session-id={{session}}\"]\nresume_args = [\"--resume={{session}}\"]\n",
+            "[agents.{}]\ncommand = [{}]\nformat = \"claude\"\n{prompt}session_args = [\"--session-id={{session}}\"]\nresume_args = [\"--resume={{session}}\"]\n",
             self.name,
             Value::from(self.program().display().to_string())
         )

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use teof::foreman::calls::notes;
 
 use super::{Fixture, assert_verdict};
 use crate::harness::agents::{APPROVE, DONE, Fake};
@@ -86,8 +87,7 @@ fn a_killed_workers_call_is_counted_from_its_stream_and_gone_on_with() {
     }
     worker.kill().unwrap();
     worker.wait().unwrap();
-    let said = teof::foreman::tell(&hub(&fixture), "job-1", "spell it THREE").unwrap();
-    assert!(said, "a person speaks to whoever goes on");
+    let note = notes::add(&hub(&fixture), "job-1", "ada", "spell it THREE").unwrap();
     let outcome = fixture.run("run-1");
     assert_verdict(&outcome, "succeeded");
     assert_eq!(on_branch(&fixture), "one\ntwo\nhalf\nthree");
@@ -95,7 +95,7 @@ fn a_killed_workers_call_is_counted_from_its_stream_and_gone_on_with() {
     let usage = &outcome["usage"];
     assert_eq!(usage["input_tokens"].as_u64().unwrap() + usage["output_tokens"].as_u64().unwrap(), 290, "{usage}");
     assert!(fixture.coder.prompt(2).contains("> spell it THREE"));
-    assert!(!teof::foreman::tell(&hub(&fixture), "job-1", "too late").unwrap(), "nothing is unfinished");
+    assert_eq!(notes::given(&note), None, "with the job its notes are gone");
 }
 
 /// Whether the worker has heard what the coder used.

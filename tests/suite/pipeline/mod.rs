@@ -4,6 +4,7 @@
 mod continuing;
 mod executors;
 mod guards;
+mod monitor;
 
 use std::fs;
 use std::path::PathBuf;

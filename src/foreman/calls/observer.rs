@@ -1,0 +1,223 @@
+//! Observes a call while it runs: shows and watches what the agent does, gives it notes, and stops it when a limit, a
+//! rule or a person says so.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::notes::{self, How, Note};
+use super::request::CallRequest;
+use crate::agents::monitor::Monitor;
+use crate::agents::{self, Event, Stream};
+use crate::base::lock::FileLock;
+use crate::base::{Result, text};
+use crate::exec::{Control, Input, Observer};
+use crate::foreman::reporting::alert;
+use crate::foreman::watch::Watch;
+use crate::guard::secrets;
+use crate::hub::Hub;
+use crate::model::run::noticed::{Action, Noticed};
+
+/// How many lines of a call are shown while it runs, and how long each may be, in characters.
+const MAX_SHOWN: usize = 1000;
+const SHOWN: usize = 200;
+/// How often to look for notes.
+const NOTES_EVERY: Duration = Duration::from_millis(250);
+
+/// Reads the agent's stream and decides whether the call continues.
+pub(super) struct CallObserver<'a, 'w> {
+    pub reading: Stream,
+    pub seen: Monitor,
+    hub: &'a Hub,
+    watch: &'a mut Watch<'w>,
+    start_lock: Option<FileLock>,
+    request: &'a CallRequest<'a>,
+    pub over_budget: bool,
+    pub cancelled: bool,
+    /// The first match of a rule that pauses the job, and of one that stops the agent.
+    pub pause: Option<Noticed>,
+    pub stop: Option<Noticed>,
+    /// The notes that the agent got while it worked.
+    pub notes: Vec<Note>,
+    /// The rules that an alert was raised for.
+    alerted: BTreeSet<String>,
+    /// How many lines were shown.
+    shown: usize,
+    began: Instant,
+    looked_for_notes: Instant,
+}
+
+impl<'a, 'w> CallObserver<'a, 'w> {
+    pub fn new(
+        hub: &'a Hub,
+        watch: &'a mut Watch<'w>,
+        start_lock: Option<FileLock>,
+        request: &'a CallRequest<'a>,
+        worktree: &Path,
+    ) -> Result<Self> {
+        let now = Instant::now();
+        Ok(CallObserver {
+            reading: Stream::new(request.agent.format, request.earlier),
+            seen: Monitor::new(&hub.settings()?.monitor, worktree.to_owned(), secrets::redact),
+            hub,
+            watch,
+            start_lock,
+            request,
+            over_budget: false,
+            cancelled: false,
+            pause: None,
+            stop: None,
+            notes: Vec::new(),
+            alerted: BTreeSet::new(),
+            shown: 0,
+            began: now,
+            looked_for_notes: now,
+        })
+    }
+
+    /// Shows what the agent does while it works.
+    fn show(&mut self, events: &[Event]) {
+        for (event, said) in events.iter().filter_map(|event| Some((event, one_line(event)?))) {
+            match event {
+                Event::ToolUse { .. } => self.request.live.tool(&said),
+                _ => self.request.live.line(&said),
+            }
+            self.shown += 1;
+            match self.shown {
+                n if n < MAX_SHOWN => self.say(&format!("{}: {said}", self.request.agent.name)),
+                MAX_SHOWN => self.say(&format!("more in the raw output: {}", self.request.name)),
+                _ => {}
+            }
+        }
+    }
+
+    fn say(&self, line: &str) {
+        (self.request.say)(&format!("      {line}"));
+    }
+
+    /// Has the rules judge what the agent does.
+    fn judge(&mut self, events: &[Event]) {
+        let before = (self.seen.errors, self.seen.tools.values().sum::<u64>());
+        for event in events {
+            for noticed in self.seen.take(event, self.hub.now()) {
+                self.act(noticed);
+            }
+        }
+        if before != (self.seen.errors, self.seen.tools.values().sum()) {
+            self.request.live.counted(&self.seen.tools, self.seen.errors);
+        }
+    }
+
+    /// What a rule says that follows.
+    fn act(&mut self, noticed: Noticed) {
+        self.request.live.noticed(&noticed);
+        self.say(&format!("noticed ({}) {}", noticed.class.as_str(), noticed.describe()));
+        if noticed.action >= Action::Notify && self.alerted.insert(noticed.rule.clone()) {
+            let what = match noticed.action {
+                Action::Cancel => "is stopped for",
+                Action::Pause => "is paused after its stage for",
+                _ => "did",
+            };
+            let summary = format!("{} {what}: {}", self.request.agent.name, noticed.describe());
+            alert::raise(self.hub, self.request.work, self.request.run, alert::NOTICED, &summary);
+        }
+        match noticed.action {
+            Action::Cancel => drop(self.stop.get_or_insert(noticed)),
+            Action::Pause => drop(self.pause.get_or_insert(noticed)),
+            Action::Ignore | Action::Record | Action::Notify => {}
+        }
+    }
+
+    /// The next note that waits, as a message of the session.
+    fn next_note(&mut self) -> Option<Vec<u8>> {
+        let job = self.request.work.job();
+        let stored = notes::pending(self.hub, job).into_iter().next()?;
+        match notes::mark_given(self.hub, &stored, How::Session) {
+            Ok(note) => {
+                let said = notes::as_prompt([note.text.as_str()]);
+                let message = format!("{said}\nGo on with your work and take this into account.\n");
+                self.say(&format!(
+                    "note from {}: {}",
+                    text::safe(&note.by),
+                    text::clip(&text::safe(&note.text), SHOWN)
+                ));
+                self.notes.push(note);
+                Some(agents::message(&message))
+            }
+            Err(e) => {
+                tracing::warn!("cannot give a note to the agent: {e:#}");
+                None
+            }
+        }
+    }
+}
+
+impl Observer for CallObserver<'_, '_> {
+    fn observe(&mut self, chunk: &[u8]) -> bool {
+        let before = self.reading.meaningful();
+        let events = self.reading.take(chunk);
+        if !events.is_empty() {
+            self.start_lock = None;
+        }
+        self.show(&events);
+        self.judge(&events);
+        self.reading.meaningful() > before
+    }
+
+    fn control(&mut self) -> Control {
+        if self.start_lock.is_some() && self.began.elapsed() >= self.request.agent.stagger {
+            self.start_lock = None;
+        }
+        let used = self.request.spent.plus(self.reading.usage());
+        self.over_budget = self.request.budget.is_over(used);
+        self.request.live.used(used);
+        self.request.live.tick();
+        self.cancelled = self.watch.should_cancel();
+        let is_unwanted = self.cancelled || self.over_budget || self.stop.is_some();
+        match (is_unwanted, self.reading.is_final()) {
+            (true, _) => Control::Cancel,
+            (false, true) => Control::Finished,
+            (false, false) => Control::Continue,
+        }
+    }
+
+    /// Its stdin stays open for notes until it has printed its result.
+    fn input(&mut self) -> Input {
+        if !self.request.agent.takes_messages() || self.reading.is_final() {
+            return Input::End;
+        }
+        if self.looked_for_notes.elapsed() < NOTES_EVERY {
+            return Input::Nothing;
+        }
+        self.looked_for_notes = Instant::now();
+        self.next_note().map_or(Input::Nothing, Input::Bytes)
+    }
+}
+
+/// An event as one line for people, if it is worth showing. Secrets are removed before the line is cut.
+fn one_line(event: &Event) -> Option<String> {
+    let said = match event {
+        Event::ToolUse { name, input, .. } => format!("{name} {input}"),
+        Event::Text { text, more: false } => text.lines().find(|line| !line.trim().is_empty())?.to_owned(),
+        // A line of the answer is for teof.
+        Event::Line(line) if !line.trim_start().starts_with(['{', '}', '"']) => line.clone(),
+        Event::Rejected(why) | Event::Warning(why) | Event::Trouble { why, .. } => format!("({why})"),
+        _ => return None,
+    };
+    Some(text::clip(&text::safe(&secrets::redact(said.trim())), SHOWN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::agent::Format;
+
+    #[test]
+    fn plain_text_is_shown_while_it_is_printed_and_the_answer_is_not() {
+        let mut stream = Stream::new(Format::Text, None);
+        let events = stream.take(b"Reads the parser\n\n{\"analysis\": \"did it\"}\n");
+        let shown: Vec<_> = events.iter().filter_map(one_line).collect();
+        assert_eq!(shown, ["Reads the parser"]);
+        assert_eq!(stream.meaningful(), 2);
+    }
+}
