@@ -5,16 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::cached::{Documents, subfolders};
-use crate::base::{Stamp, files};
+use crate::base::Stamp;
+use crate::coordinator::metrics::{Times, runs};
 use crate::hub::Hub;
 use crate::model::agent::Usage;
 use crate::model::run::outcome::Verdict;
 
 /// How far back it goes, in days.
-pub const DAYS: u64 = 14;
+pub const DAYS: u64 = crate::coordinator::metrics::DAYS;
 
 /// The recent past.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -90,43 +91,6 @@ pub struct StageRun {
     pub seconds: f64,
 }
 
-/// What is read of an envelope.
-#[derive(Deserialize)]
-struct Envelope {
-    agent_id: String,
-    run: String,
-    job: Option<String>,
-    task_id: String,
-    plan_id: Option<String>,
-    order: Order,
-    verdict: Verdict,
-    started_at: Stamp,
-    finished_at: Stamp,
-    #[serde(default)]
-    usage: Usage,
-    #[serde(default)]
-    stages: Vec<Stage>,
-}
-
-#[derive(Deserialize)]
-struct Order {
-    path: String,
-}
-
-#[derive(Deserialize)]
-struct Stage {
-    name: String,
-    round: u32,
-    #[serde(default)]
-    agent: Option<String>,
-    #[serde(default)]
-    passed: bool,
-    #[serde(default)]
-    duration_seconds: f64,
-    #[serde(default)]
-    done_before: bool,
-}
-
 /// Envelopes as read last.
 #[derive(Default)]
 pub(super) struct Envelopes {
@@ -141,10 +105,8 @@ impl Envelopes {
         let since = hub.now().minus(Duration::from_secs(DAYS * 24 * 3600));
         let today = since.date();
         // Their names begin with the time at which they were written.
-        let recent = |name: &str| {
-            let at = name.split('-').next().and_then(Stamp::parse);
-            name.ends_with(".json") && at.is_some_and(|at| at.date() >= today)
-        };
+        let recent =
+            |name: &str| name.ends_with(".json") && runs::written_at(name).is_some_and(|at| at.date() >= today);
         let folders = subfolders(&hub.root.join("_report/agent"), "runs");
         let is_changed = self.files.refresh(&folders, recent, read) || self.since.is_none_or(|at| at.date() != today);
         if is_changed {
@@ -158,10 +120,7 @@ impl Envelopes {
 }
 
 fn read(path: &Path) -> Option<Run> {
-    let bytes = files::read(path, files::MAX_DOCUMENT).ok()??;
-    let found: Envelope = serde_json::from_slice(&bytes).ok()?;
-    // Each foreman writes in its seat's folder.
-    let seat = path.parent()?.parent()?.file_name()?.to_str()?;
+    let found = runs::read(path)?;
     let stages = found.stages.into_iter().filter(|stage| !stage.done_before).map(|stage| StageRun {
         stage: stage.name,
         round: stage.round,
@@ -169,7 +128,7 @@ fn read(path: &Path) -> Option<Run> {
         passed: stage.passed,
         seconds: stage.duration_seconds,
     });
-    (found.agent_id == seat).then(|| Run {
+    Some(Run {
         job: found.job.unwrap_or_else(|| found.run.clone()),
         run: found.run,
         task: found.task_id,
@@ -232,9 +191,8 @@ fn share_usage(runs: &mut [Run]) {
 }
 
 impl StageTimes {
-    fn of(stage: &str, mut times: Vec<f64>) -> StageTimes {
-        times.sort_by(f64::total_cmp);
-        let at = |part: f64| times[((times.len() as f64 * part) as usize).min(times.len() - 1)];
-        StageTimes { stage: stage.to_owned(), count: times.len(), median: at(0.5), p90: at(0.9) }
+    fn of(stage: &str, times: Vec<f64>) -> StageTimes {
+        let Times { count, median, p90, .. } = Times::of(times);
+        StageTimes { stage: stage.to_owned(), count: count as usize, median, p90 }
     }
 }

@@ -6,6 +6,7 @@
 pub(super) mod executor;
 pub mod inbox;
 mod message;
+pub mod metrics;
 pub mod pauses;
 pub mod process;
 pub mod report;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::metrics::runs::{Run, Runs};
 use super::state::{Ending, Phase, State};
 use crate::base::{Result, Stamp, files};
-use crate::hub::{Hub, paths};
+use crate::hub::Hub;
 use crate::model::agent::Usage;
 use crate::model::run::job_name::short;
 use crate::model::run::order::Goal;
@@ -98,50 +99,6 @@ impl Used {
     }
 }
 
-/// What the report reads of an envelope.
-#[derive(Deserialize)]
-struct Envelope {
-    agent_id: String,
-    run: String,
-    job: Option<String>,
-    task_id: String,
-    order: Order,
-    verdict: Verdict,
-    reason: String,
-    started_at: Stamp,
-    finished_at: Stamp,
-    #[serde(default)]
-    usage: Usage,
-    #[serde(default)]
-    question: Option<String>,
-    #[serde(default)]
-    stages: Vec<Stage>,
-}
-
-#[derive(Deserialize)]
-struct Order {
-    path: String,
-}
-
-#[derive(Deserialize)]
-struct Stage {
-    #[serde(default)]
-    calls: Vec<Call>,
-}
-
-#[derive(Deserialize)]
-struct Call {
-    agent: String,
-    usage: Usage,
-    duration_seconds: f64,
-}
-
-impl Envelope {
-    fn job(&self) -> &str {
-        self.job.as_deref().unwrap_or(&self.run)
-    }
-}
-
 /// Reads what happened after `since`.
 ///
 /// # Errors
@@ -149,7 +106,8 @@ impl Envelope {
 pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
     let entries = bundles::all(hub)?;
     let titles: HashMap<&str, &str> = entries.iter().map(|one| (&*one.bundle.job, &*one.bundle.goal.title)).collect();
-    let envelopes = envelopes(hub, since);
+    let mut runs = Runs::default();
+    let envelopes = runs.since(hub, since);
     let decisions = decision::history(hub)?;
     let last: HashMap<&str, Kind> = decisions.iter().map(|one| (&*one.job, one.decision)).collect();
     // The last decisions of a kind about their jobs.
@@ -210,7 +168,7 @@ impl Report {
     }
 
     /// Adds stopped jobs: from the coordinator's state, else from their last envelope.
-    fn stopped(&mut self, hub: &Hub, state: &State, envelopes: &[Envelope], decided: &HashSet<&str>) {
+    fn stopped(&mut self, hub: &Hub, state: &State, envelopes: &[&Run], decided: &HashSet<&str>) {
         for job in &state.jobs {
             let Some(last) = &job.last else { continue };
             let stopped = |text: &str, at, command| Stopped {
@@ -267,11 +225,10 @@ impl Report {
     }
 
     /// An envelope has the usage of its order in all runs, so the newest per order counts; time is per run.
-    fn used(&mut self, state: &State, envelopes: &[Envelope]) {
+    fn used(&mut self, state: &State, envelopes: &[&Run]) {
         let mut seconds: HashMap<&str, u64> = HashMap::new();
         for envelope in envelopes {
-            *seconds.entry(&envelope.order.path).or_default() +=
-                envelope.finished_at.since(envelope.started_at).as_secs();
+            *seconds.entry(&envelope.order.path).or_default() += envelope.seconds();
         }
         // Work that was sent back has another order; its job is counted once.
         let mut counted: HashSet<(String, String)> = HashSet::new();
@@ -313,7 +270,7 @@ impl Report {
 }
 
 /// What a run was to do, as its order says; its task where that cannot be read.
-fn title(hub: &Hub, envelope: &Envelope) -> String {
+fn title(hub: &Hub, envelope: &Run) -> String {
     #[derive(Deserialize)]
     struct Ordered {
         goal: Goal,
@@ -325,33 +282,7 @@ fn title(hub: &Hub, envelope: &Envelope) -> String {
 }
 
 /// The newest envelope of each key; they come oldest first.
-fn newest(envelopes: &[Envelope], key: impl Fn(&Envelope) -> String) -> impl Iterator<Item = &Envelope> {
-    let newest: BTreeMap<String, &Envelope> = envelopes.iter().map(|envelope| (key(envelope), envelope)).collect();
+fn newest<'a>(envelopes: &[&'a Run], key: impl Fn(&Run) -> String) -> impl Iterator<Item = &'a Run> {
+    let newest: BTreeMap<String, &Run> = envelopes.iter().map(|envelope| (key(envelope), *envelope)).collect();
     newest.into_values()
-}
-
-/// The envelopes of runs that finished after `since`, oldest first.
-fn envelopes(hub: &Hub, since: Stamp) -> Vec<Envelope> {
-    let names = |folder: &str| {
-        let entries = hub.path(folder).ok().and_then(|path| std::fs::read_dir(path).ok()).into_iter().flatten();
-        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>()
-    };
-    let mut found = Vec::new();
-    for seat in names("_report/agent") {
-        let folder = format!("{}/runs", paths::agent(&seat));
-        // Their names begin with the time at which they were written.
-        let recent = |name: &String| {
-            let at = name.split('-').next().and_then(Stamp::parse);
-            name.ends_with(".json") && at.is_none_or(|at| at >= since)
-        };
-        for name in names(&folder).into_iter().filter(recent) {
-            let path = hub.path(&format!("{folder}/{name}"));
-            let bytes = path.and_then(|path| files::read(&path, files::MAX_DOCUMENT)).ok().flatten();
-            let envelope = bytes.and_then(|bytes| serde_json::from_slice::<Envelope>(&bytes).ok());
-            // Each foreman writes in its seat's folder.
-            found.extend(envelope.filter(|envelope| envelope.agent_id == seat && envelope.finished_at >= since));
-        }
-    }
-    found.sort_by_key(|envelope| envelope.finished_at);
-    found
 }

@@ -26,6 +26,7 @@ pub(super) const OUTPUTS: &[Format] = &[
     format("run", "a line of teof run --json", written::<RunLine>),
     format("review list", "teof review list --json", written::<Vec<review::list::Row>>),
     format("review show", "teof review show --json", written::<review::show::Document>),
+    format("metrics", "teof coordinator metrics --json", written::<unattended::metrics::Document>),
     format("report", "teof report --json", written::<Report>),
     format("dashboard", "teof dashboard --json", written::<Coordination>),
     format("scan", "teof scan --json", written::<scan::Document>),

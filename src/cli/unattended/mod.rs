@@ -4,6 +4,7 @@ pub(super) mod conductor;
 pub(super) mod consent;
 pub(super) mod coordinator;
 pub(super) mod foreman;
+pub(super) mod metrics;
 pub(super) mod progress;
 pub(super) mod report;
 pub(super) mod worktree;

@@ -4,6 +4,7 @@ use super::context::Executor;
 use super::refusals::answer;
 use super::{assign, finalize, publish, reviews};
 use crate::base::Result;
+use crate::coordinator::metrics::Recent;
 use crate::coordinator::state::State;
 use crate::coordinator::state::input::{Action, Reply};
 use crate::ops::record::{self, Recorded};
@@ -37,7 +38,7 @@ impl Executor<'_> {
             (Action::Decide(decision), _) => publish::decide(self.hub, self.manager, id, decision, check),
             (Action::Reset { task }, _) => finalize::reset(self, task),
             (Action::Commit, _) => {
-                publish::project(self.hub, self.manager, state)?;
+                publish::project(self.hub, self.manager, state, &Recent::default().read(self.hub))?;
                 Ok(match record::commit(self.hub)? {
                     Recorded::Skipped(why) => Reply::NotNow { why },
                     Recorded::Clean => Reply::Unchanged,

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::projection::Projection;
 use crate::base::{Result, files, json, jsonl, text};
 use crate::bus::{events, messages};
+use crate::coordinator::metrics::Metrics;
 use crate::coordinator::state::input::{Decision, Reply};
 use crate::coordinator::state::{Job, State};
 use crate::hub::{Hub, Transaction, paths};
@@ -33,11 +34,12 @@ pub fn decisions(manager: &str) -> String {
 }
 
 /// Writes projection and metrics if they changed.
-pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
+pub fn project(hub: &Hub, manager: &str, state: &State, metrics: &Metrics) -> Result<()> {
     let mut transaction = Transaction::new("publish the coordinator's state");
-    for (path, content) in
-        [(projection(manager), object(json!(Projection::of(state, manager)))), (SUMMARY.into(), summary(state))]
-    {
+    for (path, content) in [
+        (projection(manager), object(json!(Projection::of(state, manager)))),
+        (SUMMARY.into(), summary(state, metrics)),
+    ] {
         let document = |at: Value| {
             let mut map = Map::from_iter([("version".into(), json!(1)), ("generated_at".into(), at)]);
             map.extend(content.clone());
@@ -59,7 +61,7 @@ pub fn project(hub: &Hub, manager: &str, state: &State) -> Result<()> {
 }
 
 /// The design log: "active seats, successes, blocked operations".
-fn summary(state: &State) -> Map<String, Value> {
+fn summary(state: &State, metrics: &Metrics) -> Map<String, Value> {
     let totals = &state.totals;
     let active: BTreeSet<_> = state.live_jobs().filter(|job| job.takes_a_slot()).map(|job| &job.seat).collect();
     let mut seats: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
@@ -88,7 +90,9 @@ fn summary(state: &State) -> Map<String, Value> {
             "total_tokens": state.spent.total.tokens(),
             "total_cost_usd": state.spent.total.cost_usd,
         },
+        "waiting": {"queue": totals.queue_wait, "person": totals.person_wait},
         "recent_jobs_by_seat": seats,
+        "recent": metrics,
     }))
 }
 

@@ -45,7 +45,8 @@ impl Shell<'_> {
             return;
         }
         (self.saving.is_outdated, self.saving.projected) = (false, Some(Instant::now()));
-        if let Err(e) = saved.and_then(|()| publish::project(&self.hub, &self.manager, &self.state)) {
+        let metrics = self.saving.recent.read(&self.hub);
+        if let Err(e) = saved.and_then(|()| publish::project(&self.hub, &self.manager, &self.state, &metrics)) {
             self.report(format!("cannot publish the state: {e:#}"));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::coordinator::metrics::Recent;
 use crate::coordinator::state::store::Store;
 
 /// Wait before saving is retried.
@@ -18,6 +19,8 @@ pub(super) struct Saving {
     /// When projection and metrics were last written, and whether newer state was saved since.
     pub projected: Option<Instant>,
     pub is_outdated: bool,
+    /// What the metrics are read from.
+    pub recent: Recent,
     /// Since when the state cannot be saved; nothing is performed until it can.
     pub failing_since: Option<Instant>,
 }

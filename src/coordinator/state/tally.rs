@@ -1,5 +1,7 @@
 //! The coordinator's counters: jobs, attempts, jobs per seat, usage of agents. Only data.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::Stamp;
@@ -28,6 +30,21 @@ pub struct DailyCount {
     pub times: u64,
 }
 
+/// How long something was waited for, in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Wait {
+    /// How often.
+    pub count: u64,
+    pub seconds: u64,
+}
+
+impl Wait {
+    pub fn add(&mut self, time: Duration) {
+        self.count += 1;
+        self.seconds = self.seconds.saturating_add(time.as_secs());
+    }
+}
+
 /// Total counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Totals {
@@ -44,4 +61,10 @@ pub struct Totals {
     /// How often finished work was sent back.
     #[serde(default)]
     pub reworks: u64,
+    /// Of submitted work, until it was started.
+    #[serde(default)]
+    pub queue_wait: Wait,
+    /// Of questions and finished work, until a person decided.
+    #[serde(default)]
+    pub person_wait: Wait,
 }

@@ -32,6 +32,11 @@ impl StepContext<'_> {
         self.forget(&id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. }));
         let job = self.job_mut(&id).ok_or_else(|| format!("no such job: {target}"))?;
         let question = job.last.as_ref().and_then(|last| last.question.clone()).unwrap_or_default();
+        if let Phase::Question { since } = job.phase {
+            let waited = now.since(since);
+            self.state.totals.person_wait.add(waited);
+        }
+        let job = self.job_mut(&id).ok_or_else(|| format!("no such job: {target}"))?;
         job.answer = Some(question::answer_prompt(&question, &answer));
         job.phase = Phase::Waiting { until: now };
         Ok(format!("{} continues with the answer: {}", job.task, text::clip(&text::safe(&answer), 200)))

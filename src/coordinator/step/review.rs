@@ -158,8 +158,15 @@ impl StepContext<'_> {
     pub(in crate::coordinator) fn decide(&mut self, id: &str) -> String {
         self.forget(id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. } | Action::Deliver { .. }));
         let Some(job) = self.state.job(id) else { return String::new() };
+        let waited = match job.phase {
+            Phase::Review { since } => Some(self.now.since(since)),
+            _ => None,
+        };
         let Some(Decision { word, by }) = job.decision.clone() else { return String::new() };
         let task = job.task.clone();
+        if let Some(waited) = waited {
+            self.state.totals.person_wait.add(waited);
+        }
         match word {
             ReviewWord::Merged { commit } => {
                 let reason = format!("merged as {} {by}", commit.get(..12).unwrap_or(&commit));

@@ -134,6 +134,7 @@ pub const READERS: &[&str] = &[
     "trust git --dry-run",
     "coordinator status",
     "coordinator explain",
+    "coordinator metrics",
     "status",
     "logs {waits}",
     "coordinator logs {waits}",

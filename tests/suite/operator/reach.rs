@@ -109,6 +109,7 @@ const FREE: &[&str] = &[
     "schema",
     "coordinator status",
     "coordinator explain",
+    "coordinator metrics",
     "coordinator logs",
     "top",
     "status",

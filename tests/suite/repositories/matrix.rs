@@ -83,6 +83,7 @@ const COMMANDS: &[&str] = &[
     "coordinator status",
     "coordinator submit --objective o",
     "coordinator explain",
+    "coordinator metrics",
     "coordinator pause",
     "coordinator resume",
     "coordinator cancel J-1",

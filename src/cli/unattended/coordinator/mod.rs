@@ -21,6 +21,7 @@ use clap::Subcommand;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::lazy::Lazy;
+use crate::cli::unattended::metrics;
 
 /// Run jobs unattended, watch them, and steer them
 ///
@@ -51,6 +52,7 @@ enum Command {
     Stop(Lazy<commands::Stop>),
     ResetBreaker(Lazy<commands::ResetBreaker>),
     Logs(Lazy<logs::Args>),
+    Metrics(Lazy<metrics::Args>),
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
@@ -68,5 +70,6 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Stop(Lazy(args)) => commands::stop(args, app),
         Command::ResetBreaker(Lazy(args)) => commands::reset_breaker(args, app),
         Command::Logs(Lazy(args)) => logs::run(args, app),
+        Command::Metrics(Lazy(args)) => metrics::run(args, app),
     }
 }

@@ -172,6 +172,9 @@ impl StepContext<'_> {
         let is_repeated = state.jobs.iter().any(|job| job.task == offer.task);
         let asked = state.submissions.iter().find(|submission| is_repeated && submission.means(&offer));
         let note = asked.and_then(|submission| submission.word.note.clone());
+        if let Some(submission) = state.submissions.iter().find(|submission| submission.means(&offer)) {
+            state.totals.queue_wait.add(self.now.since(submission.word.at));
+        }
         state.submissions.retain(|submission| !submission.means(&offer));
         state.reassigned.remove(&offer.task);
         state.totals.chosen += 1;
