@@ -50,6 +50,16 @@ pub const SHELL: &str = "SHELL";
 /// Where the person's own settings are.
 pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 
+/// Where traces go, as OpenTelemetry defines it: the base address, or the whole address for traces alone; headers
+/// (`name=value`, with commas); the service's name; `true` turns it off.
+pub const OTEL_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+pub const OTEL_TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+pub const OTEL_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+pub const OTEL_SERVICE: &str = "OTEL_SERVICE_NAME";
+pub const OTEL_DISABLED: &str = "OTEL_SDK_DISABLED";
+/// Set for agents when traces are sent: the span that their own traces join.
+pub const TRACEPARENT: &str = "TRACEPARENT";
+
 /// teof's own variables that are not settings. ([`SESSION_MAX_AGE`] is one.)
 pub const NOT_SETTINGS: [&str; 12] =
     [ROOT, AGENT, TASK, RUN, CLAIM_EPOCH, RECEIPTS_DIR, BROKER, WORKER, OPERATOR_TOKEN, NOW, LOG, PAGER];

@@ -1,6 +1,6 @@
 //! The coordinator's jobs with what their workers publish.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -11,6 +11,7 @@ use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::state::{self, Ending, FILE, Phase, State, store};
 use crate::hub::{Hub, paths};
 use crate::model::run::live::Live;
+use crate::model::run::noticed::{Errors, Noticed};
 use crate::model::run::outcome::LastOutput;
 
 /// The longest reason, in characters.
@@ -84,6 +85,14 @@ pub struct Job {
     pub log: PathBuf,
     /// The command that a person needs next, if any.
     pub next: Option<String>,
+    /// Who paused it.
+    pub paused_by: Option<String>,
+    /// What its agent does: how often this call used each tool, its errors, and what was noticed last.
+    pub tools: BTreeMap<String, u64>,
+    pub errors: Errors,
+    pub noticed: Vec<Noticed>,
+    /// Notes reach its agent while it works.
+    pub takes_notes: bool,
 }
 
 impl Job {
@@ -150,6 +159,11 @@ impl Job {
             order: job.order.clone(),
             log: hub.local(&format!("{LOGS}/{run}.log")),
             next: next(job),
+            paused_by: job.paused.as_ref().map(|word| word.by.clone()),
+            tools: live.map(|live| live.tools.clone()).unwrap_or_default(),
+            errors: live.map(|live| live.errors).unwrap_or_default(),
+            noticed: live.map(|live| live.noticed.clone()).unwrap_or_default(),
+            takes_notes: live.is_some_and(|live| live.takes_notes),
             run,
         }
     }
@@ -161,6 +175,7 @@ fn next(job: &state::Job) -> Option<String> {
     match &job.phase {
         Phase::Review { .. } => Some(format!("teof review {short}")),
         Phase::Question { .. } => Some(format!("teof coordinator answer {short} \"...\"")),
+        Phase::Held if job.paused.is_some() => Some(format!("teof coordinator resume {short}")),
         Phase::Over { ending: Ending::Blocked, .. } => Some(format!("teof logs {short}")),
         _ => None,
     }

@@ -7,6 +7,7 @@ use super::jobs::Job;
 use super::review::Reviewable;
 use super::runtime::Runtime;
 use crate::base::{Stamp, text};
+use crate::model::run::noticed::Action;
 
 /// After this many seconds without a sign of work, a running job is named.
 pub const QUIET: u64 = 300;
@@ -172,7 +173,25 @@ fn of_jobs(facts: &Facts, found: &mut Vec<Problem>) {
             found.push(problem.about(&job.short).since(job.last_at));
         }
     }
+    for job in facts.jobs.iter().filter(|job| job.is_running()) {
+        for noticed in job.noticed.iter().filter(|noticed| noticed.action >= Action::Notify) {
+            let what = format!("{}: {}", job.short, text::clip(&noticed.describe(), 200));
+            let problem = Problem::new(Medium, "agent.noticed", what).command(format!("teof logs {}", job.short));
+            found.push(problem.about(&job.short).since(Some(noticed.at)));
+        }
+    }
+    let retried = |job: &&Job| job.phase == "retry_wait" && job.failures > 0;
+    for job in facts.jobs.iter().filter(retried) {
+        let why = job.reason.as_deref().unwrap_or("no reason given");
+        let what = format!("{} failed and is retried: {}", job.short, text::clip(why, 200));
+        found.push(of_job(Problem::new(Low, "job.retry", what), job).command(format!("teof logs {}", job.short)));
+    }
     for job in facts.jobs.iter().filter(|job| job.phase == "held") {
+        if let Some(by) = &job.paused_by {
+            let problem = Problem::new(Low, "job.paused", format!("{} was paused by {by}", job.short));
+            found.push(of_job(problem, job));
+            continue;
+        }
         let why = job.reason.as_deref().unwrap_or("it goes on when work may start again");
         let what = format!("{} was stopped: {}", job.short, text::clip(why, 200));
         found.push(of_job(Problem::new(Low, "job.held", what), job).command("teof run"));

@@ -12,6 +12,7 @@ pub mod reporting;
 pub mod routines;
 pub mod run;
 mod stages;
+pub mod telemetry;
 mod watch;
 mod work;
 

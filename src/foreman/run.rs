@@ -15,6 +15,7 @@ use super::reporting::{evidence, last_output, record};
 use super::routines;
 use super::stages::context::StageContext;
 use super::stages::{baseline, checks, elsewhere, pipeline, setup, stage_store};
+use super::telemetry::StageEnd;
 use super::watch::{self, Halt, Watch};
 use super::work::{Given, Work};
 use crate::base::lock::FileLock;
@@ -73,6 +74,13 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
         live.said(line);
         say(line);
     });
+    live.trace.describe(report.stages.iter().map(|stage| StageEnd {
+        name: &stage.name,
+        round: stage.round,
+        passed: stage.passed,
+        tokens: stage.usage.tokens(),
+        outcome: &stage.outcome,
+    }));
     let checked = attempted.is_ok();
     let outcome = match attempted {
         Ok(end) => finish(hub, report, end)?,
@@ -88,6 +96,7 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
         files::create_parent(&path)?;
         files::replace(&path, (json::pretty(&outcome) + "\n").as_bytes())?;
     }
+    live.trace.send(&outcome);
     if checked && matches!(outcome.verdict, Verdict::Succeeded | Verdict::Blocked) {
         baseline::forget(hub, work.job());
     }

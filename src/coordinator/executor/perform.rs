@@ -3,10 +3,11 @@
 use super::context::Executor;
 use super::refusals::answer;
 use super::{assign, finalize, publish, reviews};
-use crate::base::Result;
+use crate::base::{Result, Stamp};
 use crate::coordinator::metrics::Recent;
-use crate::coordinator::state::State;
+use crate::coordinator::state::{Ending, Job, State};
 use crate::coordinator::state::input::{Action, Reply};
+use crate::foreman::telemetry::{self, JobSpan};
 use crate::ops::record::{self, Recorded};
 
 impl Executor<'_> {
@@ -24,7 +25,13 @@ impl Executor<'_> {
             (Action::Keep { until, .. }, Some(job)) => assign::keep(self, job, *until),
             (Action::Await { .. }, Some(job)) => finalize::under_review(self, job),
             (Action::Deliver { .. }, Some(job)) => reviews::deliver(self.hub, job),
-            (Action::Finalize { ending, .. }, Some(job)) => finalize::finalize(self, job, *ending),
+            (Action::Finalize { ending, .. }, Some(job)) => {
+                let reply = finalize::finalize(self, job, *ending)?;
+                if matches!(reply, Reply::Done) {
+                    telemetry::job_over(self.hub, &job_span(job, *ending, self.hub.now()));
+                }
+                Ok(reply)
+            }
             (Action::Spawn { run, .. }, Some(job)) => {
                 self.permitted(job)?;
                 self.renew_sessions(job)?;
@@ -47,5 +54,17 @@ impl Executor<'_> {
             }
             (action, None) => Ok(Reply::Refused { why: format!("{action:?} refers to an unknown job") }),
         }
+    }
+}
+
+fn job_span(job: &Job, ending: Ending, ended: Stamp) -> JobSpan<'_> {
+    JobSpan {
+        job: &job.id,
+        task: &job.task,
+        seat: &job.seat,
+        ending: ending.as_str(),
+        is_done: ending == Ending::Done,
+        began: job.chosen_at,
+        ended,
     }
 }

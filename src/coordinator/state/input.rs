@@ -168,7 +168,11 @@ pub enum Command {
     },
     /// Nothing new starts.
     Pause,
-    /// Ends a pause, or a task's skip.
+    /// Stops a job after its stage, until it is resumed.
+    PauseJob {
+        target: String,
+    },
+    /// Ends a pause, of a job or of all, or a task's skip.
     Resume {
         task: Option<String>,
     },

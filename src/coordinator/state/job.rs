@@ -69,6 +69,9 @@ pub struct Job {
     /// What a person said when they had the task done again, for its coder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// An operator's pause of this job: it stops after its stage and goes on when somebody resumes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Word>,
     /// When its claim's lease was last extended during review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Stamp>,

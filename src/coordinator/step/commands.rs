@@ -47,7 +47,9 @@ impl StepContext<'_> {
                 self.state.paused = Some(word);
                 Ok("no new job starts until you resume; running jobs continue".into())
             }
+            Command::PauseJob { target } => self.pause_job(&target, word),
             Command::Resume { task: None } => self.resume(),
+            Command::Resume { task: Some(task) } if self.resume_job(&task) => Ok(format!("{task} goes on")),
             Command::Resume { task: Some(task) } => match self.state.skips.remove(&task) {
                 Some(_) => Ok(format!("{task} is no longer skipped")),
                 None => {
@@ -88,6 +90,32 @@ impl StepContext<'_> {
                 None => Err("the breaker is not open".into()),
             },
         }
+    }
+
+    /// Stops one job after its stage, and keeps it there.
+    fn pause_job(&mut self, target: &str, word: Word) -> Result<String, String> {
+        let job = self.state.find_live(target)?;
+        let (id, short) = (job.id.clone(), job.short());
+        if job.paused.is_some() {
+            return Err(format!("{short} is paused already"));
+        }
+        if job.is_under_review() || job.asks() {
+            return Err(format!("{short} does not work now: {}", job.phase.label()));
+        }
+        let works = job.takes_a_slot();
+        if let Some(job) = self.job_mut(&id) {
+            job.paused = Some(word);
+        }
+        Ok(match works {
+            true => format!("{short} stops after its current stage, until you resume it"),
+            false => format!("{short} does not start again until you resume it"),
+        })
+    }
+
+    /// Ends the pause of a job; false when no paused job has this name.
+    fn resume_job(&mut self, name: &str) -> bool {
+        let paused = self.state.jobs.iter_mut().find(|job| job.paused.is_some() && !job.is_over() && job.is_called(name));
+        paused.is_some_and(|job| job.paused.take().is_some())
     }
 
     /// Ends a pause and the suspensions of agents: a person overrides the time that an agent named.
@@ -218,9 +246,10 @@ fn room(used: usize) -> Result<(), String> {
 fn target(command: &Command) -> Option<String> {
     match command {
         Command::Submit { task, .. } | Command::Skip { task } => Some(task.clone()),
-        Command::Cancel { target, .. } | Command::Reassign { target, .. } | Command::Answer { target, .. } => {
-            Some(target.clone())
-        }
+        Command::Cancel { target, .. }
+        | Command::Reassign { target, .. }
+        | Command::PauseJob { target }
+        | Command::Answer { target, .. } => Some(target.clone()),
         Command::Resume { task } => task.clone(),
         Command::Pause | Command::Stop { .. } | Command::ResetBreaker | Command::Reviewed { .. } => None,
     }
@@ -230,6 +259,7 @@ fn name(command: &Command) -> &'static str {
     match command {
         Command::Submit { .. } => "submit",
         Command::Pause => "pause",
+        Command::PauseJob { .. } => "pause-job",
         Command::Resume { .. } => "resume",
         Command::Cancel { .. } => "cancel",
         Command::Reassign { .. } => "reassign",

@@ -24,7 +24,7 @@ impl StepContext<'_> {
             if job.wish.is_some() && job.rests() && !job.is_over() {
                 self.forget(&id, |action| !matches!(action, Action::Finalize { .. }));
                 self.end_as_wished(&id);
-            } else if ready && closed(self.state, &job.task).is_none() && has_room(self.state, &self.config, &job.seat)
+            } else if ready && job.paused.is_none() && closed(self.state, &job.task).is_none() && has_room(self.state, &self.config, &job.seat)
             {
                 self.begin(&id);
             }
@@ -116,7 +116,7 @@ impl StepContext<'_> {
         let Some(job) = self.state.job(id) else { return };
         if job.wish.is_some() {
             self.end_as_wished(id);
-        } else if closed(self.state, &job.task).is_some() {
+        } else if job.paused.is_some() || closed(self.state, &job.task).is_some() {
             self.enter(id, Phase::Held);
         } else if job.order.is_none() {
             self.enter(id, Phase::Ordering);

@@ -149,7 +149,8 @@ impl StepContext<'_> {
             let wished = job.wish.as_ref().map(|wish| if wish.now { How::Now } else { How::Stage });
             let frozen = self.state.volatile.frozen.contains(&job.run_id()).then_some(How::Now);
             let yields = job.yields_to.is_some().then_some(How::Stage);
-            let Some(how) = wished.max(yields).max(frozen).max(ending) else { continue };
+            let paused = job.paused.is_some().then_some(How::Stage);
+            let Some(how) = wished.max(yields).max(paused).max(frozen).max(ending) else { continue };
             if self.state.volatile.notified_workers.get(&job.run_id()) < Some(&how) {
                 tell.push((job.run_id(), job.task.clone(), how));
             }

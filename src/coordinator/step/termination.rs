@@ -99,7 +99,7 @@ mod tests {
     use crate::base::Stamp;
     use crate::coordinator::Action;
     use crate::coordinator::state::input::{
-        Command, Effect, Input, Offer, Reply, ReviewWord, RunState, Seat, Snapshot,
+        Command, Effect, How, Input, Offer, Reply, ReviewWord, RunState, Seat, Snapshot,
     };
     use crate::coordinator::state::{State, Word, Work};
     use crate::coordinator::{Config, next_wake, step};
@@ -252,6 +252,20 @@ mod tests {
                 assert_eq!(play.phase(), "done", "{verdict:?}, wish {wish}");
             }
         }
+    }
+
+    #[test]
+    fn a_paused_job_stops_after_its_stage_and_goes_on_when_it_is_resumed() {
+        let mut play = Play::running();
+        play.say(Command::PauseJob { target: "A".into() });
+        let run = play.state.jobs[0].run_id();
+        assert_eq!(play.state.volatile.notified_workers.get(&run), Some(&How::Stage));
+        play.run_is(play.outcome(Verdict::Paused));
+        play.now = play.now.plus(Duration::from_secs(3600));
+        play.feed(Input::Tick);
+        assert_eq!((&play.state.jobs[0].phase, play.flying()), (&Phase::Held, None), "it waits, however long");
+        play.say(Command::Resume { task: Some("A".into()) });
+        assert_eq!(play.phase(), "giving");
     }
 
     #[test]

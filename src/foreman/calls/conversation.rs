@@ -2,13 +2,14 @@
 //! trusted.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::notes::Note;
 use super::observer::CallObserver;
 use super::request::CallRequest;
 use crate::agents::{Agent, CallSpec, Exit, Outcome, Session};
 use crate::base::lock::FileLock;
-use crate::base::{Refusal, Result, digest, files, names, text};
+use crate::base::{Refusal, Result, digest, env, files, names, text};
 use crate::exec::{Captured, Report, TimedOut, Verdict};
 use crate::foreman::commands::runner::{Output, Runner};
 use crate::foreman::watch::Watch;
@@ -81,7 +82,9 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
         model: request.model,
         budget: request.remaining_budget(),
     };
-    let call = agent.call(&ask)?;
+    request.live.trace.call(&agent.name);
+    let mut call = agent.call(&ask)?;
+    call.set.extend(request.live.trace.parent_of_programs().map(|parent| (env::TRACEPARENT.to_owned(), parent)));
     for (path, bytes) in &call.files {
         files::replace(path, bytes)?;
     }
@@ -95,6 +98,10 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
     let conclusion = reading.into_outcome(&exit(&report.verdict), tail, hub.now());
     let mut called = record(request, &conclusion, &report);
     (called.errors_seen, called.noticed, called.notes) = (seen.errors, seen.noticed, notes);
+    request.live.trace.call_ended(
+        (conclusion.verdict != crate::agents::Verdict::Succeeded).then(|| called.outcome.clone()),
+        vec![("teof.model", json!(called.model.as_deref().unwrap_or_default())), ("teof.tokens", json!(called.usage.tokens()))],
+    );
     Ok(CallResult {
         over_budget,
         cancelled,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::agents::Agent;
 use crate::base::{Stamp, files, json, text};
+use crate::foreman::telemetry::Tracer;
 use crate::foreman::work::Work;
 use crate::guard::secrets;
 use crate::hub::{Hub, paths};
@@ -25,6 +26,8 @@ const NOTICED: usize = 5;
 
 /// Describes one run until it is dropped.
 pub struct Publisher<'a> {
+    /// The same for a collector of traces, which gets it at the end.
+    pub trace: Tracer,
     hub: &'a Hub,
     path: PathBuf,
     now: RefCell<Described>,
@@ -64,7 +67,8 @@ impl<'a> Publisher<'a> {
         if let Err(e) = files::create_parent(&path) {
             tracing::debug!("cannot publish what {run} does: {e:#}");
         }
-        let publisher = Publisher { hub, path, now: RefCell::new(Described { live, is_new: true, written: None }) };
+        let trace = Tracer::start(hub, &work.order, run, started_at);
+        let publisher = Publisher { trace, hub, path, now: RefCell::new(Described { live, is_new: true, written: None }) };
         publisher.tick();
         publisher
     }
@@ -72,6 +76,7 @@ impl<'a> Publisher<'a> {
     /// A stage begins.
     pub fn stage(&self, name: &str, round: u32) {
         let at = self.hub.now();
+        self.trace.stage(name, round);
         self.change(|live| {
             (live.stage, live.round, live.stage_since) = (Some(name.to_owned()), Some(round), Some(at));
             (live.agent, live.last_tool, live.last_line, live.last_at) = (None, None, None, Some(at));

@@ -5,6 +5,7 @@ mod decisions;
 mod executors;
 mod frozen;
 mod lfs;
+mod metrics;
 mod operators;
 mod queue;
 mod service;

@@ -22,17 +22,22 @@ use crate::seats;
 /// The longest answer that is taken, in characters.
 const LONGEST: usize = 16_000;
 
-/// Start no new jobs; running ones go on
+/// Start no new jobs, or stop one job after its stage
+///
+/// Without a target no new job starts, and running ones go on. A job that is paused stops at the end of its stage and
+/// keeps its claim; `teof coordinator resume <job>` lets it go on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof coordinator pause --note \"Release day\"")]
 pub struct Pause {
+    /// A job, a run, or a task [default: no new job starts]
+    target: Option<String>,
     /// Why; the other seats see it
     #[arg(long)]
     note: Option<String>,
 }
 
-/// End a pause, or allow a skipped or cancelled task again
+/// End a pause, of all or of one job, or allow a skipped task again
 ///
 /// Without a task it ends the pause, and lifts the suspension of agents that hit a limit.
 #[derive(Debug, clap::Args)]
@@ -40,7 +45,7 @@ pub struct Pause {
 \x20 teof coordinator pause && teof coordinator resume\n\
 \x20 teof coordinator skip QUEUE-001 && teof coordinator resume QUEUE-001")]
 pub struct Resume {
-    /// A skipped or cancelled task [default: end the pause]
+    /// A paused job, or a skipped or cancelled task [default: end the pause]
     task: Option<String>,
 }
 
@@ -137,7 +142,8 @@ pub fn answer(args: Answer, app: &App) -> Result<ExitCode> {
 }
 
 pub fn pause(args: Pause, app: &App) -> Result<ExitCode> {
-    send(app, allowed_pause()?, args.note)
+    let pause = allowed_pause()?;
+    send(app, args.target.map_or(pause, |target| Command::PauseJob { target }), args.note)
 }
 
 pub fn resume(args: Resume, app: &App) -> Result<ExitCode> {

@@ -212,6 +212,7 @@ impl StepContext<'_> {
             rework: None,
             answer: None,
             note,
+            paused: None,
             kept: None,
             pull_request: None,
             chosen_at: self.now,

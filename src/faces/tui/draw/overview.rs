@@ -11,6 +11,7 @@ use crate::base::text;
 use crate::board::jobs::Job;
 use crate::coordinator::worker_log::{Said, said};
 use crate::model::run::bundle::Bundle;
+use crate::model::run::noticed::Class;
 use crate::model::run::outcome::Finding;
 
 /// The width of the names on the left.
@@ -99,6 +100,13 @@ fn standing(out: &mut Page, state: &State, job: &Job) {
     out.fact("seat", &job.seat, plain);
     out.fact("does", &job.last_tool.as_deref().map(tool).unwrap_or_default(), plain);
     out.fact("says", job.last_line.as_deref().unwrap_or_default(), plain);
+    let tools = job.tools.iter().map(|(tool, times)| format!("{tool} {times}")).collect::<Vec<_>>().join(", ");
+    let errors = if job.errors.total() > 0 { text::counted(job.errors.total(), "error") } else { String::new() };
+    out.fact("tools", &[tools, errors].into_iter().filter(|one| !one.is_empty()).collect::<Vec<_>>().join("; "), plain);
+    for noticed in &job.noticed {
+        let style = if noticed.class == Class::Critical { theme.attention() } else { plain };
+        out.fact("noticed", &noticed.describe(), style);
+    }
     let is_good = matches!(job.phase, "review" | "done");
     out.fact(if is_good { "outcome" } else { "why" }, job.reason.as_deref().unwrap_or_default(), plain);
     out.fact("asks", job.question.as_deref().unwrap_or_default(), theme.attention());

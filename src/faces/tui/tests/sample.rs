@@ -103,6 +103,11 @@ pub fn running(short: &str) -> Job {
         order: None,
         log: "x.log".into(),
         next: None,
+        paused_by: None,
+        tools: Default::default(),
+        errors: Default::default(),
+        noticed: Vec::new(),
+        takes_notes: false,
     }
 }
 

@@ -14,6 +14,7 @@ use maud::{Markup, html};
 use super::parts::{Tone, ago, badge, lasting, said, used};
 use super::view::View;
 
+use crate::model::run::noticed::Class;
 use crate::base::text;
 use crate::board::jobs::Job;
 use crate::review::{Entry, bundles};
@@ -101,6 +102,15 @@ fn now(job: &Job) -> Markup {
             @if let Some(agent) = &job.agent { " with " (agent) }
             @if let Some(since) = job.stage_since { ", " (lasting(since)) }
             @if let Some(line) = job.last_tool.as_ref().or(job.last_line.as_ref()) { br; span.said { (said(line)) } }
+            @if !job.tools.is_empty() {
+                br; span.when {
+                    @for (at, (tool, times)) in job.tools.iter().enumerate() { @if at > 0 { ", " } (tool) " " (times) }
+                    @if job.errors.total() > 0 { "; " (text::counted(job.errors.total(), "error")) }
+                }
+            }
+            @for noticed in &job.noticed {
+                br; span class=(if noticed.class == Class::Critical { "attention" } else { "when" }) { "noticed " (noticed.describe()) }
+            }
             @if let Some(at) = job.last_at { br; span.when { "last sign of work " (ago(at)) } }
         }
     }
