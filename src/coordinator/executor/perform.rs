@@ -5,8 +5,8 @@ use super::refusals::answer;
 use super::{assign, finalize, publish, reviews};
 use crate::base::{Result, Stamp};
 use crate::coordinator::metrics::Recent;
-use crate::coordinator::state::{Ending, Job, State};
 use crate::coordinator::state::input::{Action, Reply};
+use crate::coordinator::state::{Ending, Job, State};
 use crate::foreman::telemetry::{self, JobSpan};
 use crate::ops::record::{self, Recorded};
 

@@ -114,7 +114,8 @@ impl StepContext<'_> {
 
     /// Ends the pause of a job; false when no paused job has this name.
     fn resume_job(&mut self, name: &str) -> bool {
-        let paused = self.state.jobs.iter_mut().find(|job| job.paused.is_some() && !job.is_over() && job.is_called(name));
+        let paused =
+            self.state.jobs.iter_mut().find(|job| job.paused.is_some() && !job.is_over() && job.is_called(name));
         paused.is_some_and(|job| job.paused.take().is_some())
     }
 

@@ -24,7 +24,10 @@ impl StepContext<'_> {
             if job.wish.is_some() && job.rests() && !job.is_over() {
                 self.forget(&id, |action| !matches!(action, Action::Finalize { .. }));
                 self.end_as_wished(&id);
-            } else if ready && job.paused.is_none() && closed(self.state, &job.task).is_none() && has_room(self.state, &self.config, &job.seat)
+            } else if ready
+                && job.paused.is_none()
+                && closed(self.state, &job.task).is_none()
+                && has_room(self.state, &self.config, &job.seat)
             {
                 self.begin(&id);
             }

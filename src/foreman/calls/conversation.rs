@@ -100,7 +100,10 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
     (called.errors_seen, called.noticed, called.notes) = (seen.errors, seen.noticed, notes);
     request.live.trace.call_ended(
         (conclusion.verdict != crate::agents::Verdict::Succeeded).then(|| called.outcome.clone()),
-        vec![("teof.model", json!(called.model.as_deref().unwrap_or_default())), ("teof.tokens", json!(called.usage.tokens()))],
+        vec![
+            ("teof.model", json!(called.model.as_deref().unwrap_or_default())),
+            ("teof.tokens", json!(called.usage.tokens())),
+        ],
     );
     Ok(CallResult {
         over_budget,

@@ -68,7 +68,8 @@ impl<'a> Publisher<'a> {
             tracing::debug!("cannot publish what {run} does: {e:#}");
         }
         let trace = Tracer::start(hub, &work.order, run, started_at);
-        let publisher = Publisher { trace, hub, path, now: RefCell::new(Described { live, is_new: true, written: None }) };
+        let publisher =
+            Publisher { trace, hub, path, now: RefCell::new(Described { live, is_new: true, written: None }) };
         publisher.tick();
         publisher
     }

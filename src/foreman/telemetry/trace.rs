@@ -116,7 +116,8 @@ impl Tracer {
         ]);
         run.error = (outcome.verdict != Verdict::Succeeded).then(|| outcome.reason.clone());
         run.parent.clone_from(&self.parent);
-        let all: Vec<Span> = std::iter::once(&run).chain(self.spans.borrow().iter()).map(|one| self.span(one)).collect();
+        let all: Vec<Span> =
+            std::iter::once(&run).chain(self.spans.borrow().iter()).map(|one| self.span(one)).collect();
         if let Err(e) = to.send(&all) {
             tracing::debug!("cannot send the trace of {}: {e:#}", outcome.run);
         }

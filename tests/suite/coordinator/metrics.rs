@@ -20,7 +20,8 @@ fn collector() -> (String, mpsc::Receiver<Value>) {
             let mut reader = BufReader::new(stream.try_clone().unwrap());
             let mut head = String::new();
             while reader.read_line(&mut head).unwrap() > 2 {}
-            let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length =
+                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
             let mut body = vec![0; length.unwrap()];
             reader.read_exact(&mut body).unwrap();
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").unwrap();
@@ -59,7 +60,8 @@ fn work_is_counted_for_prometheus_the_summary_and_a_collector_of_traces() {
     let (whole, coder, call) = (named("run"), named("coder"), named("call fake"));
     assert_eq!((&call["parentSpanId"], &coder["parentSpanId"]), (&coder["spanId"], &whole["spanId"]));
     assert!(sent.iter().all(|span| span["traceId"] == whole["traceId"]), "one trace: {body}");
-    let parent = format!("TRACEPARENT=00-{}-{}-01", whole["traceId"].as_str().unwrap(), call["spanId"].as_str().unwrap());
+    let parent =
+        format!("TRACEPARENT=00-{}-{}-01", whole["traceId"].as_str().unwrap(), call["spanId"].as_str().unwrap());
     assert!(agent.env(1).contains(&parent), "{}", agent.env(1));
 
     let job = world.json(&["status"])["jobs"][0]["id"].as_str().unwrap().to_owned();

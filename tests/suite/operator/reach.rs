@@ -36,6 +36,7 @@ coordinator pause
 coordinator resume
 coordinator cancel QUEUE-002
 coordinator answer QUEUE-002 yes
+session note QUEUE-002 yes
 coordinator reassign QUEUE-002 --to codex-1
 coordinator skip QUEUE-002
 coordinator stop
@@ -110,6 +111,7 @@ const FREE: &[&str] = &[
     "coordinator status",
     "coordinator explain",
     "coordinator metrics",
+    "session watch --once",
     "coordinator logs",
     "top",
     "status",

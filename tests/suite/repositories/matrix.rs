@@ -84,6 +84,8 @@ const COMMANDS: &[&str] = &[
     "coordinator submit --objective o",
     "coordinator explain",
     "coordinator metrics",
+    "session watch --once",
+    "session note J-1 x",
     "coordinator pause",
     "coordinator resume",
     "coordinator cancel J-1",

@@ -1,6 +1,8 @@
 //! `teof session …`
 
 mod brief;
+mod note;
+mod watch;
 mod wrap;
 
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ enum Command {
 \x20 teof session list")]
     List,
     Show(Show),
+    Watch(watch::Args),
+    Note(note::Args),
     Brief(brief::Args),
     Wrap(wrap::Args),
 }
@@ -54,6 +58,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             app.result(&json!({ "sessions": seats }), || agent::table(&seats, app.times()).show());
         }
         Command::Show(args) => show(&args, app)?,
+        Command::Watch(args) => watch::run(&args, app)?,
+        Command::Note(args) => note::run(args, app)?,
         Command::Brief(args) => return brief::run(&args, app),
         Command::Wrap(args) => wrap::run(args, app)?,
     }

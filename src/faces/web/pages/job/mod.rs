@@ -14,9 +14,9 @@ use maud::{Markup, html};
 use super::parts::{Tone, ago, badge, lasting, said, used};
 use super::view::View;
 
-use crate::model::run::noticed::Class;
 use crate::base::text;
 use crate::board::jobs::Job;
+use crate::model::run::noticed::Class;
 use crate::review::{Entry, bundles};
 
 /// The end of the log that is shown, in bytes and lines.

@@ -1,0 +1,81 @@
+//! `teof session note`
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::base::{Refusal, Result, text};
+use crate::board::{Parts, Reader};
+use crate::cli::App;
+use crate::coordinator::state::{Job, store};
+use crate::foreman::calls::notes::{self, How, MAX_NOTE, Stored};
+use crate::guard::{operator, secrets};
+use crate::hub::Hub;
+use crate::hub::watch::Watch;
+
+/// Send a note to the agent of a job
+///
+/// An agent that takes messages while it works (claude) gets it in its session at once; any other gets it with its next
+/// call. The answer says which. To answer a question, use `teof coordinator answer`.
+///
+/// With --json: {job, task, agent, given, text}; given is "session", "next_call", or null while the note waits.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof session note QUEUE-006 \"Leave the parser as it is\"")]
+pub struct Args {
+    /// A job, a run, a task, or its plan
+    target: String,
+    /// What to tell the agent
+    text: String,
+}
+
+/// How long to wait until the agent has it.
+const PATIENCE: Duration = Duration::from_secs(5);
+const GLANCE: Duration = Duration::from_millis(200);
+
+pub fn run(args: Args, app: &App) -> Result<()> {
+    operator::run::refuse("send a note to an agent")?;
+    secrets::check_text("note", &args.text)?;
+    let length = args.text.trim().chars().count();
+    if length == 0 || length > MAX_NOTE {
+        return Err(Refusal::usage("note.length", format!("a note has 1 to {MAX_NOTE} characters, and this one {length}"))
+            .next("see what the agent does: teof session watch --once")
+            .into());
+    }
+    let hub = app.hub()?;
+    let state = store::load(hub)?;
+    let job = state.find_live(&args.target).map_err(|why| {
+        Refusal::not_found("job.unknown", why).next("see what agents do: teof session watch --once")
+    })?;
+    let (takes_notes, agent) = now(hub, job)?;
+    let stored = notes::add(hub, &job.known_as(), &app.person()?, &args.text)?;
+    let given = if takes_notes { wait(&stored) } else { notes::given(&stored) };
+    let whom = agent.clone().unwrap_or_else(|| "its agent".to_owned());
+    let text = match given {
+        Some(How::Session) => format!("Gave the note to {whom} in its session"),
+        Some(How::NextCall) => format!("Gave the note to {whom} with its next call"),
+        None => format!("Kept the note: {whom} gets it with the next call of {}", job.short()),
+    };
+    let document =
+        json!({"job": job.id, "task": job.task, "agent": agent, "given": given, "text": text::safe(&text)});
+    app.result(&document, || text::safe(&text));
+    Ok(())
+}
+
+/// Whether the agent takes notes while it works, and its name.
+fn now(hub: &Hub, job: &Job) -> Result<(bool, Option<String>)> {
+    let snapshot = Reader::new().read(hub, Parts::JOBS)?;
+    let found = snapshot.job(&job.id);
+    Ok((found.is_some_and(|job| job.takes_notes), found.and_then(|job| job.agent.clone())))
+}
+
+fn wait(stored: &Stored) -> Option<How> {
+    let watch = Watch::on(stored.path.parent());
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match notes::given(stored) {
+            None if Instant::now() < until => drop(watch.wait(GLANCE)),
+            given => return given,
+        }
+    }
+}
