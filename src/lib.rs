@@ -18,11 +18,11 @@
 //! | [`sessions`] | agent sessions: a record and the raw stream of each | `$XDG_STATE_HOME/teof/projects/<encoded path>/sessions/` |
 //! | [`consensus`] | decisions, their records, and which of them wait too long | `_report/consensus/` |
 //! | [`exec`] | supervised processes: as children, in containers, in terminals; the socket over which they ask their supervisor | |
-//! | [`agents`] | agent CLIs: how to call each, how to read its stream | |
+//! | [`agents`] | agent CLIs: how to call each, how to read and watch its stream | |
 //! | [`guard`] | checks that can stop work: consent, trust, results, secrets, sentinels, preflight | `<common dir>/teof/trust.json`, the consent file |
 //! | [`ops`] | one transaction over several stores: boot, claim, release, take over, assign, record; who is present | `_report/manager/`, `_report/usage/receipts-*`, `<common dir>/teof/cache/{receipts,record}.json` |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
-//! | [`foreman`] | a work order, from its lock to its outcome; the routines | `_report/agent/<id>/runs/`, `<common dir>/teof/{runs,live}/`, the session folders of runs |
+//! | [`foreman`] | a work order, from its lock to its outcome; the routines | `_report/agent/<id>/runs/`, `<common dir>/teof/{runs,live,notes}/`, the session folders of runs |
 //! | [`review`] | finished work: merged, sent back, delivered | `_report/agent/<manager>/reviews/`, `memory/log.jsonl`, `<common dir>/teof/review/` |
 //! | [`coordinator`] | choice, jobs, workers' starts and ends, breaker | `<common dir>/teof/coordinator/`, `_report/agent/<manager>/{state.json,decisions.jsonl,manifests}` |
 //! | [`board`] | one read-only snapshot of everything, for screens and reports | `<common dir>/teof/cache/claims.json` |

@@ -70,7 +70,7 @@ pub fn session(agent: &str) -> String {
 }
 
 /// Everything directly in teof's machine-local folder; [`super::Hub::local`] asserts it in tests.
-const MACHINE_LOCAL: [&str; 27] = [
+const MACHINE_LOCAL: [&str; 28] = [
     "alerts",
     "aside",
     "cache",

@@ -13,6 +13,7 @@ use crate::base::{Refusal, Result, text};
 use crate::bus::claims;
 use crate::coordinator::state::input::{Reply, ReviewWord};
 use crate::coordinator::state::{Ending, Job};
+use crate::foreman::calls::notes;
 use crate::guard::claim::Author;
 use crate::hub::{Hub, Transaction, Writer};
 use crate::model::backlog::ItemStatus;
@@ -79,6 +80,7 @@ pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Re
     executor.own.remember(hub, &transaction);
     writer.commit(transaction)?;
     workers::forget(hub, &job.run_id());
+    notes::forget(hub, &job.known_as());
     Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
 }
 

@@ -134,7 +134,7 @@ impl Tracer {
 
     fn end_all(&self) {
         let now = self.started.elapsed();
-        self.spans.borrow_mut().iter_mut().for_each(|span| drop(span.ended.get_or_insert(now)));
+        self.spans.borrow_mut().iter_mut().for_each(|span| span.ended = span.ended.or(Some(now)));
     }
 
     fn span(&self, of: &Begun) -> Span {

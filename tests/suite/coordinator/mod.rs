@@ -9,6 +9,7 @@ mod metrics;
 mod operators;
 mod queue;
 mod service;
+mod steer;
 mod work;
 
 use std::collections::BTreeMap;

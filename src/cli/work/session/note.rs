@@ -38,15 +38,18 @@ pub fn run(args: Args, app: &App) -> Result<()> {
     secrets::check_text("note", &args.text)?;
     let length = args.text.trim().chars().count();
     if length == 0 || length > MAX_NOTE {
-        return Err(Refusal::usage("note.length", format!("a note has 1 to {MAX_NOTE} characters, and this one {length}"))
-            .next("see what the agent does: teof session watch --once")
-            .into());
+        return Err(Refusal::usage(
+            "note.length",
+            format!("a note has 1 to {MAX_NOTE} characters, and this one {length}"),
+        )
+        .next("see what the agent does: teof session watch --once")
+        .into());
     }
     let hub = app.hub()?;
     let state = store::load(hub)?;
-    let job = state.find_live(&args.target).map_err(|why| {
-        Refusal::not_found("job.unknown", why).next("see what agents do: teof session watch --once")
-    })?;
+    let job = state
+        .find_live(&args.target)
+        .map_err(|why| Refusal::not_found("job.unknown", why).next("see what agents do: teof session watch --once"))?;
     let (takes_notes, agent) = now(hub, job)?;
     let stored = notes::add(hub, &job.known_as(), &app.person()?, &args.text)?;
     let given = if takes_notes { wait(&stored) } else { notes::given(&stored) };
@@ -56,8 +59,7 @@ pub fn run(args: Args, app: &App) -> Result<()> {
         Some(How::NextCall) => format!("Gave the note to {whom} with its next call"),
         None => format!("Kept the note: {whom} gets it with the next call of {}", job.short()),
     };
-    let document =
-        json!({"job": job.id, "task": job.task, "agent": agent, "given": given, "text": text::safe(&text)});
+    let document = json!({"job": job.id, "task": job.task, "agent": agent, "given": given, "text": text::safe(&text)});
     app.result(&document, || text::safe(&text));
     Ok(())
 }
