@@ -357,7 +357,12 @@ mod tests {
         );
         // Queued again, it is taken back by any of its names: its job's, or its plan's without the date.
         for (n, name) in ["j6", "minus", "2026-01-05-minus/S1"].into_iter().enumerate() {
-            let submit = Command::Submit { task: "minus".into(), plan: job.plan.clone(), step: job.step.clone() };
+            let submit = Command::Submit {
+                task: "minus".into(),
+                plan: job.plan.clone(),
+                step: job.step.clone(),
+                priority: None,
+            };
             assert!(say(&mut state, &format!("s{n}"), submit).0);
             let (ok, text) = say(&mut state, &format!("c{n}"), cancel(name, false));
             assert!(
