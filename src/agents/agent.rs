@@ -47,6 +47,12 @@ pub struct Agent {
     pub logins: Vec<String>,
     /// How long the next start waits for the one before.
     pub stagger: Duration,
+    /// Files and folders outside of the worktree that it has to write, see [`Agent::own_paths`]: of the preset, and of
+    /// the settings.
+    pub own: Vec<String>,
+    pub write: Vec<String>,
+    /// Arguments that are replaced when teof confines it: its own sandbox would collide with ours.
+    pub confined: Vec<(String, String)>,
 }
 
 impl Agent {
@@ -84,6 +90,41 @@ impl Agent {
     }
 }
 
+/// A path that an agent has to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnPath {
+    pub path: PathBuf,
+    /// It may be created, because the agent would.
+    pub is_folder: bool,
+}
+
+impl Agent {
+    /// The paths that the agent has to write: its sessions, logs and login. An entry lists alternatives, of which the
+    /// first one whose variable is set counts: `$CODEX_HOME/|~/.codex/`. A folder ends with a slash. `granted`: with
+    /// those of the settings.
+    pub fn own_paths(&self, granted: bool) -> Vec<OwnPath> {
+        let one = |entry: &String| {
+            let path = entry.split('|').find_map(|alternative| self.resolve(alternative))?;
+            Some(OwnPath { is_folder: path.ends_with('/'), path: path.into() }).filter(|own| own.path.is_absolute())
+        };
+        self.own.iter().chain(self.write.iter().filter(|_| granted)).filter_map(one).collect()
+    }
+
+    fn resolve(&self, path: &str) -> Option<String> {
+        let uid = rustix::process::getuid().as_raw().to_string();
+        let path = path.replace("{uid}", &uid);
+        if let Some(rest) = path.strip_prefix('~') {
+            return Some(env::var(env::HOME)? + rest);
+        }
+        let Some((variable, rest)) = path.strip_prefix('$').and_then(|path| path.split_once('/')) else {
+            return Some(path);
+        };
+        // Folders of the account reach every program.
+        let of_account = variable.starts_with("XDG_").then(|| env::var(variable)).flatten();
+        Some(format!("{}/{rest}", self.variable(variable).or(of_account)?))
+    }
+}
+
 pub(super) fn blank() -> Agent {
     Agent {
         name: String::new(),
@@ -104,6 +145,9 @@ pub(super) fn blank() -> Agent {
         keys: Vec::new(),
         logins: Vec::new(),
         stagger: Duration::ZERO,
+        own: Vec::new(),
+        write: Vec::new(),
+        confined: Vec::new(),
     }
 }
 

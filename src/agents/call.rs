@@ -27,6 +27,8 @@ pub struct CallSpec<'a> {
     pub model: Option<&'a str>,
     /// What the call may cost, in US dollars, where the agent can be told.
     pub budget: Option<f64>,
+    /// Whether the kernel confines it: see [`Agent::confined`].
+    pub confined: bool,
 }
 
 /// The session of a call.
@@ -104,7 +106,11 @@ impl Agent {
         let extra = session.into_iter().chain(model).chain(budget).chain([&self.args]).flatten();
         let at = self.command.iter().position(|part| part == FLAGS).unwrap_or(self.command.len());
         let (before, after) = self.command.split_at(at);
-        before.iter().chain(extra).chain(after.iter().skip(1)).cloned().collect()
+        let replaced = |part: &String| {
+            let found = self.confined.iter().find(|(from, _)| spec.confined && from == part);
+            found.map_or_else(|| part.clone(), |(_, to)| to.clone())
+        };
+        before.iter().chain(extra).chain(after.iter().skip(1)).map(replaced).collect()
     }
 
     fn check(&self, spec: &CallSpec<'_>, model: Option<&str>, session: Option<&str>) -> Result<()> {

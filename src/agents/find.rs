@@ -79,6 +79,7 @@ fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<A
     agent.model = described.model.clone().or(agent.model);
     agent.env.extend(described.env.iter().cloned());
     agent.set.extend(described.set.clone());
+    agent.write.clone_from(&described.write);
     agent.stagger = described.stagger.unwrap_or(agent.stagger);
     match fault(&agent) {
         Some(why) => Err(invalid(name, why).next("see how to define an agent: docs/agents.md").into()),

@@ -28,7 +28,7 @@ mod parsers;
 mod preset;
 mod stream;
 
-pub use agent::{Agent, find_program};
+pub use agent::{Agent, OwnPath, find_program};
 pub use call::{Call, CallSpec, Session, message, session_id};
 pub use event::{Event, RateLimit};
 pub use failure::Kind;

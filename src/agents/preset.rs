@@ -39,6 +39,10 @@ pub(super) struct Preset {
     keys: &'static [&'static str],
     logins: &'static [&'static str],
     stagger: Duration,
+    /// See [`Agent::own_paths`]; each was seen to be needed, or follows the vendor's documentation.
+    own: &'static [&'static str],
+    /// See [`Agent::confined`].
+    confined: &'static [(&'static str, &'static str)],
 }
 
 const PLAIN: Preset = Preset {
@@ -57,6 +61,8 @@ const PLAIN: Preset = Preset {
     keys: &[],
     logins: &[],
     stagger: Duration::ZERO,
+    own: &[],
+    confined: &[],
 };
 
 pub(super) const PRESETS: [Preset; 8] = [
@@ -86,6 +92,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         set: &[("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"), ("DISABLE_AUTOUPDATER", "1"), ("TZ", "UTC")],
         keys: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"],
         logins: &[".claude/.credentials.json"],
+        own: &["$CLAUDE_CONFIG_DIR/|~/.claude/", "~/.claude.json", "/tmp/claude-{uid}/", "/tmp/cc-socks/"],
         ..PLAIN
     },
     Preset {
@@ -100,6 +107,8 @@ pub(super) const PRESETS: [Preset; 8] = [
         set: &[("TZ", "UTC")],
         keys: &["CODEX_API_KEY", "OPENAI_API_KEY"],
         logins: &[".codex/auth.json"],
+        own: &["$CODEX_HOME/|~/.codex/"],
+        confined: &[("sandbox_mode=\"workspace-write\"", "sandbox_mode=\"danger-full-access\"")],
         ..PLAIN
     },
     Preset {
@@ -122,6 +131,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         set: &[("GEMINI_CLI_NO_RELAUNCH", "true")],
         keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"],
         logins: &[".gemini/oauth_creds.json"],
+        own: &["$GEMINI_CLI_HOME/.gemini/|~/.gemini/"],
         ..PLAIN
     },
     Preset {
@@ -134,6 +144,12 @@ pub(super) const PRESETS: [Preset; 8] = [
         set: &[("OPENCODE_CONFIG_CONTENT", "{\"permission\":\"allow\"}")],
         keys: &["OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"],
         logins: &[".local/share/opencode/auth.json", ".config/opencode/opencode.json"],
+        own: &[
+            "$XDG_DATA_HOME/opencode/|~/.local/share/opencode/",
+            "~/.local/state/opencode/",
+            "$XDG_CONFIG_HOME/opencode/|~/.config/opencode/",
+            "/tmp/opencode/",
+        ],
         // Starts at the same time collide on its database.
         stagger: Duration::from_secs(2),
         ..PLAIN
@@ -150,6 +166,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         set: &[("QWEN_CODE_NO_RELAUNCH", "true"), ("QWEN_CODE_SUPPRESS_YOLO_WARNING", "1")],
         keys: &["OPENAI_API_KEY", "DASHSCOPE_API_KEY"],
         logins: &[".qwen/oauth_creds.json", ".qwen/settings.json"],
+        own: &["$QWEN_HOME/|~/.qwen/"],
         ..PLAIN
     },
     Preset {
@@ -160,6 +177,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         env: &["AMP_URL"],
         keys: &["AMP_API_KEY"],
         logins: &[".local/share/amp/secrets.json"],
+        own: &["~/.local/share/amp/", "~/.config/amp/"],
         ..PLAIN
     },
     Preset {
@@ -168,6 +186,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         resume_args: Some(&["--resume", "{session}"]),
         keys: &["CURSOR_API_KEY"],
         logins: &[".config/cursor/auth.json"],
+        own: &["~/.cursor/", "~/.config/cursor/"],
         ..PLAIN
     },
     Preset {
@@ -196,6 +215,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         env: &["OPENAI_API_BASE", "OLLAMA_API_BASE"],
         keys: &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY"],
         logins: &[".aider.conf.yml", ".env"],
+        own: &["~/.aider/"],
         ..PLAIN
     },
 ];
@@ -222,6 +242,9 @@ impl Preset {
             keys: list(self.keys),
             logins: list(self.logins),
             stagger: self.stagger,
+            own: list(self.own),
+            write: Vec::new(),
+            confined: self.confined.iter().map(|&(from, to)| (from.to_owned(), to.to_owned())).collect(),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! The child must make a session and ask for a signal on its parent's death before the program runs. The usual
 //! hook for that is `unsafe`, which this crate forbids, and the crates that wrap it support sessions but not the
 //! death signal. So the child first runs our own binary, which does both with safe calls and then execs. It also
-//! distinguishes "the program could not be started" from "the program exited with 127", which a shell cannot.
+//! distinguishes "the program could not be started" from "the program exited with 127", which a shell cannot. And it
+//! confines itself, and so the program, which the supervisor must not do to itself.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -13,10 +14,11 @@ use std::process::{Command, ExitCode};
 
 use rustix::stdio;
 
+use super::confinement::{self, Confinement};
 use super::processes::{ancestry, reaper};
 
 /// The first argument that selects this mode. What follows: our pid, where the program's stderr goes
-/// ([`MERGED`], or a path that opens a pipe), the program, its arguments.
+/// ([`MERGED`], or a path that opens a pipe), its confinement, the program, its arguments.
 const MODE: &str = "__launch";
 const MERGED: &str = "-";
 
@@ -36,10 +38,16 @@ pub fn detached(arguments: &[&str]) -> std::io::Result<Command> {
 /// The caller sets stdin, stdout, and a pipe as stderr: when the program could not be started, the reason is
 /// written to that pipe; when it was, the pipe is closed and empty. The program's own stderr is its stdout, or
 /// the pipe `stderr`, which must stay open until that status was read.
-pub(super) fn command(launcher: &OsStr, stderr: Option<&StderrPipe>, argv: &[String]) -> Command {
+pub(super) fn command(
+    launcher: &OsStr,
+    stderr: Option<&StderrPipe>,
+    confinement: Option<&Confinement>,
+    argv: &[String],
+) -> Command {
     let stderr = stderr.map_or(MERGED.to_owned(), StderrPipe::path);
     let mut command = Command::new(launcher);
-    command.arg(MODE).arg(std::process::id().to_string()).arg(stderr).args(argv);
+    command.arg(MODE).arg(std::process::id().to_string()).arg(stderr);
+    command.arg(Confinement::argument(confinement)).args(argv);
     command
 }
 
@@ -100,23 +108,37 @@ pub(super) fn run_hidden_mode() -> Option<ExitCode> {
     }
     let parent = args.next().and_then(|pid| pid.to_str()?.parse().ok());
     let stderr = args.next().unwrap_or_else(|| MERGED.into());
+    let confinement = args.next().unwrap_or_default();
     let program: Vec<OsString> = args.collect();
-    Some(match prepare(parent, &stderr, &program) {
+    Some(match prepare(parent, &stderr, &confinement, &program) {
         Ok(never) => match never {},
         Err(_) => ExitCode::from(127),
     })
 }
 
-fn prepare(parent: Option<i32>, stderr: &OsStr, argv: &[OsString]) -> std::io::Result<std::convert::Infallible> {
+fn prepare(
+    parent: Option<i32>,
+    stderr: &OsStr,
+    confinement: &OsStr,
+    argv: &[OsString],
+) -> std::io::Result<std::convert::Infallible> {
     // A descriptor of its own, which the kernel closes on exec.
     let mut status = std::fs::File::from(rustix::io::fcntl_dupfd_cloexec(stdio::stderr(), 3)?);
-    let failed = match (set_up(parent, stderr), argv) {
+    // Confined last: what comes before looks at the supervisor.
+    let ready = set_up(parent, stderr).and_then(|()| confine(confinement));
+    let failed = match (ready, argv) {
         (Ok(()), [program, args @ ..]) => Command::new(program).args(args).exec(),
         (Ok(()), []) => std::io::Error::other("no program was named"),
         (Err(e), _) => e,
     };
     status.write_all(failed.to_string().as_bytes())?;
     Err(failed)
+}
+
+fn confine(confinement: &OsStr) -> std::io::Result<()> {
+    let confinement = Confinement::from_argument(&confinement.to_string_lossy())?;
+    let applied = confinement.as_ref().map_or(Ok(()), confinement::apply);
+    applied.map_err(|e| std::io::Error::other(format!("cannot be confined: {e}")))
 }
 
 fn detach(argv: &[OsString]) -> std::io::Result<std::convert::Infallible> {

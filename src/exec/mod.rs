@@ -3,10 +3,10 @@
 //! # Theory of operation
 //!
 //! [`Supervisor::run`] starts one program through [`launch`], a hidden mode of our own binary that makes a
-//! session, asks for SIGKILL when its parent dies, and then execs the program. The supervisor copies the output to
-//! a file ([`output`]) and checks three time limits. An [`Observer`] sees each piece of output and may stop the
-//! program. When the program is over, the supervisor finds what is left of its process tree and ends it
-//! ([`processes`]).
+//! session, asks for SIGKILL when its parent dies, confines itself ([`Confinement`]), and then execs the program. The
+//! supervisor copies the output to a file ([`output`]) and checks three time limits. An [`Observer`] sees each piece
+//! of output and may stop the program. When the program is over, the supervisor finds what is left of its process tree
+//! and ends it ([`processes`]).
 //!
 //! A process can leave its parent, its session and its process group. It cannot avoid all three ways in which it
 //! is found: its ancestors, the environment that it inherited, and, because we adopt orphans (sub-reaper), us as
@@ -16,6 +16,7 @@
 
 pub mod broker;
 mod busy;
+mod confinement;
 mod environment;
 mod executors;
 mod launch;
@@ -26,6 +27,7 @@ mod processes;
 mod supervise;
 
 pub use busy::{Turn, publish_turn, turn_of};
+pub use confinement::{Confinement, Level, Network, Support};
 pub use environment::allowed;
 pub use executors::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, docker, run_hidden_mode, tmux};
 pub use launch::{detached, own_file};

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::process::Pid;
 
+use super::confinement::Confinement;
 use super::launch::{self, StderrPipe};
 use super::output::capture::{Capture, Captured, Keep};
 use super::output::follow::Followed;
@@ -47,6 +48,8 @@ pub struct Spec {
     pub errors: Option<PathBuf>,
     /// Limits for each file.
     pub keep: Keep,
+    /// What the program may do; `None`: all that this user may.
+    pub confinement: Option<Confinement>,
 }
 
 impl Spec {
@@ -220,7 +223,7 @@ impl Supervisor {
         let errors = spec.errors.is_some().then(std::io::pipe).transpose().context("make a pipe")?;
         let (err, errors_end) = errors.unzip();
         let stderr = errors_end.as_ref().map(|end| StderrPipe::new(end.as_fd())).transpose()?;
-        let mut command = launch::command(&self.launcher, stderr.as_ref(), &spec.argv);
+        let mut command = launch::command(&self.launcher, stderr.as_ref(), spec.confinement.as_ref(), &spec.argv);
         command
             .current_dir(&spec.cwd)
             .env_clear()

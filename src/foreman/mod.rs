@@ -11,6 +11,7 @@ pub mod preview;
 pub mod reporting;
 pub mod routines;
 pub mod run;
+pub mod sandbox;
 mod stages;
 pub mod telemetry;
 mod watch;

@@ -145,6 +145,7 @@ fn attempt(
     let runner = Runner::new(hub, work, &run, &supervisor, &settings, &place, request.unattended)?;
     runner.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
     report.session = runner.session.display().to_string();
+    report.sandbox = Some(runner.sandbox().clone());
     let _guardian = supervisor.start_reaper(&runner.own_marks(), settings.grace, runner.after_death(&run))?;
     report.place = Some(place);
     if let Some(end) = setup::make_ready(hub, report, &runner, &mut watch, request.unattended, say)? {

@@ -37,6 +37,7 @@ impl Place {
             through_file: false,
             errors: None,
             keep: Keep::default(),
+            confinement: None,
         }
     }
 

@@ -13,6 +13,7 @@ mod bounded;
 mod claims;
 mod completion;
 mod conductor;
+mod confinement;
 mod consent;
 mod coordinator;
 mod dangers;

@@ -81,6 +81,7 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
         session: request.session,
         model: request.model,
         budget: request.remaining_budget(),
+        confined: runner.sandbox().is_on(),
     };
     request.live.trace.call(&agent.name);
     let mut call = agent.call(&ask)?;
@@ -91,7 +92,7 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
     let start_lock = start_lock(hub, agent)?;
     request.live.agent(agent);
     let mut observer = CallObserver::new(hub, watch, start_lock, request, &runner.root)?;
-    let report = runner.run_agent(&call, request.name, &scratch, &mut observer)?;
+    let report = runner.run_agent(agent, &call, request.name, &scratch, &mut observer)?;
     request.live.agent_ended();
     let CallObserver { reading, seen, over_budget, cancelled, pause, stop, notes, .. } = observer;
     let tail = report.errors.as_ref().map_or(&[][..], |errors| &errors.tail);

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::executor::{Chosen, Subject, Workplace};
+use super::executor::{Chosen, Subject};
 use super::{runner, spec};
 use crate::base::{Result, text};
-use crate::exec::{self, Control, Executor, Supervisor, TimedOut, Verdict};
+use crate::exec::{self, Control, Spec, Supervisor, TimedOut, Verdict};
+use crate::foreman::sandbox::{Sandbox, Workplace};
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::model::command::Command;
@@ -47,18 +48,24 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
     }
     let settings = &hub.settings()?.worker;
     let session = runner::new_session(hub, run)?;
+    // As in a run, without a branch: nothing is committed here.
+    let repository = git2::Repository::open(folder).context("open the worktree of the tests")?;
+    let at = Workplace { root: folder, git_dir: repository.path(), branch: "", session: &session, own: &[] };
+    let sandbox = Sandbox::new(hub, run, &at)?;
     let marks = runner::marks(hub, run);
     exec::end_marked(marks.clone(), settings.grace);
     let supervisor = Supervisor::new()?;
-    let executor = executor(hub, folder, run, &session)?;
+    let executor = Chosen::new(hub, &Subject { job: run, task: "" }, &at)?.with(&[]);
     let _reaper = supervisor.start_reaper(&marks, settings.grace, executor.after_death(run))?;
     for (at, command) in commands.iter().enumerate() {
         say(&format!("[{}/{}] {}", at + 1, commands.len(), text::safe(&command.to_string())));
         let mut env = exec::allowed(&settings.env);
+        env.extend(sandbox.variables());
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         let clocks = spec::clocks(settings, settings.no_output, settings.wall, command);
         let output = session.join(format!("test-{}.log", at + 1));
         let spec = spec::of(command, folder, env, marks.clone(), clocks, output, settings.max_output)?;
+        let spec = Spec { confinement: sandbox.for_command(), ..spec };
         let report = executor.run(&supervisor, spec, &format!("test-{}", at + 1), &mut || Control::Continue)?;
         let trial = trial(command, &report);
         say(&format!("      {} in {:.1}s", trial.outcome, report.duration.as_secs_f64()));
@@ -69,13 +76,6 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
         }
     }
     Ok(trials)
-}
-
-/// As in a run, without a branch: nothing is committed here.
-fn executor(hub: &Hub, folder: &Path, run: &str, session: &Path) -> Result<Box<dyn Executor>> {
-    let repository = git2::Repository::open(folder).context("open the worktree of the tests")?;
-    let at = Workplace { root: folder, git_dir: repository.path(), branch: "", session, own: &[] };
-    Ok(Chosen::new(hub, &Subject { job: run, task: "" }, &at)?.with(&[]))
 }
 
 fn trial(command: &Command, report: &exec::Report) -> Trial {

@@ -1,11 +1,11 @@
 //! Chooses how a worker's programs are started, as the settings say: as processes, in containers, or in windows of tmux.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::base::{Result, env, lock};
 use crate::exec::docker::{self, Engine};
 use crate::exec::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, tmux};
-use crate::guard::trust;
+use crate::foreman::sandbox::{self, Workplace};
 use crate::hub::settings::{Container, ExecutorKind};
 use crate::hub::{Hub, paths};
 
@@ -23,18 +23,6 @@ pub struct Subject<'a> {
     pub task: &'a str,
 }
 
-/// Where the programs of a run work.
-pub struct Workplace<'a> {
-    pub root: &'a Path,
-    pub git_dir: &'a Path,
-    /// Empty: no branch is writable.
-    pub branch: &'a str,
-    /// The run's own folder, which they can read.
-    pub session: &'a Path,
-    /// What else they may write.
-    pub own: &'a [PathBuf],
-}
-
 impl Chosen {
     /// As the settings say.
     ///
@@ -48,7 +36,7 @@ impl Chosen {
                 hub: hub.root.clone(),
                 job: subject.job.to_owned(),
                 task: subject.task.to_owned(),
-                mounts: mounts(hub, at),
+                mounts: mounts(hub, at)?,
                 logs: logs(hub),
             }),
             ExecutorKind::Tmux => Chosen::Tmux(tmux::Tmux { server: terminals(hub), task: subject.task.to_owned() }),
@@ -116,9 +104,7 @@ fn logs(hub: &Hub) -> PathBuf {
 /// The settings that count: what opens more of this machine counts when a person granted it.
 fn options(hub: &Hub) -> Result<DockerOptions> {
     let own = &hub.settings()?.worker.docker;
-    let is_granted = trust::settings_digest(hub)?.is_some_and(|digest| {
-        trust::read(hub).is_ok_and(|known| known.grant.and_then(|grant| grant.settings_sha256) == Some(digest))
-    });
+    let is_granted = sandbox::are_granted(hub)?;
     let Container { engine, image, user, home, network, memory, cpus, pids, mounts, ssh, pull } =
         if is_granted { own.clone() } else { own.closed() };
     let keys = || Some(PathBuf::from(env::var(env::HOME)?).join(".ssh"));
@@ -140,24 +126,16 @@ fn options(hub: &Hub) -> Result<DockerOptions> {
 
 /// What a container sees of this machine: the hub and the git dir to read, without what is teof's alone; to write the
 /// worktree, and of the git dir what a commit on the own branch needs.
-fn mounts(hub: &Hub, at: &Workplace) -> Mounts {
+fn mounts(hub: &Hub, at: &Workplace) -> Result<Mounts> {
     let mut mounts = Mounts::new();
     for readable in [&hub.root, &hub.common_dir, &at.session.to_owned()] {
         mounts.insert(readable.clone(), Access::Read);
     }
     mounts.insert(hub.common_dir.join("teof"), Access::Hidden);
-    let mut writable =
-        vec![at.root.to_owned(), at.git_dir.to_owned(), hub.common_dir.join("objects"), hub.common_dir.join("lfs")];
-    if let Some((folder, _)) = at.branch.rsplit_once('/') {
-        for refs in ["refs/heads", "logs/refs/heads"] {
-            let path = hub.common_dir.join(refs).join(folder);
-            // Only a folder that exists can be mounted.
-            let _ = std::fs::create_dir_all(&path);
-            writable.push(path);
-        }
-    }
+    let mut writable = sandbox::of_git_dir(&hub.common_dir, at)?;
+    writable.push(at.root.to_owned());
     writable.extend(at.own.iter().cloned());
     mounts.extend(writable.into_iter().map(|path| (path, Access::Write)));
     mounts.retain(|path, _| path.exists());
-    mounts
+    Ok(mounts)
 }

@@ -37,22 +37,32 @@ impl PushBlock {
         Ok(Self { folder, urls: urls(hub) })
     }
 
-    /// The variables; `env` already holds PATH.
-    pub fn add_variables(&self, env: &mut Vec<(String, String)>) {
-        if self.urls.is_empty() {
-            return;
+    /// The variables, with further settings of git; `env` already holds PATH.
+    pub fn add_variables(&self, env: &mut Vec<(String, String)>, further: &[(&str, &str)]) {
+        let mut settings: Vec<(String, String)> =
+            further.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        if !self.urls.is_empty() {
+            self.add_path(env);
         }
+        settings.extend(self.urls.iter().map(|(url, is_push_url)| {
+            // For a push-only URL, git applies insteadOf and nothing else.
+            let key = if *is_push_url { "insteadOf" } else { "pushInsteadOf" };
+            (format!("url.{SCHEME}::{url}.{key}"), url.clone())
+        }));
+        if !settings.is_empty() {
+            env.push(("GIT_CONFIG_COUNT".to_owned(), settings.len().to_string()));
+        }
+        for (i, (key, value)) in settings.into_iter().enumerate() {
+            env.push((format!("GIT_CONFIG_KEY_{i}"), key));
+            env.push((format!("GIT_CONFIG_VALUE_{i}"), value));
+        }
+    }
+
+    fn add_path(&self, env: &mut Vec<(String, String)>) {
         let path = env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
         let path =
             format!("{}:{}", self.folder.display(), path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()));
         env.push(("PATH".to_owned(), path));
-        env.push(("GIT_CONFIG_COUNT".to_owned(), self.urls.len().to_string()));
-        for (i, (url, is_push_url)) in self.urls.iter().enumerate() {
-            // For a push-only URL, git applies insteadOf and nothing else.
-            let key = if *is_push_url { "insteadOf" } else { "pushInsteadOf" };
-            env.push((format!("GIT_CONFIG_KEY_{i}"), format!("url.{SCHEME}::{url}.{key}")));
-            env.push((format!("GIT_CONFIG_VALUE_{i}"), url.clone()));
-        }
     }
 
     /// The file in which attempts are noted.

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::executor::{Chosen, Subject, Workplace};
+use super::executor::{Chosen, Subject};
 use super::push_block::PushBlock;
 use super::spec;
-use crate::agents::Call;
+use crate::agents::{Agent, Call};
 use crate::base::{Result, env, files, json, text};
 use crate::exec::{
     self, AfterDeath, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict,
 };
 use crate::foreman::broker::{Broker, Seat};
+use crate::foreman::sandbox::{Sandbox, SandboxReport, Workplace};
 use crate::foreman::watch::{Halt, Watch};
 use crate::guard::result::git_trace;
 use crate::guard::secrets;
@@ -47,6 +48,7 @@ pub struct Runner<'a> {
     executor: Chosen,
     /// Open as long as programs may run.
     _broker: Option<Broker>,
+    sandbox: Sandbox,
     /// Started by the coordinator.
     pub unattended: bool,
 }
@@ -63,6 +65,17 @@ impl<'a> Runner<'a> {
     ) -> Result<Self> {
         let session = new_session(hub, run)?;
         std::fs::create_dir_all(session.join(RECEIPTS)).map_err(|e| files::io_refusal(e, "create", &session))?;
+        let push_block = PushBlock::new(hub, &session)?;
+        let own = written_by_programs(&session, &push_block)?;
+        let at = Workplace {
+            root: &place.root,
+            git_dir: &place.git_dir,
+            branch: &place.branch,
+            session: &session,
+            own: &own,
+        };
+        let executor = Chosen::new(hub, &Subject { job: work.job(), task: &work.order.task_id }, &at)?;
+        let sandbox = Sandbox::new(hub, run, &at)?;
         let order = &work.order;
         let own = [
             (env::AGENT, order.agent_id.clone()),
@@ -71,10 +84,9 @@ impl<'a> Runner<'a> {
             (env::RECEIPTS_DIR, session.join(RECEIPTS).display().to_string()),
         ];
         let mut variables = exec::allowed(&settings.env);
+        variables.extend(sandbox.variables());
         variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
         variables.extend(git_trace::variables(&session.join(GIT_TRACE)));
-        let push_block = PushBlock::new(hub, &session)?;
-        let executor = executor(hub, work, place, &session, &push_block)?;
         let seat = Seat::new(&hub.root, work, run, &place.root, &session.join(RECEIPTS));
         let broker = match executor {
             Chosen::Process => Broker::open(seat, supervisor.beside())?,
@@ -95,6 +107,7 @@ impl<'a> Runner<'a> {
             push_block,
             executor,
             _broker: broker,
+            sandbox,
             unattended,
         })
     }
@@ -130,12 +143,28 @@ impl<'a> Runner<'a> {
         self.session.join(format!("{name}.out"))
     }
 
-    /// Runs an agent's call under an observer. `name` becomes the file name of what it prints.
-    pub fn run_agent(&self, call: &Call, name: &str, scratch: &Path, attendant: &mut dyn Observer) -> Result<Report> {
+    /// What the kernel confines in this run.
+    pub fn sandbox(&self) -> &SandboxReport {
+        self.sandbox.report()
+    }
+
+    /// Runs an agent's call under an observer. `name` becomes the file name of what it prints; `scratch` is its folder
+    /// for what it is given in files.
+    pub fn run_agent(
+        &self,
+        agent: &Agent,
+        call: &Call,
+        name: &str,
+        scratch: &Path,
+        attendant: &mut dyn Observer,
+    ) -> Result<Report> {
         let mut env = exec::allowed(&call.inherit);
         env.extend(self.env.iter().cloned());
         env.extend(call.set.iter().cloned());
-        self.push_block.add_variables(&mut env);
+        self.push_block.add_variables(&mut env, self.sandbox.git_settings());
+        let mut writable = vec![scratch.to_owned()];
+        // Programs open their own output again, as `/dev/stdout`.
+        writable.extend(call.output_in_file.then(|| self.output(name)));
         let spec = Spec {
             argv: call.argv.clone(),
             cwd: self.root.clone(),
@@ -153,6 +182,7 @@ impl<'a> Runner<'a> {
             through_file: call.output_in_file,
             errors: Some(self.session.join(format!("{name}.err"))),
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
+            confinement: self.sandbox.for_agent(agent, &writable),
         };
         self.executor.with(&[scratch.to_owned()]).run(self.supervisor, spec, name, attendant)
     }
@@ -191,27 +221,26 @@ impl<'a> Runner<'a> {
     pub fn run(&self, command: &Command, name: &str, watch: &mut Watch) -> Result<CommandResult> {
         let mut env = self.env.clone();
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-        self.push_block.add_variables(&mut env);
+        self.push_block.add_variables(&mut env, self.sandbox.git_settings());
         let clocks = spec::clocks(self.settings, self.no_output, self.wall, command);
         let output = self.session.join(format!("{name}.log"));
         let spec = spec::of(command, &self.root, env, self.marks.clone(), clocks, output, self.settings.max_output)?;
+        let spec = Spec { confinement: self.sandbox.for_command(), ..spec };
         let mut control = || if watch.should_cancel() { Control::Cancel } else { Control::Continue };
         let report = self.executor.with(&[]).run(self.supervisor, spec, name, &mut control)?;
         Ok(CommandResult::of(command, &report))
     }
 }
 
-/// How the programs of a run are started. They leave receipts, a trace of their git, and the pushes that they attempted.
-fn executor(hub: &Hub, work: &Work, place: &Place, session: &Path, pushes: &PushBlock) -> Result<Chosen> {
+/// What the programs of a run leave: receipts, a trace of their git, and the pushes that they attempted.
+fn written_by_programs(session: &Path, pushes: &PushBlock) -> Result<[PathBuf; 3]> {
     let own = [session.join(RECEIPTS), session.join(GIT_TRACE), pushes.log()];
     for file in &own[1..] {
-        // Only a file that exists can be given to a container.
+        // Only a file that exists can be granted.
         let made = std::fs::File::options().append(true).create(true).open(file);
         made.map_err(|e| files::io_refusal(e, "create", file))?;
     }
-    let subject = Subject { job: work.job(), task: &work.order.task_id };
-    let at = Workplace { root: &place.root, git_dir: &place.git_dir, branch: &place.branch, session, own: &own };
-    Chosen::new(hub, &subject, &at)
+    Ok(own)
 }
 
 /// The variables that identify a run's processes. The run's name alone may also exist in another repository.
@@ -226,7 +255,8 @@ pub fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
         let folder = sessions.join(if n == 1 { run.to_owned() } else { format!("{run}-{n}") });
         if folder.symlink_metadata().is_err() {
             std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
-            return Ok(folder);
+            // Without links, for the sandbox.
+            return Ok(folder.canonicalize()?);
         }
     }
     anyhow::bail!("no free folder for run {run} in {}", sessions.display())

@@ -37,6 +37,7 @@ pub fn of(
         through_file: false,
         errors: None,
         keep: Keep { file: max_output, ..Keep::default() },
+        confinement: None,
     })
 }
 

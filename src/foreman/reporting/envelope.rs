@@ -8,6 +8,7 @@ use crate::foreman::calls::answer::Answer;
 use crate::foreman::calls::conversation::CallRecord;
 use crate::foreman::commands::runner::CommandResult;
 use crate::foreman::routines::Round;
+use crate::foreman::sandbox::SandboxReport;
 use crate::model::agent::Usage;
 use crate::model::is_default;
 use crate::model::run::outcome::{Finding, LastOutput, Suspended, Verdict};
@@ -64,6 +65,8 @@ pub struct Envelope<'a> {
     pub last_output: Option<&'a LastOutput>,
     /// The review bundle, relative to the hub.
     pub bundle: Option<&'a str>,
+    /// What the kernel confined the run's programs to; `None` when nothing started.
+    pub sandbox: Option<&'a SandboxReport>,
     /// The raw output, on the machine that ran it.
     pub raw_output: &'a str,
 }

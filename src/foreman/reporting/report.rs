@@ -9,6 +9,7 @@ use super::evidence::Evidence;
 use crate::base::{Result, Stamp};
 use crate::foreman::commands::runner::CommandResult;
 use crate::foreman::routines::Round;
+use crate::foreman::sandbox::SandboxReport;
 use crate::foreman::stages::next_stage::CODER;
 use crate::foreman::watch::Halt;
 use crate::foreman::work::Work;
@@ -97,6 +98,8 @@ pub struct Report<'a> {
     pub kept_refs: Vec<String>,
     /// The path of the raw output on this machine.
     pub session: String,
+    /// What the kernel confined; `None` when nothing started.
+    pub sandbox: Option<SandboxReport>,
 }
 
 impl<'a> Report<'a> {
@@ -130,6 +133,7 @@ impl<'a> Report<'a> {
             restored: Vec::new(),
             kept_refs: Vec::new(),
             session: String::new(),
+            sandbox: None,
         }
     }
 
@@ -207,6 +211,7 @@ impl<'a> Report<'a> {
             question: self.question.as_deref(),
             last_output: self.last_output.as_ref(),
             bundle: self.bundle.as_deref(),
+            sandbox: self.sandbox.as_ref(),
             raw_output: &self.session,
         });
         // An agent may have chosen parts of it, such as file names.

@@ -12,8 +12,13 @@ use crate::hub::paths;
 
 /// Limits on one seat or worker that protect the others: read only from the hub's `teof.toml`, never from the caller's
 /// environment or user file.
-pub(super) const GUARD_TERMS: [(&str, &str); 4] =
-    [("claims", "agent_window"), ("session", "max_age"), ("worker", "executor"), ("worker", "docker")];
+pub(super) const GUARD_TERMS: [(&str, &str); 5] = [
+    ("claims", "agent_window"),
+    ("session", "max_age"),
+    ("worker", "executor"),
+    ("worker", "docker"),
+    ("worker", "sandbox"),
+];
 
 /// Reads all layers. A missing file is an empty layer; an unknown key is refused.
 pub(in crate::hub) fn load(root: &Path) -> Result<Settings> {
@@ -92,7 +97,7 @@ fn environment() -> Result<Table> {
             let name = format!("TEOF_{}_{}", section.to_uppercase(), key.to_uppercase());
             let Some((_, text)) = set.iter().find(|(known, _)| *known == name) else { continue };
             let value = match default {
-                Value::String(_) => Value::String(text.clone()),
+                Value::String(_) | Value::Table(_) => Value::String(text.clone()),
                 Value::Array(_) => {
                     Value::Array(text.split(',').map(|item| Value::String(item.trim().into())).collect())
                 }

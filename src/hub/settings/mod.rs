@@ -10,6 +10,7 @@ mod executor;
 pub mod granted;
 pub mod load;
 pub mod monitor;
+mod sandbox;
 mod sections;
 pub mod template;
 mod work;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use executor::{Container, Engine, ExecutorKind};
 pub use monitor::MonitorRule;
+pub use sandbox::{Sandbox, SandboxMode, SandboxNetwork};
 pub use sections::{Claims, Commands, Coordinator, Git, Guard, Lock, Log, People, Require, Session, Sources, Worker};
 pub use work::{Agent, ApprovalMerge, Budget, Merge, Pipeline, Review, Route, Worktrees};
 

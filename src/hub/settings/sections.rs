@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::executor::{Container, ExecutorKind};
+use super::sandbox::{self, Sandbox};
 use crate::base::time::{Span, span};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -192,6 +193,9 @@ pub struct Worker {
     pub executor: ExecutorKind,
     /// How containers are made.
     pub docker: Container,
+    /// What the programs of a worker may do.
+    #[serde(deserialize_with = "sandbox::deserialize")]
+    pub sandbox: Sandbox,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -342,6 +346,7 @@ impl Default for Worker {
             max_output: 64 * MIB,
             executor: ExecutorKind::default(),
             docker: Container::default(),
+            sandbox: Sandbox::default(),
         }
     }
 }

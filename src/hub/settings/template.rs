@@ -11,8 +11,13 @@ use toml::{Table, Value};
 use super::Settings;
 use crate::base::Result;
 
-const SOURCE: &str =
-    concat!(include_str!("mod.rs"), include_str!("sections.rs"), include_str!("executor.rs"), include_str!("work.rs"));
+const SOURCE: &str = concat!(
+    include_str!("mod.rs"),
+    include_str!("sections.rs"),
+    include_str!("executor.rs"),
+    include_str!("sandbox.rs"),
+    include_str!("work.rs")
+);
 
 /// One setting.
 #[derive(Clone, Debug)]
@@ -114,7 +119,8 @@ fn sections() -> HashMap<&'static str, &'static str> {
     let fields = SOURCE.split_once("pub struct Settings {").map_or("", |(_, rest)| rest);
     let fields = fields.split_once('}').map_or("", |(fields, _)| fields).lines();
     let fields = fields.filter_map(|line| line.trim().strip_prefix("pub ")?.trim_end_matches(',').split_once(": "));
-    fields.map(|(section, kind)| (kind, section)).chain([("Container", "worker.docker")]).collect()
+    let inner = [("Container", "worker.docker"), ("Sandbox", "worker.sandbox")];
+    fields.map(|(section, kind)| (kind, section)).chain(inner).collect()
 }
 
 #[cfg(test)]

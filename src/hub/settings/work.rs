@@ -139,6 +139,9 @@ pub struct Agent {
     pub env: Vec<String>,
     /// Environment variables set for it.
     pub set: BTreeMap<String, String>,
+    /// Paths outside of the worktree that it has to write, in addition to the preset's: its sessions, logs and login.
+    /// Absolute, or from `~`; a folder that ends with a slash is created. Only granted settings count.
+    pub write: Vec<String>,
     /// How long a start of this agent waits for the previous start.
     #[serde(with = "span::option")]
     #[schemars(with = "Option<Span>")]

@@ -25,6 +25,7 @@ fn spec<'a>(prompt: &'a str, session: Session<'a>, model: Option<&'a str>) -> Ca
         session,
         model,
         budget: None,
+        confined: false,
     }
 }
 

@@ -44,6 +44,7 @@ impl Place {
             through_file: false,
             errors: Some(self.path(&format!("{name}.err"))),
             keep: Keep::default(),
+            confinement: None,
         }
     }
 

@@ -78,7 +78,7 @@ impl Executor for Docker {
         };
         let line = argv::line(&self.options, &program, engine::of_client());
         // The container confines the program; docker's client needs its own files.
-        let spec = Spec { argv: line.argv, env: line.env, ..spec };
+        let spec = Spec { argv: line.argv, env: line.env, confinement: None, ..spec };
         let mut report = supervisor.run(&spec, observer)?;
         let state = engine.state(&name);
         report.verdict = ended(report.verdict.clone(), state.as_ref(), &self.options, &said(&report));

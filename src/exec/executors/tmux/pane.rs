@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::server::Server;
 use crate::base::{files, text};
+use crate::exec::confinement::Confinement;
 use crate::exec::launch::{self, StderrPipe};
 use crate::exec::processes::process_tree::ProcessTree;
 use crate::exec::processes::termination::end_tree;
@@ -53,8 +54,8 @@ pub(super) struct Job {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Kind {
-    /// With pipes, for a supervisor; confined as the launcher's argument says.
-    Relayed { confinement: String },
+    /// With pipes, for a supervisor.
+    Relayed { confinement: Option<Confinement> },
     /// With the terminal, for a person; what it shows is copied to a file.
     Terminal { log: PathBuf },
 }
@@ -146,7 +147,7 @@ pub(in crate::exec) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode
         Kind::Terminal { .. } => [None, None],
     };
     let done = match &job.kind {
-        Kind::Relayed { confinement } => relayed(&folder, &job, confinement, &pipes),
+        Kind::Relayed { confinement } => relayed(&folder, &job, confinement.as_ref(), &pipes),
         Kind::Terminal { log } => in_terminal(&job, log),
     };
     let ended = done.unwrap_or_else(|e| Ended::NotStarted(text::safe(&e.to_string())));
@@ -187,7 +188,12 @@ fn in_terminal(job: &Job, log: &Path) -> std::io::Result<Ended> {
 }
 
 /// Runs the program with pipes, and copies its output into the window and to the supervisor.
-fn relayed(folder: &Path, job: &Job, _confinement: &str, pipes: &[Option<File>; 2]) -> std::io::Result<Ended> {
+fn relayed(
+    folder: &Path,
+    job: &Job,
+    confinement: Option<&Confinement>,
+    pipes: &[Option<File>; 2],
+) -> std::io::Result<Ended> {
     let [Some(out), Some(err)] = pipes else { return Err(std::io::Error::other("its supervisor is gone")) };
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -196,7 +202,7 @@ fn relayed(folder: &Path, job: &Job, _confinement: &str, pipes: &[Option<File>; 
     let (stdout, stdout_end) = std::io::pipe()?;
     let (stderr, stderr_end) = std::io::pipe()?;
     let stderr_path = StderrPipe::new(stderr_end.as_fd())?;
-    let mut command = launch::command(&launch::own_binary()?, Some(&stderr_path), &job.argv);
+    let mut command = launch::command(&launch::own_binary()?, Some(&stderr_path), confinement, &job.argv);
     let env = job.env.iter().map(|(name, value)| (name, value));
     command.current_dir(&job.cwd).env_clear().envs(env).stdin(input).stdout(stdout_end).stderr(status_end);
     let mut child = command.spawn()?;

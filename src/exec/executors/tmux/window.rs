@@ -39,7 +39,7 @@ impl Executor for Tmux {
         files::create_parent(&folder)?;
         let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
         made.map_err(|e| files::io_refusal(e, "create", &folder))?;
-        let kind = Kind::Relayed { confinement: String::new() };
+        let kind = Kind::Relayed { confinement: spec.confinement.clone() };
         let env = spec.env.iter().chain(&spec.marks).cloned().collect();
         pane::prepare(&folder, &Job { argv: spec.argv.clone(), cwd: spec.cwd.clone(), env, kind }, &spec.stdin)?;
         let name = format!("{}-{title}", self.task);
@@ -47,7 +47,7 @@ impl Executor for Tmux {
         let window = self.server.open(&name, &name, &spec.cwd, &spec.marks, &argv)?;
         let relay = ["/proc/self/exe", RELAY, &folder.to_string_lossy()].map(str::to_owned).into();
         // The window's process confines the program; the relay reads its pipes.
-        let spec = Spec { argv: relay, stdin: Vec::new(), ..spec };
+        let spec = Spec { argv: relay, stdin: Vec::new(), confinement: None, ..spec };
         let report = supervisor.run(&spec, observer);
         self.server.close(&window);
         let ended = ended(&folder);

@@ -1,0 +1,19 @@
+//! The sandbox of what a worker starts: which paths it may write, made from the settings, the worktree and the agent.
+//!
+//! Writable are the worktree, the run's temporary folder and receipts, what a commit on the own branch needs in the git
+//! dir ([`git_dir`]), caches, and an agent's own folders. Everything else is refused by the kernel where it can
+//! ([`crate::exec::Support`]): the hub, `<common dir>/teof`, hooks, configuration, other worktrees and `/tmp` at large.
+//!
+//! Settings open the sandbox only as a person granted them; without a grant the defaults apply.
+
+mod git_dir;
+mod places;
+mod report;
+mod sandboxed;
+mod temp_folder;
+mod workplace;
+
+pub use git_dir::writable as of_git_dir;
+pub use report::{SandboxReport, are_granted, settings};
+pub use sandboxed::Sandbox;
+pub use workplace::Workplace;

@@ -1,0 +1,104 @@
+//! Paths of the sandbox's settings, as the kernel's rules need them: absolute and without links.
+
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::workplace::Workplace;
+use crate::agents::OwnPath;
+use crate::base::env;
+use crate::hub::Hub;
+
+/// Folders that a variable may move elsewhere.
+const MOVED: [(&str, &str); 3] = [("~/.cache", "XDG_CACHE_HOME"), ("~/.cargo", "CARGO_HOME"), ("~/go", "GOPATH")];
+
+/// What programs need to run at all, when not everything is readable.
+const SYSTEM: [&str; 15] = [
+    "/bin",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix/store",
+    "/opt",
+    "/proc",
+    "/run/systemd/resolve",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/lib/ca-certificates",
+];
+/// The same below the home folder: toolchains and programs.
+const TOOLS: [&str; 4] = ["~/.cargo", "~/.rustup", "~/.local/bin", "~/.nvm"];
+
+/// A path of the settings. One that is neither absolute nor from `~` is none, and neither is one that does not exist.
+pub(super) fn expand(path: &str) -> Option<PathBuf> {
+    let moved = MOVED.iter().find_map(|(from, variable)| {
+        let rest = path.strip_prefix(from).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+        Some(PathBuf::from(env::var(variable)?).join(rest.trim_start_matches('/')))
+    });
+    let at_home = || {
+        let rest = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+        Some(PathBuf::from(env::var(env::HOME)?).join(rest.trim_start_matches('/')))
+    };
+    resolve(&moved.or_else(at_home).unwrap_or_else(|| PathBuf::from(path)))
+}
+
+/// The path without links; `None` when it does not exist.
+pub(super) fn resolve(path: &Path) -> Option<PathBuf> {
+    path.is_absolute().then(|| path.canonicalize().ok())?
+}
+
+/// A path of an agent, if it is this account's; a folder is created, because the agent would create it.
+pub(super) fn of_agent(own: &OwnPath) -> Option<PathBuf> {
+    if own.is_folder {
+        let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&own.path);
+    }
+    let path = resolve(&own.path)?;
+    let is_ours = path.metadata().is_ok_and(|meta| meta.uid() == rustix::process::getuid().as_raw());
+    is_ours.then_some(path)
+}
+
+/// What is readable besides what is writable, when the settings name it.
+pub(super) fn readable(hub: &Hub, at: &Workplace, named: &[String]) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = SYSTEM.map(PathBuf::from).into();
+    found.extend(TOOLS.into_iter().filter_map(expand));
+    // The record, and what it points to; teof itself.
+    found.extend([hub.root.clone(), hub.common_dir.clone(), at.root.to_owned()]);
+    found.extend(std::env::current_exe().ok());
+    found.extend(named.iter().filter_map(|path| expand(path)));
+    outermost(found)
+}
+
+/// The paths without those that are below another: what a program may write, it may replace by a link.
+pub(super) fn outermost(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    paths.sort();
+    let mut kept: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        if !kept.iter().any(|outer| path.starts_with(outer)) {
+            kept.push(path);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_below_another_needs_no_rule() {
+        let of = |paths: &[&str]| outermost(paths.iter().map(PathBuf::from).collect());
+        assert_eq!(of(&["/a/b", "/a", "/ab", "/a/b/c", "/ab"]), [PathBuf::from("/a"), PathBuf::from("/ab")]);
+    }
+
+    #[test]
+    fn only_absolute_paths_and_those_from_home_are_granted() {
+        assert_eq!(expand("/"), Some(PathBuf::from("/")));
+        assert!(expand("~").is_some_and(|home| home.is_absolute()));
+        for path in ["src", "", "~nobody/x", "~/no such folder", "$HOME"] {
+            assert_eq!(expand(path), None, "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Builds the policy of each program that a worker starts.
+
+use std::path::PathBuf;
+
+use super::report::{self, SandboxReport};
+use super::temp_folder::TempFolder;
+use super::workplace::Workplace;
+use super::{git_dir, places};
+use crate::agents::Agent;
+use crate::base::Result;
+use crate::exec::Confinement;
+use crate::hub::Hub;
+use crate::hub::settings::ExecutorKind;
+
+/// The sandbox of one run, or of the tests of a review. Its temporary folder is removed when it is dropped.
+pub struct Sandbox {
+    /// Without a policy nothing is confined.
+    policy: Option<Confinement>,
+    /// A person granted the settings.
+    granted: bool,
+    temp: Option<TempFolder>,
+    report: SandboxReport,
+}
+
+impl Sandbox {
+    /// The sandbox of programs in a worktree. `run` names the temporary folder.
+    ///
+    /// # Errors
+    /// When the settings cannot be read, or a folder cannot be made.
+    pub fn new(hub: &Hub, run: &str, at: &Workplace) -> Result<Self> {
+        let settings = report::settings(hub)?;
+        let mut report = SandboxReport::of(&settings);
+        if hub.settings()?.worker.executor == ExecutorKind::Docker {
+            report.state = report::CONTAINER;
+        }
+        if !report.is_on() {
+            return Ok(Self { policy: None, granted: false, temp: None, report });
+        }
+        let temp = TempFolder::create(hub, run)?;
+        let mut write = git_dir::writable(&hub.common_dir, at)?;
+        write.extend([at.root.canonicalize()?, temp.path().to_owned()]);
+        write.extend(at.own.iter().cloned());
+        let granted = settings.caches.iter().chain(&settings.write);
+        write.extend(granted.filter_map(|path| places::expand(path)));
+        let read = (!settings.read.is_empty()).then(|| places::readable(hub, at, &settings.read));
+        let policy = Confinement { write: places::outermost(write), read, network: report::network(&settings) };
+        Ok(Self { policy: Some(policy), granted: report::are_granted(hub)?, temp: Some(temp), report })
+    }
+
+    pub fn report(&self) -> &SandboxReport {
+        &self.report
+    }
+
+    /// For a command, a test or a set-up.
+    pub fn for_command(&self) -> Option<Confinement> {
+        self.policy.clone()
+    }
+
+    /// For a call of an agent, which may write to its own folders and `also` (without links).
+    pub fn for_agent(&self, agent: &Agent, also: &[PathBuf]) -> Option<Confinement> {
+        let policy = self.policy.as_ref()?;
+        let own = agent.own_paths(self.granted).into_iter().filter_map(|own| places::of_agent(&own));
+        let write = policy.write.iter().cloned().chain(own).chain(also.iter().cloned());
+        Some(Confinement { write: places::outermost(write.collect()), ..policy.clone() })
+    }
+
+    /// The variables that keep programs inside: where to put temporary files. (`access(2)` says that `/var/tmp` is
+    /// writable, which SQLite believes.)
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let Some(temp) = &self.temp else { return Vec::new() };
+        ["TMPDIR", "SQLITE_TMPDIR"].map(|name| (name.to_owned(), temp.path().display().to_string())).into()
+    }
+
+    /// Settings for git: it must not tidy up objects and refs that it cannot write, which it would complain about.
+    pub fn git_settings(&self) -> &'static [(&'static str, &'static str)] {
+        if self.policy.is_some() { &[("gc.auto", "0"), ("maintenance.auto", "false")] } else { &[] }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a worker starts writes only to its own worktree and what the settings grant: the kernel refuses the rest.
+//!
+//! Where the kernel has no Landlock, each test says that it was skipped, and why.
+
+mod settings;
+
+use serde_json::{Value, json};
+use teof::exec::Support;
+
+use crate::harness::World;
+use crate::harness::work::SEAT;
+
+/// Whether the kernel confines; says so when it does not.
+fn kernel_confines(test: &str) -> bool {
+    let support = Support::of_this_kernel();
+    if support.abi == 0 {
+        println!("{test}: skipped, because this kernel has no Landlock ({support:?})");
+    }
+    support.abi > 0
+}
+
+/// A world with an order, and a person's grant of these settings.
+struct Confined {
+    world: World,
+    order: Value,
+}
+
+impl Confined {
+    fn new(settings: &str) -> Confined {
+        let world = World::with_work(&[]);
+        world.grant(settings);
+        let order = world.order(json!({"guardrails.diff_limit": 400, "guardrails.tests": ["true"]}));
+        Confined { world, order }
+    }
+
+    /// Runs commands as one run; gives back its outcome and its envelope.
+    fn run(&mut self, run: &str, commands: &[&str]) -> (Value, Value) {
+        self.order["commands"] = json!(commands);
+        let order = self.world.write_order(&self.order);
+        let ran = self.world.run(&["foreman", "run", &order, "--execute", "--run", run, "--json"]);
+        let outcome = self.world.outcome(run).unwrap_or_else(|| panic!("no outcome: {ran:?}"));
+        let envelope = self.world.read_json(outcome["envelope"].as_str().unwrap_or_else(|| panic!("{outcome:#}")));
+        (outcome, envelope)
+    }
+
+    fn branch(&self) -> String {
+        format!("agent/{SEAT}/docs")
+    }
+}

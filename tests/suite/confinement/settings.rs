@@ -1,0 +1,59 @@
+//! The settings of the sandbox, what is writable with them, and who may change them.
+
+use super::*;
+
+const ON: &str = "[worker]\nsandbox = \"on\"\n";
+
+#[test]
+fn a_worker_writes_to_its_worktree_and_commits_on_its_branch_and_nowhere_else() {
+    if !kernel_confines("a worker writes to its worktree") {
+        return;
+    }
+    let mut job = Confined::new(ON);
+    let outside = job.world.folder().join("outside");
+    std::fs::write(&outside, "kept\n").unwrap();
+    let hub = job.world.repo.clone();
+    let refused = |what: &str| format!("if {what}; then echo 'not refused: {}'; exit 1; fi", what.replace('\'', ""));
+    let commands = [
+        "echo $TMPDIR".to_owned(),
+        "echo three >> src/code.txt && git add src && git -c user.name=x -c user.email=x@x commit -qm mine".to_owned(),
+        "echo x > \"$(mktemp)\" && echo x > \"$TMPDIR/y\" && echo x > /dev/null && test \"$TMPDIR\" = \"$SQLITE_TMPDIR\"".to_owned(),
+        "echo '{}' > \"$TEOF_RECEIPTS_DIR/r.json\" && git stash list".to_owned(),
+        refused(&format!("echo x >> {}", outside.display())),
+        refused(&format!("mv {} {}.moved", outside.display(), outside.display())),
+        refused("echo x > /tmp/teof-escaped"),
+        refused(&format!("echo x >> {}/_bus/events/events.jsonl", hub.display())),
+        refused(&format!("echo x > {}/.git/teof/x", hub.display())),
+        refused(&format!("echo x > {}/.git/hooks/post-commit", hub.display())),
+        refused(&format!("git -C {} config x.y z", hub.display())),
+        refused("git branch -f main HEAD"),
+        refused("git tag mine"),
+    ];
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    let (outcome, envelope) = job.run("run-1", &commands);
+    assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
+    assert_eq!(envelope["sandbox"]["state"], "full", "{}", envelope["sandbox"]);
+    assert_eq!(std::fs::read_to_string(&outside).unwrap(), "kept\n");
+    assert_eq!(job.world.git(&["show", &format!("{}:src/code.txt", job.branch())]), "one\ntwo\nthree");
+    let temp = envelope["stages"][0]["commands"][0]["tail"].as_str().unwrap().trim().to_owned();
+    assert!(temp.contains("/teof-") && !std::path::Path::new(&temp).exists(), "{temp:?} is the run's, and removed");
+}
+
+#[test]
+fn only_settings_that_a_person_granted_open_the_sandbox() {
+    if !kernel_confines("only granted settings open the sandbox") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let outside = folder.path().canonicalize().unwrap();
+    let write = format!("echo x > {}/x", outside.display());
+    let open = format!("[worker.sandbox]\nmode = \"on\"\nwrite = [\"{}\"]\n", outside.display());
+    let mut job = Confined::new(ON);
+    job.world.write("teof.toml", &open);
+    let (outcome, envelope) = job.run("run-1", &[&write]);
+    assert_eq!(outcome["verdict"], "failed", "{outcome:#}");
+    assert_eq!(envelope["sandbox"].get("write"), None, "{}", envelope["sandbox"]);
+    let (outcome, envelope) = Confined::new(&open).run("run-1", &[&write]);
+    assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
+    assert_eq!(envelope["sandbox"]["write"], json!([outside.display().to_string()]));
+}
