@@ -97,11 +97,16 @@ pub struct Account {
 }
 
 /// This process's account; `None` when `/etc/passwd` does not list it.
+pub fn account() -> Option<Account> {
+    account_of(rustix::process::getuid().as_raw())
+}
+
+/// The account with this number; `None` when `/etc/passwd` does not list it.
 ///
 /// The file is read without the C library, which cannot ask the system's name services from a static binary.
-pub fn account() -> Option<Account> {
+pub fn account_of(id: u32) -> Option<Account> {
     let users = std::fs::read("/etc/passwd").ok()?;
-    of_user(&String::from_utf8_lossy(&users), rustix::process::getuid().as_raw())
+    of_user(&String::from_utf8_lossy(&users), id)
 }
 
 fn of_user(users: &str, id: u32) -> Option<Account> {

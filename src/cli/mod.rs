@@ -81,6 +81,8 @@ pub enum Command {
     Task(Lazy<work::task::Args>),
     Top(Lazy<screens::top::Args>),
     Trust(Lazy<maintain::trust::Args>),
+    Service(Lazy<unattended::service::Args>),
+    Notify(Lazy<unattended::notify::Args>),
     Session(Lazy<work::session::Args>),
     Links(Lazy<work::links::Args>),
     Consensus(Lazy<work::consensus::Args>),
@@ -103,7 +105,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return support::failure::usage(&error, support::lazy::whole::<Cli>, json),
     };
-    support::app::start_log();
+    unattended::progress::log::start_warnings();
     let done = App::new(&cli.global).and_then(|app| {
         let forwarded = worker.map(|(socket, line)| forward::to_worker(&socket, &line, &app)).transpose()?;
         forwarded.flatten().map_or_else(|| run(cli.command, &app), Ok)
@@ -149,6 +151,8 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Task(Lazy(args)) => work::task::run(args, app),
         Command::Top(Lazy(args)) => screens::top::run(args, app),
         Command::Trust(Lazy(args)) => maintain::trust::run(args, app),
+        Command::Service(Lazy(args)) => unattended::service::run(args, app),
+        Command::Notify(Lazy(args)) => unattended::notify::run(args, app),
         Command::Session(Lazy(args)) => work::session::run(args, app),
         Command::Links(Lazy(args)) => work::links::run(args, app),
         Command::Consensus(Lazy(args)) => work::consensus::run(args, app),

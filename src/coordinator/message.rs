@@ -11,6 +11,12 @@ pub enum Message {
     /// A worker's process has ended, or its lock is free.
     Ended(String),
     Signal,
+    /// A notification was delivered, or why not.
+    Notified {
+        action: u64,
+        to: String,
+        failed: Option<String>,
+    },
     /// SIGHUP.
     HangUp,
 }

@@ -7,6 +7,7 @@ pub(super) mod executor;
 pub mod inbox;
 mod message;
 pub mod metrics;
+pub mod notifications;
 pub mod pauses;
 pub mod process;
 pub mod report;

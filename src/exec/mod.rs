@@ -33,7 +33,7 @@ pub use executors::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExec
 pub use launch::{detached, own_file};
 pub use output::{Captured, Control, Input, Keep, Observer};
 pub use own_command::OwnCommand;
-pub use probe::{Answer, probe};
+pub use probe::{Answer, probe, tell};
 pub use processes::{AfterDeath, Ancestor, Beside, Holder, Peer, Process, ProcessTree, Reaper, Vitals};
 pub use processes::{ancestors, end_marked, is_marked, marked, peer, started, vitals, vitals_of};
 pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict};

@@ -1,6 +1,6 @@
 //! Runs a program briefly, without a supervisor, to read something short such as its version.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -41,6 +41,15 @@ const LOOKS: usize = 10;
 /// Runs `argv` in `folder` with this environment and no stdin, for at most `timeout`. Then it kills what is left
 /// of the process tree, inside the process group or not.
 pub fn probe(argv: &[String], folder: &Path, env: &[(String, String)], timeout: Duration) -> Answer {
+    run(argv, folder, env, None, timeout)
+}
+
+/// As [`probe`], for a program that reads `stdin`.
+pub fn tell(argv: &[String], folder: &Path, env: &[(String, String)], stdin: &[u8], timeout: Duration) -> Answer {
+    run(argv, folder, env, Some(stdin.to_owned()), timeout)
+}
+
+fn run(argv: &[String], folder: &Path, env: &[(String, String)], input: Option<Vec<u8>>, timeout: Duration) -> Answer {
     let Some((program, args)) = argv.split_first() else {
         return Answer::NotStarted("no program was named".to_owned());
     };
@@ -53,13 +62,17 @@ pub fn probe(argv: &[String], folder: &Path, env: &[(String, String)], timeout: 
         .envs(env.iter().map(|(name, value)| (name, value)))
         .env(MARK, &mark)
         .process_group(0)
-        .stdin(Stdio::null())
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(e) => return Answer::NotStarted(format!("{program}: {e}")),
     };
+    if let Some((mut stdin, input)) = child.stdin.take().zip(input) {
+        // One that reads nothing is over, or is killed in time; then the pipe is closed.
+        std::thread::spawn(move || stdin.write_all(&input));
+    }
     let (stdout, stderr) = (read_all(child.stdout.take()), read_all(child.stderr.take()));
     let in_time = wait(&child, timeout);
     end_tree(&child, mark);
@@ -154,6 +167,8 @@ mod tests {
         assert_eq!(sh("echo talk >&2", 9_000), Answer::Printed("talk".to_owned()));
         assert_eq!(sh("echo no >&2; exit 3", 9_000), Answer::Failed("exit code 3".to_owned(), "no".to_owned()));
         assert!(matches!(probe(&["/nowhere".to_owned()], Path::new("/"), &[], TICK), Answer::NotStarted(_)));
+        let argv = ["/bin/cat".to_owned()];
+        assert_eq!(tell(&argv, Path::new("/"), &[], b"word", Duration::from_secs(9)), Answer::Printed("word".into()));
         assert_eq!(sh("read line && echo \"$line\"", 9_000), Answer::Failed("exit code 1".to_owned(), String::new()));
     }
 

@@ -115,7 +115,7 @@ fn scratch() -> World {
 }
 
 /// Examples that may exit with another code than 0, because of what they find or wait for.
-const OTHER_CODES: [(&str, &[i32]); 12] = [
+const OTHER_CODES: [(&str, &[i32]); 13] = [
     ("teof session brief", &[1]),
     ("teof run", &[5]),
     ("teof check", &[1]),
@@ -123,6 +123,7 @@ const OTHER_CODES: [(&str, &[i32]); 12] = [
     ("teof doctor", &[1]),
     ("teof preflight", &[1]),
     ("teof scan", &[1]),
+    ("teof service health", &[1]),
     ("teof plan validate", &[1]),
     ("teof coordinator run", &[1, 5]),
     ("teof coordinator reset-breaker", &[1]),

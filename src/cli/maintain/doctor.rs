@@ -59,6 +59,7 @@ fn diagnoses(app: &App) -> Vec<Diagnosis> {
     found.extend(executor(app));
     found.extend(coordinator(app));
     found.extend(frozen(app));
+    found.extend(polling(app));
     found
 }
 
@@ -139,6 +140,18 @@ fn frozen(app: &App) -> Option<Diagnosis> {
     let (why, fix) = crate::coordinator::process::frozen(&hub).ok()??;
     let message = format!("the coordinator does nothing any more: {why}");
     Some(Diagnosis { code: "coordinator.frozen".into(), message, fix, note: false })
+}
+
+/// A coordinator that cannot watch files.
+fn polling(app: &App) -> Option<Diagnosis> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
+    let why = crate::coordinator::process::service::facts::read(&hub).ok()??.polling?;
+    Some(Diagnosis {
+        code: "coordinator.polling".into(),
+        message: format!("the coordinator polls files instead of watching them: {why}"),
+        fix: "raise the limit; the coordinator notices it by itself".into(),
+        note: true,
+    })
 }
 
 fn render(found: &[Diagnosis]) -> String {

@@ -163,15 +163,3 @@ fn only_in_tests() -> Refusal {
         .because("leases and sessions are measured with the machine's clock")
         .next(format!("give the command without it: env -u {} teof …", env::NOW))
 }
-
-/// Starts logging to stderr at the level that the environment names (default: warnings).
-pub fn start_log() {
-    let level = env::var(env::LOG).and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::WARN);
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .with_ansi(style::takes_colour(&io::stderr()))
-        .with_target(false)
-        .without_time()
-        .init();
-}

@@ -5,6 +5,8 @@ pub(super) mod consent;
 pub(super) mod coordinator;
 pub(super) mod foreman;
 pub(super) mod metrics;
+pub(super) mod notify;
 pub(super) mod progress;
 pub(super) mod report;
+pub(super) mod service;
 pub(super) mod worktree;

@@ -44,6 +44,8 @@ impl Executor<'_> {
             }
             (Action::Decide(decision), _) => publish::decide(self.hub, self.manager, id, decision, check),
             (Action::Reset { task }, _) => finalize::reset(self, task),
+            // Delivered beside the loop, which answers when it is done.
+            (Action::Notify { .. }, _) => Ok(Reply::Done),
             (Action::Commit, _) => {
                 publish::project(self.hub, self.manager, state, &Recent::default().read(self.hub))?;
                 Ok(match record::commit(self.hub)? {

@@ -11,10 +11,14 @@ use crate::base::Result;
 use crate::coordinator::executor::context::Executor;
 use crate::coordinator::executor::publish;
 use crate::coordinator::inbox::{self, Answer};
-use crate::coordinator::state::input::{Effect, Input, Leave, Snapshot};
+use crate::coordinator::state::input::{Action, Effect, Input, Leave, Reply, Snapshot};
+use crate::coordinator::state::notice::Notice;
 use crate::coordinator::state::{Job, State};
 use crate::exec::{self, Turn};
 use crate::model::run::job_name::short;
+
+/// A notification that could not be delivered for this long, because no coordinator ran, is not news any more.
+const STALE: Duration = Duration::from_secs(24 * 3600);
 
 impl Shell<'_> {
     /// Performs effects until none is left. What the next process could not know is saved first.
@@ -113,6 +117,7 @@ impl Shell<'_> {
         match effect {
             // It is no longer needed.
             Effect::Do { id, .. } if !self.state.pending.iter().any(|pending| pending.id == id) => {}
+            Effect::Do { id, action: Action::Notify { to, notice }, check } => self.deliver(id, check, &to, *notice),
             Effect::Do { id, action, check } => {
                 let Shell { hub, manager, own, workers, state, .. } = self;
                 let mut executor = Executor { hub, manager, own, workers };
@@ -143,6 +148,21 @@ impl Shell<'_> {
             }
             Effect::Say { job, text } => self.say(job.as_deref(), text),
             Effect::Exit(leave) => self.leave = Some(leave),
+        }
+    }
+
+    /// Passes a notification on; its reply comes when it is delivered.
+    fn deliver(&mut self, id: u64, check: bool, to: &str, notice: Notice) {
+        let is_old = self.hub.now().since(notice.at) > STALE;
+        let settings = self.hub.settings().ok();
+        let receiver = settings.and_then(|settings| settings.notify.iter().find(|one| one.label() == to).cloned());
+        let taken = match receiver.filter(|_| !is_old) {
+            Some(receiver) => self.deliverer.take(&self.hub, &self.send, (id, check), receiver, notice),
+            None => return self.feed(Input::Reply { id, reply: Reply::Done }),
+        };
+        if let Err(e) = taken {
+            self.report(format!("cannot notify {to}: {e:#}"));
+            self.feed(Input::Reply { id, reply: Reply::Done });
         }
     }
 

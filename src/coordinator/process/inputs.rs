@@ -10,7 +10,8 @@ use super::shell::Shell;
 use super::vouch;
 use crate::coordinator::message::{Message, What};
 use crate::coordinator::state::Phase;
-use crate::coordinator::state::input::{How, Input, Leave};
+use crate::coordinator::state::input::{How, Input, Leave, Reply};
+use crate::hub::settings::notify::Topic;
 use crate::model::run::job_name::short;
 use crate::ops::session::boot;
 
@@ -27,6 +28,7 @@ impl Shell<'_> {
                     self.workers.ended(&run);
                     self.ask_run(&run);
                 }
+                Message::Notified { action, to, failed } => self.notified(action, to, failed),
                 Message::Signal => self.signal(),
                 Message::HangUp if self.has_terminal && !is_at_terminal() => self.signal(),
                 Message::HangUp => {
@@ -66,6 +68,19 @@ impl Shell<'_> {
         self.renew_sessions();
         self.retire_worktrees();
         self.feed(Input::Tick);
+    }
+
+    /// A failure is told once, until a delivery to that receiver succeeds again.
+    fn notified(&mut self, action: u64, to: String, failed: Option<String>) {
+        match failed {
+            None => drop(self.unreachable.remove(&to)),
+            Some(why) if !self.unreachable.contains(&to) => {
+                self.report(format!("cannot notify {to}: {why}; later failures are not reported"));
+                self.unreachable.insert(to);
+            }
+            Some(_) => {}
+        }
+        self.feed(Input::Reply { id: action, reply: Reply::Done });
     }
 
     /// Commands and outcomes that the watcher may have missed.
@@ -179,6 +194,9 @@ impl Shell<'_> {
             Some(_) => known.is_none_or(|known| (&known.refused, &known.changed) != (&reload.refused, &reload.changed)),
         };
         if asked || is_news {
+            if reload.refused.is_some() {
+                self.feed(Input::Noticed { topic: Topic::Problem, text: text.clone() });
+            }
             self.report(text);
             self.facts.settings = Some(reload);
             self.facts.write(&self.hub);

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::observe;
 use crate::base::Result;
-use crate::coordinator::state::config::Config;
+use crate::coordinator::state::config::{Config, Receiver};
 use crate::coordinator::state::input::{Action, Decision, Effect, Input};
 use crate::coordinator::state::store;
 use crate::coordinator::step::step;
 use crate::hub::Hub;
 use crate::hub::settings::Settings;
+use crate::hub::settings::notify::Notify;
 
 /// The longest sleep; the safety poll is shorter.
 pub const LONG: Duration = Duration::from_secs(600);
@@ -56,12 +57,17 @@ pub fn config(settings: &Settings, options: &Options, polls: bool) -> Config {
         day_tokens: settings.budget.day_tokens,
         day_cost: settings.budget.day_cost,
         stop_within: own.stop_within,
+        receivers: settings.notify.iter().map(receiver).collect(),
         one_shot: options.one_shot,
         until_idle: options.until_idle,
         max_jobs: options.max_jobs,
         only: options.only.clone(),
         ..Config::default()
     }
+}
+
+fn receiver(of: &Notify) -> Receiver {
+    Receiver { name: of.label().to_owned(), on: of.on.clone(), repeat: of.repeat, per_hour: of.per_hour }
 }
 
 /// How often a preview waits for files that are being written.

@@ -11,7 +11,7 @@
 //!
 //! Nothing here decides what to do.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -36,6 +36,7 @@ use crate::coordinator::executor::own_writes::OwnWrites;
 use crate::coordinator::executor::workers::Workers;
 use crate::coordinator::inbox;
 use crate::coordinator::message::Message;
+use crate::coordinator::notifications::Deliverer;
 use crate::coordinator::state::input::{Input, Leave};
 use crate::coordinator::state::store;
 use crate::coordinator::step::next_wake;
@@ -45,6 +46,8 @@ use crate::hub::{Hub, paths};
 
 /// After handling a change, further ones are collected for this long.
 const WINDOW: Duration = Duration::from_millis(20);
+/// How often the clocks are compared: a wait stands still while the machine sleeps, so what it waits for may be long past.
+const CLOCKS: Duration = Duration::from_secs(60);
 /// How often commands and outcomes are looked for where files cannot be watched.
 const GLANCE: Duration = Duration::from_secs(3);
 
@@ -86,12 +89,15 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         saving: Saving::default(),
         own: OwnWrites::default(),
         workers: Workers::new(send.clone()),
-        watcher: Watcher::start(&hub, send)?,
+        watcher: Watcher::start(&hub, send.clone())?,
         queue,
         effects: VecDeque::new(),
         signals: 0,
         has_terminal: is_at_terminal(),
         supervisor,
+        deliverer: Deliverer::default(),
+        unreachable: BTreeSet::new(),
+        send,
         facts,
         clocks: Reading::now(hub.clock),
         gathered_until: Instant::now(),
@@ -183,7 +189,7 @@ impl Shell<'_> {
             exec::publish_turn(Turn::Waits(self.hub.now().unix()));
             let (patience, glance) = (self.patience(), self.watcher.polls_because().map_or(LONG, |_| GLANCE));
             let sign = self.supervisor.until_sign().unwrap_or(LONG);
-            let wait = patience.min(self.projection_due()).min(sign).min(glance);
+            let wait = patience.min(self.projection_due()).min(sign).min(glance).min(CLOCKS);
             let began = Instant::now();
             let heard = self.queue.recv_timeout(wait);
             exec::publish_turn(Turn::Works(self.hub.now().unix()));
@@ -192,9 +198,10 @@ impl Shell<'_> {
                 Ok(message) => self.gather(message),
                 Err(RecvTimeoutError::Timeout) if began.elapsed() >= patience => self.tick(),
                 Err(RecvTimeoutError::Timeout) if began.elapsed() >= glance => self.glance(),
-                // The projection or a sign of life is due.
+                // The clocks, the projection or a sign of life.
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the coordinator's threads are gone"),
+                // We hold a sender ourselves.
+                Err(RecvTimeoutError::Disconnected) => {}
             }
         }
     }

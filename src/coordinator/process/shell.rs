@@ -1,7 +1,7 @@
 //! One coordinator process: its state and resources.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::Receiver;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
 use super::options::Options;
@@ -14,6 +14,7 @@ use crate::base::lock::FileLock;
 use crate::coordinator::executor::own_writes::OwnWrites;
 use crate::coordinator::executor::workers::Workers;
 use crate::coordinator::message::Message;
+use crate::coordinator::notifications::Deliverer;
 use crate::coordinator::retention;
 use crate::coordinator::state::input::{Effect, Input, Leave};
 use crate::coordinator::state::{Phase, State};
@@ -63,6 +64,11 @@ pub(super) struct Shell<'t> {
     /// A terminal was there at the start: SIGHUP after it is gone means that nobody reads on.
     pub has_terminal: bool,
     pub supervisor: Supervisor,
+    pub deliverer: Deliverer,
+    /// The receivers of notifications to which the last delivery failed.
+    pub unreachable: BTreeSet<String>,
+    /// For what is done beside the loop.
+    pub send: Sender<Message>,
     pub facts: Facts,
     /// The clocks at the last wake.
     pub clocks: Option<Reading>,

@@ -4,7 +4,20 @@
 
 use std::time::Duration;
 
+use crate::hub::settings::notify::Topic;
+
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// Who is told what, and how often.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receiver {
+    pub name: String,
+    /// Empty: every topic.
+    pub on: Vec<Topic>,
+    /// How long the same is not told again.
+    pub repeat: Duration,
+    pub per_hour: u32,
+}
 
 /// Defaults are the design's.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +59,8 @@ pub struct Config {
     pub day_cost: f64,
     /// How long workers may finish their stages when the coordinator is told to stop.
     pub stop_within: Duration,
+    /// Who is told what happens.
+    pub receivers: Vec<Receiver>,
     /// Finish what is left, start nothing, exit.
     pub one_shot: bool,
     /// Exit when there is nothing to do.
@@ -77,6 +92,7 @@ impl Default for Config {
             day_tokens: 0,
             day_cost: 0.0,
             stop_within: 10 * MINUTE,
+            receivers: Vec::new(),
             one_shot: false,
             until_idle: false,
             max_jobs: None,

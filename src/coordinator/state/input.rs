@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
+use super::notice::Notice;
 use super::word::Word;
 use super::work::{Ending, Work};
 use crate::base::Stamp;
 use crate::guard::operator::Recognised;
 use crate::guard::trust::Only;
+use crate::hub::settings::notify::Topic;
 use crate::model::is_default;
 use crate::model::plan::Link;
 use crate::model::priority::Priority;
@@ -34,6 +36,8 @@ pub enum Input {
     Run { run: String, is: RunState },
     /// An operator's command. May come again after a crash.
     Command { id: String, word: Word, command: Command },
+    /// Something happened that people are told about, and nothing is decided by it.
+    Noticed { topic: Topic, text: String },
     /// SIGTERM or SIGINT; `Now` for the second one.
     Terminate(How),
 }
@@ -309,6 +313,8 @@ pub enum Action {
     Decide(Decision),
     /// Reopens a backlog item in progress that nobody holds. Checked by its status.
     Reset { task: String },
+    /// A notification to one receiver. Checked by the number of the last delivery.
+    Notify { to: String, notice: Box<Notice> },
     /// The record's commit.
     Commit,
 }
@@ -323,13 +329,22 @@ impl Action {
             | Action::Await { job }
             | Action::Deliver { job }
             | Action::Finalize { job, .. } => Some(job),
-            Action::Note { .. } | Action::Decide(_) | Action::Reset { .. } | Action::Commit => None,
+            Action::Note { .. } | Action::Decide(_) | Action::Reset { .. } | Action::Commit | Action::Notify { .. } => {
+                None
+            }
         }
     }
 
     /// Whether it starts something or takes long; a one-shot run leaves it to the next coordinator.
     pub fn is_skipped_in_one_shot(&self) -> bool {
-        matches!(self, Action::Assign { .. } | Action::Order { .. } | Action::Spawn { .. } | Action::Deliver { .. })
+        matches!(
+            self,
+            Action::Assign { .. }
+                | Action::Order { .. }
+                | Action::Spawn { .. }
+                | Action::Deliver { .. }
+                | Action::Notify { .. }
+        )
     }
 }
 

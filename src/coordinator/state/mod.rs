@@ -7,6 +7,7 @@ pub mod config;
 mod find;
 pub mod input;
 mod job;
+pub mod notice;
 pub mod store;
 pub mod submission;
 pub(super) mod tally;
@@ -81,6 +82,12 @@ pub struct State {
     pub recorded_at_rest: Option<Stamp>,
     /// The current consent, and how many jobs were chosen before it.
     pub grant: Option<Grant>,
+    /// What each receiver of notifications was told.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub notified: BTreeMap<String, notice::Sent>,
+    /// A process works with this state; one that finds it set follows one that was killed.
+    #[serde(skip_serializing_if = "crate::model::is_default")]
+    pub in_use: bool,
     /// State of this process that the next one determines again.
     #[serde(skip)]
     pub volatile: Volatile,

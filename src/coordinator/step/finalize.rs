@@ -5,6 +5,7 @@ use super::reason::{MAX_REASON, said_last};
 use crate::base::text;
 use crate::coordinator::state::input::{Action, Reply};
 use crate::coordinator::state::{Ending, Last, Phase, Trip};
+use crate::hub::settings::notify::Topic;
 
 impl StepContext<'_> {
     pub(in crate::coordinator) fn block(&mut self, id: &str, reason: &str) {
@@ -38,6 +39,7 @@ impl StepContext<'_> {
         self.state.totals.breaker_trips += 1;
         let text = format!("the breaker is open: {reason}; no new job starts until a person resets it");
         self.say(Some(id.to_owned()), text.clone());
+        self.notify(Topic::Breaker, Some(id), &text);
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
     }
 
@@ -93,6 +95,11 @@ impl StepContext<'_> {
             let text = format!("{name} is {text}");
             // A person's decision needs no attention.
             let alert = ending == Ending::Blocked && !decided;
+            match ending {
+                Ending::Done => self.notify(Topic::Completed, Some(id), &text),
+                _ if alert => self.notify(Topic::Failed, Some(id), &text),
+                _ => {}
+            }
             self.queue(Action::Note { text, job: Some(id.to_owned()), alert });
         }
     }

@@ -1,10 +1,11 @@
 //! Decides when the process ends by itself, and what it reports while waiting.
 
 use super::context::{StepContext, closed, has_observed, is_quiet};
-use crate::base::time;
+use crate::base::{text, time};
 use crate::coordinator::state::input::{Action, Effect, How, Leave, LeftAs};
 use crate::coordinator::state::volatile::Seen;
 use crate::coordinator::state::{Job, Pending, Phase};
+use crate::hub::settings::notify::Topic;
 
 impl StepContext<'_> {
     pub(super) fn leave(&mut self) {
@@ -16,7 +17,12 @@ impl StepContext<'_> {
         } else if state.volatile.termination.is_some() {
             // Failed actions are saved and retried by the next process.
             let runs = |job: &Job| matches!(job.phase, Phase::Running { .. });
-            (state.volatile.flying.is_empty() && !state.jobs.iter().any(runs)).then_some(Leave::Stopped)
+            // A receiver of notifications that hangs does not delay the end.
+            let flies = |pending: &Pending| {
+                state.volatile.flying.contains(&pending.id) && !matches!(pending.action, Action::Notify { .. })
+            };
+            let is_busy = state.pending.iter().any(flies) || state.jobs.iter().any(runs);
+            (!is_busy).then_some(Leave::Stopped)
         } else if (self.config.until_idle || chose_enough) && self.is_stuck() {
             Some(Leave::Stuck)
         } else if (self.config.until_idle || chose_enough) && is_quiet(state) && !self.has_more_to_start() {
@@ -33,6 +39,7 @@ impl StepContext<'_> {
         };
         if let Some(leave) = leave {
             self.state.volatile.config = None;
+            self.state.in_use &= self.config.one_shot;
             self.out.push(Effect::Exit(leave));
         }
     }
@@ -51,6 +58,15 @@ impl StepContext<'_> {
         self.end(How::Now);
     }
 
+    /// Tells people that the last process was killed, and that its work goes on.
+    pub(super) fn tell_of_crash(&mut self) {
+        let jobs = self.state.live_jobs().filter(|job| !job.is_under_review()).count();
+        if std::mem::replace(&mut self.state.in_use, true) {
+            let jobs = text::counted(jobs as u64, "job");
+            self.notify(Topic::Recovered, None, &format!("the coordinator was killed and started again; {jobs} open"));
+        }
+    }
+
     /// Reports once that a disk has too little room, and once that it has enough again.
     pub(super) fn notify_room(&mut self, no_room: Option<&str>) {
         let before = self.state.volatile.seen.as_ref().and_then(|seen| seen.no_room.as_deref());
@@ -60,6 +76,9 @@ impl StepContext<'_> {
             _ => return,
         };
         self.say(None, text.clone());
+        if no_room.is_some() {
+            self.notify(Topic::Problem, None, &text);
+        }
         self.queue(Action::Note { text, job: None, alert: no_room.is_some() });
     }
 

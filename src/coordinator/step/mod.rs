@@ -9,6 +9,7 @@ mod context;
 pub(super) mod finalize;
 pub(super) mod jobs;
 mod leave;
+mod notices;
 pub(super) mod questions;
 pub(super) mod reason;
 pub(super) mod review;
@@ -76,7 +77,10 @@ impl StepContext<'_> {
     fn take(&mut self, input: Input) {
         match input {
             Input::Started(config) => self.started(config),
-            Input::Settings(config) => self.state.volatile.config = Some(config),
+            Input::Settings(config) => {
+                self.state.volatile.config = Some(config);
+                self.forget_receivers();
+            }
             Input::Tick => {}
             Input::Woken => {
                 self.state.volatile.observe_again = true;
@@ -86,6 +90,7 @@ impl StepContext<'_> {
             Input::Reply { id, reply } => self.replied(id, reply),
             Input::Run { run, is } => self.run_is(&run, is),
             Input::Command { id, word, command } => self.command(id, word, command),
+            Input::Noticed { topic, text } => self.notify(topic, None, &text),
             // A one-shot run ends soon anyway and does not own the workers.
             Input::Terminate(_) if self.config.one_shot => {}
             Input::Terminate(how) => self.end(how),
@@ -107,6 +112,8 @@ impl StepContext<'_> {
         if !self.config.one_shot {
             // Writes of others since the last commit are unknown.
             self.state.unrecorded_since.get_or_insert(self.now);
+            self.forget_receivers();
+            self.tell_of_crash();
         }
         self.poll_after(self.config.poll_min);
     }
@@ -182,7 +189,7 @@ impl StepContext<'_> {
         }
         let action = self.state.pending.remove(at).action;
         let wrote = !matches!(reply, Reply::Refused { .. } | Reply::NotNow { .. });
-        if wrote && !matches!(action, Action::Commit | Action::Spawn { .. }) {
+        if wrote && !matches!(action, Action::Commit | Action::Spawn { .. } | Action::Notify { .. }) {
             self.state.unrecorded_since.get_or_insert(self.now);
         }
         match action {
@@ -199,7 +206,7 @@ impl StepContext<'_> {
             },
             Action::Reset { task } => self.was_reset(task, reply),
             // A lost claim is noticed at the next renewal.
-            Action::Keep { .. } | Action::Note { .. } | Action::Decide(_) => {}
+            Action::Keep { .. } | Action::Note { .. } | Action::Decide(_) | Action::Notify { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@ use crate::base::text;
 use crate::coordinator::state::Phase;
 use crate::coordinator::state::input::Action;
 use crate::foreman::calls::question;
+use crate::hub::settings::notify::Topic;
 
 impl StepContext<'_> {
     /// Reports a question of a job's agent and keeps its claim.
@@ -17,6 +18,7 @@ impl StepContext<'_> {
         let how = format!("answer it: teof coordinator answer {short} \"...\"");
         self.say(Some(id.to_owned()), format!("waiting for an answer: {shown}"));
         let text = format!("{short} {task} is waiting for an answer: {shown}; {how}");
+        self.notify(Topic::Question, Some(id), &text);
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
         self.queue(Action::Await { job: id.to_owned() });
     }

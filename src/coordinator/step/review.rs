@@ -7,6 +7,7 @@ use super::reason::summary;
 use crate::base::text;
 use crate::coordinator::state::input::{Action, Reply, ReviewWord, Reviewed};
 use crate::coordinator::state::{Decision, Ending, Job, Phase, Word};
+use crate::hub::settings::notify::Topic;
 use crate::model::agent::Usage;
 use crate::model::run::job_name::short;
 use crate::model::run::order::Rework;
@@ -45,6 +46,7 @@ impl StepContext<'_> {
         let (job, task, seat) = (job.short(), &job.task, &job.seat);
         let text = format!("{job} {task} ({seat}) waits for a person's decision: teof review show {job}");
         self.say(Some(id.to_owned()), "waiting for review".into());
+        self.notify(Topic::Approval, Some(id), &text);
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
         self.queue(Action::Deliver { job: id.to_owned() });
     }

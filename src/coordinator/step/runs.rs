@@ -7,6 +7,7 @@ use crate::base::time::show_span;
 use crate::coordinator::state::input::{Action, Effect, How, RunState};
 use crate::coordinator::state::{Ending, Last, Phase};
 use crate::guard::moved_target;
+use crate::hub::settings::notify::Topic;
 use crate::model::agent::Usage;
 use crate::model::run::outcome::{Finding, Outcome, Verdict};
 
@@ -22,7 +23,9 @@ impl StepContext<'_> {
             (Phase::Running { .. }, RunState::Frozen) => {
                 self.state.volatile.alive.insert(run.to_owned());
                 if self.state.volatile.frozen.insert(run.to_owned()) {
-                    self.say(Some(id), "its worker is stuck; it is restarted".into());
+                    let text = "its worker is stuck; it is restarted";
+                    self.notify(Topic::Stuck, Some(&id), text);
+                    self.say(Some(id), text.into());
                 }
             }
             (Phase::Running { .. }, RunState::Gone) => self.gone(&id, run),
@@ -110,7 +113,9 @@ impl StepContext<'_> {
         } else {
             job.interruptions += 1;
             job.phase = Phase::Waiting { until };
-            self.say(Some(id.to_owned()), "its worker was interrupted; resumed".into());
+            let text = "its worker was interrupted; resumed";
+            self.notify(Topic::Recovered, Some(id), text);
+            self.say(Some(id.to_owned()), text.into());
         }
     }
 

@@ -6,6 +6,7 @@ use super::context::StepContext;
 use crate::base::text;
 use crate::coordinator::state::input::Action;
 use crate::coordinator::state::{Phase, Spent, Suspension};
+use crate::hub::settings::notify::Topic;
 use crate::model::agent::Usage;
 use crate::model::run::outcome::{Outcome, Suspended};
 
@@ -44,6 +45,7 @@ impl StepContext<'_> {
         self.say(Some(id.to_owned()), text.clone());
         let again = found.outage && self.state.outages.get(&found.agent).is_some_and(|times| *times > 1);
         if known.is_none() && !again {
+            self.notify(Topic::Limit, Some(id), &text);
             self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
         }
     }

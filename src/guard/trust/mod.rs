@@ -237,3 +237,12 @@ pub(super) fn settings_file(hub: &Hub) -> Result<(Vec<u8>, Option<String>)> {
 pub fn settings_digest(hub: &Hub) -> Result<Option<String>> {
     Ok(settings_file(hub)?.1)
 }
+
+/// Whether a person granted the settings of `teof.toml` as they are on disk now.
+///
+/// # Errors
+/// When the trust file or the settings cannot be read.
+pub fn are_settings_granted(hub: &Hub) -> Result<bool> {
+    let digest = settings_digest(hub)?;
+    Ok(read(hub)?.grant.is_some_and(|grant| grant.settings_sha256 == digest))
+}

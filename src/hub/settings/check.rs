@@ -1,7 +1,7 @@
 //! Checks settings beyond their types: names and order of stages, and role bindings. Pure. `agents` checks agent
 //! names, because it knows the presets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Settings, monitor};
 use crate::model::run::order::{Binding, STAGES};
@@ -11,6 +11,13 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     stages("[pipeline] stages", &settings.pipeline.stages)?;
     roles("[roles", &settings.roles)?;
     monitor::check(&settings.monitor)?;
+    let mut receivers = BTreeSet::new();
+    for receiver in &settings.notify {
+        receiver.check().map_err(|why| format!("[[notify]] {why}"))?;
+        if !receivers.insert(receiver.label()) {
+            return Err(format!("[[notify]] {:?} is there twice: give each a name", receiver.label()));
+        }
+    }
     for (at, rule) in settings.routing.iter().enumerate() {
         let rule_name = format!("[[routing]] rule {}", at + 1);
         if let Some(own) = &rule.stages {
@@ -65,6 +72,11 @@ mod tests {
             ("[roles.codre]\nagent = \"x\"", "unknown role \"codre\""),
             ("[roles.coder]\nagent = \"x\"\ncommand = \"y\"", "not both"),
             ("[[routing]]\nup_to = 3\nstages = []", "rule 1: stages"),
+            ("[[notify]]\nname = \"x\"", "\"x\" needs a preset"),
+            ("[[notify]]\npreset = \"slack\"", "set either url or url_file"),
+            ("[[notify]]\npreset = \"ntfy\"\nurl = \"file:///x\"", "must begin with https://"),
+            ("[[notify]]\ncommand = [\"./x\"]", "an absolute path"),
+            ("[[notify]]\npreset = \"desktop\"\n[[notify]]\npreset = \"desktop\"", "is there twice"),
             ("[[routing]]\nup_to = 3\n[routing.roles.boss]\nagent = \"x\"", "rule 1: [routing.roles.boss]"),
         ] {
             let found = check(&toml::from_str(text).unwrap()).unwrap_err();

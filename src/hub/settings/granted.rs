@@ -10,7 +10,7 @@ use super::Settings;
 use crate::base::digest;
 
 /// Section and key of the settings that may change under a grant.
-pub const NOT_COVERED: [(&str, &str); 20] = [
+pub const NOT_COVERED: [(&str, &str); 24] = [
     ("coordinator", "min_free_disk"),
     ("coordinator", "poll_max"),
     ("coordinator", "poll_min"),
@@ -23,7 +23,11 @@ pub const NOT_COVERED: [(&str, &str); 20] = [
     ("git", "fetch_timeout"),
     ("git", "sign_timeout"),
     ("lock", "wait"),
+    ("log", "format"),
+    ("log", "keep"),
+    ("log", "rotate_at"),
     ("log", "seal_at"),
+    ("log", "to"),
     ("review", "lease"),
     ("session", "pool"),
     ("session", "pool_stale"),

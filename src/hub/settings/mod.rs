@@ -10,6 +10,7 @@ mod executor;
 pub mod granted;
 pub mod load;
 pub mod monitor;
+pub mod notify;
 mod sandbox;
 mod sections;
 pub mod template;
@@ -22,7 +23,9 @@ use serde::{Deserialize, Serialize};
 pub use executor::{Container, Engine, ExecutorKind};
 pub use monitor::MonitorRule;
 pub use sandbox::{Sandbox, SandboxMode, SandboxNetwork};
-pub use sections::{Claims, Commands, Coordinator, Git, Guard, Lock, Log, People, Require, Session, Sources, Worker};
+pub use sections::{
+    Claims, Commands, Coordinator, Git, Guard, Lock, Log, LogFormat, LogTo, People, Require, Session, Sources, Worker,
+};
 pub use work::{Agent, ApprovalMerge, Budget, Merge, Pipeline, Review, Route, Worktrees};
 
 use crate::model::run::order::{Binding, Guardrails};
@@ -49,6 +52,9 @@ pub struct Settings {
     pub roles: BTreeMap<String, Binding>,
     /// How each agent is called: `[agents.claude]`.
     pub agents: BTreeMap<String, Agent>,
+    /// Who is told what happens: `[[notify]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<notify::Notify>,
     /// Routing rules; the first one that covers a request's complexity applies: `[[routing]]`.
     pub routing: Vec<Route>,
     /// What is watched for in what agents do, and what follows: `[[monitor]]`.

@@ -64,6 +64,33 @@ pub struct Claims {
 pub struct Log {
     /// Size in bytes at which a log is sealed and a new one started.
     pub seal_at: u64,
+    /// How the coordinator logs what it does: `text`, or `json` for a document a line.
+    pub format: LogFormat,
+    /// Where it logs to: `stderr`, `file` (`<git common dir>/teof/coordinator/coordinator.log`) or `both`.
+    pub to: LogTo,
+    /// Size in bytes at which that file is rotated.
+    pub rotate_at: u64,
+    /// How many rotated files are kept.
+    pub keep: usize,
+}
+
+/// How the coordinator's log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Where the coordinator's log goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogTo {
+    #[default]
+    Stderr,
+    File,
+    Both,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -281,7 +308,7 @@ impl Default for Claims {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { seal_at: 16 * MIB }
+        Self { seal_at: 16 * MIB, format: LogFormat::Text, to: LogTo::Stderr, rotate_at: 8 * MIB, keep: 4 }
     }
 }
 

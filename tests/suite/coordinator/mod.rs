@@ -10,6 +10,7 @@ mod operators;
 mod queue;
 mod service;
 mod steer;
+mod units;
 mod work;
 
 use std::collections::BTreeMap;

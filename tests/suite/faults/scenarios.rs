@@ -142,6 +142,9 @@ pub const READERS: &[&str] = &[
     "coordinator logs {waits}",
     "review list",
     "review show {waits}",
+    "service unit",
+    "service health",
+    "notify list",
     "session list",
     "session show {waits}",
     "session brief T",
@@ -163,6 +166,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("approve", "is `review approve` by another name"),
     ("do", "submits as `coordinator submit`, grants as `consent grant`, and runs as `coordinator run` does"),
     ("web", "serves until it is stopped; what is decided in it is `review` and `coordinator` by another way"),
+    ("service install", "writes one file outside the repository, as `completions --install` does"),
+    ("notify test", "writes nothing; it starts programs that the settings name"),
     ("foreman run", "is what `coordinator run` starts; `foreman/kills.rs` kills it at each of its calls"),
 ];
 

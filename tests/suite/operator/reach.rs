@@ -78,6 +78,8 @@ task seed QUEUE-002 --engineer codex-1
 task sync
 task pickup QUEUE-002
 task pickup
+service install --user
+notify test
 session-boot --auto-agent --no-sync
 session wrap --worked x
 session brief QUEUE-001 --preset operator
@@ -137,6 +139,9 @@ const FREE: &[&str] = &[
     "dashboard",
     "scan",
     "task list",
+    "service unit",
+    "service health",
+    "notify list",
     "session list",
     "session show",
     "session brief",

@@ -292,7 +292,7 @@ impl World {
             }
             (Action::Spawn { run, .. }, Some(job)) => self.spawn(&job, run),
             (Action::Finalize { ending, .. }, Some(job)) => self.finalize(&job, *ending),
-            (Action::Note { .. } | Action::Decide(_), _) => {
+            (Action::Note { .. } | Action::Decide(_) | Action::Notify { .. }, _) => {
                 self.lines.entry(id).or_insert(1);
                 Reply::Done
             }

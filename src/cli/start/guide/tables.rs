@@ -16,7 +16,7 @@ concurrency = 5
 
 A flag wins over `TEOF_<SECTION>_<KEY>` (such as `TEOF_COORDINATOR_CONCURRENCY=5`), that over the hub's `teof.toml`, and that over
 `~/.config/teof/config.toml`. A change of a setting suspends the [consent](consent.md#grant-and-revoke), unless it is marked with *.
-Agents, roles and routing: [agents](agents.md#an-agent-of-your-own), [routing](routing.md). What agents are watched for (`[[monitor]]`): [watch](watch.md#what-is-watched).
+Agents, roles and routing: [agents](agents.md#an-agent-of-your-own), [routing](routing.md). What agents are watched for (`[[monitor]]`): [watch](watch.md#what-is-watched). `[[notify]]`: [notifications](service.md#notifications).
 
 ## In an editor
 

@@ -8,13 +8,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::summary::Summary;
 use crate::base::{Result, json, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::signals;
+use crate::cli::unattended::progress::log;
 use crate::cli::unattended::progress::narrate::{Form, narrate};
 use crate::coordinator::process::{self, Ended, Options, Preview, Progress};
 use crate::coordinator::state::store;
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::operator;
 use crate::hub::Hub;
+use crate::hub::settings::{LogFormat, LogTo};
 use crate::ops::request_folders;
 
 /// Run the coordinator: start jobs until stopped
@@ -46,6 +49,29 @@ pub struct Args {
     /// How many workers run at the same time [default: setting coordinator.concurrency]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     concurrency: Option<u32>,
+    /// How to log: text, or a JSON document a line [default: setting log.format]
+    #[arg(long, value_name = "FORMAT", value_parser = format, help_heading = MORE)]
+    log_format: Option<LogFormat>,
+    /// Where to log: stderr, file or both [default: setting log.to]
+    #[arg(long, value_name = "WHERE", value_parser = target, help_heading = MORE)]
+    log_to: Option<LogTo>,
+}
+
+fn format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("possible values: text, json".to_owned()),
+    }
+}
+
+fn target(text: &str) -> Result<LogTo, String> {
+    match text {
+        "stderr" => Ok(LogTo::Stderr),
+        "file" => Ok(LogTo::File),
+        "both" => Ok(LogTo::Both),
+        _ => Err("possible values: stderr, file, both".to_owned()),
+    }
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
@@ -67,6 +93,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     }
     operator::run::refuse("run a coordinator")?;
     consent::require(hub, Actor::Coordinator, Action::Execute)?;
+    log::start(hub, args.log_format, args.log_to)?;
     let before = store::load(hub)?;
     let is_bounded = options.max_jobs.is_some();
     let ended = run_and_tell(app, hub, options)?;
@@ -74,7 +101,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     // With --json, stderr is for an error alone.
     match app.json() {
         true => app.out(json::printable(json::compact(&summary))),
-        false => app.say(summary.render()),
+        false => {
+            if log::is_for_people() {
+                app.say(summary.render());
+            }
+            let line = || text::safe(&summary.render().replace('\n', "; "));
+            log::write(|| json::printable(json::compact(&summary)), line);
+        }
     }
     Ok(ExitCode::from(summary.exit() as u8))
 }

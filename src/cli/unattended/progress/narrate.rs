@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::log;
 use crate::base::time::duration;
 use crate::base::{Stamp, json, text};
 use crate::cli::support::terminal::{Times, progress, style};
@@ -34,13 +35,10 @@ pub enum Form {
 pub fn narrate(hub: &Hub, form: Form, received: &Receiver<Progress>) {
     let mut runs: Vec<Running> = Vec::new();
     loop {
-        let next = match runs.is_empty() || form == Form::Silent {
+        let next = match runs.is_empty() {
             true => received.recv().map_err(|_| RecvTimeoutError::Disconnected),
             false => received.recv_timeout(EVERY),
         };
-        if form == Form::Silent && next.is_ok() {
-            continue;
-        }
         runs.iter_mut().for_each(|run| run.tell_stages(hub, form));
         match next {
             Ok(progress) => receive(hub, form, &mut runs, progress),
@@ -90,15 +88,20 @@ fn print(hub: &Hub, form: Form, progress: &Progress, stage: Option<&str>, elapse
             let mut out = std::io::stdout().lock();
             let _ = writeln!(out, "{line}").and_then(|()| out.flush());
         }
-        Form::Text => {
+        Form::Text if log::is_for_people() => {
             let time = Times::on_stderr(now).clock(now);
             let _line = progress::clear();
             let line = line(progress, &time, stage, elapsed);
             let line = Times::on_stderr(now).in_text(&line);
             let _ = writeln!(std::io::stderr(), "{}", style::wrap(&line, style::columns_of_stderr(), time.len() + 1));
         }
-        Form::Silent => {}
+        Form::Text | Form::Silent => {}
     }
+    let at = now.to_string();
+    log::write(
+        || json::printable(json::compact(&document(progress, now, stage, elapsed))),
+        || line(progress, &at, stage, elapsed),
+    );
 }
 
 /// A line of `teof run --json`, while it runs.

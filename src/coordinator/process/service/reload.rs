@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use crate::base::{Result, text};
-use crate::guard::consent::{self, Doubt};
-use crate::guard::secrets;
+use crate::guard::{secrets, trust};
+use crate::hub::Hub;
 use crate::hub::settings::Settings;
-use crate::hub::{Hub, paths};
 
 /// The longest value that is shown, in characters.
 const VALUE: usize = 60;
@@ -35,8 +34,11 @@ pub fn read(old: &Hub) -> Result<Read> {
     if changed.is_empty() {
         return Ok(Read::Same);
     }
-    let is_granted = consent::standing(&fresh)?.doubt != Some(Doubt::Changed(paths::SETTINGS));
-    Ok(if is_granted { Read::Changed(Box::new(fresh), changed) } else { Read::NotGranted(changed) })
+    Ok(if trust::are_settings_granted(&fresh)? {
+        Read::Changed(Box::new(fresh), changed)
+    } else {
+        Read::NotGranted(changed)
+    })
 }
 
 /// Each changed setting: `coordinator.concurrency: 3 → 5`.

@@ -11,6 +11,7 @@ use super::context::{StepContext, closed, has_slot, not_covered, working};
 use crate::base::digest;
 use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, Snapshot};
 use crate::coordinator::state::{DailyCount, Job, Phase, Work};
+use crate::hub::settings::notify::Topic;
 use crate::model::run::job_name::{self, is_called};
 use crate::seats::pool;
 
@@ -272,6 +273,7 @@ impl StepContext<'_> {
                 self.state.told.pop_front();
             }
             self.say(None, text.clone());
+            self.notify(Topic::Approval, None, &text);
             self.queue(Action::Note { text, job: None, alert: false });
         }
     }

@@ -1,0 +1,118 @@
+//! Notifications: who is told what. The same is not told twice within a while, and not too much in an hour, so that what
+//! is sent is read.
+
+use std::time::Duration;
+
+use super::context::StepContext;
+use crate::base::{digest, text};
+use crate::coordinator::state::Job;
+use crate::coordinator::state::input::Action;
+use crate::coordinator::state::notice::Notice;
+use crate::hub::settings::notify::Topic;
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// The longest text, in characters.
+const TEXT: usize = 500;
+const TITLE: usize = 120;
+
+impl StepContext<'_> {
+    /// Tells every receiver that wants to know. What is told again is recognised by topic and job, else by topic and
+    /// text.
+    pub(in crate::coordinator) fn notify(&mut self, topic: Topic, job: Option<&str>, text: &str) {
+        if self.config.one_shot || self.config.receivers.is_empty() {
+            return;
+        }
+        let job = job.and_then(|job| self.state.job(job));
+        let key = match job {
+            Some(job) => format!("{} {}", topic.as_str(), job.run_id()),
+            None => format!("{} {}", topic.as_str(), &digest::sha256(text.as_bytes())[..16]),
+        };
+        let line = |text: &str, max| text::clip(&text::safe(text), max);
+        let notice = Notice {
+            version: 1,
+            event: topic,
+            at: self.now,
+            text: line(text, TEXT),
+            job: job.map(Job::short),
+            task: job.map(|job| line(&job.task, TITLE)),
+            title: job.map(|job| line(&job.title, TITLE)),
+            seat: job.map(|job| line(&job.seat, TITLE)),
+            left_out: 0,
+        };
+        let now = self.now;
+        for receiver in self.config.receivers.clone() {
+            if !receiver.on.is_empty() && !receiver.on.contains(&topic) {
+                continue;
+            }
+            let sent = self.state.notified.entry(receiver.name.clone()).or_default();
+            // A clock that was set back leaves times of the future.
+            sent.times.retain(|at| *at <= now && now.since(*at) < HOUR);
+            sent.last.retain(|_, at| *at <= now && now.since(*at) < receiver.repeat);
+            if sent.last.contains_key(&key) {
+                continue;
+            }
+            if sent.times.len() >= receiver.per_hour as usize {
+                sent.left_out += 1;
+                continue;
+            }
+            sent.times.push_back(now);
+            sent.last.insert(key.clone(), now);
+            let left_out = std::mem::take(&mut sent.left_out);
+            let notice = Box::new(Notice { left_out, ..notice.clone() });
+            self.queue(Action::Notify { to: receiver.name, notice });
+        }
+    }
+
+    /// Forgets receivers that the settings no longer name.
+    pub(in crate::coordinator) fn forget_receivers(&mut self) {
+        let receivers = &self.config.receivers;
+        self.state.notified.retain(|name, _| receivers.iter().any(|receiver| receiver.name == *name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Stamp;
+    use crate::coordinator::state::State;
+    use crate::coordinator::state::config::Receiver;
+    use crate::coordinator::state::input::{Effect, Input, Reply};
+    use crate::coordinator::{Config, step};
+
+    fn config(on: &[Topic], per_hour: u32) -> Config {
+        let receiver = Receiver { name: "phone".into(), on: on.to_vec(), repeat: HOUR, per_hour };
+        Config { receivers: vec![receiver], ..Config::default() }
+    }
+
+    /// What is sent now, and how many were left out before; each is answered.
+    fn tell(state: &mut State, topic: Topic, text: &str, now: Stamp) -> Option<u64> {
+        let effects = step(state, Input::Noticed { topic, text: text.into() }, now);
+        let sent = effects.into_iter().find_map(|effect| match effect {
+            Effect::Do { id, action: Action::Notify { notice, .. }, .. } => Some((id, notice.left_out)),
+            _ => None,
+        });
+        sent.map(|(id, left_out)| {
+            step(state, Input::Reply { id, reply: Reply::Done }, now);
+            left_out
+        })
+    }
+
+    #[test]
+    fn the_same_is_told_once_in_a_while_and_not_too_much_in_an_hour() {
+        let at = |minute: u64| Stamp::from_unix(2_000_000_000).plus(Duration::from_secs(60 * minute));
+        let mut state = State::new();
+        step(&mut state, Input::Started(config(&[Topic::Problem], 2)), at(0));
+        assert_eq!(tell(&mut state, Topic::Problem, "disk", at(1)), Some(0));
+        assert_eq!(tell(&mut state, Topic::Problem, "disk", at(2)), None, "told a minute ago");
+        assert_eq!(tell(&mut state, Topic::Completed, "job", at(3)), None, "not wanted");
+        assert_eq!(tell(&mut state, Topic::Problem, "watches", at(4)), Some(0));
+        assert_eq!(tell(&mut state, Topic::Problem, "settings", at(5)), None, "two in an hour");
+        // A crash and a new start tell nothing again.
+        let mut state = State::from_bytes(&state.to_bytes()).unwrap();
+        step(&mut state, Input::Started(config(&[Topic::Problem], 2)), at(6));
+        assert_eq!(tell(&mut state, Topic::Problem, "disk", at(7)), None);
+        assert_eq!(tell(&mut state, Topic::Problem, "disk", at(62)), Some(1), "an hour later, with what was left out");
+        // The clock is set back by a year.
+        assert_eq!(tell(&mut state, Topic::Problem, "disk", at(0).minus(365 * 24 * HOUR)), Some(0));
+    }
+}

@@ -1,0 +1,196 @@
+//! `teof service`: units that the service managers accept, and a health check that says what is wrong.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+
+use super::service::Service;
+use super::*;
+
+fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+#[test]
+#[allow(clippy::print_stderr)] // Says why a part is left out.
+fn units_are_accepted_by_the_tools_of_their_service_managers() {
+    let world = World::new();
+    // A path with everything that a unit treats specially.
+    let odd = world.folder().join("a \"b\" 100% $HOME");
+    fs::rename(&world.repo, &odd).unwrap();
+    let mut world = world;
+    world.repo = odd;
+    for user in [&[][..], &["--user"]] {
+        let unit = world.json(&[&["service", "unit"], user].concat());
+        let text = unit["text"].as_str().unwrap();
+        let has = |line: &str| text.lines().any(|found| found == line);
+        assert!(has("Type=notify") && has("NotifyAccess=main") && has("KillMode=process"), "{text}");
+        assert!(has("TimeoutStopSec=780s"), "the limit of a stop, and what it takes to end the workers: {text}");
+        assert_eq!(text.contains("\nUser="), user.is_empty(), "{text}");
+        if !is_there("systemd-analyze") {
+            eprintln!("skipped: systemd-analyze is not installed");
+            continue;
+        }
+        let file = world.folder().join(format!("{}.service", unit["name"].as_str().unwrap()));
+        fs::write(&file, text).unwrap();
+        let scope = if user.is_empty() { "--system" } else { "--user" };
+        let mut verify = Command::new("systemd-analyze");
+        verify.args([scope, "--man=no", "--recursive-errors=no", "verify"]).arg(&file);
+        verify.env("XDG_RUNTIME_DIR", world.folder());
+        let output = verify.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !said.contains("teof-"), "{said}\n{text}");
+    }
+    let plist = world.json(&["service", "unit", "--user", "--launchd"])["text"].as_str().unwrap().to_owned();
+    assert!(plist.contains("<key>AbandonProcessGroup</key>\n  <true/>"), "{plist}");
+    if is_there("python3") {
+        let mut python = Command::new("python3");
+        python.args(["-c", "import plistlib, sys; print(plistlib.loads(sys.argv[1].encode())['ProgramArguments'][2])"]);
+        let output = python.arg(&plist).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), world.repo.to_str().unwrap());
+    }
+}
+
+#[test]
+fn install_writes_the_unit_and_never_over_what_somebody_changed() {
+    let world = World::new();
+    let installed = world.json(&["service", "install", "--user"]);
+    let path = PathBuf::from(installed["path"].as_str().unwrap());
+    assert!(path.starts_with(world.folder().join("config/systemd/user")), "{path:?}");
+    assert!(installed["next"].to_string().contains("systemctl --user enable --now teof-repo"), "{installed}");
+    assert_eq!(world.json(&["service", "install", "--user"])["written"], false);
+
+    // An older one that nobody changed is replaced.
+    world.write("teof.toml", "[coordinator]\nstop_within = \"1h\"\n");
+    assert_eq!(world.json(&["service", "install", "--user"])["written"], true);
+    assert!(fs::read_to_string(&path).unwrap().contains("TimeoutStopSec=3780s"));
+
+    let changed = fs::read_to_string(&path).unwrap().replace("RestartSec=15s", "RestartSec=1s");
+    fs::write(&path, &changed).unwrap();
+    let refused = world.refused(&["service", "install", "--user"]);
+    assert_eq!(refused["code"], "service.changed", "{refused}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), changed);
+    world.ok(&["service", "install", "--user", "--force"]);
+    assert!(fs::read_to_string(&path).unwrap().contains("RestartSec=15s"));
+    let mut seat = world.teof(&["service", "install", "--user", "--force"]);
+    assert_eq!(seat.env("TEOF_AGENT", "codex-1").output().unwrap().status.code(), Some(6), "only a person may");
+}
+
+#[test]
+fn health_says_what_is_wrong_with_an_exit_code() {
+    let yard = Yard::new();
+    let health = || {
+        let ran = yard.world.run(&["service", "health", "--json"]);
+        (ran.code, serde_json::from_str::<Value>(&ran.stdout).unwrap())
+    };
+    let state = |found: &Value, name: &str| {
+        let checks = found["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["check"] == name).map_or(Value::Null, |check| check["state"].clone())
+    };
+    let (code, found) = health();
+    assert_eq!((code, state(&found, "loop"), &found["running"]), (1, json!("wrong"), &json!(false)), "{found:#}");
+
+    yard.plan("a", &[&yard.gated("a")]);
+    let mut service = Service::start(&yard, &[]);
+    until("a job that runs", || yard.ran() == ["a"] && health().1["agents"][0]["last_output"].is_string());
+    let (code, found) = health();
+    assert_eq!((code, &found["ok"]), (0, &json!(true)), "{found:#}");
+    assert!(found["last_wake"].is_string(), "{found:#}");
+    let names = ["loop", "wake", "agents", "disk", "clock", "watcher", "settings", "breaker"];
+    assert!(names.iter().all(|name| state(&found, name) == "ok"), "{found:#}");
+    let shown = yard.world.ok(&["service", "health"]);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+
+    yard.settings("poll_max = \"soon\"\n");
+    service.signal(Signal::HUP);
+    service.says("the old settings stay in force");
+    yard.settings("min_free_disk = 9000000000000000\n");
+    service.signal(Signal::HUP);
+    service.says("settings changed: coordinator.min_free_disk");
+    let (code, found) = health();
+    assert_eq!((code, state(&found, "disk"), state(&found, "settings")), (1, json!("wrong"), json!("ok")), "{found:#}");
+    yard.open();
+    service.signal(Signal::TERM);
+    assert_eq!(service.end(), 0);
+}
+
+/// Settings with a receiver that notes what it is told, after `before`.
+fn receiver(yard: &Yard, before: &str) -> String {
+    let script = yard.world.folder().join("receive");
+    let told = yard.world.folder().join("told");
+    fs::write(&script, format!("#!/bin/sh\n{before}\ncat >> {}\n", told.display())).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("[[notify]]\ncommand = [{:?}]\ntimeout = \"2s\"\n", script.display().to_string())
+}
+
+fn told(yard: &Yard) -> Vec<Value> {
+    let text = fs::read_to_string(yard.world.folder().join("told")).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn people_are_notified_once_and_a_receiver_that_fails_does_no_harm() {
+    let yard = Yard::with("retries = 0\n");
+    let settings = yard.world.read("teof.toml");
+    yard.world.write("teof.toml", &format!("{settings}{}", receiver(&yard, "")));
+    // Anybody can commit such settings; a person must grant them.
+    let refused = yard.world.refused(&["notify", "test"]);
+    assert_eq!(refused["code"], "notify.not_granted", "{refused}");
+    yard.grant();
+    yard.world.ok(&["notify", "test"]);
+    let test = told(&yard).remove(0);
+    assert_eq!((&test["event"], &test["project"], &test["version"]), (&json!("test"), &json!("repo"), &json!(1)));
+    let refused = yard.world.refused(&["notify", "test", "receve"]);
+    assert!(refused["message"].as_str().unwrap().contains("did you mean receive"), "{refused}");
+
+    yard.plan("good", &[&yard.work("good")]);
+    yard.plan("bad", &["echo 'no \u{1b}[31m'; false"]);
+    yard.finish_with(1);
+    let events =
+        |yard: &Yard| told(yard).iter().map(|one| one["event"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let mut first = events(&yard);
+    first.sort();
+    assert_eq!(first, ["completed", "failed", "test"], "{:?}", told(&yard));
+    assert!(!told(&yard).iter().any(|one| one["text"].as_str().unwrap().contains('\u{1b}')));
+    yard.finish_with(1);
+    assert_eq!(events(&yard).len(), 3, "nothing is told again");
+
+    // One that hangs and fails delays nobody, and its failure is told once.
+    receiver(&yard, "sleep 600");
+    yard.plan("c", &[&yard.work("c")]);
+    yard.plan("d", &[&yard.work("d")]);
+    let said = yard.finish_with(1);
+    assert_eq!(said.matches("cannot notify receive: it took too long").count(), 1, "{said}");
+    assert!(yard.ran().contains(&"c".to_owned()) && yard.ran().contains(&"d".to_owned()));
+    let listed = yard.world.json(&["notify", "list"]);
+    assert_eq!(listed[0]["last"]["failed"], "it took too long", "{listed}");
+    let saved: Value = serde_json::from_slice(&fs::read(yard.state()).unwrap()).unwrap();
+    assert_eq!(saved["pending"], json!([]), "it is not tried again");
+}
+
+#[test]
+fn a_coordinator_that_was_killed_is_told_of_and_its_log_is_kept_as_json() {
+    let yard = Yard::new();
+    let settings = yard.world.read("teof.toml");
+    let log = "[log]\nformat = \"json\"\nto = \"both\"\n";
+    yard.world.write("teof.toml", &format!("{settings}{log}{}", receiver(&yard, "")));
+    yard.grant();
+    yard.plan("a", &[&yard.gated("a")]);
+    let mut service = Service::start(&yard, &[]);
+    until("the command to run", || yard.ran().len() == 1);
+    service.child.kill().unwrap();
+    service.child.wait().unwrap();
+    yard.open();
+    let mut service = Service::start(&yard, &[]);
+    until("the word that it recovered", || told(&yard).iter().any(|one| one["event"] == "recovered"));
+    until("the end of the job", || told(&yard).iter().any(|one| one["event"] == "completed"));
+    service.signal(Signal::TERM);
+    assert_eq!(service.end(), 0);
+    assert!(yard.ran().len() == 1, "the worker outlived it: {:?}", yard.ran());
+    let file = fs::read_to_string(yard.world.repo.join(".git/teof/coordinator/coordinator.log")).unwrap();
+    let lines: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["short"] == "j1" && line["at"].is_string()), "{file}");
+    let stderr = service.log();
+    assert!(stderr.lines().any(|line| line.starts_with("{\"type\":\"progress\"")), "{stderr}");
+}
