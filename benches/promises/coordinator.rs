@@ -66,7 +66,7 @@ pub fn idle() {
     stop(&world, &mut coordinator);
 }
 
-fn start(world: &World) -> Child {
+pub fn start(world: &World) -> Child {
     fs::write(world.repo.join("teof.toml"), "[commands]\nallow = [\"true\"]\n").unwrap();
     world.operator(&["consent", "grant", "--continuous", "--max-iterations", "0"]);
     let child = world.command(&["coordinator", "run"]).env_remove("TEOF_AGENT").spawn().unwrap();
@@ -78,7 +78,7 @@ fn start(world: &World) -> Child {
     child
 }
 
-fn stop(world: &World, child: &mut Child) {
+pub fn stop(world: &World, child: &mut Child) {
     world.operator(&["coordinator", "stop"]);
     child.wait().unwrap();
 }

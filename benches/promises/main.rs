@@ -10,6 +10,7 @@ mod coordinator;
 mod growth;
 mod jobs;
 mod measure;
+mod sessions;
 mod stage;
 mod start;
 mod streams;
@@ -21,7 +22,7 @@ fn main() {
     if let Some(("--bare", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return bare::run(rest);
     }
-    let all: [(&str, fn()); 10] = [
+    let all: [(&str, fn()); 12] = [
         ("start", start::version),
         ("bus", start::bus),
         ("growth", growth::growth),
@@ -32,6 +33,8 @@ fn main() {
         ("stage", stage::stage),
         ("jobs", jobs::jobs),
         ("surface", surface::surface),
+        ("sessions", sessions::list),
+        ("session-start", sessions::start),
     ];
     for (name, figure) in all {
         if arguments.is_empty() || arguments.iter().any(|wanted| wanted == name) {

@@ -62,6 +62,11 @@ impl World {
         command
     }
 
+    /// The home folder of the commands.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
     /// Runs teof, which must succeed.
     pub fn teof(&self, args: &[&str]) {
         let output = self.command(args).stderr(Stdio::piped()).output().unwrap();

@@ -13,6 +13,7 @@ use crate::hub::{Hub, paths};
 use crate::model::run::live::Live;
 use crate::model::run::noticed::{Errors, Noticed};
 use crate::model::run::outcome::LastOutput;
+use crate::sessions::{self, Mode, SessionRecord};
 
 /// The longest reason, in characters.
 const REASON: usize = 400;
@@ -181,11 +182,59 @@ fn next(job: &state::Job) -> Option<String> {
     }
 }
 
+/// What a run publishes: its file, and the record of the session that the file names.
+#[derive(Default)]
+struct Published {
+    versions: (Option<Version>, Option<Version>),
+    own: Option<Live>,
+    /// With what the session says.
+    live: Option<Live>,
+}
+
+impl Published {
+    /// Whether what it says changed.
+    fn read(&mut self, hub: &Hub, run: &str) -> bool {
+        let path = hub.local(&paths::live(run));
+        let own = Version::of(&path);
+        if own != self.versions.0 || own.is_none() {
+            let bytes = own.and_then(|_| files::read(&path, MAX_LIVE).ok().flatten());
+            self.own = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        }
+        let session = self.own.as_ref().and_then(|own| own.session.as_deref());
+        let versions = (own, session.and_then(Version::of));
+        if versions == self.versions {
+            return false;
+        }
+        let record = session.and_then(|path| sessions::read(path).ok().flatten());
+        self.live = self.own.clone().map(|own| match record {
+            Some(record) => with_session(own, record),
+            None => own,
+        });
+        self.versions = versions;
+        true
+    }
+}
+
+/// What a run does, seen through the session that it runs.
+fn with_session(mut live: Live, record: SessionRecord) -> Live {
+    let used = record.usage;
+    live.tokens = live.tokens.saturating_add(used.tokens());
+    live.cost_usd = used.cost_usd.map_or(live.cost_usd, |cost| Some(live.cost_usd.unwrap_or(0.0) + cost));
+    live.agent = record.program.filter(|_| record.mode != Mode::Process).or(live.agent);
+    if record.mode != Mode::Process {
+        live.tools = record.tools;
+    }
+    live.last_tool = record.last_tool.or(live.last_tool);
+    live.last_line = record.last_message.or(live.last_line);
+    live.last_at = record.last_activity.max(live.last_at);
+    live
+}
+
 /// Reads the coordinator's state and the live files of running jobs.
 #[derive(Default)]
 pub(super) struct Jobs {
     state: Cached<State>,
-    live: HashMap<String, (Option<Version>, Option<Live>)>,
+    live: HashMap<String, Published>,
 }
 
 impl Jobs {
@@ -206,16 +255,10 @@ impl Jobs {
         let runs: Vec<String> = running.map(state::Job::run_id).collect();
         self.live.retain(|run, _| runs.contains(run));
         for run in runs {
-            let path = hub.local(&paths::live(&run));
-            let version = Version::of(&path);
-            if self.live.get(&run).is_none_or(|(known, _)| *known != version) {
-                let bytes = version.and_then(|_| files::read(&path, MAX_LIVE).ok().flatten());
-                let live = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-                self.live.insert(run, (version, live));
-                is_changed = true;
-            }
+            let published = self.live.entry(run.clone()).or_default();
+            is_changed |= published.read(hub, &run);
         }
-        let live = |job: &state::Job| self.live.get(&job.run_id()).and_then(|(_, live)| live.as_ref());
+        let live = |job: &state::Job| self.live.get(&job.run_id()).and_then(|published| published.live.as_ref());
         let over = state.jobs.iter().filter(|job| job.is_over());
         let mut over: Vec<_> = over.map(|job| Job::of(hub, state, job, None)).collect();
         over.sort_by_key(|job| std::cmp::Reverse(job.since));

@@ -9,6 +9,7 @@ mod maintain;
 mod review;
 mod schema;
 mod screens;
+mod session;
 mod start;
 mod support;
 mod unattended;
@@ -83,7 +84,7 @@ pub enum Command {
     Trust(Lazy<maintain::trust::Args>),
     Service(Lazy<unattended::service::Args>),
     Notify(Lazy<unattended::notify::Args>),
-    Session(Lazy<work::session::Args>),
+    Session(Lazy<session::Args>),
     Links(Lazy<work::links::Args>),
     Consensus(Lazy<work::consensus::Args>),
     SessionBoot(Lazy<work::session_boot::Args>),
@@ -153,7 +154,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Trust(Lazy(args)) => maintain::trust::run(args, app),
         Command::Service(Lazy(args)) => unattended::service::run(args, app),
         Command::Notify(Lazy(args)) => unattended::notify::run(args, app),
-        Command::Session(Lazy(args)) => work::session::run(args, app),
+        Command::Session(Lazy(args)) => session::run(args, app),
         Command::Links(Lazy(args)) => work::links::run(args, app),
         Command::Consensus(Lazy(args)) => work::consensus::run(args, app),
         Command::SessionBoot(Lazy(args)) => work::session_boot::run(args, app),

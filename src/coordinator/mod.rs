@@ -12,6 +12,7 @@ pub mod pauses;
 pub mod process;
 pub mod report;
 pub mod retention;
+pub mod sessions;
 pub mod state;
 pub mod step;
 pub mod worker_log;

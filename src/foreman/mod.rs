@@ -17,6 +17,7 @@ pub mod telemetry;
 mod watch;
 mod work;
 
+pub use calls::one_line;
 pub use reporting::record::verdict_word;
 pub use run::{Request, run};
 pub use work::Given;

@@ -23,6 +23,7 @@ use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
 use crate::guard::result::Surroundings;
 use crate::guard::sentinels::Clean;
+use crate::hub::worktrees::convention::{self, Existing};
 use crate::hub::worktrees::{self, Place, Wanted};
 use crate::hub::{Hub, git, paths};
 use crate::model::run::outcome::{Finding, Outcome, Verdict};
@@ -142,8 +143,7 @@ fn attempt(
         tracing::debug!("cannot save the list of clean files: {e:#}");
     }
     let place = prepare_worktree(hub, report, say)?;
-    let runner = Runner::new(hub, work, &run, &supervisor, &settings, &place, request.unattended)?;
-    runner.describe(&json!({ "run": run, "order": work.path, "worktree": place.root, "branch": place.branch }))?;
+    let runner = Runner::new(live, work, &supervisor, &settings, &place, request.unattended)?;
     report.session = runner.session.display().to_string();
     report.sandbox = Some(runner.sandbox().clone());
     let _guardian = supervisor.start_reaper(&runner.own_marks(), settings.grace, runner.after_death(&run))?;
@@ -187,6 +187,11 @@ fn prepare_worktree(hub: &Hub, report: &mut Report, say: &dyn Fn(&str)) -> Resul
         base: &work.order.base_commit,
         before: &work.known_before(),
     };
+    if work.order.branch.starts_with("agent/")
+        && let Existing::Unusable(why) = convention::existing(hub, &work.order.task_id, &work.order.target_branch)?
+    {
+        say(&format!("a worktree of its own: {why}"));
+    }
     let place = worktrees::prepare(hub, &wanted)?;
     say(&format!("worktree {} on {}", place.root.display(), place.branch));
     report.kept_refs.extend(place.parked.clone());

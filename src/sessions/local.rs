@@ -13,6 +13,8 @@ use crate::base::{Refusal, Result, files, json, names, parallel, text};
 use crate::hub::Hub;
 
 const RECORD: &str = "metadata.json";
+/// Before the name of a session that is being removed; no id begins so.
+const ASIDE: &str = ".removed-";
 /// The largest record that is read, in bytes.
 const MAX_RECORD: u64 = 1 << 20;
 /// How long to wait for another process that changes a record; each holds the lock for one small write.
@@ -36,7 +38,31 @@ impl LocalStorage {
         &self.folder
     }
 
-    fn record(&self, id: &str) -> PathBuf {
+    /// What a session's folder holds, in bytes.
+    pub fn size(&self, id: &str) -> u64 {
+        let files = fs::read_dir(self.folder.join(id)).into_iter().flatten().flatten();
+        files.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+    }
+
+    /// Removes a session. A removal that is interrupted is finished by [`LocalStorage::finish_removals`].
+    pub fn remove(&self, id: &str) -> Result<()> {
+        let (path, aside) =
+            (self.folder.join(names::check_id("session", id)?), self.folder.join(format!("{ASIDE}{id}")));
+        fs::rename(&path, &aside).map_err(|e| files::io_refusal(e, "remove", &path))?;
+        fs::remove_dir_all(&aside).map_err(|e| files::io_refusal(e, "remove", &aside))
+    }
+
+    /// Removes what interrupted removals left.
+    pub fn finish_removals(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(ASIDE) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    /// The file that holds the record of a session.
+    pub fn record(&self, id: &str) -> PathBuf {
         self.folder.join(id).join(RECORD)
     }
 }
@@ -119,7 +145,7 @@ fn private_folder(folder: &Path) -> Result<bool> {
 }
 
 /// The record in a file, or why it cannot be read.
-fn read(path: &Path) -> Result<Option<SessionRecord>, String> {
+pub fn read(path: &Path) -> Result<Option<SessionRecord>, String> {
     let Some(bytes) = files::read(path, MAX_RECORD).map_err(|e| text::safe(&format!("{e:#}")))? else {
         return Ok(None);
     };

@@ -8,12 +8,17 @@
 //! are over or that nobody supervises. This module starts no process and looks at none: whether a process is alive is
 //! asked of the caller ([`SessionRecord::observed`]).
 
+mod find;
 mod local;
 mod record;
+pub mod scopecraft;
+mod stop;
 mod storage;
 
-pub use local::LocalStorage;
+pub use find::find;
+pub use local::{LocalStorage, read};
 pub use record::{Archived, Environment, Mode, ProcessId, SessionRecord, Status};
+pub use stop::StopRequest;
 pub use storage::{Damaged, Listing, SessionStorage};
 
 /// The raw output of the program, in its session's folder.

@@ -21,7 +21,7 @@ fn every_error_has_one_form_in_plain_words() {
     let world = World::new();
     world.ok(&["init", "--hub", "."]);
     world.write("_plans/next-development.todo.json", r#"{"version": 0, "items": [{"id": "T-1", "title": "x"}]}"#);
-    let cases: [(&[&str], i32, &str, &str); 24] = [
+    let cases: [(&[&str], i32, &str, &str); 25] = [
         (&["bus", "staus"], 2, "no such command: teof bus staus (did you mean status?)", "fix: teof bus status"),
         (&["claim", "T-1"], 2, "(did you mean bus claim?)", "fix: teof bus claim T-1"),
         (&["frobnicate"], 2, "no such command: teof frobnicate", "fix: teof --help"),
@@ -49,7 +49,8 @@ fn every_error_has_one_form_in_plain_words() {
         ),
         (&["coordinator", "logs", "nope"], 4, "no such job: nope", "fix: teof status"),
         (&["review", "show", "nope"], 4, "no such finished job: nope", "fix: teof review list"),
-        (&["session", "show", "nope"], 4, "no such seat: nope", "fix: teof session list"),
+        (&["seat", "show", "nope"], 4, "no such seat: nope", "fix: teof seat list"),
+        (&["session", "show", "nope"], 4, "no such session: nope", "fix: teof session list --all"),
         (&["--root", "/nonexistent", "task", "list"], 4, "/nonexistent does not exist", "No such file or directory"),
     ];
     for (args, code, what, fix) in cases {
@@ -78,7 +79,7 @@ fn slips_of_names_are_told_what_was_likely_meant() {
         (&["plan", "show", &misspelt], &plan),
         (&["plan", "show", "dosc"], "docs"),
         (&["plan", "step", "set", "docs", "S11", "--status", "done"], "S1"),
-        (&["session", "show", "codxe-1"], "codex-1"),
+        (&["seat", "show", "codxe-1"], "codex-1"),
         (&["coordinator", "reassign", "QUEUE-001", "--to", "codxe-1"], "codex-1"),
         (&["task", "assign", "QUEUE-001", "--engineer", "codxe-1", "--no-auto-claim"], "codex-1"),
         (&["bus", "message", "--task", "agent-codxe-1", "--type", "note", "--summary", "s"], "codex-1"),

@@ -52,11 +52,12 @@ fn every_command_says_in_a_line_what_it_does_and_has_an_example() {
     }
 }
 
-const VERBS: [&str; 50] = [
+const VERBS: [&str; 51] = [
     "Add", "Answer", "Approve", "Assign", "Attach", "Bring", "Change", "Check", "Do", "Claim", "Close", "Commit",
-    "Create", "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause", "Post", "Print",
-    "Queue", "Record", "Reject", "Release", "Remove", "Report", "Retire", "Revert", "Review", "Revive", "Revoke",
-    "Run", "Save", "Send", "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write", "Allow", "Clear",
+    "Continue", "Create", "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause", "Post",
+    "Print", "Queue", "Record", "Reject", "Release", "Remove", "Report", "Retire", "Revert", "Review", "Revive",
+    "Revoke", "Run", "Save", "Send", "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write",
+    "Allow", "Clear",
 ];
 
 const SETTINGS: &str = "[guard]\ntests = [\"true\"]\n[lock]\nwait = \"2s\"\n[coordinator]\nretries = 0\npoll_min = \"1s\"\npoll_max = \"1s\"\n\
@@ -115,7 +116,7 @@ fn scratch() -> World {
 }
 
 /// Examples that may exit with another code than 0, because of what they find or wait for.
-const OTHER_CODES: [(&str, &[i32]); 13] = [
+const OTHER_CODES: [(&str, &[i32]); 16] = [
     ("teof session brief", &[1]),
     ("teof run", &[5]),
     ("teof check", &[1]),
@@ -127,6 +128,10 @@ const OTHER_CODES: [(&str, &[i32]); 13] = [
     ("teof plan validate", &[1]),
     ("teof coordinator run", &[1, 5]),
     ("teof coordinator reset-breaker", &[1]),
+    // The sessions there are over.
+    ("teof session note", &[1]),
+    ("teof session cancel", &[1]),
+    ("teof session continue", &[1]),
     // Stopped by its time limit.
     ("teof bus watch --follow", &[124]),
     ("teof coordinator status --watch", &[124]),

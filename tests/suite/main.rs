@@ -5,6 +5,7 @@ mod harness;
 
 mod advice;
 mod agency;
+mod agent_sessions;
 mod agents;
 mod architecture;
 mod board;

@@ -150,6 +150,10 @@ fn the_files_and_outputs_of_a_job_fit_their_schemas() {
             check.document("outcome", "runs/", &serde_json::from_slice(&fs::read(outcome).unwrap()).unwrap());
         }
     }
+    let listed: Value = serde_json::from_str(&teof(&world, "session list --json").stdout).unwrap();
+    for session in listed["sessions"].as_array().unwrap() {
+        check.document("session", "session list", session);
+    }
     let settings: Value = toml::from_str(&fs::read_to_string(hub.root.join("teof.toml")).unwrap()).unwrap();
     check.document("settings", "teof.toml", &settings);
     let missing: Vec<String> = check.validators.keys().filter(|name| !check.seen.contains(*name)).cloned().collect();

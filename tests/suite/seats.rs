@@ -417,10 +417,14 @@ fn sessions_tell_how_fresh_they_are() {
     world.ok(&["session-boot", "--no-sync", "--agent", "a"]);
     world.now = Some("2026-01-05T11:00:01Z".to_owned());
     world.ok(&["session-boot", "--no-sync", "--agent", "b"]);
-    let listed = world.json(&["session", "list"]);
-    let states: Vec<_> =
-        listed["sessions"].as_array().unwrap().iter().map(|s| s["session"].as_str().unwrap()).collect();
+    let states = ["a", "b"].map(|seat| world.json(&["seat", "show", seat])["session"]["session"].clone());
     assert_eq!(states, ["stale", "fresh"]);
-    assert_eq!(world.json(&["session", "show", "a"])["age_seconds"], 3601);
-    assert_eq!(world.refused(&["session", "show", "nobody"])["code"], "seat.unknown");
+    assert_eq!(world.json(&["seat", "show", "a"])["age_seconds"], 3601);
+    assert_eq!(world.refused(&["seat", "show", "nobody"])["code"], "seat.unknown");
+    // Where people looked for it before.
+    let moved = world.refused(&["session", "show", "a"]);
+    assert_eq!(
+        (&moved["code"], &moved["next"][0]),
+        (&"session.unknown".into(), &"see its handshake: teof seat show a".into())
+    );
 }

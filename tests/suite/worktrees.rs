@@ -12,6 +12,7 @@ use teof::hub::Hub;
 use teof::hub::worktrees::{self, Wanted};
 
 use crate::harness::World;
+use crate::harness::agents::{DONE, Fake};
 use crate::harness::work::{SEAT, TASK};
 
 /// A world in which jobs can be run by hand.
@@ -425,4 +426,74 @@ fn a_task_finds_its_worktree_by_its_job_or_by_the_end_of_its_name() {
     assert_eq!(grove.world.refused(&["worktree", "find", "implement-noauth-05A"])["code"], "worktree.missing");
     grove.persons(&grove.world.folder().join("other"), "fix/05A");
     assert_eq!(grove.world.refused(&["worktree", "find", "implement-auth-05A"])["code"], "worktree.ambiguous");
+}
+
+/// Branches and worktrees that people made for tasks before anybody worked on them.
+fn with_branches_of_tasks() -> (World, PathBuf, PathBuf) {
+    let world = World::bare_of_teof();
+    let agent = Fake::new(&world.folder(), "fake", &format!("echo x > note.txt\n{DONE}"));
+    for seat in ["manager", "worker-1"] {
+        world.ok(&["init", "--agent", seat, "-q"]);
+    }
+    let settings = "[coordinator]\npoll_min = \"1s\"\nrecord = false\n[pipeline]\nstages = [\"coder\"]\n";
+    world.write("teof.toml", &format!("{}[roles.coder]\nagent = \"fake\"\n{settings}", agent.settings()));
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Set up"]);
+    let [clean, dirty] = ["auth", "pay"].map(|name| world.folder().join(name));
+    for (path, branch) in [(&clean, "feature/auth-05a"), (&dirty, "feature/pay-06b")] {
+        world.git(&["worktree", "add", "-q", "-b", branch, path.to_str().unwrap()]);
+    }
+    fs::write(dirty.join("draft.txt"), "mine\n").unwrap();
+    (world, clean, dirty)
+}
+
+#[test]
+fn a_job_works_in_the_free_worktree_whose_branch_ends_like_its_task_and_gives_it_back() {
+    let (world, clean, dirty) = with_branches_of_tasks();
+    let head = |folder: &Path| world.git_in(folder, &["rev-parse", "HEAD"]);
+    let (before, untouched) = (head(&clean), head(&dirty));
+    world.ok(&["consent", "grant", "--max-jobs", "2"]);
+    for name in ["implement-auth-05a", "implement-pay-06b"] {
+        world.ok(&["coordinator", "submit", "--objective", name, "--name", name, "--test", "true"]);
+    }
+    world.ok(&["coordinator", "run", "--until-idle"]);
+    assert_eq!(world.git_in(&clean, &["branch", "--show-current"]), "feature/auth-05a");
+    assert_ne!(head(&clean), before);
+    assert_eq!(fs::read_to_string(clean.join("note.txt")).unwrap(), "x\n");
+    let shown = world.json(&["review", "show", "j1"]);
+    assert_eq!(shown["bundle"]["branch"], "feature/auth-05a", "{shown:#}");
+
+    assert_eq!((head(&dirty), dirty.join("draft.txt").exists()), (untouched, true));
+    let log = world.json(&["logs", "j2"])["text"].as_str().unwrap().to_owned();
+    assert!(log.contains("a worktree of its own: ") && log.contains("pay has uncommitted changes"), "{log}");
+    assert!(!dirty.join("note.txt").exists());
+
+    world.ok(&["approve", "j1"]);
+    world.ok(&["coordinator", "run", "--until-idle"]);
+    assert!(world.exists("note.txt"), "merged");
+    let listed = world.git(&["worktree", "list", "--porcelain"]);
+    let own = listed.split("\n\n").find(|one| one.contains(clean.to_str().unwrap())).unwrap();
+    assert!(own.contains("feature/auth-05a") && !own.contains("locked"), "{own}");
+    world.json(&["worktree", "clean", "--all-finished"]);
+    assert!(clean.join("note.txt").exists(), "it is a person's again");
+}
+
+#[test]
+fn interactive_agents_get_a_worktree_of_a_task_or_of_their_own() {
+    let (world, clean, _) = with_branches_of_tasks();
+    let path = |args: &[&str]| world.json(&[&["worktree", "new"], args].concat());
+    assert_eq!(path(&["implement-auth-05a"])["path"], clean.to_str().unwrap());
+    let made = path(&["DOC-7", "--agent", "worker-1"]);
+    assert_eq!((&made["branch"], &made["made"]), (&json!("agent/worker-1/DOC-7"), &json!(true)));
+    let own = world.folder().join("repo.worktrees/DOC-7");
+    assert_eq!(made["path"], own.to_str().unwrap());
+    assert_eq!(path(&["DOC-7", "--agent", "worker-1"])["made"], false);
+    let shell = "echo 'echo $TEOF_AGENT; pwd; exit 3' | SHELL=/bin/sh teof worktree shell DOC-7 --agent worker-1";
+    assert_eq!(world.shell(shell).expect(3).stdout.trim(), format!("worker-1\n{}", own.display()));
+
+    let boot = ["session-boot", "--no-sync", "--agent", "worker-1"];
+    assert!(world.ok(&boot).contains("teof session-boot --agent worker-1 --worktree"));
+    let booted = world.json(&[&boot[..], &["--worktree"]].concat());
+    assert_eq!((&booted["branch"], &booted["agent_id"]), (&json!("agent/worker-1/work"), &json!("worker-1")));
+    assert_eq!(booted["worktree"], world.folder().join("repo.worktrees/worker-1").to_str().unwrap());
 }

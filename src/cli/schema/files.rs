@@ -18,6 +18,7 @@ use crate::model::run::outcome::Outcome;
 use crate::model::seat::SeatFields;
 use crate::receipts::ledger::EntryFields;
 use crate::review::decision::{Decision, MemoryLine};
+use crate::sessions::SessionRecord;
 
 pub(super) const FILES: &[Format] = &[
     format("settings", "teof.toml", read::<Settings>),
@@ -37,5 +38,10 @@ pub(super) const FILES: &[Format] = &[
     format("memory", "a line of memory/log.jsonl", written::<MemoryLine>),
     format("state", "_report/agent/<manager>/state.json", written::<Projection>),
     format("live", "<git common dir>/teof/live/<run>.json", read::<Live>),
+    format(
+        "session",
+        "$XDG_STATE_HOME/teof/projects/<encoded path>/sessions/<id>/metadata.json",
+        read::<SessionRecord>,
+    ),
     format("outcome", "<git common dir>/teof/runs/<run>.json", read::<Outcome>),
 ];

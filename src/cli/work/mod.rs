@@ -7,6 +7,5 @@ pub(super) mod links;
 pub(super) mod manager_report;
 pub(super) mod plan;
 pub(super) mod seat;
-pub(super) mod session;
 pub(super) mod session_boot;
 pub(super) mod task;

@@ -5,16 +5,19 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::base::Result;
+use crate::base::{Refusal, Result, text, time};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
+use crate::cli::work::agent;
 use crate::cli::work::bus::claims::report;
 use crate::guard::operator;
 use crate::ops::presence::retirement::{Request, decide};
 use crate::ops::presence::seats::{Known, known};
+use crate::ops::session::seat;
+use crate::seats::{self, freshness};
 
-/// Retire seats that are dormant, and bring them back
+/// Show seats and their handshakes, retire dormant ones
 ///
 /// A retired seat raises no alert, gets no unattended work and cannot claim. A manager or a person decides; the
 /// decision is an event.
@@ -34,8 +37,20 @@ enum Command {
     #[command(after_help = "Examples:\n\
 \x20 teof seat list")]
     List,
+    Show(Show),
     Retire(Retire),
     Revive(Revive),
+}
+
+/// Show a seat and the age of its handshake
+///
+/// A seat needs a fresh session before it writes to the bus; `teof session-boot` starts one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof seat show codex-1")]
+struct Show {
+    /// The seat [default: the one that acts here]
+    agent: Option<String>,
 }
 
 /// Retire a seat: no alerts, no unattended work, no claims
@@ -77,6 +92,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             let seats = known(app.hub_to_read()?)?;
             app.result(&json!({ "seats": seats }), || table(&seats, app.times()).show());
         }
+        Command::Show(args) => show(&args, app)?,
         Command::Retire(args) => change(args.decision, app, true)?,
         Command::Revive(args) => change(args.decision, app, false)?,
     }
@@ -132,4 +148,28 @@ fn table(seats: &[Known], times: Times) -> Table {
         }
     }
     table
+}
+
+fn show(args: &Show, app: &App) -> Result<()> {
+    let hub = app.hub_to_read()?;
+    let agent = match &args.agent {
+        Some(agent) => agent.clone(),
+        None => seats::resolve(hub, None)?,
+    };
+    let Some(found) = seat::overview(hub)?.into_iter().find(|seat| seat.agent_id == agent) else {
+        let unknown = seats::known::unknown(hub, &agent)?.unwrap_or_else(|| format!("no such seat: {agent}"));
+        return Err(Refusal::not_found("seat.unknown", unknown)
+            .because("no manifest and no session has this name")
+            .next("see all seats: teof seat list")
+            .into());
+    };
+    let age = found.session_at.map(|at| hub.now().since(at));
+    app.result(&json!({ "session": found, "age_seconds": age.map(|age| age.as_secs()) }), || {
+        let mut lines = vec![agent::table(std::slice::from_ref(&found), app.times()).show()];
+        lines.extend(age.map(|age| format!("  age {}", time::show_span(age))));
+        lines.push(format!("  manifest {}", text::safe(found.manifest.as_deref().unwrap_or("none"))));
+        lines.push(format!("  receipt  {}", freshness::receipt(&found.agent_id)));
+        lines.join("\n")
+    });
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::base::{Refusal, Result, text};
+use crate::base::{Refusal, Result, names, text};
 use crate::board::Reader;
 use crate::board::coordination::Options;
 use crate::cli::App;
@@ -13,6 +13,7 @@ use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::Times;
 use crate::faces::documents::coordination::Detail;
 use crate::guard::operator;
+use crate::hub::worktrees::convention;
 use crate::hub::{Hub, paths};
 use crate::ops::presence::status::Preset;
 use crate::ops::session::boot::{self, Boot, BootRequest, TAIL};
@@ -41,6 +42,9 @@ pub struct Args {
     /// Minutes without a session until a seat is free [default: setting session.pool_stale]
     #[arg(long, value_name = "MINUTES", requires = "auto_agent", help_heading = MORE)]
     auto_agent_stale_minutes: Option<u64>,
+    /// Start it in a worktree of the seat's own, made if there is none
+    #[arg(long, conflicts_with = "auto_agent")]
+    worktree: bool,
     /// Text of the handshake event
     #[arg(long, default_value = "Session handshake")]
     summary: String,
@@ -124,6 +128,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if let Some(path) = &place {
         receipt::check_place(hub, path)?;
     }
+    let own = if args.worktree { Some(own_worktree(app, hub, args.agent.as_deref())?) } else { None };
+    let (hub, is_offered) = (own.as_ref().unwrap_or(hub), own.is_none() && hub.here.git_dir == hub.common_dir);
     let mut boot = boot::boot(hub, &request(args, app)?, &|line| app.say(line))?;
     if let Some(format) = dashboard {
         // The session has begun, whatever becomes of the receipt.
@@ -138,8 +144,33 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if let Some(receipt) = &boot.dirty_handoff {
         app.say(format!("uncommitted changes were not touched; receipt: {}", hub.shown(receipt)));
     }
-    app.result(&boot, || render(&boot, app.times()));
+    app.result(&boot, || {
+        let mut text = render(&boot, app.times());
+        if own.is_some() {
+            text += &format!("\ncd {}", text::shell_word(&text::safe(&boot.worktree.display().to_string())));
+        } else if is_offered {
+            text += &format!(
+                "\nother agents share this folder; for your own: teof session-boot --agent {} --worktree",
+                boot.agent_id
+            );
+        }
+        text
+    });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The hub seen from the seat's own worktree.
+fn own_worktree(app: &App, hub: &Hub, agent: Option<&str>) -> Result<Hub> {
+    operator::run::refuse("make a worktree")?;
+    let seat = match seats::named(agent)?.0 {
+        Some(seat) => seat,
+        None => seats::resolve(hub, None)?,
+    };
+    let opened = convention::open(hub, names::check_id("agent", &seat)?, &format!("agent/{seat}/work"))?;
+    if opened.made {
+        app.say(format!("Made a worktree on {}", opened.branch));
+    }
+    Hub::find(Some(&opened.path), app.clock)
 }
 
 /// The dashboard as a receipt of the seat (the playbook: session loop 2).

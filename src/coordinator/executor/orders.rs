@@ -10,6 +10,8 @@ use crate::conductor::routing::{self, Route};
 use crate::coordinator::state::Job;
 use crate::guard::secrets;
 use crate::guard::trust::commands;
+use crate::hub::worktrees::convention::{self, Existing};
+use crate::hub::worktrees::job_refs;
 use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::command::Command;
@@ -72,7 +74,14 @@ fn of_job(
     let target = target.ok_or_else(|| Refusal::guard("order.no_target", "the hub is on no branch"))?;
     // Work that was sent back is ported to the current target.
     let earlier = plan.filter(|_| job.rework.is_none());
-    let base = base(hub, earlier, step, &target)?;
+    let mut base = base(hub, earlier, step, &target)?;
+    let mut branch = claim.branch().map_or_else(|| format!("agent/{}/{}", job.seat, job.task), str::to_owned);
+    match (&job.rework, convention::existing(hub, &job.task, &target)?) {
+        (None, Existing::Branch { name, tip }) => (branch, base) = (name, tip.to_string()),
+        // The branch stays as the job leaves it: what is sent back goes on from where the job began, on its own branch.
+        (Some(_), _) if convention::has_adopted(hub, &job.id) => base = began(hub, &job.id)?.unwrap_or(base),
+        _ => {}
+    }
     Ok(Order {
         version: VERSION,
         order: format!("order-{}", job.known_as()),
@@ -93,7 +102,7 @@ fn of_job(
         commands: settings.commands.default.iter().map(|line| Command::shell(line)).collect(),
         expected_receipts: Vec::new(),
         rollback: Rollback { base_commit: base.clone(), commands: Vec::new() },
-        branch: claim.branch().map_or_else(|| format!("agent/{}/{}", job.seat, job.task), str::to_owned),
+        branch,
         base_commit: base,
         target_branch: target,
         epoch: claim.epoch(),
@@ -106,6 +115,12 @@ fn of_job(
         rework: job.rework.clone(),
         said_before: if job.rework.is_some() { Vec::new() } else { super::reviews::said_before(hub, job)? },
     })
+}
+
+/// The commit on which a job began.
+fn began(hub: &Hub, job: &str) -> Result<Option<String>> {
+    let repo = Repository::open_bare(&hub.common_dir).context("open the repository")?;
+    Ok(job_refs::of_job(&repo, job).map(|(base, _)| base.to_string()))
 }
 
 /// The maximum part of a request in an order, in characters; the rest stays in its file.

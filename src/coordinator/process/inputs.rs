@@ -66,7 +66,7 @@ impl Shell<'_> {
         self.arm();
         self.glance();
         self.renew_sessions();
-        self.retire_worktrees();
+        self.retire_old();
         self.feed(Input::Tick);
     }
 

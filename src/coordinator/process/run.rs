@@ -162,7 +162,7 @@ impl Shell<'_> {
         let config = config(self.hub.settings()?, &self.options, self.watcher.polls_because().is_some());
         if !self.options.one_shot {
             self.remove_containers();
-            self.retire_worktrees();
+            self.retire_old();
         }
         self.feed(Input::Started(config));
         // Commands about a result come after its outcome.

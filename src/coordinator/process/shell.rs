@@ -15,10 +15,10 @@ use crate::coordinator::executor::own_writes::OwnWrites;
 use crate::coordinator::executor::workers::Workers;
 use crate::coordinator::message::Message;
 use crate::coordinator::notifications::Deliverer;
-use crate::coordinator::retention;
 use crate::coordinator::state::input::{Effect, Input, Leave};
 use crate::coordinator::state::{Phase, State};
 use crate::coordinator::step::step;
+use crate::coordinator::{retention, sessions};
 use crate::foreman::commands::executor;
 use crate::hub::Hub;
 
@@ -96,10 +96,9 @@ impl Shell<'_> {
         }
     }
 
-    pub(super) fn retire_worktrees(&mut self) {
-        for line in retention::retire(&self.hub, &self.state) {
-            self.report(line);
-        }
+    pub(super) fn retire_old(&mut self) {
+        let retired = [retention::retire(&self.hub, &self.state), sessions::retire(&self.hub, &self.state)];
+        retired.into_iter().flatten().for_each(|line| self.report(line));
     }
 
     pub(super) fn say(&mut self, job: Option<&str>, text: String) {

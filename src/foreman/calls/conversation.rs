@@ -12,15 +12,19 @@ use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, digest, env, files, names, text};
 use crate::exec::{Captured, Report, TimedOut, Verdict};
 use crate::foreman::commands::runner::{Output, Runner};
+use crate::foreman::reporting::live::SessionStart;
 use crate::foreman::watch::Watch;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::model::agent::Usage;
 use crate::model::is_default;
 use crate::model::run::noticed::{Errors, Noticed};
+use crate::sessions::{Mode, SessionRecord, Status, StopRequest};
 
 /// How many characters of the last output go into the record.
 const TAIL: usize = 2000;
+/// How many characters of the reason go into the session's record.
+const REASON: usize = 200;
 
 /// The result of a call.
 pub struct CallResult {
@@ -30,6 +34,8 @@ pub struct CallResult {
     pub cancelled: bool,
     /// What a rule pauses the job for.
     pub pause: Option<Noticed>,
+    /// A person ended this session alone.
+    pub stopped: Option<StopRequest>,
     /// What a rule stopped the call for.
     pub stop: Option<Noticed>,
     /// Which time limit ended the call.
@@ -91,14 +97,32 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
     }
     let start_lock = start_lock(hub, agent)?;
     request.live.agent(agent);
+    let (agent_session, resumes) = match request.session {
+        Session::New(id) => (Some(id), false),
+        Session::Resume(id) => (Some(id), true),
+        Session::Unnamed => (None, false),
+    };
+    request.live.begin(&SessionStart {
+        folder: request.folder,
+        mode: Mode::Autonomous,
+        program: &agent.name,
+        place: runner.place(),
+        environment: &runner.environment,
+        spent: request.spent,
+        agent_session,
+        resumes,
+        model: request.model,
+    });
     let mut observer = CallObserver::new(hub, watch, start_lock, request, &runner.root)?;
-    let report = runner.run_agent(agent, &call, request.name, &scratch, &mut observer)?;
+    let report = runner.run_agent(agent, &call, request.name, request.folder, &scratch, &mut observer)?;
     request.live.agent_ended();
-    let CallObserver { reading, seen, over_budget, cancelled, pause, stop, notes, .. } = observer;
+    let CallObserver { reading, seen, over_budget, cancelled, pause, stop, stopped, notes, .. } = observer;
     let tail = report.errors.as_ref().map_or(&[][..], |errors| &errors.tail);
     let conclusion = reading.into_outcome(&exit(&report.verdict), tail, hub.now());
     let mut called = record(request, &conclusion, &report);
     (called.errors_seen, called.noticed, called.notes) = (seen.errors, seen.noticed, notes);
+    let is_cancelled = cancelled || stop.is_some();
+    request.live.end(|record| describe(record, &called, &report, is_cancelled, stopped.as_ref()));
     request.live.trace.call_ended(
         (conclusion.verdict != crate::agents::Verdict::Succeeded).then(|| called.outcome.clone()),
         vec![
@@ -111,6 +135,7 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
         cancelled,
         pause,
         stop,
+        stopped,
         timed_out: match report.verdict {
             Verdict::TimedOut(clock) => Some(clock),
             _ => None,
@@ -183,6 +208,30 @@ fn record(request: &CallRequest, conclusion: &Outcome, report: &Report) -> CallR
         notes: Vec::new(),
         ended: names(&report.ended),
     }
+}
+
+/// How the call's session ended.
+fn describe(
+    record: &mut SessionRecord,
+    called: &CallRecord,
+    report: &Report,
+    cancelled: bool,
+    stopped: Option<&StopRequest>,
+) {
+    record.status = match called.outcome.as_str() {
+        "ok" => Status::Done,
+        _ if cancelled || stopped.is_some() => Status::Cancelled,
+        _ => Status::Failed,
+    };
+    let why = stopped.map_or(called.outcome.clone(), |stopped| secrets::redact(&stopped.describe()));
+    record.reason = (record.status != Status::Done).then(|| text::clip(&text::safe(&why), REASON));
+    if let Verdict::Exited(code) = report.verdict {
+        record.exit_code = Some(code);
+    }
+    record.usage = called.usage;
+    record.agent_session = called.session.clone().or(record.agent_session.take());
+    record.model = called.model.clone().or(record.model.take());
+    record.tools.clone_from(&called.tools);
 }
 
 fn shown(captured: &Captured) -> String {

@@ -42,6 +42,17 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
         let why = format!("stopped on request during a call of {}", agent.name);
         return Err(FollowUp::End(End::new(Verdict::Paused, why)));
     }
+    if let Some(request) = said.stopped.as_ref().filter(|_| said.conclusion.verdict != CallVerdict::Succeeded) {
+        if let (Some(left), Some(note)) = (&mut context.store.unfinished, &request.note) {
+            left.words.push(note.clone());
+            let job = context.report.work.job().to_owned();
+            if let Err(e) = context.store.save(context.hub, &job) {
+                tracing::debug!("cannot keep the note for the next call: {e:#}");
+            }
+        }
+        let why = secrets::redact(&text::safe(&request.describe()));
+        return Err(FollowUp::End(End::new(Verdict::Failed, format!("the session of {} was {why}", agent.name))));
+    }
     if let Some(noticed) = &said.stop {
         return Err(FollowUp::End(stopped(context, agent, noticed)));
     }

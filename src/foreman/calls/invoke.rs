@@ -223,6 +223,7 @@ fn one_call(
         None => Session::Unnamed,
     };
     let name = format!("{}-{}-{number}", stage.name, stage.round);
+    let folder = context.live.reserve(&name)?;
     let before = context.store.unfinished.take().filter(|left| left.stage == stage.name && left.round == stage.round);
     let before = before.unwrap_or_default();
     let begun = Unfinished {
@@ -235,7 +236,7 @@ fn one_call(
             Session::Unnamed => None,
         },
         worktree: context.runner.root.clone(),
-        output: Some(context.runner.output(&name)),
+        output: Some(folder.stream()),
         worked: resume.is_some() && before.worked,
         why: String::new(),
         continued: before.continued,
@@ -244,7 +245,7 @@ fn one_call(
     context.store.start_call(context.hub, &job, begun)?;
     let given = open.notes.iter().map(|stored| notes::mark_given(context.hub, stored, notes::How::NextCall));
     let given = given.collect::<Result<Vec<_>>>()?;
-    (context.say)(&format!("      {RAW_OUTPUT}{}", context.runner.output(&name).display()));
+    (context.say)(&format!("      {RAW_OUTPUT}{}", folder.stream().display()));
     let wanted = CallRequest {
         agent,
         model,
@@ -252,6 +253,7 @@ fn one_call(
         session,
         earlier: resume.and_then(|id| used_before(context, id)),
         name: &name,
+        folder: &folder,
         work: context.report.work,
         run: &context.report.run,
         budget: context.report.work.order.budget,

@@ -14,3 +14,4 @@ pub(super) mod roles;
 pub(super) mod unfinished;
 
 pub use invoke::RAW_OUTPUT;
+pub use observer::one_line;

@@ -17,6 +17,7 @@ use crate::foreman::watch::Watch;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::model::run::noticed::{Action, Noticed};
+use crate::sessions::StopRequest;
 
 /// How many lines of a call are shown while it runs, and how long each may be, in characters.
 const MAX_SHOWN: usize = 1000;
@@ -37,6 +38,8 @@ pub(super) struct CallObserver<'a, 'w> {
     /// The first match of a rule that pauses the job, and of one that stops the agent.
     pub pause: Option<Noticed>,
     pub stop: Option<Noticed>,
+    /// A person ended this session alone.
+    pub stopped: Option<StopRequest>,
     /// The notes that the agent got while it worked.
     pub notes: Vec<Note>,
     /// The rules that an alert was raised for.
@@ -67,6 +70,7 @@ impl<'a, 'w> CallObserver<'a, 'w> {
             cancelled: false,
             pause: None,
             stop: None,
+            stopped: None,
             notes: Vec::new(),
             alerted: BTreeSet::new(),
             shown: 0,
@@ -77,10 +81,14 @@ impl<'a, 'w> CallObserver<'a, 'w> {
 
     /// Shows what the agent does while it works.
     fn show(&mut self, events: &[Event]) {
+        let live = self.request.live;
+        if let Some(Event::Started { session, model }) = events.iter().find(|e| matches!(e, Event::Started { .. })) {
+            live.identify(session.as_deref(), model.as_deref());
+        }
         for (event, said) in events.iter().filter_map(|event| Some((event, one_line(event)?))) {
             match event {
-                Event::ToolUse { .. } => self.request.live.tool(&said),
-                _ => self.request.live.line(&said),
+                Event::ToolUse { .. } => live.tool(&said),
+                _ => live.line(&said, matches!(event, Event::Text { .. } | Event::Line(_))),
             }
             self.shown += 1;
             match self.shown {
@@ -153,11 +161,16 @@ impl<'a, 'w> CallObserver<'a, 'w> {
 }
 
 impl Observer for CallObserver<'_, '_> {
+    fn started(&mut self, pid: i32) {
+        self.request.live.started(pid);
+    }
+
     fn observe(&mut self, chunk: &[u8]) -> bool {
         let before = self.reading.meaningful();
         let events = self.reading.take(chunk);
         if !events.is_empty() {
             self.start_lock = None;
+            self.request.live.active(|_| {});
         }
         self.show(&events);
         self.judge(&events);
@@ -170,10 +183,13 @@ impl Observer for CallObserver<'_, '_> {
         }
         let used = self.request.spent.plus(self.reading.usage());
         self.over_budget = self.request.budget.is_over(used);
-        self.request.live.used(used);
+        self.request.live.used(self.reading.usage());
         self.request.live.tick();
         self.cancelled = self.watch.should_cancel();
-        let is_unwanted = self.cancelled || self.over_budget || self.stop.is_some();
+        if self.stopped.is_none() {
+            self.stopped = self.request.live.stop_request();
+        }
+        let is_unwanted = self.cancelled || self.over_budget || self.stop.is_some() || self.stopped.is_some();
         match (is_unwanted, self.reading.is_final()) {
             (true, _) => Control::Cancel,
             (false, true) => Control::Finished,
@@ -195,7 +211,7 @@ impl Observer for CallObserver<'_, '_> {
 }
 
 /// An event as one line for people, if it is worth showing. Secrets are removed before the line is cut.
-fn one_line(event: &Event) -> Option<String> {
+pub fn one_line(event: &Event) -> Option<String> {
     let said = match event {
         Event::ToolUse { name, input, .. } => format!("{name} {input}"),
         Event::Text { text, more: false } => text.lines().find(|line| !line.trim().is_empty())?.to_owned(),

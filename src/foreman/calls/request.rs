@@ -1,7 +1,7 @@
 //! What one call of an agent is to do, and within which budget.
 
 use crate::agents::{Agent, Session};
-use crate::foreman::reporting::live::Publisher;
+use crate::foreman::reporting::live::{Publisher, SessionFolder};
 use crate::foreman::work::Work;
 use crate::model::agent::Usage;
 use crate::model::run::order::Spend;
@@ -14,8 +14,10 @@ pub struct CallRequest<'a> {
     pub session: Session<'a>,
     /// What the session used before this call.
     pub earlier: Option<Usage>,
-    /// File name of the raw output.
+    /// Its name in the run.
     pub name: &'a str,
+    /// The folder of its session.
+    pub folder: &'a SessionFolder,
     /// The work that the call is for.
     pub work: &'a Work,
     pub run: &'a str,

@@ -47,7 +47,7 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
         return Ok(trials);
     }
     let settings = &hub.settings()?.worker;
-    let session = runner::new_session(hub, run)?;
+    let session = runner::new_folder(hub, run)?;
     // As in a run, without a branch: nothing is committed here.
     let repository = git2::Repository::open(folder).context("open the worktree of the tests")?;
     let at = Workplace { root: folder, git_dir: repository.path(), branch: "", session: &session, own: &[] };

@@ -8,6 +8,7 @@ use crate::exec::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecut
 use crate::foreman::sandbox::{self, Workplace};
 use crate::hub::settings::{Container, ExecutorKind};
 use crate::hub::{Hub, paths};
+use crate::sessions::Environment;
 
 /// How the programs of one run are started.
 #[derive(Debug)]
@@ -41,6 +42,15 @@ impl Chosen {
             }),
             ExecutorKind::Tmux => Chosen::Tmux(tmux::Tmux { server: terminals(hub), task: subject.task.to_owned() }),
         })
+    }
+
+    /// What programs run in, for the records of sessions.
+    pub fn environment(&self) -> Environment {
+        let image = match self {
+            Chosen::Docker(docker) => Some(docker.options.image.clone()),
+            Chosen::Process | Chosen::Tmux(_) => None,
+        };
+        Environment { executor: self.with(&[]).name().to_owned(), image, ..Environment::default() }
     }
 
     /// For programs that may also write to these paths.

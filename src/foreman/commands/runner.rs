@@ -10,7 +10,7 @@ use super::executor::{Chosen, Subject};
 use super::push_block::PushBlock;
 use super::spec;
 use crate::agents::{Agent, Call};
-use crate::base::{Result, env, files, json, text};
+use crate::base::{Result, env, files, text};
 use crate::exec::{
     self, AfterDeath, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict,
 };
@@ -22,9 +22,12 @@ use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::hub::settings::Worker;
 use crate::hub::worktrees::Place;
+use crate::model::agent::Usage;
 use crate::model::command::Command;
 use crate::model::run::outcome::Finding;
+use crate::sessions::{Environment, Mode, SessionRecord, Status, StopRequest};
 
+use crate::foreman::reporting::live::{Publisher, SessionFolder, SessionStart};
 use crate::foreman::work::Work;
 
 const RECEIPTS: &str = "receipts";
@@ -36,8 +39,11 @@ pub struct Runner<'a> {
     pub settings: &'a Worker,
     /// The worktree.
     pub root: PathBuf,
-    /// Where raw output goes; machine-local.
+    branch: String,
+    /// Where receipts and other files of the run's programs go; machine-local.
     pub session: PathBuf,
+    live: &'a Publisher<'a>,
+    pub environment: Environment,
     env: Vec<(String, String)>,
     /// Environment variables that mark this run's processes.
     marks: Vec<(String, String)>,
@@ -55,15 +61,15 @@ pub struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     pub fn new(
-        hub: &Hub,
+        live: &'a Publisher<'a>,
         work: &Work,
-        run: &str,
         supervisor: &'a Supervisor,
         settings: &'a Worker,
         place: &Place,
         unattended: bool,
     ) -> Result<Self> {
-        let session = new_session(hub, run)?;
+        let (hub, run) = (live.hub, live.run());
+        let session = new_folder(hub, &run)?;
         std::fs::create_dir_all(session.join(RECEIPTS)).map_err(|e| files::io_refusal(e, "create", &session))?;
         let push_block = PushBlock::new(hub, &session)?;
         let own = written_by_programs(&session, &push_block)?;
@@ -75,7 +81,7 @@ impl<'a> Runner<'a> {
             own: &own,
         };
         let executor = Chosen::new(hub, &Subject { job: work.job(), task: &work.order.task_id }, &at)?;
-        let sandbox = Sandbox::new(hub, run, &at)?;
+        let sandbox = Sandbox::new(hub, &run, &at)?;
         let order = &work.order;
         let own = [
             (env::AGENT, order.agent_id.clone()),
@@ -87,7 +93,7 @@ impl<'a> Runner<'a> {
         variables.extend(sandbox.variables());
         variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
         variables.extend(git_trace::variables(&session.join(GIT_TRACE)));
-        let seat = Seat::new(&hub.root, work, run, &place.root, &session.join(RECEIPTS));
+        let seat = Seat::new(&hub.root, work, &run, &place.root, &session.join(RECEIPTS));
         let broker = match executor {
             Chosen::Process => Broker::open(seat, supervisor.beside())?,
             // Their programs are not below this process, which is how the broker knows those of the run.
@@ -98,9 +104,12 @@ impl<'a> Runner<'a> {
             supervisor,
             settings,
             root: place.root.clone(),
+            branch: place.branch.clone(),
             session,
+            live,
+            environment: Environment { confinement: Some(sandbox.report().state.to_owned()), ..executor.environment() },
             env: variables,
-            marks: marks(hub, run),
+            marks: marks(hub, &run),
             no_output: order.guardrails.no_output,
             no_event: order.guardrails.no_event,
             wall: order.guardrails.wall,
@@ -123,11 +132,6 @@ impl<'a> Runner<'a> {
         self.marks.iter().cloned().chain([(env::RECEIPTS_DIR.to_owned(), folder)]).collect()
     }
 
-    /// Writes a description next to the raw output. It is for people, so it is not synced.
-    pub fn describe(&self, what: &serde_json::Value) -> Result<()> {
-        files::replace_unsynced(&self.session.join("metadata.json"), json::pretty(what).as_bytes())
-    }
-
     /// The attempted pushes.
     pub fn push_attempts(&self) -> Vec<Finding> {
         self.push_block.attempts()
@@ -138,9 +142,9 @@ impl<'a> Runner<'a> {
         self.session.join(GIT_TRACE)
     }
 
-    /// Where an agent's call leaves its raw output.
-    pub fn output(&self, name: &str) -> PathBuf {
-        self.session.join(format!("{name}.out"))
+    /// The worktree and its branch.
+    pub fn place(&self) -> (&Path, &str) {
+        (&self.root, &self.branch)
     }
 
     /// What the kernel confines in this run.
@@ -148,13 +152,14 @@ impl<'a> Runner<'a> {
         self.sandbox.report()
     }
 
-    /// Runs an agent's call under an observer. `name` becomes the file name of what it prints; `scratch` is its folder
-    /// for what it is given in files.
+    /// Runs an agent's call under an observer, in the session that began. `scratch` is its folder for what it is given
+    /// in files.
     pub fn run_agent(
         &self,
         agent: &Agent,
         call: &Call,
         name: &str,
+        folder: &SessionFolder,
         scratch: &Path,
         attendant: &mut dyn Observer,
     ) -> Result<Report> {
@@ -164,7 +169,7 @@ impl<'a> Runner<'a> {
         self.push_block.add_variables(&mut env, self.sandbox.git_settings());
         let mut writable = vec![scratch.to_owned()];
         // Programs open their own output again, as `/dev/stdout`.
-        writable.extend(call.output_in_file.then(|| self.output(name)));
+        writable.extend(call.output_in_file.then(|| folder.stream()));
         let spec = Spec {
             argv: call.argv.clone(),
             cwd: self.root.clone(),
@@ -178,9 +183,9 @@ impl<'a> Runner<'a> {
                 linger: self.settings.after_result,
                 grace: self.settings.grace,
             },
-            output: self.output(name),
+            output: folder.stream(),
             through_file: call.output_in_file,
-            errors: Some(self.session.join(format!("{name}.err"))),
+            errors: Some(folder.errors()),
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
             confinement: self.sandbox.for_agent(agent, &writable),
         };
@@ -217,18 +222,69 @@ impl<'a> Runner<'a> {
         })
     }
 
-    /// Runs one command. `name` becomes the output's file name.
+    /// Runs one command, in a session of that name.
     pub fn run(&self, command: &Command, name: &str, watch: &mut Watch) -> Result<CommandResult> {
+        let folder = self.live.reserve(name)?;
         let mut env = self.env.clone();
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         self.push_block.add_variables(&mut env, self.sandbox.git_settings());
         let clocks = spec::clocks(self.settings, self.no_output, self.wall, command);
-        let output = self.session.join(format!("{name}.log"));
-        let spec = spec::of(command, &self.root, env, self.marks.clone(), clocks, output, self.settings.max_output)?;
+        let (output, limit) = (folder.stream(), self.settings.max_output);
+        let spec = spec::of(command, &self.root, env, self.marks.clone(), clocks, output, limit)?;
         let spec = Spec { confinement: self.sandbox.for_command(), ..spec };
-        let mut control = || if watch.should_cancel() { Control::Cancel } else { Control::Continue };
-        let report = self.executor.with(&[]).run(self.supervisor, spec, name, &mut control)?;
-        Ok(CommandResult::of(command, &report))
+        self.live.begin(&SessionStart {
+            folder: &folder,
+            mode: Mode::Process,
+            program: &command.title(),
+            place: self.place(),
+            environment: &self.environment,
+            spent: Usage::default(),
+            agent_session: None,
+            resumes: false,
+            model: None,
+        });
+        let mut observer = CommandObserver { watch, live: self.live, stopped: None };
+        let report = self.executor.with(&[]).run(self.supervisor, spec, name, &mut observer)?;
+        let mut done = CommandResult::of(command, &report);
+        if let Some(stopped) = observer.stopped.filter(|_| done.was_cancelled()) {
+            (done.status, done.outcome) = ("failed".to_owned(), secrets::redact(&text::safe(&stopped.describe())));
+            self.live.end(|record| {
+                done.describe(record);
+                record.status = Status::Cancelled;
+            });
+        }
+        self.live.end(|record| done.describe(record));
+        Ok(done)
+    }
+}
+
+/// Publishes that a command works, and stops it on request.
+struct CommandObserver<'a, 'w> {
+    watch: &'a mut Watch<'w>,
+    live: &'a Publisher<'a>,
+    /// A person ended this session alone.
+    stopped: Option<StopRequest>,
+}
+
+impl Observer for CommandObserver<'_, '_> {
+    fn started(&mut self, pid: i32) {
+        self.live.started(pid);
+    }
+
+    fn observe(&mut self, chunk: &[u8]) -> bool {
+        self.live.active(|_| {});
+        !chunk.is_empty()
+    }
+
+    fn control(&mut self) -> Control {
+        self.live.tick();
+        if self.stopped.is_none() {
+            self.stopped = self.live.stop_request();
+        }
+        match self.watch.should_cancel() || self.stopped.is_some() {
+            true => Control::Cancel,
+            false => Control::Continue,
+        }
     }
 }
 
@@ -248,18 +304,18 @@ pub fn marks(hub: &Hub, run: &str) -> Vec<(String, String)> {
     vec![(env::RUN.to_owned(), run.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())]
 }
 
-/// Creates a run's machine-local folder, for raw output.
-pub fn new_session(hub: &Hub, run: &str) -> Result<PathBuf> {
-    let sessions = hub.state_home().join("sessions");
+/// Makes the folder of one attempt of a run.
+pub fn new_folder(hub: &Hub, run: &str) -> Result<PathBuf> {
+    let runs = hub.state_home().join("runs");
     for n in 1..1000 {
-        let folder = sessions.join(if n == 1 { run.to_owned() } else { format!("{run}-{n}") });
+        let folder = runs.join(if n == 1 { run.to_owned() } else { format!("{run}-{n}") });
         if folder.symlink_metadata().is_err() {
             std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
             // Without links, for the sandbox.
             return Ok(folder.canonicalize()?);
         }
     }
-    anyhow::bail!("no free folder for run {run} in {}", sessions.display())
+    anyhow::bail!("no free folder for run {run} in {}", runs.display())
 }
 
 /// The result of a command as written to the record.
@@ -320,6 +376,17 @@ impl CommandResult {
             ended: names(&report.ended),
             survivors: names(&report.survivors),
         }
+    }
+
+    /// How the command's session ended.
+    fn describe(&self, record: &mut SessionRecord) {
+        record.exit_code = self.exit_code;
+        record.status = match self.status.as_str() {
+            "ok" => Status::Done,
+            "cancelled" => Status::Cancelled,
+            _ => Status::Failed,
+        };
+        record.reason = (record.status != Status::Done).then(|| self.outcome.clone());
     }
 
     pub fn succeeded(&self) -> bool {

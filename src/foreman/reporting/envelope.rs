@@ -67,7 +67,7 @@ pub struct Envelope<'a> {
     pub bundle: Option<&'a str>,
     /// What the kernel confined the run's programs to; `None` when nothing started.
     pub sandbox: Option<&'a SandboxReport>,
-    /// The raw output, on the machine that ran it.
+    /// The run's folder, on the machine that ran it. Each call and command names its own output.
     pub raw_output: &'a str,
 }
 

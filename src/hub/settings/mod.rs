@@ -26,7 +26,7 @@ pub use sandbox::{Sandbox, SandboxMode, SandboxNetwork};
 pub use sections::{
     Claims, Commands, Coordinator, Git, Guard, Lock, Log, LogFormat, LogTo, People, Require, Session, Sources, Worker,
 };
-pub use work::{Agent, ApprovalMerge, Budget, Merge, Pipeline, Review, Route, Worktrees};
+pub use work::{Agent, AgentSessions, ApprovalMerge, Budget, Merge, Pipeline, Review, Route, Worktrees};
 
 use crate::model::run::order::{Binding, Guardrails};
 
@@ -45,6 +45,7 @@ pub struct Settings {
     pub guard: Guard,
     pub commands: Commands,
     pub worktrees: Worktrees,
+    pub agent_sessions: AgentSessions,
     pub pipeline: Pipeline,
     pub budget: Budget,
     pub review: Review,

@@ -33,6 +33,25 @@ impl Default for Worktrees {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+pub struct AgentSessions {
+    /// How long sessions, workers' logs and outcomes are kept on this machine after their job.
+    #[serde(with = "span")]
+    #[schemars(with = "Span")]
+    pub keep_for: Duration,
+    /// How many bytes of ended sessions are kept, newest first.
+    pub keep_bytes: u64,
+    /// Whether the coordinator archives each session of a finished job under `_report/`, and removes none before.
+    pub archive: bool,
+}
+
+impl Default for AgentSessions {
+    fn default() -> Self {
+        Self { keep_for: Duration::from_secs(30 * 24 * 3600), keep_bytes: 4 << 30, archive: false }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Pipeline {
     /// Stages of agents' work, unless a routing rule sets others.
     pub stages: Vec<String>,

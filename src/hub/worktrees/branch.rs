@@ -7,7 +7,7 @@ use git2::{ErrorCode, Oid, Repository};
 
 use super::checkpoint::Checkpoint;
 use super::job_refs;
-use super::place::Wanted;
+use super::place::{Wanted, is_for};
 use super::registry::{self, Registered};
 use crate::base::{Refusal, Result};
 use crate::hub::git::ancestry;
@@ -21,8 +21,11 @@ pub(super) struct Chosen {
     pub checkpoints: Vec<Checkpoint>,
 }
 
-/// Allows only `agent/<seat>/…`: never the main branch or another seat's.
+/// Allows only `agent/<seat>/…` and a branch made for the task: never the main branch or another seat's.
 pub(super) fn check(hub: &Hub, wanted: &Wanted) -> Result<()> {
+    if is_for(wanted.branch, wanted.task) && hub.branch().as_deref() != Some(wanted.branch) {
+        return Ok(());
+    }
     let own = format!("agent/{}/", wanted.agent);
     let legal = git2::Branch::name_is_valid(wanted.branch).unwrap_or(false);
     if legal && wanted.branch.strip_prefix(&own).is_some_and(|slug| !slug.is_empty()) {
@@ -42,8 +45,17 @@ pub(super) fn check(hub: &Hub, wanted: &Wanted) -> Result<()> {
 ///
 /// A branch with other work (a person's, another job's), or one that is checked out, is left alone and the next free
 /// name is used.
-pub(super) fn choose(repo: &Repository, wanted: &Wanted, base: Oid, known: &[Registered]) -> Result<Chosen> {
-    let is_ours = |worktree: &&Registered| worktree.job() == Some(wanted.job);
+///
+/// `adopted` is the worktree of others that this job may use.
+pub(super) fn choose(
+    repo: &Repository,
+    wanted: &Wanted,
+    base: Oid,
+    known: &[Registered],
+    adopted: Option<&Registered>,
+) -> Result<Chosen> {
+    let is_adopted = |worktree: &Registered| adopted.is_some_and(|adopted| adopted.git_dir == worktree.git_dir);
+    let is_ours = |worktree: &&Registered| worktree.job() == Some(wanted.job) || is_adopted(worktree);
     let others = known.iter().filter(|w| !is_ours(w)).map(|w| w.git_dir.as_path()).chain([repo.commondir()]);
     let others: Vec<Worktree> = others.map(|git_dir| bare(git_dir, repo.commondir())).collect();
     // A rebase is on no branch but moves its original branch at the end.
@@ -88,7 +100,7 @@ fn continued(
 }
 
 /// Git stores branches as folders: `agent/codex-1` and `agent/codex-1/docs` cannot both exist.
-fn check_no_prefix(repo: &Repository, branch: &str) -> Result<()> {
+pub(super) fn check_no_prefix(repo: &Repository, branch: &str) -> Result<()> {
     let ends = branch.match_indices('/').map(|(at, _)| &branch[..at]);
     let Some(other) = ends.into_iter().find(|name| repo.find_reference(&format!("refs/heads/{name}")).is_ok()) else {
         return Ok(());

@@ -15,6 +15,7 @@ use git2::Repository;
 use serde::Serialize;
 
 use super::checkpoint::{Parked, WorktreeRepository};
+use super::convention;
 use super::place::{WAIT, home};
 use super::status::{Owner, WorktreeStatus, statuses};
 use super::{foreign, job_refs, registry, unfinished};
@@ -115,6 +116,9 @@ fn clean_locked(
     }
     let mut candidates = Vec::new();
     for found in statuses(hub)? {
+        if found.adopted && !dry_run && over(&found).is_some() {
+            convention::give_back(&found.git_dir)?;
+        }
         match check_removable(hub, &home, &found)
             .and_then(|()| over(&found).ok_or_else(|| "its job is not over".to_owned()))
         {
@@ -147,7 +151,11 @@ fn clean_locked(
 /// Whether there is anything to remove. Cheap, and takes no lock.
 pub fn is_due(hub: &Hub, retention: Retention, over: &dyn Fn(&WorktreeStatus) -> Option<Stamp>) -> Result<bool> {
     let home = home(hub)?;
-    let ours = statuses(hub)?.into_iter().filter(|found| check_removable(hub, &home, found).is_ok());
+    let all = statuses(hub)?;
+    if all.iter().any(|found| found.adopted && over(found).is_some()) {
+        return Ok(true);
+    }
+    let ours = all.into_iter().filter(|found| check_removable(hub, &home, found).is_ok());
     let since: Vec<Stamp> = ours.filter_map(|found| over(&found)).collect();
     Ok(since.len() > retention.keep || since.iter().any(|since| hub.now().since(*since) >= retention.keep_for))
 }
@@ -164,6 +172,9 @@ fn check_removable(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<(),
                 .into());
         }
         Owner::Ours => {}
+    }
+    if found.adopted {
+        return Err("it was there before its job".into());
     }
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if found.root.parent().map(canonical) != Some(canonical(home)) || name.is_empty() {

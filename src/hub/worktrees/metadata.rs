@@ -32,6 +32,9 @@ pub struct WorktreeMetadata {
     pub agent: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made_at: Option<Stamp>,
+    /// It was there before its job, which works in it because of its branch's name.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// The digest of the set-up lines that ran here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setup: Option<String>,

@@ -1,12 +1,14 @@
 //! Git worktrees for workers: creates, finds and removes them.
 //!
 //! A job's worktree is `<repository>.worktrees/<job>` (see [`beside`]), on a branch of its seat, locked with a reason
-//! that names job and run. A worktree without that reason is not teof's: it is neither used nor changed. Such a
+//! that names job and run. A worktree without that reason is not teof's: it is neither used nor changed,
+//! except that a job adopts one for its time by [`convention`]. Such a
 //! worktree is always read with its git directory named: a replaced `.git` in it has no effect.
 
 mod branch;
 pub mod checkpoint;
 pub mod clean;
+pub mod convention;
 mod foreign;
 pub mod job_refs;
 pub mod metadata;
@@ -19,7 +21,7 @@ mod status;
 pub mod unfinished;
 
 pub use super::git::filtered::{lfs_object, pointer};
-pub use place::{Place, Wanted, beside, every, home, main_worktree};
+pub use place::{Place, Wanted, beside, every, home, is_for, main_worktree};
 pub use prepare::prepare;
 pub use registry::{clear_stale, folders_of, last_run, linked, root_of};
 pub use status::{Owner, WorktreeStatus, statuses};

@@ -1,4 +1,4 @@
-//! A job's worktree, and where the worktrees of a repository are.
+//! A job's worktree, where the worktrees of a repository are, and which branches belong to a task by their names.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::checkpoint::{Before, Checkpoint, Mark, WorktreeRepository};
 use super::registry;
 use crate::base::{Result, Stamp};
 use crate::hub::git::Git;
-use crate::hub::{Hub, Worktree};
+use crate::hub::{Hub, Worktree, paths};
 
 /// Creating a worktree of a large repository takes a while, and other runs may be waiting, too.
 pub(super) const WAIT: Duration = Duration::from_secs(120);
@@ -120,4 +120,38 @@ pub fn main_worktree(hub: &Hub) -> Option<Worktree> {
 /// Every worktree of the repository, even if its folder is missing; the main one first.
 pub fn every(hub: &Hub) -> Vec<Worktree> {
     main_worktree(hub).into_iter().chain(registry::linked(&hub.common_dir)).collect()
+}
+
+/// Whether the part of a branch behind its last `/` is the end of a task's name.
+pub fn suits(branch: &str, task: &str) -> bool {
+    let Some((_, slug)) = branch.rsplit_once('/') else { return false };
+    !slug.is_empty()
+        && task.strip_suffix(slug).is_some_and(|before| before.is_empty() || before.ends_with(['-', '_', '.']))
+}
+
+/// Whether a branch was made for this very task, by its name. A common word (`fix/parser` and `document-parser`) says
+/// too little: the shared end has a number in it. Branches of seats belong to claims.
+pub fn is_for(branch: &str, task: &str) -> bool {
+    let numbered = branch.rsplit_once('/').is_some_and(|(_, slug)| slug.contains(|c: char| c.is_ascii_digit()));
+    numbered && suits(branch, task) && !branch.starts_with("agent/") && branch != paths::RECORD_BRANCH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_is_for_a_task_that_ends_alike_with_a_number() {
+        for (branch, task, is) in [
+            ("feature/auth-05A", "implement-auth-05A", true),
+            ("feature/05A", "implement-auth-05A", true),
+            ("task/QUEUE-001", "QUEUE-001", true),
+            ("feature/auth-05A", "implement-oauth-05A", false),
+            ("feature/parser", "document-parser", false),
+            ("auth-05A", "auth-05A", false),
+            ("agent/codex-1/QUEUE-001", "QUEUE-001", false),
+        ] {
+            assert_eq!(is_for(branch, task), is, "{branch} {task}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Creates or reuses a job's worktree: chooses the branch, parks uncommitted work, and resets the folder to the job's
 //! last checkpoint.
 //!
-//! Never uses a folder or branch of others.
+//! Never uses a folder or branch of others, except the free one that is the task's by [`convention`].
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use git2::{Oid, Repository};
 
 use super::branch::{self, Chosen};
 use super::checkpoint::Parked;
+use super::convention;
 use super::job_refs;
 use super::metadata::WorktreeMetadata;
 use super::place::{Place, WAIT, Wanted, home};
@@ -40,17 +41,24 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     let base = commit(&repo, wanted.base)?;
     partial::check_files(&repo, base)?;
     let known = registry::all(&hub.common_dir);
-    let Chosen { branch, base, checkpoints } = branch::choose(&repo, wanted, base, &known)?;
+    let adopted = convention::adopted(hub, wanted, &known);
+    let Chosen { branch, base, checkpoints } = branch::choose(&repo, wanted, base, &known, adopted)?;
+    // The branch may have moved on since the order was made.
+    let adopted = adopted.filter(|found| registry::head_of(found).as_deref() == Some(&branch));
     let mut place = Place { root: PathBuf::new(), git_dir: PathBuf::new(), branch, base, checkpoints, parked: None };
     let of = |job: &str| known.iter().find(|w| w.job() == Some(job) && w.is_there() && w.is_whole());
     let own = of(wanted.job);
     lock.check()?;
-    let reused = match own.or_else(|| wanted.before.iter().find_map(|job| of(job))) {
+    let before = || wanted.before.iter().find_map(|job| of(job).filter(|found| !convention::is_adopted(found)));
+    let reused = match own.or_else(before) {
         Some(ours) => {
             in_home(hub, ours)?;
             reuse(&mut place, ours, wanted)?
         }
-        None => false,
+        None => match adopted {
+            Some(found) => reuse(&mut place, found, wanted)?,
+            None => false,
+        },
     };
     if !reused {
         create(hub, &mut place, wanted, &known)?;
@@ -60,15 +68,16 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     let folders = old.folders.or_else(|| registry::folders_of(&place.root));
     // On another base, the set-up runs again.
     let setup = old.setup.filter(|_| own.is_some());
-    WorktreeMetadata { task: wanted.task.into(), agent: wanted.agent.into(), made_at, folders, setup, ..old }
-        .write(&place.git_dir)?;
+    let adopted = old.adopted || (own.is_none() && adopted.is_some_and(|found| found.git_dir == place.git_dir));
+    let (task, agent) = (wanted.task.into(), wanted.agent.into());
+    WorktreeMetadata { task, agent, made_at, folders, setup, adopted, ..old }.write(&place.git_dir)?;
     Ok(place)
 }
 
 /// Git's file about a worktree can be edited to name any folder; only folders in the home are teof's.
 fn in_home(hub: &Hub, found: &Registered) -> Result<()> {
     let home = home(hub)?;
-    if home.canonicalize().is_ok_and(|home| found.root.parent() == Some(&home)) {
+    if convention::is_adopted(found) || home.canonicalize().is_ok_and(|home| found.root.parent() == Some(&home)) {
         return Ok(());
     }
     Err(Refusal::guard("worktree.not_ours", format!("{} is not a worktree of teof", found.root.display()))

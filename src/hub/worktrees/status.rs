@@ -9,7 +9,7 @@ use git2::{Repository, StatusOptions};
 use serde::Serialize;
 
 use super::metadata::WorktreeMetadata;
-use super::place::main_worktree;
+use super::place::{main_worktree, suits};
 use super::registry::{self, Registered};
 use crate::base::{Result, Stamp, files};
 use crate::hub::{Hub, paths};
@@ -45,6 +45,8 @@ pub struct WorktreeStatus {
     pub task: Option<String>,
     pub agent: Option<String>,
     pub made_at: Option<Stamp>,
+    /// It was there before its job, by its branch's name.
+    pub adopted: bool,
     /// The outcome of that run, if it is over.
     pub outcome: Option<Box<Outcome>>,
 }
@@ -78,6 +80,7 @@ impl WorktreeStatus {
             task: some(metadata.task).or_else(|| outcome.as_ref().map(|outcome| outcome.task_id.clone())),
             agent: some(metadata.agent),
             made_at: metadata.made_at,
+            adopted: metadata.adopted,
             owner,
             run,
             outcome,
@@ -122,9 +125,7 @@ impl WorktreeStatus {
     /// Whether its branch suggests a task: the branch has the same ending as the task, such as `feature/auth-05A` for
     /// `implement-auth-05A`.
     pub fn suits(&self, task: &str) -> bool {
-        let Some((_, slug)) = self.branch.as_deref().and_then(|branch| branch.rsplit_once('/')) else { return false };
-        !slug.is_empty()
-            && task.strip_suffix(slug).is_some_and(|before| before.is_empty() || before.ends_with(['-', '_', '.']))
+        self.branch.as_deref().is_some_and(|branch| suits(branch, task))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Only for people who watch: nothing is decided by it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,10 @@ pub struct Live {
     /// When the stage began.
     #[serde(default)]
     pub stage_since: Option<Stamp>,
+    /// The record of the agent session or command that runs now, absolute. It says what that does and used; the fields
+    /// below are about the time before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<PathBuf>,
     /// The agent program that the stage calls.
     #[serde(default)]
     pub agent: Option<String>,

@@ -5,6 +5,8 @@
 //! exception: when a dirty tree stops the boot, its receipt and observation are written anyway, so that the owner
 //! learns about it.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -57,6 +59,8 @@ pub struct BootRequest {
 pub struct Boot {
     pub agent_id: String,
     pub branch: Option<String>,
+    /// Where the session works.
+    pub worktree: PathBuf,
     /// The id of the handshake.
     pub event: Option<String>,
     pub sync: Option<Synced>,
@@ -197,6 +201,7 @@ fn stage(writer: &Writer<'_>, place: &Place, request: &BootRequest, dirt: &[Stri
     let boot = Boot {
         agent_id: agent.clone(),
         branch: hub.here.branch(),
+        worktree: hub.here.root.clone(),
         event,
         sync: None,
         dirty_handoff,

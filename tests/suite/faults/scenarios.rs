@@ -118,6 +118,7 @@ pub const READERS: &[&str] = &[
     "agent list",
     "agent doctor",
     "seat list",
+    "seat show worker-1",
     "task list",
     "bus status",
     "bus watch --limit 1",
@@ -147,6 +148,7 @@ pub const READERS: &[&str] = &[
     "notify list",
     "session list",
     "session show {waits}",
+    "session logs {waits}",
     "session brief T",
     "consensus ledger",
     "consensus dashboard",
@@ -168,6 +170,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("web", "serves until it is stopped; what is decided in it is `review` and `coordinator` by another way"),
     ("service install", "writes one file outside the repository, as `completions --install` does"),
     ("notify test", "writes nothing; it starts programs that the settings name"),
+    ("worktree new", "runs `git worktree add`, whose faults are those of `coordinator run`"),
+    ("worktree shell", "makes what `worktree new` makes, and starts a shell"),
+    ("session start", "submits as `coordinator submit` does"),
+    ("session continue", "answers as `coordinator answer` and sends back as `review retry`"),
+    ("session archive", "needs a session that ran; `agent_sessions.rs` archives one, in one transaction"),
+    ("session cancel", "leaves one file for the worker of a live session; `pipeline/sessions.rs` ends one"),
     ("foreman run", "is what `coordinator run` starts; `foreman/kills.rs` kills it at each of its calls"),
 ];
 

@@ -82,6 +82,10 @@ service install --user
 notify test
 session-boot --auto-agent --no-sync
 session wrap --worked x
+session cancel QUEUE-001
+session continue QUEUE-001 --note x
+session archive QUEUE-001
+session start --mode autonomous --task QUEUE-002
 session brief QUEUE-001 --preset operator
 receipts hygiene --keep
 scan --history
@@ -93,6 +97,8 @@ consensus escalate
 consensus sweep
 consensus weekly
 web
+worktree new QUEUE-002
+worktree shell QUEUE-002
 worktree clean --all-finished
 "#;
 
@@ -144,6 +150,8 @@ const FREE: &[&str] = &[
     "notify list",
     "session list",
     "session show",
+    "session logs",
+    "seat show",
     "session brief",
     "consensus ledger",
     "consensus dashboard",

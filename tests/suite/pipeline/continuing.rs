@@ -87,6 +87,8 @@ fn a_killed_workers_call_is_counted_from_its_stream_and_gone_on_with() {
     }
     worker.kill().unwrap();
     worker.wait().unwrap();
+    let session = |id: &str| fixture.world.json(&["session", "show", id]);
+    assert_eq!(session("run-1-coder-1-1")["status"], "lost");
     let note = notes::add(&hub(&fixture), "job-1", "ada", "spell it THREE").unwrap();
     let outcome = fixture.run("run-1");
     assert_verdict(&outcome, "succeeded");
@@ -95,13 +97,15 @@ fn a_killed_workers_call_is_counted_from_its_stream_and_gone_on_with() {
     let usage = &outcome["usage"];
     assert_eq!(usage["input_tokens"].as_u64().unwrap() + usage["output_tokens"].as_u64().unwrap(), 290, "{usage}");
     assert!(fixture.coder.prompt(2).contains("> spell it THREE"));
+    assert_eq!(session("run-1-coder-1-2")["parent_id"], "run-1-coder-1-1");
     assert_eq!(notes::given(&note), None, "with the job its notes are gone");
 }
 
 /// Whether the worker has heard what the coder used.
 fn heard(fixture: &Fixture) -> bool {
     let projects = fs::read_dir(fixture.world.folder().join("state/teof/projects")).into_iter().flatten().flatten();
-    let stream = projects.map(|project| project.path().join("sessions/run-1/coder-1-1.out")).find(|path| path.exists());
+    let stream =
+        projects.map(|project| project.path().join("sessions/run-1-coder-1-1/stream.log")).find(|path| path.exists());
     stream.is_some_and(|path| fs::read_to_string(path).unwrap().contains("input_tokens"))
 }
 

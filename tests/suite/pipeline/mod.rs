@@ -5,6 +5,7 @@ mod continuing;
 mod executors;
 mod guards;
 mod monitor;
+mod sessions;
 
 use std::fs;
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use super::row::{self, Row};
 use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::coordinator::retention::Standing;
+use crate::hub::Hub;
 
 /// Print the path of a task's worktree
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,28 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let task = names::check_id("task", &args.task)?;
     let rows = row::rows(app.hub_to_read()?)?;
+    let (found, by) = of_task(&rows, task)?;
+    let Some(row) = found else {
+        return Err(Refusal::not_found("worktree.missing", format!("{task} has no worktree{}", meant(task, &rows)))
+            .because("no job made one for it, and no branch name ends like the task")
+            .next("see all worktrees: teof worktree list")
+            .next(format!("or make one: teof worktree new {task}"))
+            .into());
+    };
+    app.result(&json!({ "found_by": by, "worktree": row }), || text::safe(&row.path));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The worktree of a task, if there is one.
+///
+/// # Errors
+/// `worktree.ambiguous`.
+pub fn existing(hub: &Hub, task: &str) -> Result<Option<Row>> {
+    Ok(of_task(&row::rows(hub)?, task)?.0.cloned())
+}
+
+/// The worktree of a task, and by what it was found.
+fn of_task<'r>(rows: &'r [Row], task: &str) -> Result<(Option<&'r Row>, &'static str)> {
     let there = || rows.iter().filter(|row| row.exists);
     let mut own: Vec<&Row> = there().filter(|row| row.task.as_deref() == Some(task) || row.is_of_job(task)).collect();
     let is_live = |row: &&Row| matches!(row.state, Standing::Running | Standing::Waiting | Standing::Review);
@@ -32,14 +55,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         true => (there().filter(|row| row.task.is_none() && row.seen.suits(task)).collect(), "branch"),
     };
     match found.as_slice() {
-        [row] => {
-            app.result(&json!({ "found_by": by, "worktree": row }), || text::safe(&row.path));
-            Ok(ExitCode::SUCCESS)
-        }
-        [] => Err(Refusal::not_found("worktree.missing", format!("{task} has no worktree{}", meant(task, &rows)))
-            .because("no job made one for it, and no branch name ends like the task")
-            .next("see all worktrees: teof worktree list")
-            .into()),
+        [] => Ok((None, by)),
+        [row] => Ok((Some(row), by)),
         many => Err(Refusal::guard("worktree.ambiguous", format!("{} worktrees are for {task}", many.len()))
             .because(many.iter().map(|row| text::safe(&row.path)).collect::<Vec<_>>().join(", "))
             .next("see which is which: teof worktree list")

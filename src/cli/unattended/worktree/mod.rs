@@ -3,6 +3,7 @@
 mod clean;
 mod find;
 mod list;
+mod open;
 mod row;
 
 use std::process::ExitCode;
@@ -12,10 +13,11 @@ use clap::Subcommand;
 use crate::base::Result;
 use crate::cli::App;
 
-/// List, find and remove the worktrees of jobs
+/// List, find, make and remove the worktrees of tasks
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof worktree list\n\
+\x20 cd \"$(teof worktree new QUEUE-004)\"\n\
 \x20 teof worktree clean --dry-run")]
 pub struct Args {
     #[command(subcommand)]
@@ -26,6 +28,8 @@ pub struct Args {
 enum Command {
     List(list::Args),
     Find(find::Args),
+    New(open::New),
+    Shell(open::Shell),
     Clean(clean::Args),
 }
 
@@ -33,6 +37,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     match args.command {
         Command::List(args) => list::run(args, app),
         Command::Find(args) => find::run(args, app),
+        Command::New(args) => open::new(args, app),
+        Command::Shell(args) => open::shell(args, app),
         Command::Clean(args) => clean::run(args, app),
     }
 }

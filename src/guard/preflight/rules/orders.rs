@@ -5,6 +5,7 @@ use std::path::Path;
 use super::documents::{Notes, object};
 use crate::base::Refusal;
 use crate::guard::Finding;
+use crate::hub::worktrees::is_for;
 use crate::model::run::order::OrderFile;
 
 /// The problems of one work order. The receipts rules check its hash.
@@ -23,12 +24,12 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     };
     let mut notes = Notes::new(path, bytes);
     if let OrderFile::V2(order) = order {
-        if !order.branch.starts_with("agent/") {
+        if !order.branch.starts_with("agent/") && !is_for(&order.branch, &order.task_id) {
             notes.note(
                 "/branch",
                 "order.branch",
                 "the branch is not under agent/",
-                "workers work on agent/<seat>/<slug>",
+                "workers work on agent/<seat>/<slug>, or on a branch whose name ends like the task",
             );
         }
         // Such an order waits for a person; that is a state, not an error.

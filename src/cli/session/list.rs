@@ -1,0 +1,140 @@
+//! `teof session list`
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::base::{Result, text};
+use crate::cli::App;
+use crate::cli::support::help::MORE;
+use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
+use crate::coordinator::sessions;
+use crate::exec;
+use crate::model::run::job_name::short;
+use crate::sessions::{SessionRecord, Status, scopecraft};
+
+/// List agent sessions, the newest first (the default)
+///
+/// Shows every session that is not over, and the newest of the others.
+///
+/// With --json: {sessions, damaged: [{path, why}]}; `teof schema session` describes a session.
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof session list\n\
+\x20 teof session list --task QUEUE-001 --all")]
+pub struct Args {
+    /// Only sessions of this task or job
+    #[arg(long, value_name = "TASK")]
+    task: Option<String>,
+    /// Only sessions with this status
+    #[arg(long, value_enum)]
+    status: Option<Wanted>,
+    /// List the sessions that scopecraft left in this folder (`<name>.info.json`)
+    #[arg(long, value_name = "DIR", help_heading = MORE)]
+    from: Option<PathBuf>,
+    /// List all sessions, however old
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Wanted {
+    Starting,
+    Running,
+    Waiting,
+    Paused,
+    Done,
+    Failed,
+    Cancelled,
+    Lost,
+}
+
+/// How many sessions that are over are listed without `--all`.
+const NEWEST: usize = 20;
+
+pub fn run(args: &Args, app: &App) -> Result<()> {
+    let listing = match &args.from {
+        Some(folder) => scopecraft::list(folder, &exec::started)?,
+        None => sessions::all(app.hub_to_read()?)?,
+    };
+    for damaged in &listing.damaged {
+        app.warn(format!("cannot read {}: {}", damaged.path.display(), damaged.why));
+    }
+    let mut shown: Vec<SessionRecord> = listing.sessions.into_iter().rev().filter(|one| args.takes(one)).collect();
+    let before = shown.len();
+    if !args.all {
+        let mut over = 0;
+        shown.retain(|one| {
+            over += usize::from(one.status.is_over());
+            !one.status.is_over() || over <= NEWEST
+        });
+    }
+    app.result(&json!({ "sessions": shown, "damaged": listing.damaged }), || match shown.is_empty() {
+        true => "no sessions".to_owned(),
+        false => table(&shown, app.times()).show(),
+    });
+    if shown.len() < before {
+        app.say(format!("{} more: teof session list --all", before - shown.len()));
+    }
+    Ok(())
+}
+
+impl Args {
+    fn takes(&self, record: &SessionRecord) -> bool {
+        let is_called =
+            |own: &Option<String>, name: &str| own.as_ref().is_some_and(|own| own == name || short(own) == name);
+        let of_task = |name: &String| is_called(&record.task_id, name) || is_called(&record.job, name);
+        self.task.as_ref().is_none_or(of_task) && self.status.is_none_or(|wanted| wanted.status() == record.status)
+    }
+}
+
+impl Wanted {
+    fn status(self) -> Status {
+        match self {
+            Wanted::Starting => Status::Starting,
+            Wanted::Running => Status::Running,
+            Wanted::Waiting => Status::Waiting,
+            Wanted::Paused => Status::Paused,
+            Wanted::Done => Status::Done,
+            Wanted::Failed => Status::Failed,
+            Wanted::Cancelled => Status::Cancelled,
+            Wanted::Lost => Status::Lost,
+        }
+    }
+}
+
+/// The colour of a status.
+pub(super) fn meaning(status: Status) -> Meaning {
+    match status {
+        Status::Starting | Status::Running => Meaning::Good,
+        Status::Waiting | Status::Paused => Meaning::Attention,
+        Status::Failed | Status::Lost => Meaning::Bad,
+        Status::Done | Status::Cancelled => Meaning::Quiet,
+    }
+}
+
+fn table(sessions: &[SessionRecord], times: Times) -> Table {
+    let mut table = Table::new([
+        Column::word("SESSION"),
+        Column::word("STATUS"),
+        Column::text("TASK"),
+        Column::text("PROGRAM"),
+        Column::word("ACTIVE"),
+        Column::number("TOKENS").optional(),
+        Column::text("LAST").optional(),
+    ]);
+    for one in sessions {
+        let tokens = one.usage.tokens();
+        let last = one.reason.as_ref().or(one.last_message.as_ref()).or(one.last_tool.as_ref());
+        table.row([
+            short(&one.id).into(),
+            Cell::painted(meaning(one.status), one.status.as_str()),
+            one.task_id.as_deref().unwrap_or_default().into(),
+            one.program.as_deref().unwrap_or_default().into(),
+            one.last_activity.map(|at| times.ago(at)).unwrap_or_default().into(),
+            if tokens > 0 { tokens.to_string() } else { String::new() }.into(),
+            last.map(|last| text::clip(last, 80)).unwrap_or_default().into(),
+        ]);
+    }
+    table
+}

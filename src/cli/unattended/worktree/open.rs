@@ -1,0 +1,105 @@
+//! `teof worktree new`, `teof worktree shell`
+
+use std::process::{Command, ExitCode};
+
+use super::find;
+use crate::base::{Refusal, Result, env, names, text};
+use crate::cli::App;
+use crate::guard::operator;
+use crate::hub::Hub;
+use crate::hub::worktrees::convention::{self, Opened};
+use crate::seats;
+
+/// Print the path of a task's worktree; make one if there is none
+///
+/// For interactive work. It is the worktree of the task's job, else the one whose branch ends like the task; a new one is
+/// on `agent/<seat>/<task>`, or on `task/<task>` where no seat acts. The coordinator does not remove it.
+///
+/// With --json: {path, branch, made}.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 cd \"$(teof worktree new QUEUE-004)\"\n\
+\x20 teof worktree new QUEUE-005 --agent codex-1")]
+pub struct New {
+    #[command(flatten)]
+    of: Of,
+}
+
+/// Start a shell in a task's worktree; make one if there is none
+///
+/// The shell is SHELL, and TEOF_AGENT names the seat, if one acts. It ends with the shell's exit code.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof worktree shell QUEUE-004")]
+pub struct Shell {
+    #[command(flatten)]
+    of: Of,
+}
+
+#[derive(Debug, clap::Args)]
+struct Of {
+    /// The task
+    task: String,
+    /// Whose worktree it is [default: TEOF_AGENT, else this worktree's seat]
+    #[arg(long, value_name = "SEAT")]
+    agent: Option<String>,
+}
+
+impl Of {
+    /// The seat that works there; `None` for a person.
+    fn seat(&self, hub: &Hub) -> Result<Option<String>> {
+        if let Some(seat) = &self.agent {
+            seats::known::require(hub, seat)?;
+            return Ok(Some(seat.clone()));
+        }
+        match seats::resolve(hub, None) {
+            Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == "agent.unknown") => Ok(None),
+            found => Ok(Some(found?).filter(|seat| seat != operator::OPERATOR)),
+        }
+    }
+
+    fn open(&self, hub: &Hub, seat: Option<&str>) -> Result<Opened> {
+        operator::run::refuse("make a worktree")?;
+        let task = names::check_id("task", &self.task)?;
+        if let Some(row) = find::existing(hub, task)? {
+            let branch = row.branch.clone().unwrap_or_default();
+            return Ok(Opened { path: row.path.into(), branch, made: false });
+        }
+        let branch = seat.map_or_else(|| format!("task/{task}"), |seat| format!("agent/{seat}/{task}"));
+        convention::open(hub, task, &branch)
+    }
+}
+
+pub fn new(args: New, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let opened = args.of.open(hub, args.of.seat(hub)?.as_deref())?;
+    say(app, &opened);
+    app.result(&opened, || text::safe(&opened.path.display().to_string()));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn shell(args: Shell, app: &App) -> Result<ExitCode> {
+    let hub = app.hub()?;
+    let seat = args.of.seat(hub)?;
+    let opened = args.of.open(hub, seat.as_deref())?;
+    say(app, &opened);
+    let shell = env::var(env::SHELL).unwrap_or_else(|| "/bin/sh".to_owned());
+    let mut command = Command::new(&shell);
+    command.current_dir(&opened.path).env_remove(env::ROOT);
+    if let Some(seat) = &seat {
+        command.env(env::AGENT, seat);
+    }
+    let status = command.status().map_err(|e| {
+        Refusal::guard("shell.not_started", format!("cannot start the shell {}", text::safe(&shell)))
+            .because(e.to_string())
+            .next(format!("name another one: SHELL=/bin/sh teof worktree shell {}", args.of.task))
+    })?;
+    // As a shell says it of a program that a signal ended.
+    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(128)))
+}
+
+fn say(app: &App, opened: &Opened) {
+    if opened.made {
+        app.say(format!("Made a worktree on {}", text::safe(&opened.branch)));
+    }
+}

@@ -1,0 +1,124 @@
+//! The sessions of this machine as they are now, and which of them are kept.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use super::executor::workers::{self, LOGS};
+use super::state::State;
+use crate::base::{Result, Stamp, text};
+use crate::exec;
+use crate::hub::{Hub, worktrees};
+use crate::ops::session::archive;
+use crate::sessions::{self, Archived, Listing, LocalStorage, ProcessId, SessionRecord, SessionStorage};
+
+/// Whether exactly this process is alive.
+pub fn is_alive(process: ProcessId) -> bool {
+    exec::started(process.pid) == Some(process.started)
+}
+
+/// All sessions, oldest first; those whose processes are gone are lost.
+pub fn all(hub: &Hub) -> Result<Listing> {
+    let mut listing = LocalStorage::of(hub).list()?;
+    listing.sessions = listing.sessions.into_iter().map(observed).collect();
+    Ok(listing)
+}
+
+/// The session that a person names; see [`crate::sessions::find`].
+pub fn find(hub: &Hub, name: &str) -> Result<SessionRecord> {
+    let storage = LocalStorage::of(hub);
+    // A whole id costs one file.
+    if let Ok(Some(record)) = storage.get(name) {
+        return Ok(observed(record));
+    }
+    sessions::find(&storage.list()?.sessions, name).cloned().map(observed)
+}
+
+/// A record as it is now.
+pub fn observed(record: SessionRecord) -> SessionRecord {
+    record.observed(&is_alive)
+}
+
+/// Archives a session with the outcome of its run; see [`archive::archive`].
+pub fn keep(hub: &Hub, agent: &str, record: &SessionRecord) -> Result<Archived> {
+    let outcome = record.run.as_deref().map(|run| workers::outcome(hub, run)).transpose()?.flatten();
+    archive::archive(hub, agent, record, outcome.as_ref())
+}
+
+/// Archives sessions of finished jobs, if the settings ask for it, and removes what they do not keep: sessions, runs'
+/// folders, workers' logs and outcomes. Never what a job that is not over may need. Returns messages.
+pub fn retire(hub: &Hub, state: &State) -> Vec<String> {
+    retired(hub, state).unwrap_or_else(|e| vec![format!("cannot remove old sessions: {e:#}")])
+}
+
+fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
+    let settings = hub.settings()?;
+    let (keep_for, manager) = (settings.agent_sessions.keep_for, &settings.coordinator.manager);
+    let storage = LocalStorage::of(hub);
+    storage.finish_removals();
+    let is_live = |job: &Option<String>| job.as_ref().is_some_and(|job| state.live_jobs().any(|live| live.id == *job));
+    let mut over = all(hub)?.sessions;
+    over.retain(|record| record.status.is_over() && !is_live(&record.job));
+    let mut told = Vec::new();
+    if settings.agent_sessions.archive {
+        for record in over.iter_mut().filter(|record| record.archive.is_none()) {
+            match keep(hub, manager, record) {
+                Ok(archived) => record.archive = Some(archived),
+                Err(e) => told.push(format!("cannot archive session {}: {e:#}", record.id)),
+            }
+        }
+        over.retain(|record| record.archive.is_some());
+    }
+    let (mut bytes, mut removed) = (0_u64, 0_usize);
+    // Newest first: what does not fit any more is the oldest.
+    for record in over.iter().rev() {
+        let size = storage.size(&record.id);
+        let ended = record.ended_at.or(record.last_activity).or(record.started_at).unwrap_or(hub.now());
+        let is_old = hub.now().since(ended) >= keep_for;
+        let fits = bytes.saturating_add(size) <= settings.agent_sessions.keep_bytes;
+        if fits && !is_old {
+            bytes += size;
+        } else {
+            storage.remove(&record.id)?;
+            removed += 1;
+        }
+    }
+    if removed > 0 {
+        told.push(format!("removed {}", text::counted(removed, "old session")));
+    }
+    sweep_runs(hub, state, hub.now().minus(keep_for))?;
+    Ok(told)
+}
+
+/// Removes what old runs left that no job, worktree or session refers to.
+fn sweep_runs(hub: &Hub, state: &State, before: Stamp) -> Result<()> {
+    let worktrees: HashSet<String> = worktrees::statuses(hub)?.into_iter().filter_map(|one| one.run).collect();
+    let is_used = |name: &str| {
+        let run = name.split_once(".json").or_else(|| name.split_once(".log")).map_or(name, |(run, _)| run);
+        worktrees.contains(run) || state.jobs.iter().any(|job| name.starts_with(&job.id))
+    };
+    for folder in [hub.local(LOGS), hub.local("runs"), hub.state_home().join("runs")] {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !is_used(&name) && modified(&entry.path()).is_some_and(|at| at < before) {
+                remove(&entry.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn modified(path: &Path) -> Option<Stamp> {
+    let at = fs::symlink_metadata(path).ok()?.modified().ok()?;
+    let seconds = at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    i64::try_from(seconds).ok().map(Stamp::from_unix)
+}
+
+/// A file or a folder; a link goes without what it leads to.
+fn remove(path: &Path) {
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    if let Err(e) = removed {
+        tracing::debug!("cannot remove {}: {e}", path.display());
+    }
+}

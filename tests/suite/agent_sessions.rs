@@ -1,0 +1,122 @@
+//! Agent sessions as people start, speak to, continue and archive them, and what retention removes.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::agents::{APPROVE, DONE, Fake};
+use crate::harness::{World, until};
+
+const SETTINGS: &str =
+    "[coordinator]\npoll_min = \"1s\"\nrecord = false\n[pipeline]\nstages = [\"coder\", \"reviewer\"]\n";
+
+fn world(agent: &str) -> (World, Fake, Fake) {
+    let world = World::bare_of_teof();
+    let coder = Fake::new(&world.folder(), "fake", agent);
+    let judge = Fake::new(&world.folder(), "judge", APPROVE);
+    for seat in ["manager", "worker-1", "worker-2"] {
+        world.ok(&["init", "--agent", seat, "-q"]);
+    }
+    let roles = "[roles.coder]\nagent = \"fake\"\n[roles.reviewer]\nagent = \"judge\"\n";
+    world.write("teof.toml", &format!("{}{}{roles}{SETTINGS}", coder.settings(), judge.settings()));
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Set up"]);
+    world.ok(&["consent", "grant", "--max-jobs", "3"]);
+    (world, coder, judge)
+}
+
+fn session(world: &World, name: &str) -> Value {
+    world.json(&["session", "show", name])
+}
+
+#[test]
+fn a_session_is_started_told_continued_and_archived() {
+    let secret = "AKIAIOSFODNN7EXAMPLQ";
+    let waits = format!(
+        "echo x >> note.txt\nsay 'key {secret} seen'\nwhile [ ! -e \"$here/open\" ]; do sleep 0.02; done\n{DONE}"
+    );
+    let (world, coder, judge) = world(&waits);
+    fs::write(world.folder().join("prompt.md"), "# Document the parser\n\nBriefly.\n").unwrap();
+    let start = ["session", "start", "--mode", "autonomous", "--task", "parser-docs"];
+    let prompt = world.folder().join("prompt.md").display().to_string();
+    let new = [&start[..], &["--prompt-file", &prompt, "--test", "true"]].concat();
+
+    let mut coordinator = world.spawn(&["coordinator", "run"]);
+    until("the coordinator", || {
+        world.json(&["status"])["running"] != false && world.exists(".git/teof/coordinator/state.json")
+    });
+    let started = world.json(&new);
+    let id = started["session"].as_str().unwrap_or_else(|| panic!("{started}")).to_owned();
+    assert!(id.ends_with(".1-coder-1-1"), "{id}");
+    assert_eq!(world.refused(&new)["code"], "session.task_exists");
+    assert_eq!(world.refused(&["session", "archive", &id])["code"], "session.not_over");
+    assert_eq!(world.refused(&["session", "continue", &id, "--note", "x"])["code"], "session.running");
+    world.ok(&["session", "note", &id, "the fixtures are in tests/data"]);
+    fs::write(coder.file("open"), "").unwrap();
+    until("the review", || !world.json(&["review", "list"]).as_array().unwrap().is_empty());
+    assert!(coder.prompt(1).contains("Document the parser") && coder.prompt(1).contains("Briefly."));
+    assert!(judge.prompt(1).contains("> the fixtures are in tests/data"), "the next call reads it");
+
+    world.ok(&["session", "continue", &id, "--note", "handle the empty list"]);
+    until("the second coder", || coder.calls() == 2);
+    assert!(coder.prompt(2).contains("handle the empty list"), "{}", coder.prompt(2));
+    until("its end", || session(&world, "j1")["status"] == "done" && judge.calls() == 2);
+
+    let archived = world.json(&["session", "archive", &id, "--agent", "manager"]);
+    let folder = archived["archived"][0]["path"].as_str().unwrap().to_owned();
+    assert_eq!(session(&world, &id)["archive"]["path"], folder.as_str());
+    let summary = world.read(&format!("{folder}/summary.md"));
+    assert!(summary.contains("- Task: parser-docs") && summary.contains("## Outcome of its run"), "{summary}");
+    let log = world.read(&format!("{folder}/log.txt"));
+    assert!(log.contains("key ") && !log.contains(secret), "{log}");
+    assert_eq!(world.read_json(&format!("{folder}/session.json"))["status"], "done");
+    assert!(world.read("_report/receipts.jsonl").contains(&format!("{folder}/summary.md")));
+    world.ok(&["receipts", "verify", "--all"]);
+    let again = world.json(&["session", "archive", &id, "--agent", "manager"]);
+    assert_eq!(again["archived"][0]["path"], folder.as_str(), "once is enough");
+
+    world.ok(&["coordinator", "stop"]);
+    coordinator.wait().unwrap();
+}
+
+#[test]
+fn the_coordinator_removes_old_sessions_but_none_that_it_still_has_to_archive() {
+    let (world, _coder, _judge) = world(&format!("echo x > note.txt\n{DONE}"));
+    world.ok(&["coordinator", "submit", "--objective", "Write a note", "--test", "true"]);
+    world.ok(&["coordinator", "run", "--until-idle"]);
+    let count = || world.json(&["session", "list", "--all"])["sessions"].as_array().unwrap().len();
+    let before = count();
+    assert!(before >= 3, "coder, reviewer, test");
+    let settings = world.read("teof.toml");
+    let keep = |text: &str| {
+        world.write("teof.toml", &format!("{settings}[agent_sessions]\n{text}\n"));
+        world.ok(&["consent", "grant", "--max-jobs", "3"]);
+        world.ok(&["coordinator", "run", "--until-idle"]);
+    };
+    keep("keep_for = \"0s\"");
+    assert_eq!(count(), before, "their job is under review");
+    world.ok(&["approve", "j1"]);
+    keep("keep_for = \"0s\"\narchive = true");
+    assert_eq!(count(), 0);
+    let archives = fs::read_dir(world.repo.join("_report/agent/worker-1/sessions")).unwrap().count();
+    assert_eq!(archives, before);
+    world.ok(&["receipts", "verify"]);
+    assert_eq!(world.json(&["logs", "j1"])["job"].as_str().map(|job| job.ends_with("-1")), Some(true), "its log stays");
+}
+
+#[test]
+fn sessions_of_scopecraft_are_listed_and_not_changed() {
+    let world = World::bare_of_teof();
+    let folder = world.folder().join("scopecraft");
+    fs::create_dir(&folder).unwrap();
+    let text = json!({"sessionName": "auth", "taskId": "implement-auth-05A", "status": "running", "pid": 0x3fff_ffff})
+        .to_string();
+    fs::write(folder.join("auth.info.json"), &text).unwrap();
+    let listed = world.json(&["session", "list", "--from", folder.to_str().unwrap()]);
+    let one = &listed["sessions"][0];
+    assert_eq!(
+        (&one["id"], &one["status"], &one["task_id"]),
+        (&json!("auth"), &json!("lost"), &json!("implement-auth-05A"))
+    );
+    assert_eq!(fs::read_to_string(folder.join("auth.info.json")).unwrap(), text);
+}
