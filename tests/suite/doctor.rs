@@ -15,7 +15,9 @@ fn world() -> World {
 pub fn codes(world: &World) -> (Vec<String>, Vec<String>) {
     let ran = world.run(&["doctor", "--json"]);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    let found = document["found"].as_array().unwrap().clone();
+    let mut found = document["found"].as_array().unwrap().clone();
+    // Depends on the kernel.
+    found.retain(|trouble| !trouble["code"].as_str().unwrap().starts_with("sandbox."));
     assert!(found.iter().all(|trouble| !trouble["mend"].as_str().unwrap().is_empty()), "{document}");
     let (notes, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(|trouble| trouble["note"] == true);
     assert_eq!(ran.code, i32::from(!wrong.is_empty()), "{document}");

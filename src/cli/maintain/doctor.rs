@@ -9,6 +9,7 @@ use crate::cli::App;
 use crate::cli::support::terminal::{Meaning, paint};
 use crate::conductor::routing;
 use crate::foreman::commands::executor;
+use crate::foreman::sandbox::{self, SandboxReport};
 use crate::guard::operator;
 use crate::hub::settings::template::{self, Entry};
 use crate::hub::{Hub, Settings};
@@ -57,6 +58,7 @@ fn diagnoses(app: &App) -> Vec<Diagnosis> {
     let mut found = doctor::examine(app.global.root.as_deref(), app.clock);
     found.extend(agents(app));
     found.extend(executor(app));
+    found.extend(sandbox(app));
     found.extend(coordinator(app));
     found.extend(frozen(app));
     found.extend(polling(app));
@@ -117,6 +119,33 @@ fn executor(app: &App) -> Option<Diagnosis> {
         fix: refusal.next.first().cloned().unwrap_or_default(),
         note: false,
     })
+}
+
+/// Whether the kernel confines what workers start.
+fn sandbox(app: &App) -> Option<Diagnosis> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
+    let report = SandboxReport::of(&sandbox::settings(&hub).ok()?);
+    let landlock = format!("Landlock version {}", report.landlock);
+    let (message, fix) = match report.state {
+        "full" => (format!("workers are confined by the kernel ({landlock})"), "nothing to do; see what is writable: teof doctor --settings"),
+        "partial" => (
+            format!("workers are confined by the kernel ({landlock}), except that {}", report.open.join("; ")),
+            "a newer kernel closes the gaps",
+        ),
+        "none" => (
+            "workers are not confined, because this kernel offers no Landlock: their programs can write wherever you can"
+                .to_owned(),
+            "use Linux 5.13 or newer with landlock in lsm= on the kernel's command line, or executor = \"docker\" \
+             under [worker] in teof.toml",
+        ),
+        _ if report.landlock == 0 => return None,
+        _ => (
+            format!("workers are not confined, although this kernel could ({landlock})"),
+            "set sandbox = \"on\" under [worker] in teof.toml, then: teof consent grant",
+        ),
+    };
+    let code = format!("sandbox.{}", report.state);
+    Some(Diagnosis { code, message, fix: fix.to_owned(), note: true })
 }
 
 /// A saved state that no coordinator could start from.

@@ -2,6 +2,7 @@
 //!
 //! Where the kernel has no Landlock, each test says that it was skipped, and why.
 
+mod attacks;
 mod settings;
 
 use serde_json::{Value, json};

@@ -29,10 +29,16 @@ fn a_worker_writes_to_its_worktree_and_commits_on_its_branch_and_nowhere_else() 
         refused("git branch -f main HEAD"),
         refused("git tag mine"),
     ];
+    let teof = env!("CARGO_BIN_EXE_teof");
+    let through_the_broker = format!("{teof} bus event --event status --summary confined-words && {teof} bus status");
+    let commands: Vec<String> = commands.into_iter().chain([through_the_broker]).collect();
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
     let (outcome, envelope) = job.run("run-1", &commands);
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
     assert_eq!(envelope["sandbox"]["state"], "full", "{}", envelope["sandbox"]);
+    assert!(job.world.read("_bus/events/events.jsonl").contains("confined-words"), "the foreman wrote it");
+    let doctor = job.world.run(&["doctor"]);
+    assert!(doctor.stdout.contains("sandbox.full: workers are confined by the kernel (Landlock version"), "{doctor:?}");
     assert_eq!(std::fs::read_to_string(&outside).unwrap(), "kept\n");
     assert_eq!(job.world.git(&["show", &format!("{}:src/code.txt", job.branch())]), "one\ntwo\nthree");
     let temp = envelope["stages"][0]["commands"][0]["tail"].as_str().unwrap().trim().to_owned();

@@ -1,0 +1,213 @@
+//! A worker's program tries to escape in every way that we know; the kernel's answer to each is held here.
+//!
+//! What Landlock cannot stop is in the table as well, as [`Answer::Open`], so that a kernel that stops it is noticed:
+//! `docs/guarantees.md` lists it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Refused,
+    /// Landlock does not cover it, on any kernel or up to the version that this was tried with.
+    Open,
+}
+use Answer::{Open, Refused};
+
+/// What each attempt runs, in the worktree. It exits with 0 when it escaped. `$out` is a folder of the person with a
+/// file `kept`, `$hub` the hub, `$git` the common dir, `$other` another worktree, `$victim` a process outside.
+const ATTEMPTS: &[(&str, Answer, &str)] = &[
+    // Files
+    ("append to a file", Refused, "echo x >> $out/kept"),
+    ("create a file", Refused, "echo x > $out/new"),
+    ("create a file next to the worktree", Refused, "echo x > ../new"),
+    ("write to /tmp", Refused, "echo x > /tmp/teof-escaped-$$"),
+    ("write to the home folder", Refused, "echo x > $HOME/new"),
+    ("write through a link to a file", Refused, "ln -s $out/kept link1 && echo x >> link1"),
+    ("write through a link to a folder", Refused, "ln -s $out link2 && echo x > link2/new"),
+    ("link a file in", Refused, "ln $out/kept hard && echo x >> hard"),
+    ("link a file out", Refused, "echo x > own; ln own $out/hard"),
+    ("rename a file out", Refused, "echo x > own; mv own $out/moved"),
+    ("rename a file in", Refused, "mv $out/kept stolen"),
+    ("rename over a file", Refused, "echo x > own; mv -f own $out/kept"),
+    (
+        "exchange two files",
+        Refused,
+        "echo x > own; python3 -c \"import ctypes, sys; \
+         sys.exit(ctypes.CDLL(None).renameat2(-100, b'own', -100, b'$out/kept', 2) != 0)\"",
+    ),
+    ("truncate a file", Refused, "truncate -s 0 $out/kept"),
+    ("truncate by path", Refused, "python3 -c \"import os; os.truncate('$out/kept', 0)\""),
+    ("delete a file", Refused, "rm -f $out/kept"),
+    ("make a folder", Refused, "mkdir $out/folder"),
+    ("delete a folder", Refused, "rmdir $out/empty"),
+    ("make a link", Refused, "ln -s / $out/link"),
+    ("make a pipe", Refused, "mkfifo $out/pipe"),
+    ("make a device", Refused, "mknod $out/null c 1 3"),
+    ("make a socket", Refused, "python3 -c \"import socket; socket.socket(socket.AF_UNIX).bind('$out/socket')\""),
+    (
+        "link a nameless file",
+        Refused,
+        "python3 -c \"import os; f=os.open('.', os.O_TMPFILE|os.O_RDWR); \
+         os.link('/proc/self/fd/%d' % f, '$out/named', follow_symlinks=True)\"",
+    ),
+    ("make a nameless file", Refused, "python3 -c \"import os; os.open('$out', os.O_TMPFILE|os.O_RDWR)\""),
+    (
+        "run a program from memory",
+        Refused,
+        "python3 -c \"import os; f=os.memfd_create('x',0); \
+         os.write(f,b'#!/bin/sh\\necho x > $out/new'); os.execv('/proc/self/fd/%d' % f, ['x'])\"",
+    ),
+    ("leave the session", Refused, "setsid -w sh -c 'echo x > '$out/new"),
+    // /proc
+    ("go through its own root", Refused, "echo x > /proc/self/root$out/new"),
+    ("go through its own folder", Refused, "echo x > /proc/self/cwd/../new"),
+    ("go through another process's root", Refused, "echo x > /proc/$victim/root$out/new"),
+    ("go through another process's folder", Refused, "echo x > /proc/$victim/cwd/new"),
+    ("open another process's file", Refused, "echo x > /proc/$victim/fd/1"),
+    ("read another process's memory", Refused, "dd if=/proc/$victim/mem bs=1 count=1 of=/dev/null"),
+    (
+        "change the kernel",
+        Refused,
+        "cat /proc/sys/kernel/core_pattern > core && cat core > /proc/sys/kernel/core_pattern",
+    ),
+    // Processes
+    ("signal another process", Refused, "kill -WINCH $victim"),
+    ("signal the foreman", Refused, "kill -WINCH $foreman"),
+    (
+        "signal by descriptor",
+        Refused,
+        "python3 -c \"import os, signal; signal.pidfd_send_signal(os.pidfd_open($victim), signal.SIGWINCH)\"",
+    ),
+    (
+        "trace another process",
+        Refused,
+        "python3 -c \"import ctypes, sys; sys.exit(ctypes.CDLL(None).ptrace(16, $victim, 0, 0) != 0)\"",
+    ),
+    ("regain privileges", Refused, "grep -q 'NoNewPrivs:.0' /proc/self/status"),
+    ("mount", Refused, "mount -t tmpfs none $out"),
+    ("mount in a namespace", Refused, "unshare -m mount --bind . $out"),
+    ("map users", Refused, "unshare -Ur true"),
+    ("change the root", Refused, "chroot / sh -c \"echo x > $out/new\""),
+    (
+        "connect to an abstract socket",
+        Refused,
+        "python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('\\0$abstract')\"",
+    ),
+    // Git
+    ("configure the hub", Refused, "git -C $hub config teof.escaped yes"),
+    ("configure the repository", Refused, "git config teof.escaped yes"),
+    ("plant a hook", Refused, "echo x > $git/hooks/post-commit"),
+    ("move the target", Refused, "git update-ref refs/heads/main HEAD"),
+    ("move the hub's HEAD", Refused, "git -C $hub symbolic-ref HEAD refs/heads/agent/x/y"),
+    ("make a branch of another seat", Refused, "git branch agent/other/x"),
+    ("make a tag", Refused, "git tag escaped"),
+    ("pack the refs", Refused, "git pack-refs --all"),
+    ("write the packed refs", Refused, "echo x >> $git/packed-refs"),
+    ("stash for everybody", Refused, "echo x >> src/code.txt; git -c user.name=x -c user.email=x@x stash"),
+    ("add a worktree", Refused, "git worktree add -q $TMPDIR/worktree HEAD"),
+    ("commit in the hub", Refused, "git -C $hub -c user.name=x -c user.email=x@x commit --allow-empty -qm x"),
+    ("write another worktree", Refused, "echo x > $other/new"),
+    ("write another worktree's git dir", Refused, "echo x > $git/worktrees/other/HEAD"),
+    ("forge trust", Refused, "echo '{}' > $git/teof/trust.json"),
+    ("remove a lock", Refused, "rm -f $git/teof/locks/*"),
+    ("forge the log", Refused, "echo '{}' >> $hub/_bus/events/events.jsonl"),
+    ("forge a claim", Refused, "echo '{}' > $hub/_bus/claims/QUEUE-001.json"),
+    ("grant consent", Refused, "$teof consent grant"),
+    ("approve", Refused, "$teof review approve job-1"),
+    ("make a token", Refused, "$teof operator token"),
+    // What Landlock does not cover
+    ("change a mode", Open, "chmod 640 $out/kept"),
+    ("change a time", Open, "touch -c -d 2001-01-01 $out"),
+    ("read a file", Open, "cat $out/kept"),
+    ("plant alternates", Open, "mkdir -p $git/objects/info && echo $out > $git/objects/info/alternates"),
+    ("write shared memory", Open, "f=$(mktemp /dev/shm/teof-XXXXXX) && rm $f"),
+    (
+        "connect to a socket by path",
+        Open,
+        "python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('$out/listens')\"",
+    ),
+];
+
+/// A process of the person, outside of any confinement; killed at the end.
+struct Victim(Child);
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn attempts_to_escape_get_the_answer_of_the_kernel() {
+    if !kernel_confines("attempts to escape") {
+        return;
+    }
+    let mut job = Confined::new("[worker]\nsandbox = \"on\"\n");
+    let folder = job.world.folder();
+    let (out, hub) = (folder.join("out"), job.world.repo.clone());
+    fs::create_dir_all(out.join("empty")).unwrap();
+    fs::write(out.join("kept"), "kept\n").unwrap();
+    job.world.git(&["worktree", "add", "-q", "-b", "other", &folder.join("other").display().to_string()]);
+    let log = fs::File::create(out.join("victim.log")).unwrap();
+    let victim = Command::new("sleep").arg("600").current_dir(&out).stdin(Stdio::null()).stdout(log).spawn().unwrap();
+    let victim = Victim(victim);
+    let _listens = UnixListener::bind(out.join("listens")).unwrap();
+    let name = format!("teof-test-{}", std::process::id());
+    let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+
+    let mut script = format!(
+        "out={0} hub={1} git={1}/.git other={2} victim={3} abstract={name} teof={4} foreman=$PPID\n\
+         until case $(cat /proc/$foreman/comm) in teof*) true;; *) false;; esac; do\n\
+         foreman=$(cut -d' ' -f4 /proc/$foreman/stat); done\n\
+         export out hub git other victim abstract teof foreman\n",
+        out.display(),
+        hub.display(),
+        folder.join("other").display(),
+        victim.0.id(),
+        env!("CARGO_BIN_EXE_teof"),
+    );
+    for (at, (_, _, attempt)) in ATTEMPTS.iter().enumerate() {
+        fs::write(folder.join(format!("attempt-{at}.sh")), format!("{attempt}\n")).unwrap();
+        let _ = writeln!(
+            script,
+            "if sh -e {}/attempt-{at}.sh </dev/null; then a=open; else a=refused; fi",
+            folder.display()
+        );
+        let _ = writeln!(script, "echo \"answer {at} $a\"; git checkout -q . ; git clean -qfd");
+    }
+    fs::write(folder.join("attempts.sh"), script).unwrap();
+    let (outcome, envelope) = job.run("run-1", &[&format!("sh {}", folder.join("attempts.sh").display())]);
+    let output =
+        envelope["stages"][0]["commands"][0]["output"]["file"].as_str().unwrap_or_else(|| panic!("{outcome:#}"));
+    let output = fs::read_to_string(output).unwrap();
+    let mut wrong = String::new();
+    for (at, (what, expected, attempt)) in ATTEMPTS.iter().enumerate() {
+        let line = output.lines().find_map(|line| line.strip_prefix(&format!("answer {at} ")));
+        let answer = match line {
+            Some("open") => Open,
+            Some("refused") => Refused,
+            _ => panic!("no answer for {what:?}: {output}"),
+        };
+        if answer != *expected {
+            let _ = writeln!(wrong, "{what}: {answer:?}, expected {expected:?}: {attempt}");
+        }
+    }
+    assert_eq!(wrong, "", "{output}");
+    assert_eq!(fs::read_to_string(out.join("kept")).unwrap(), "kept\n");
+    let names = |folder: &std::path::Path| -> Vec<_> {
+        let mut names: Vec<_> = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&out), ["empty", "kept", "listens", "victim.log"]);
+    assert_eq!(names(&folder.join("other")), [".git", "README.md", "_bus", "src"]);
+    let codes = outcome["findings"].as_array().unwrap().iter().map(|found| found["code"].as_str().unwrap());
+    assert!(codes.into_iter().any(|code| code == "git.surroundings"), "planted alternates are found: {outcome:#}");
+}
