@@ -87,6 +87,9 @@ def the_bundle(agent):
 def the_stages(agent, bundle):
     """Each call of the agent is told with its session, its raw stream and what the model service counted."""
     envelopes = [document(path) for path in glob.glob(f"_report/agent/worker-1/runs/*{bundle['run']}.json")]
+    sandbox = [envelope["sandbox"] for envelope in envelopes]
+    confined = all(one["landlock"] == 0 or one["state"] in ("full", "partial") for one in sandbox)
+    look("the kernel confined it, where it can", sandbox and confined, sandbox)
     stages = [stage for envelope in envelopes for stage in envelope["stages"] if stage.get("calls")]
     for stage in stages:
         used, call = stage["usage"], stage["calls"][0]

@@ -134,6 +134,10 @@ reviewer = { agent = "$agent" }
 [guard]
 tests = ["sh test.sh"]
 
+# The kernel confines what a worker starts.
+[worker]
+sandbox = "on"
+
 [agents.$agent]
 END
     case $agent in
