@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
 mod bare;
+mod broker;
 mod coordinator;
 mod growth;
 mod jobs;
@@ -22,9 +23,13 @@ fn main() {
     if let Some(("--bare", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return bare::run(rest);
     }
-    let all: [(&str, fn()); 12] = [
+    if arguments == ["--in-a-run"] {
+        return broker::inside();
+    }
+    let all: [(&str, fn()); 13] = [
         ("start", start::version),
         ("bus", start::bus),
+        ("broker", broker::broker),
         ("growth", growth::growth),
         ("preflight", growth::preflight),
         ("latency", coordinator::latency),

@@ -85,7 +85,7 @@ fn high_water(status: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB").parse().ok()
 }
 
-fn order(world: &World, nth: usize, stages: &[&str]) -> Value {
+pub fn order(world: &World, nth: usize, stages: &[&str]) -> Value {
     let output = world.git(&["rev-parse", "HEAD"]).output().unwrap();
     let base = String::from_utf8(output.stdout).unwrap().trim().to_owned();
     let claim = fs::read_to_string(world.repo.join("_bus/claims/BENCH.json")).unwrap();
