@@ -165,7 +165,7 @@ impl Candidate {
         };
         let route = self.route.as_ref();
         let route = route.map_or_else(String::new, |(complexity, route)| {
-            format!("; complexity {}, {}", complexity.score, route.summary)
+            format!("; complexity {} of 10, {}", complexity.score, route.summary)
         });
         match self.submitted {
             Some(place) => format!("submitted (place {}), priority {}, {source}{route}", place + 1, self.priority),

@@ -113,7 +113,7 @@ fn is_bound(binding: &Binding) -> bool {
 }
 
 fn summary(up_to: Option<u8>, stages: &[String], roles: &BTreeMap<String, Binding>) -> String {
-    let rule = up_to.map_or("default routing".to_owned(), |up_to| format!("the rule up to {up_to}"));
+    let rule = up_to.map_or("default agents".to_owned(), |up_to| format!("agents of the rule up to {up_to}"));
     let each = stages.iter().map(|stage| match roles.get(stage) {
         Some(Binding { agent: Some(agent), model: Some(model), .. }) => format!("{stage} {agent} ({model})"),
         Some(Binding { agent: Some(agent), .. }) => format!("{stage} {agent}"),
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!((found.agents.as_slice(), found.passes, found.budget.tokens), (&["claude".to_owned()][..], 3, 7));
         assert_eq!(
             found.summary,
-            "default routing: planner claude (m), coder claude (m), tester runs the named tests, reviewer claude (m)"
+            "default agents: planner claude (m), coder claude (m), tester runs the named tests, reviewer claude (m)"
         );
     }
 

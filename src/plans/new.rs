@@ -11,6 +11,9 @@ use crate::base::{Refusal, Result, Stamp, digest, json as layout, names};
 use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::plan::{Link, Plan, SUFFIX, Status};
 
+/// What stands in a plan whose checkpoint nobody has described (the playbook's words).
+pub const NO_CHECKPOINT: &str = "Define verification + receipts";
+
 /// The input for a new plan.
 #[derive(Clone, Debug, Default)]
 pub struct NewPlan {
@@ -164,7 +167,7 @@ fn document(new: &NewPlan, id: &str, now: Stamp) -> Result<Value> {
         "status": status.as_str(),
         "steps": steps,
         "checkpoint": {
-            "description": new.checkpoint.as_deref().unwrap_or("Define verification + receipts"),
+            "description": new.checkpoint.as_deref().unwrap_or(NO_CHECKPOINT),
             "owner": new.owner.as_deref().unwrap_or(&new.actor),
             "status": "pending",
         },

@@ -160,9 +160,37 @@ fn table(root: &Path, links: &[QuickLink<'_>]) -> String {
     table.show()
 }
 
-/// A line of docs/quick-links.md. Brackets and line breaks would end the link.
+/// A line of docs/quick-links.md. Brackets and line breaks would end the link; an address that is not of the web or of
+/// a file, such as one that runs a script, is no link.
 fn markdown(link: &QuickLink<'_>) -> String {
     let plain = |part: &str| text::safe(part).replace(['[', ']', '<', '>', '`', '(', ')'], "");
     let target = plain(&link.target()).replace(' ', "%20");
-    format!("- `{}` [{}]({target}): {}", plain(link.id().unwrap_or("-")), plain(link.title()), plain(link.summary()))
+    let (id, title) = (plain(link.id().unwrap_or("-")), plain(link.title()));
+    let link_to = match is_safe(&target) {
+        true => format!("[{title}]({target})"),
+        false => format!("{title} (`{target}`)"),
+    };
+    format!("- `{id}` {link_to}: {}", plain(link.summary()))
+}
+
+/// Whether a page may link to it: an address of the web, mail, or a path.
+fn is_safe(target: &str) -> bool {
+    let target = target.trim().to_ascii_lowercase();
+    let scheme = target.split(['/', '?', '#']).next().and_then(|begin| begin.split_once(':')).map(|(scheme, _)| scheme);
+    scheme.is_none_or(|scheme| ["http", "https", "mailto"].contains(&scheme))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_safe;
+
+    #[test]
+    fn only_addresses_of_the_web_and_paths_become_links() {
+        for target in ["docs/a.md", "https://example.org/x:y", "mailto:a@b", "../a#b:c", "a/b:c"] {
+            assert!(is_safe(target), "{target}");
+        }
+        for target in ["javascript:alert1", " JavaScript:x", "data:text/html,x", "vbscript:x"] {
+            assert!(!is_safe(target), "{target}");
+        }
+    }
 }

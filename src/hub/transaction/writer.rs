@@ -167,6 +167,11 @@ impl<'h> Writer<'h> {
 /// The machine-local journal.
 pub const JOURNAL: &str = "intents/current";
 
+/// Whether a command was interrupted while it wrote; the next writer completes what it had acknowledged.
+pub fn is_interrupted(hub: &Hub) -> bool {
+    std::fs::metadata(hub.local(JOURNAL)).is_ok_and(|found| found.len() > 0)
+}
+
 /// Rolls back a transaction that failed, and reports whether that worked.
 fn abort(
     transaction: &Transaction,

@@ -15,6 +15,7 @@ use crate::cli::support::{author, findings};
 use crate::guard::claim::check_inherited_epoch;
 use crate::guard::secrets;
 use crate::hub::Transaction;
+use crate::hub::transaction::writer;
 use crate::ops::evidence::retire;
 use crate::receipts::{entry, ledger, verify};
 
@@ -121,6 +122,10 @@ fn retire(args: &Retire, app: &App) -> Result<ExitCode> {
 
 fn check(args: Verify, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
+    // What a killed command had acknowledged is completed first: git has none of it.
+    if writer::is_interrupted(hub) {
+        drop(hub.lock("complete an interrupted command")?);
+    }
     let progress = app.progress("Hashing the receipts");
     let report = verify::verify(&hub.root, args.all)?;
     drop(progress);

@@ -122,7 +122,8 @@ pub fn wrap(text: &str, columns: Option<usize>, hang: usize) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let fill = |line: &str| {
-        let indent = " ".repeat(line.len() - line.trim_start().len() + hang);
+        let shown = plain(line);
+        let indent = " ".repeat(shown.len() - shown.trim_start().len() + hang);
         let options = textwrap::Options::new(columns)
             .subsequent_indent(&indent)
             .break_words(false)
@@ -157,6 +158,8 @@ mod tests {
         );
         assert_eq!(shown, format!("short\n  blocked j1: the\n    tests fail\n  see it:\n    {path}"));
         assert_eq!(wrap("anything at all", None, 2), "anything at all");
+        let painted = wrap(&paint(Meaning::Quiet, "    raw output: /a/path"), Some(16), 2).into_owned();
+        assert_eq!(plain(&painted), "    raw output:\n      /a/path", "the indentation may be painted");
     }
 
     #[test]

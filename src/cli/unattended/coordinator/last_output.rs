@@ -98,7 +98,7 @@ pub fn describe(hub: &Hub, state: &State, job: &Job) -> Vec<String> {
         job.last
             .iter()
             .filter_map(|last| last.envelope.as_ref())
-            .map(|path| format!("  envelope {}", text::safe(&hub.shown(path)))),
+            .map(|path| format!("  details  {}", text::safe(&hub.shown(path)))),
     );
     let log = hub.local(&format!("{LOGS}/{}.log", job.run_id()));
     if log.is_file() {

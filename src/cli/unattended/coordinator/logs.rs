@@ -42,7 +42,7 @@ pub struct Args {
 const SAFETY: Duration = Duration::from_secs(1);
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let hub = app.hub()?;
+    let hub = app.hub_to_read()?;
     let state = store::load(hub)?;
     let Some(name) = args.name.or_else(|| state.jobs.last().map(|job| job.id.clone())) else {
         return Err(Refusal::not_found("log.missing", "no job has started yet").next("start some: teof run").into());

@@ -29,7 +29,7 @@ const MAX_STAGE: usize = 16;
 /// How many of the last done jobs may have a plan to close.
 const RECENT: usize = 10;
 
-/// Show what runs, what waits, and whether the breaker is open
+/// Show what runs, what waits for you, and what is blocked
 ///
 /// Five lines first: what runs, what waits for you, what is blocked, what today cost, and whether more jobs may start.
 /// Then every job.
@@ -302,8 +302,12 @@ fn attention(line: &str) -> String {
 fn obstacles(state: &State, unread: usize, times: Times) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(trip) = &state.breaker.open {
-        let why =
-            format!("The breaker is open since {}: {} (job {})", times.at(trip.at), trip.reason, short(&trip.job));
+        let why = format!(
+            "No new job starts: the breaker opened at {}: {} (job {})",
+            times.at(trip.at),
+            trip.reason,
+            short(&trip.job)
+        );
         lines.push(attention(&why));
         lines.push("  after fixing the cause: teof coordinator reset-breaker".to_owned());
     }

@@ -62,6 +62,9 @@ struct Row {
     receipts: usize,
     queue_warnings: Vec<Warning>,
     path: String,
+    /// Every step that is not done is blocked.
+    #[serde(skip)]
+    is_stuck: bool,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -128,6 +131,8 @@ fn row(hub: &Hub, file: &PlanFile) -> Row {
         receipts: plan.receipts().len(),
         queue_warnings: shared::queue_warnings(hub, &file.path, plan),
         path: file.path.clone(),
+        is_stuck: done < steps.len()
+            && steps.iter().all(|step| matches!(step.status(), Some(Status::Done | Status::Blocked))),
     }
 }
 
@@ -160,7 +165,10 @@ fn table(document: &Document) -> String {
         };
         table.row([
             (&row.plan_id).into(),
-            status_cell(&row.status),
+            match row.is_stuck && row.status == Status::InProgress.as_str() {
+                true => Cell::painted(Meaning::Bad, "blocked step"),
+                false => status_cell(&row.status),
+            },
             format!("{}/{}", row.steps.done, row.steps.total).into(),
             text::clip(row.checkpoint.as_deref().unwrap_or("-"), 10).into(),
             text::clip(&priority, 10).into(),

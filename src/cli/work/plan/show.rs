@@ -17,6 +17,7 @@ use crate::coordinator::state::Ending;
 use crate::hub::Hub;
 use crate::model::plan::{Status, Step};
 use crate::model::run::outcome::Finding;
+use crate::plans::new::NO_CHECKPOINT;
 use crate::plans::{self, PlanFile, validate};
 use crate::review::{Kind, decision};
 
@@ -104,7 +105,7 @@ fn render(file: &PlanFile, merged: &HashMap<String, String>) -> String {
         format!("{} [{status}]", paint(Meaning::Heading, file.id())),
         format!("  {}", shown(plan.summary())),
         format!(
-            "  priority {}, layer {}, targets {}",
+            "  priority {}, layer {}, systemic targets {}",
             plan.priority(),
             shown(plan.layer()),
             text::safe(&plan.systemic_targets().join(" "))
@@ -127,7 +128,11 @@ fn render(file: &PlanFile, merged: &HashMap<String, String>) -> String {
         lines.extend(step.receipts().iter().map(|receipt| format!("      receipt {}", text::safe(receipt))));
     }
     let checkpoint = plan.checkpoint();
-    lines.push(format!("  checkpoint [{}] {}", shown(checkpoint.status()), shown(checkpoint.description())));
+    let description = match checkpoint.description() {
+        Some(NO_CHECKPOINT) => "how to tell that the goal is reached: nobody has written it yet".to_owned(),
+        written => shown(written),
+    };
+    lines.push(format!("  checkpoint [{}] {description}", shown(checkpoint.status())));
     lines.extend(shared::to_close(file).map(|how| format!("  {how}")));
     lines.extend(plan.links().iter().map(|(kind, to)| format!("  {} {}", text::safe(kind), text::safe(to))));
     lines.extend(plan.receipts().iter().map(|receipt| format!("  receipt {}", text::safe(receipt))));

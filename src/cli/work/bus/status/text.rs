@@ -96,10 +96,10 @@ fn claims(report: &Report, shown: Times) -> String {
         Column::text("TASK"),
         Column::word("STATUS"),
         Column::text("SEAT"),
-        Column::word("LEASE"),
+        Column::word("LEASE").or_below(),
         Column::number("EPOCH").optional(),
-        Column::text("PLAN").optional(),
-        Column::text("BRANCH").optional(),
+        Column::word("PLAN").optional(),
+        Column::word("BRANCH").optional(),
     ]);
     for held in &report.claims {
         claim(held, shown, &mut table);
@@ -147,8 +147,8 @@ fn events(report: &Report, shown: Times) -> String {
         Column::text("EVENT").optional(),
         Column::text("SUMMARY"),
         Column::word("SEVERITY").optional(),
-        Column::text("TASK").optional(),
-        Column::text("RECEIPTS").optional(),
+        Column::word("TASK").optional(),
+        Column::word("RECEIPTS").optional(),
     ]);
     for event in &report.events {
         table.row(row(event, shown));
