@@ -87,8 +87,9 @@ pub fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'
     let mut found: Vec<(u8, &str)> = known.into_iter().filter_map(|name| Some((rank(name)?, name))).collect();
     found.sort_unstable();
     found.dedup();
-    if found.iter().any(|(_, name)| name.to_lowercase() == lower) {
-        found.retain(|(_, name)| name.to_lowercase() == lower);
+    let is_same = |name: &str| without_zeros(&name.to_lowercase()) == without_zeros(&lower);
+    if found.iter().any(|(_, name)| is_same(name)) {
+        found.retain(|(_, name)| is_same(name));
     }
     found.into_iter().take(3).map(|(_, name)| name).collect()
 }
