@@ -1,5 +1,7 @@
 //! Turns messages, signals and polls into inputs of the decision.
 
+use serde_json::Value;
+
 use super::observe::one_line;
 use super::options::config;
 use super::run::is_at_terminal;
@@ -8,12 +10,18 @@ use super::service::facts::Reload;
 use super::service::reload::{self, Read};
 use super::shell::Shell;
 use super::vouch;
+use crate::base::{Stamp, jsonl};
 use crate::coordinator::message::{Message, What};
 use crate::coordinator::state::Phase;
 use crate::coordinator::state::input::{How, Input, Leave, Reply};
+use crate::foreman::reporting::alert;
+use crate::hub::paths;
 use crate::hub::settings::notify::Topic;
 use crate::model::run::job_name::short;
 use crate::ops::session::boot;
+
+/// How many of the last events are searched for alerts of workers.
+const ALERTS: usize = 100;
 
 impl Shell<'_> {
     pub(super) fn receive(&mut self, messages: Vec<Message>) {
@@ -65,6 +73,7 @@ impl Shell<'_> {
         }
         self.arm();
         self.glance();
+        self.tell_alerts();
         self.renew_sessions();
         self.retire_old();
         self.feed(Input::Tick);
@@ -81,6 +90,32 @@ impl Shell<'_> {
             Some(_) => {}
         }
         self.feed(Input::Reply { id: action, reply: Reply::Done });
+    }
+
+    /// Passes on what workers reported to the bus since the last look: an agent gives no sign of life, or does what a
+    /// rule is about.
+    fn tell_alerts(&mut self) {
+        let since = std::mem::replace(&mut self.alerts_since, self.hub.now());
+        if self.hub.settings().is_ok_and(|settings| settings.notify.is_empty()) {
+            return;
+        }
+        let lines = self.hub.path(paths::EVENTS).and_then(|log| jsonl::tail(&log, ALERTS)).unwrap_or_default();
+        for line in lines {
+            let Ok(event) = serde_json::from_slice::<Value>(&line) else { continue };
+            let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+            // One of this second may be read twice; it is told once.
+            let is_new = text("/ts").and_then(Stamp::parse).is_some_and(|at| at >= since);
+            let topic = match text("/meta/kind") {
+                Some(alert::STUCK) => Topic::Stuck,
+                Some(alert::NOTICED) => Topic::Problem,
+                _ => continue,
+            };
+            if is_new && text("/event") == Some("alert") {
+                let job = text("/meta/job").map(str::to_owned);
+                let text = text("/summary").unwrap_or_default().to_owned();
+                self.feed(Input::Noticed { topic, job, text });
+            }
+        }
     }
 
     /// Commands and outcomes that the watcher may have missed.
@@ -195,7 +230,7 @@ impl Shell<'_> {
         };
         if asked || is_news {
             if reload.refused.is_some() {
-                self.feed(Input::Noticed { topic: Topic::Problem, text: text.clone() });
+                self.feed(Input::Noticed { topic: Topic::Problem, job: None, text: text.clone() });
             }
             self.report(text);
             self.facts.settings = Some(reload);

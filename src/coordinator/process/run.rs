@@ -96,6 +96,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         has_terminal: is_at_terminal(),
         supervisor,
         deliverer: Deliverer::default(),
+        alerts_since: hub.now(),
         unreachable: BTreeSet::new(),
         send,
         facts,

@@ -10,6 +10,7 @@ use super::service::clock::Reading;
 use super::service::facts::Facts;
 use super::service::supervisor::Supervisor;
 use super::watch::Watcher;
+use crate::base::Stamp;
 use crate::base::lock::FileLock;
 use crate::coordinator::executor::own_writes::OwnWrites;
 use crate::coordinator::executor::workers::Workers;
@@ -65,6 +66,8 @@ pub(super) struct Shell<'t> {
     pub has_terminal: bool,
     pub supervisor: Supervisor,
     pub deliverer: Deliverer,
+    /// When the alerts of workers were last looked for.
+    pub alerts_since: Stamp,
     /// The receivers of notifications to which the last delivery failed.
     pub unreachable: BTreeSet<String>,
     /// For what is done beside the loop.

@@ -37,7 +37,7 @@ pub enum Input {
     /// An operator's command. May come again after a crash.
     Command { id: String, word: Word, command: Command },
     /// Something happened that people are told about, and nothing is decided by it.
-    Noticed { topic: Topic, text: String },
+    Noticed { topic: Topic, job: Option<String>, text: String },
     /// SIGTERM or SIGINT; `Now` for the second one.
     Terminate(How),
 }

@@ -90,7 +90,7 @@ impl StepContext<'_> {
             Input::Reply { id, reply } => self.replied(id, reply),
             Input::Run { run, is } => self.run_is(&run, is),
             Input::Command { id, word, command } => self.command(id, word, command),
-            Input::Noticed { topic, text } => self.notify(topic, None, &text),
+            Input::Noticed { topic, job, text } => self.notify(topic, job.as_deref(), &text),
             // A one-shot run ends soon anyway and does not own the workers.
             Input::Terminate(_) if self.config.one_shot => {}
             Input::Terminate(how) => self.end(how),

@@ -16,17 +16,14 @@ const TEXT: usize = 500;
 const TITLE: usize = 120;
 
 impl StepContext<'_> {
-    /// Tells every receiver that wants to know. What is told again is recognised by topic and job, else by topic and
-    /// text.
+    /// Tells every receiver that wants to know. What is told again is recognised by topic, run and text.
     pub(in crate::coordinator) fn notify(&mut self, topic: Topic, job: Option<&str>, text: &str) {
         if self.config.one_shot || self.config.receivers.is_empty() {
             return;
         }
         let job = job.and_then(|job| self.state.job(job));
-        let key = match job {
-            Some(job) => format!("{} {}", topic.as_str(), job.run_id()),
-            None => format!("{} {}", topic.as_str(), &digest::sha256(text.as_bytes())[..16]),
-        };
+        let run = job.map(Job::run_id).unwrap_or_default();
+        let key = format!("{} {run} {}", topic.as_str(), &digest::sha256(text.as_bytes())[..16]);
         let line = |text: &str, max| text::clip(&text::safe(text), max);
         let notice = Notice {
             version: 1,
@@ -86,7 +83,7 @@ mod tests {
 
     /// What is sent now, and how many were left out before; each is answered.
     fn tell(state: &mut State, topic: Topic, text: &str, now: Stamp) -> Option<u64> {
-        let effects = step(state, Input::Noticed { topic, text: text.into() }, now);
+        let effects = step(state, Input::Noticed { topic, job: None, text: text.into() }, now);
         let sent = effects.into_iter().find_map(|effect| match effect {
             Effect::Do { id, action: Action::Notify { notice, .. }, .. } => Some((id, notice.left_out)),
             _ => None,

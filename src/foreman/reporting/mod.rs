@@ -1,6 +1,6 @@
 //! Writes the results of a run: evidence, report, envelope and review bundle.
 
-pub(super) mod alert;
+pub mod alert;
 pub(super) mod bundle;
 pub(super) mod bundle_markdown;
 pub(super) mod collect;

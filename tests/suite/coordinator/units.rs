@@ -4,6 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
+use teof::bus::events;
+use teof::hub::Transaction;
+use teof::model::event::Event;
 
 use super::service::Service;
 use super::*;
@@ -181,9 +184,19 @@ fn a_coordinator_that_was_killed_is_told_of_and_its_log_is_kept_as_json() {
     until("the command to run", || yard.ran().len() == 1);
     service.child.kill().unwrap();
     service.child.wait().unwrap();
-    yard.open();
     let mut service = Service::start(&yard, &[]);
     until("the word that it recovered", || told(&yard).iter().any(|one| one["event"] == "recovered"));
+    // What a worker reports while its agent works.
+    let hub = yard.world.hub();
+    let job = yard.status()["jobs"][0]["id"].as_str().unwrap().to_owned();
+    let event = Event::new("codex-1", "alert", "claude is silent").meta("kind", "agent.stuck").meta("job", job);
+    let mut writer = hub.lock("report an alert").unwrap();
+    let mut transaction = Transaction::new("report an alert");
+    events::stage(&writer, &mut transaction, &event).unwrap();
+    writer.commit(transaction).unwrap();
+    drop(writer);
+    until("the alert", || told(&yard).iter().any(|one| one["event"] == "stuck" && one["job"] == "j1"));
+    yard.open();
     until("the end of the job", || told(&yard).iter().any(|one| one["event"] == "completed"));
     service.signal(Signal::TERM);
     assert_eq!(service.end(), 0);
