@@ -24,6 +24,7 @@ pub fn run_hidden_mode() -> Option<ExitCode> {
     let mode = args.next()?;
     match mode.to_str() {
         Some(tmux::MODE) => Some(tmux::run(args)),
+        Some(tmux::MARKED) => Some(tmux::run_marked(args)),
         Some(tmux::RELAY) => Some(tmux::relay(args)),
         Some(docker::REMOVE) => Some(docker::remove_of_run(args)),
         _ => launch::run_hidden_mode(),

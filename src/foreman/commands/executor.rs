@@ -10,6 +10,9 @@ use crate::hub::settings::{Container, ExecutorKind};
 use crate::hub::{Hub, paths};
 use crate::sessions::Environment;
 
+/// The folder of the sockets of tmux.
+const TERMINALS: &str = "tmux";
+
 /// How the programs of one run are started.
 #[derive(Debug)]
 pub enum Chosen {
@@ -40,7 +43,7 @@ impl Chosen {
                 mounts: mounts(hub, at)?,
                 logs: logs(hub),
             }),
-            ExecutorKind::Tmux => Chosen::Tmux(tmux::Tmux { server: terminals(hub), task: subject.task.to_owned() }),
+            ExecutorKind::Tmux => Chosen::Tmux(tmux::Tmux { server: of_runs(hub), task: subject.task.to_owned() }),
         })
     }
 
@@ -83,9 +86,14 @@ pub fn check(hub: &Hub) -> Result<()> {
     }
 }
 
-/// The terminals of a hub.
-pub fn terminals(hub: &Hub) -> tmux::Server {
-    tmux::Server::new(&hub.local("tmux"))
+/// Where the programs of runs have their windows.
+pub fn of_runs(hub: &Hub) -> tmux::Server {
+    tmux::Server::of_runs(&hub.local(TERMINALS))
+}
+
+/// Where people's sessions have their windows.
+pub fn of_people(hub: &Hub) -> tmux::Server {
+    tmux::Server::of_people(&hub.local(TERMINALS))
 }
 
 /// Removes the containers that a run left behind. Returns them, for people.

@@ -14,7 +14,7 @@ fn tmux(place: &Place) -> Option<Tmux> {
         eprintln!("skipped: {e}");
         return None;
     }
-    Some(Tmux { server: Server::new(&place.path("tmux")), task: "QUEUE-1".into() })
+    Some(Tmux { server: Server::of_people(&place.path("tmux")), task: "QUEUE-1".into() })
 }
 
 /// Has tmux do something with a window.
@@ -72,7 +72,7 @@ fn a_window_shows_the_output_under_the_tasks_name_and_closing_it_ends_the_progra
     let ready = place.path("ready");
     let mut close = || {
         if shown.is_empty() && ready.exists() {
-            let window = server.find("QUEUE-1-coder-1").unwrap();
+            let window = server.windows().remove(0);
             assert!(server.attach(&window).ends_with(&[format!("teof:{}", window.id)]));
             until("the window shows the output", || {
                 shown = ask(&server, &window, &["capture-pane", "-p"]);

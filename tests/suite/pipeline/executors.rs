@@ -115,14 +115,24 @@ fn a_job_runs_in_windows_from_its_plan_to_its_review() {
     }
     let (fixture, _) = Fixture::executed("[worker]\nexecutor = \"tmux\"\n");
     let windows = fixture.coder.file("windows");
-    let socket = fixture.world.repo.join(".git/teof/tmux/socket");
+    let socket = fixture.world.repo.join(".git/teof/tmux/runs");
     let list = format!("tmux -S {} list-windows -F '#{{window_name}}' > {}", socket.display(), windows.display());
-    fixture.coder.on(2, &format!("{list}\necho three >> src/code.txt\n{DONE}"));
+    // A program that has the server start another one is no person for that.
+    let (limits, here) = (fixture.coder.file("limits"), fixture.coder.file("limits.new"));
+    let escape = format!(
+        "tmux -S {} new-window -d 'cat /proc/self/limits > {}; mv {1} {}'; while [ ! -e {2} ]; do sleep 0.05; done",
+        socket.display(),
+        here.display(),
+        limits.display()
+    );
+    fixture.coder.on(2, &format!("{list}\n{escape}\necho three >> src/code.txt\n{DONE}"));
     let outcome = fixture.executed_run("run-1");
     assert_verdict(&outcome, "succeeded");
     assert_eq!(fixture.stages(), ["planner1", "coder1", "tester1", "reviewer1"]);
     assert_eq!(fs::read_to_string(windows).unwrap(), format!("{TASK}-coder-1-1\n"));
-    // A program that fails is told from one that was killed.
+    let limits = fs::read_to_string(limits).unwrap();
+    let locks = limits.lines().find(|line| line.starts_with("Max file locks")).unwrap();
+    assert!(!locks.contains("unlimited"), "{locks}");
     assert_eq!(outcome["usage"]["output_tokens"], 30, "three calls");
     let gone =
         || !std::process::Command::new("tmux").arg("-S").arg(&socket).arg("ls").output().unwrap().status.success();
@@ -142,7 +152,7 @@ fn a_killed_foremans_windows_close() {
     until("the coder works", || started.exists());
     child.kill().unwrap();
     child.wait().unwrap();
-    let server = teof::exec::tmux::Server::new(&fixture.world.repo.join(".git/teof/tmux"));
+    let server = teof::exec::tmux::Server::of_runs(&fixture.world.repo.join(".git/teof/tmux"));
     until("its window closes", || server.windows().is_empty());
     let outcome = fixture.executed_run("run-1");
     assert_verdict(&outcome, "succeeded");

@@ -22,9 +22,6 @@ use crate::exec::supervise::{Report, Spec, Supervisor, Verdict};
 /// and the folder for their last output.
 pub(in crate::exec) const REMOVE: &str = "__remove_containers";
 
-/// The variable that names the socket of the foreman.
-const BROKER: &str = "TEOF_BROKER";
-
 /// The containers of one run.
 #[derive(Clone, Debug)]
 pub struct Docker {
@@ -53,17 +50,18 @@ impl Executor for Docker {
         let hub = self.hub.display().to_string();
         let run = spec.marks.iter().find(|(name, _)| name == env::RUN).map_or_else(String::new, |(_, run)| run.clone());
         let name = container_name(&hub, &run, title);
-        let env: Vec<_> = spec.env.iter().chain(&spec.marks).cloned().collect();
+        let variables: Vec<_> = spec.env.iter().chain(&spec.marks).cloned().collect();
         let own_binary = elf::own_static_binary();
         let mut mounts = self.mounts.clone();
         // The programs speak to the foreman over a socket in this folder.
-        let broker = env.iter().find(|(name, _)| name == BROKER).and_then(|(_, path)| Path::new(path).parent());
+        let broker =
+            variables.iter().find(|(name, _)| name == env::BROKER).and_then(|(_, path)| Path::new(path).parent());
         mounts.extend(broker.map(|folder| (folder.to_owned(), Access::Read)));
         let program = Program {
             name: &name,
             argv: &spec.argv,
             cwd: &spec.cwd,
-            env: &env,
+            env: &variables,
             labels: &[
                 (engine::HUB, hub),
                 (engine::RUN, run),

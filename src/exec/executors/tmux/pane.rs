@@ -93,6 +93,11 @@ pub fn ended(folder: &Path) -> Option<Ended> {
     serde_json::from_slice(&std::fs::read(folder.join(END)).ok()?).ok()
 }
 
+/// When the program of a window ended.
+pub fn ended_at(folder: &Path) -> Option<std::time::SystemTime> {
+    folder.join(END).metadata().ok()?.modified().ok()
+}
+
 /// Writes what the window of a folder is to run. `input`: what the program reads.
 pub(super) fn prepare(folder: &Path, job: &Job, input: &[u8]) -> crate::base::Result<()> {
     let _ = std::fs::remove_file(folder.join(END));

@@ -1,20 +1,26 @@
-//! A tmux server of our own: one for each hub, on a socket in a private folder, without anybody's configuration.
+//! tmux servers of our own, on sockets in a private folder, without anybody's configuration: one for the programs of runs
+//! of a hub, and one for its people.
 //!
 //! tmux expands `#{…}`, `#(command)` and dates in many of its arguments. So nothing of a task, an agent or a path
 //! reaches such an argument unescaped: a window's name is an identifier, folders are passed as the client's own, and
 //! programs as a list, which tmux runs without a shell.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, digest, env, files, text};
 use crate::exec::probe::{Answer, probe};
+use crate::exec::processes::ancestry;
 
 const PROGRAM: &str = "tmux";
+/// The first argument that selects [`run_marked`]. What follows: the program, its arguments.
+pub(in crate::exec) const MARKED: &str = "__marked";
 /// From this version on a new window takes variables.
 const SINCE: (u32, u32) = (3, 2);
 /// How long tmux may take for an answer.
@@ -28,10 +34,13 @@ const MAX_SOCKET: usize = 100;
 /// What the server and the shells that people open there see of our environment.
 const PASSED: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR"];
 
-/// The server of one hub; it runs while it has windows.
+/// The server for runs, or the one for people, of one hub; it runs while it has windows.
 #[derive(Clone, Debug)]
 pub struct Server {
     socket: PathBuf,
+    /// Whatever it starts counts as started by a worker. A program of a run can command the server of runs, and must not
+    /// pass for a person that way.
+    is_marked: bool,
 }
 
 /// A window of the server.
@@ -46,15 +55,14 @@ pub struct Window {
 }
 
 impl Server {
-    /// The server whose socket is in `folder`, which is ours alone. Nothing is started yet.
-    pub fn new(folder: &Path) -> Self {
-        let socket = folder.join("socket");
-        if socket.as_os_str().len() <= MAX_SOCKET {
-            return Self { socket };
-        }
-        let name = &digest::sha256(folder.display().to_string().as_bytes())[..12];
-        let user = rustix::process::getuid().as_raw();
-        Self { socket: PathBuf::from(format!("/tmp/teof-{user}-{name}/socket")) }
+    /// The server for people's terminals, whose socket is in `folder`, which is ours alone. Nothing is started yet.
+    pub fn of_people(folder: &Path) -> Self {
+        Self { socket: socket(folder, "people"), is_marked: false }
+    }
+
+    /// The same for the programs of runs.
+    pub fn of_runs(folder: &Path) -> Self {
+        Self { socket: socket(folder, "runs"), is_marked: true }
     }
 
     /// Refuses when there is no tmux that is new enough.
@@ -84,11 +92,19 @@ impl Server {
     ) -> Result<Window> {
         self.private_folder()?;
         // Two that start the first window at once would be two sessions.
-        // tmux has a `socket.lock` of its own.
-        let lock = self.socket.with_file_name("open.lock");
+        // tmux has a lock of its own, called `<socket>.lock`.
+        let lock = self.socket.with_extension("open");
         let _lock = FileLock::acquire(&lock, PATIENCE, "lock.wait", "open a window")?;
         let is_first = self.windows().is_empty();
-        let mut command = self.client();
+        let mut command = match argv {
+            // This client becomes the server.
+            [own, ..] if is_first && self.is_marked => {
+                let mut command = Command::new(own);
+                command.args([MARKED, PROGRAM]);
+                self.with_flags(command)
+            }
+            _ => self.client(),
+        };
         command.current_dir(folder);
         match is_first {
             true => command.args(["new-session", "-d", "-s", SESSION, "-x", "160", "-y", "48"]),
@@ -143,7 +159,7 @@ impl Server {
     /// Copies what a window shows from now on to a file. Call it in the window.
     pub(super) fn log(socket: &Path, pane: &str, file: &Path) -> Result<()> {
         let command = format!("exec cat >> {}", literal(&text::shell_word(&file.display().to_string())));
-        let server = Self { socket: socket.to_owned() };
+        let server = Self { socket: socket.to_owned(), is_marked: false };
         server.answer(server.client().args(["pipe-pane", "-t", pane, &command])).map(drop)
     }
 
@@ -154,7 +170,10 @@ impl Server {
     }
 
     fn client(&self) -> Command {
-        let mut command = Command::new(PROGRAM);
+        self.with_flags(Command::new(PROGRAM))
+    }
+
+    fn with_flags(&self, mut command: Command) -> Command {
         command.args(["-u", "-f", "/dev/null", "-S"]).arg(&self.socket);
         command.env_clear().envs(environment()).stdin(Stdio::null());
         command
@@ -187,6 +206,26 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// The socket in a folder; elsewhere, if that path is too long for one.
+fn socket(folder: &Path, name: &str) -> PathBuf {
+    let socket = folder.join(name);
+    if socket.as_os_str().len() <= MAX_SOCKET {
+        return socket;
+    }
+    let hash = &digest::sha256(folder.display().to_string().as_bytes())[..12];
+    PathBuf::from(format!("/tmp/teof-{}-{hash}/{name}", rustix::process::getuid().as_raw()))
+}
+
+/// The main function of a client that may become a server of runs.
+pub(in crate::exec) fn run_marked(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    ancestry::mark();
+    if let Some(program) = args.next() {
+        let failed = Command::new(&program).args(args).exec();
+        let _ = std::io::stderr().write_all(format!("{}: {failed}", program.display()).as_bytes());
+    }
+    ExitCode::FAILURE
 }
 
 fn environment() -> Vec<(String, String)> {
@@ -247,9 +286,9 @@ mod tests {
 
     #[test]
     fn a_long_path_gets_a_short_socket() {
-        let short = Server::new(Path::new("/hub/.git/teof/tmux"));
-        assert_eq!(short.socket, Path::new("/hub/.git/teof/tmux/socket"));
-        let long = Server::new(&Path::new("/hub").join("x".repeat(120)));
+        let short = Server::of_runs(Path::new("/hub/.git/teof/tmux"));
+        assert_eq!(short.socket, Path::new("/hub/.git/teof/tmux/runs"));
+        let long = Server::of_people(&Path::new("/hub").join("x".repeat(120)));
         assert!(long.socket.as_os_str().len() < MAX_SOCKET && long.socket.starts_with("/tmp"), "{long:?}");
     }
 }

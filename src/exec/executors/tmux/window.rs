@@ -44,7 +44,9 @@ impl Executor for Tmux {
         pane::prepare(&folder, &Job { argv: spec.argv.clone(), cwd: spec.cwd.clone(), env, kind }, &spec.stdin)?;
         let name = format!("{}-{title}", self.task);
         let argv = own_mode(supervisor.own_file()?, MODE, &folder);
-        let window = self.server.open(&name, &name, &spec.cwd, &spec.marks, &argv)?;
+        // The folder of its output is its session's.
+        let key = spec.output.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        let window = self.server.open(&name, &key, &spec.cwd, &spec.marks, &argv)?;
         let relay = ["/proc/self/exe", RELAY, &folder.to_string_lossy()].map(str::to_owned).into();
         // The window's process confines the program; the relay reads its pipes.
         let spec = Spec { argv: relay, stdin: Vec::new(), confinement: None, ..spec };
