@@ -119,7 +119,7 @@ const FREE: &[&str] = &[
     "coordinator status",
     "coordinator explain",
     "coordinator metrics",
-    "session watch --once",
+    "session watch",
     "coordinator logs",
     "top",
     "status",
