@@ -11,6 +11,7 @@ mod coordinator;
 mod growth;
 mod jobs;
 mod measure;
+mod queue;
 mod sessions;
 mod stage;
 mod start;
@@ -26,7 +27,7 @@ fn main() {
     if arguments == ["--in-a-run"] {
         return broker::inside();
     }
-    let all: [(&str, fn()); 13] = [
+    let all: [(&str, fn()); 14] = [
         ("start", start::version),
         ("bus", start::bus),
         ("broker", broker::broker),
@@ -38,6 +39,7 @@ fn main() {
         ("stage", stage::stage),
         ("jobs", jobs::jobs),
         ("surface", surface::surface),
+        ("queue", queue::queue),
         ("sessions", sessions::list),
         ("session-start", sessions::start),
     ];

@@ -56,7 +56,7 @@ pub fn surface() {
     }
 }
 
-fn tell(name: &str, took: Duration, target: f64) {
+pub fn tell(name: &str, took: Duration, target: f64) {
     let took = took.as_secs_f64() * 1e3;
     let verdict = if took <= target { "met" } else { "MISSED" };
     println!("{name:<34} {took:>9.3} ms   (target {target} ms) {verdict}");

@@ -4,7 +4,7 @@
 //! It decides nothing: work that cannot be taken becomes a candidate, too, with the reason in its standing, so that
 //! the choice can report it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::candidate::{Candidate, Source, Standing, Taker, replace_open};
@@ -360,13 +360,17 @@ fn assigned((task, assignment): (&str, &AssignmentFile)) -> Candidate {
 
 /// Marks submitted candidates; an unknown submission becomes a candidate with the reason.
 fn submit(candidates: &mut Vec<Candidate>, submissions: &[Submission]) {
+    let (mut by_task, mut by_plan): (HashMap<String, usize>, HashMap<String, usize>) = Default::default();
+    for (at, c) in candidates.iter().enumerate() {
+        by_task.entry(c.task_id.clone()).or_insert(at);
+        if let Some(plan) = &c.plan_id {
+            by_plan.entry(plan.clone()).or_insert(at);
+        }
+    }
     for (place, submission) in submissions.iter().enumerate() {
-        let plan = submission.plan_id.as_ref();
-        let found = candidates.iter_mut().find(|c| {
-            c.task_id == submission.task_id
-                || c.plan_id.as_ref() == Some(&submission.task_id)
-                || (plan.is_some() && c.plan_id.as_ref() == plan)
-        });
+        let plan = submission.plan_id.as_ref().and_then(|plan| by_plan.get(plan));
+        let named = [by_task.get(&submission.task_id), by_plan.get(&submission.task_id), plan];
+        let found = named.into_iter().flatten().min().and_then(|at| candidates.get_mut(*at));
         let why = match found {
             None => "no open item or plan has this name".to_owned(),
             Some(c) if submission.step_id.is_some() && c.step_id != submission.step_id => {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::state::input::Reply;
+
 /// What the other threads send.
 #[derive(Debug)]
 pub enum Message {
@@ -10,6 +12,11 @@ pub enum Message {
     Overflow,
     /// A worker's process has ended, or its lock is free.
     Ended(String),
+    /// The result of an action that ran beside the loop.
+    Done {
+        id: u64,
+        reply: Reply,
+    },
     Signal,
     /// A notification was delivered, or why not.
     Notified {

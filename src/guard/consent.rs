@@ -249,6 +249,11 @@ pub fn require(hub: &Hub, actor: Actor, action: Action) -> Result<()> {
 }
 
 impl Standing {
+    /// How many jobs may start; `None`: any number.
+    pub fn jobs(&self) -> Option<u64> {
+        (!self.consent.continuous).then_some(self.consent.max_iterations)
+    }
+
     /// The only work that the grant covers; `None`: all work.
     pub fn only(&self) -> Option<&trust::Only> {
         self.grant.as_ref().and_then(|grant| grant.only.as_ref())

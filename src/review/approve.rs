@@ -10,7 +10,7 @@ use super::target::landed::{self, Landed};
 use super::target::merge::{self, Merged};
 use super::target::ref_move::RefMove;
 use super::target::{newer, temp_worktree, update_target};
-use super::{checks, lock, pull_request};
+use super::{checks, lock, policy, pull_request};
 use crate::base::{Refusal, Result};
 use crate::guard::operator::{self, Recognised};
 use crate::hub::Hub;
@@ -22,10 +22,12 @@ const ATTEMPTS: usize = 3;
 /// repeating its finished parts.
 ///
 /// # Errors
-/// In a worker's children; for an altered bundle, files of people in the way, tests that fail on the merged tree, or
+/// In a worker's children; for what a policy must not decide ([`policy::check`]); for an altered bundle, files of people in the way, tests that fail on the merged tree, or
 /// findings in the record. Then nothing has moved.
 pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Approval> {
-    operator::require("approve work")?;
+    if input.policy.is_none() {
+        operator::require("approve work")?;
+    }
     let _lock = lock::acquire(hub, &format!("review approve {}", entry.bundle.short()))?;
     temp_worktree::clean(hub);
     entry.verify()?;
@@ -38,6 +40,9 @@ pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(
         Some(done) if matches!(done.decision, Kind::Retry | Kind::Conflict) && !input.job_open => {}
         Some(done) => return Err(approval::already_decided(&done).into()),
         None => {}
+    }
+    if let Some(policy) = &input.policy {
+        policy::check(hub, &repo, entry, policy)?;
     }
     if let Some(number) = pull_request::of_job(hub, &entry.bundle.job)? {
         return pull_request::approve(hub, &repo, entry, input, number, progress);
@@ -74,6 +79,7 @@ fn attempt(
     checks::record(hub)?;
     let ready = match merge::prepare(hub, repo, head, bundle, &input.by)? {
         Merged::Clean(ready) => ready,
+        Merged::Conflict(_) if input.policy.is_some() => return Ok(None),
         Merged::Conflict(files) => return approval::report_conflict(hub, entry, input, head, &files).map(Some),
     };
     let what = format!("merge {}", bundle.short());
@@ -142,7 +148,7 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     }
     let by = format!("unknown, found on {}", entry.bundle.target_branch);
     let (recognised, newer) = (Recognised::Neither, NewerCommits::Leave);
-    let input = ReviewInput { by, recognised, note: None, job_open: false, redo: false, newer };
+    let input = ReviewInput { by, recognised, note: None, job_open: false, redo: false, newer, policy: None };
     match record_merge(hub, &entry, &input, landed)? {
         Approval::Merged(decision) | Approval::Before(decision) | Approval::Conflict(decision) => Ok(Some(decision)),
     }

@@ -91,6 +91,20 @@ pub struct Decision {
     /// The pull request's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pr: Option<u64>,
+    /// The granted policy that decided instead of a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyUse>,
+}
+
+/// A policy, and who granted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PolicyUse {
+    pub granted_by: String,
+    pub granted_at: Stamp,
+    /// Of the work.
+    pub priority: String,
+    /// What it requires of the reviewer, in percent.
+    pub confidence: u8,
 }
 
 impl Decision {
@@ -169,6 +183,11 @@ pub fn record(writer: &mut Writer<'_>, mut transaction: Transaction, decision: &
         .meta("commit", decision.reviewed_commit.as_str());
     if let Some(merge) = &decision.merge_commit {
         event = event.meta("merge_commit", merge.as_str());
+    }
+    if let Some(policy) = &decision.policy {
+        event = event
+            .meta("policy_granted_by", policy.granted_by.as_str())
+            .meta("bundle_sha256", decision.bundle_sha256.as_str());
     }
     event.plan_id.clone_from(&decision.plan_id);
     event.pr = decision.pr.map(|number| number.to_string());

@@ -1,5 +1,6 @@
 //! What a person passes to a review command.
 
+use super::decision::PolicyUse;
 use crate::guard::operator::Recognised;
 
 /// The person who decides about finished work, and the options.
@@ -14,6 +15,8 @@ pub struct ReviewInput {
     /// After a revert: whether to start the work again at once. Otherwise its step waits for a person.
     pub redo: bool,
     pub newer: NewerCommits,
+    /// A granted policy decides instead of a person.
+    pub policy: Option<PolicyUse>,
 }
 
 /// What to do with commits added to the branch after the review.

@@ -9,7 +9,8 @@
 //! moves by compare-and-swap ([`target::update_target`]) and the decision is recorded ([`decision`]). After a crash,
 //! the next approval finds the old state, or a merge without its decision, which it completes.
 //!
-//! Every function that moves a target or decides about work requires a person. Nothing here waits for processes or the
+//! Every function that moves a target or decides about work requires a person, or a policy that a person granted
+//! ([`policy`]). Nothing here waits for processes or the
 //! network under the bus lock, except for git moving one checked-out worktree. Approval and rejection change no plan
 //! step and release no claim: the coordinator does.
 
@@ -21,6 +22,7 @@ pub mod decision;
 pub mod diff;
 pub mod input;
 mod lock;
+pub mod policy;
 pub mod pull_request;
 pub mod reject;
 pub mod revert;

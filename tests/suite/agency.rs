@@ -12,6 +12,7 @@ use crate::harness::{World, until};
 /// A fake agent: it plans, codes, and reviews, as the test tells it by files in `$HOME`.
 ///
 /// - `log`: a line per call, `<role> <task>`;
+/// - `spend-<role>` makes that role say that it used 5000 tokens;
 /// - `hold-<role>` makes that role wait until the file is gone;
 /// - `reject` holds how many more reviews say no; `wrong` how many more of the coder's passes do it wrong.
 const AGENT: &str = r##"
@@ -28,6 +29,7 @@ case ${1:-claude} in
   gemini) say '{"type":"init","session_id":"s-'$$'","model":"m"}' ;;
 esac
 echo "$role $TEOF_TASK" >> "$HOME/log"
+[ -e "$HOME/spend-$role" ] && say '{"type":"assistant","message":{"id":"m","role":"assistant","content":[{"type":"text","text":"x"}],"usage":{"input_tokens":5000,"output_tokens":0}}}'
 while [ -e "$HOME/hold-$role" ]; do sleep 0.02; done
 take() { # counts a file down; succeeds while it was above zero
   left=$(cat "$HOME/$1" 2>/dev/null || echo 0)
@@ -401,6 +403,74 @@ fn a_more_urgent_request_pauses_a_running_job_after_its_stage_and_nothing_is_don
     let events = agency.world.lines("_bus/events/events.jsonl");
     let paused: Vec<_> = events.iter().filter(|event| event["event"] == "preempted").collect();
     assert!(paused.len() == 1 && paused[0]["task_id"] == "FR-1", "{paused:?}");
+}
+
+#[test]
+fn a_days_budget_stops_a_call_in_its_middle_and_the_work_continues_when_a_person_allows_more() {
+    let agency = Agency::with("[budget]\nday_tokens = 1000\n");
+    agency.request("FR-1", "high");
+    agency.tell("spend-coder", "");
+    agency.tell("hold-coder", "");
+    let mut coordinator = agency.begin();
+    // The coder's call never ends by itself.
+    assert_eq!(coordinator.wait().unwrap().code(), Some(6));
+    assert_eq!(agency.log(), ["planner FR-1", "coder FR-1"]);
+    let status = agency.world.json(&["status"]);
+    assert!(status["breaker"]["open"]["reason"].as_str().unwrap().contains("5110 tokens of 1000"), "{status:#}");
+    let job = agency.job("FR-1");
+    assert_eq!(job["phase"]["is"], "held", "{job:#}");
+    assert!(job["last"]["reason"].as_str().unwrap().contains("in the middle of a call"), "{job:#}");
+    fs::remove_file(agency.home("spend-coder")).unwrap();
+    fs::remove_file(agency.home("hold-coder")).unwrap();
+    let settings = agency.world.read("teof.toml").replace("day_tokens = 1000", "day_tokens = 100000");
+    agency.world.write("teof.toml", &settings);
+    agency.world.ok(&["consent", "grant", "--continuous", "--allow-apply"]);
+    agency.world.ok(&["coordinator", "reset-breaker"]);
+    agency.finish();
+    assert_eq!(agency.log()[2..], ["coder FR-1", "reviewer FR-1"]);
+    assert_eq!(agency.result("FR-1"), "right");
+}
+
+#[test]
+fn a_granted_policy_merges_what_is_not_unusual_and_says_who_granted_it() {
+    let agency = Agency::with("[review]\nauto = [\"low\"]\n");
+    let shown = agency.world.ok(&["consent", "show"]);
+    assert!(shown.contains("work of priority low is merged without a person"), "{shown}");
+    agency.request("FR-1", "low");
+    agency.finish();
+    assert_eq!(agency.job("FR-1")["phase"]["ending"], "done", "{:#}", agency.job("FR-1"));
+    assert_eq!(agency.world.git(&["show", "main:FR-1.txt"]), "right");
+    let decision = |kind: &str| {
+        let folder = fs::read_dir(agency.world.repo.join("_report/agent/manager/reviews")).unwrap().flatten();
+        let mut names = folder.map(|entry| entry.file_name().into_string().unwrap());
+        let name = names.find(|name| name.ends_with(&format!("-{kind}.json"))).expect("a decision");
+        agency.world.read_json(&format!("_report/agent/manager/reviews/{name}"))
+    };
+    let approved = decision("approved");
+    assert_eq!((&approved["recognised"], &approved["policy"]["granted_by"]), (&json!("policy"), &json!("Tester")));
+    assert_eq!((&approved["policy"]["priority"], &approved["policy"]["confidence"]), (&json!("low"), &json!(90)));
+    assert!(approved["bundle_sha256"].is_string() && approved["tests"][0]["passed"] == true, "{approved:#}");
+    let events = agency.world.lines("_bus/events/events.jsonl");
+    let event = events.iter().rfind(|event| event["event"] == "review").unwrap();
+    assert_eq!(
+        (&event["meta"]["recognised"], &event["meta"]["policy_granted_by"]),
+        (&json!("policy"), &json!("Tester"))
+    );
+
+    agency.request("FR-2", "high");
+    agency.finish();
+    agency.result("FR-2");
+    agency.world.ok(&["review", "revert", "FR-1", "--by", "ada", "--note", "not so"]);
+    agency.request("FR-3", "low");
+    agency.world.run(&["coordinator", "run", "--until-idle"]);
+    agency.result("FR-3");
+    let told = agency.world.read("_bus/messages/manager-report.jsonl");
+    assert!(told.contains("a merge was reverted, and no person has approved work since"), "{told}");
+    // What a policy does not do for the coordinator, it does for nobody.
+    let refused = agency.world.refused(&["review", "approve", "FR-2", "--by-policy"]);
+    assert_eq!(refused["code"], "review.policy", "{refused}");
+    let mut seat = agency.world.teof(&["review", "approve", "FR-3", "--by-policy"]);
+    assert_eq!(seat.env("TEOF_AGENT", "worker-1").output().unwrap().status.code(), Some(6));
 }
 
 #[test]

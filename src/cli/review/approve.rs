@@ -15,6 +15,7 @@ use crate::cli::work::plan;
 use crate::coordinator::state::store;
 use crate::guard::operator;
 use crate::hub::Hub;
+use crate::model::priority::Priority;
 use crate::model::run::job_name::distinct;
 use crate::plans;
 use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, pull_request};
@@ -52,6 +53,9 @@ pub struct Args {
     /// Merge only the reviewed commit although the branch has newer ones
     #[arg(long, help_heading = MORE)]
     without_newer: bool,
+    /// Merge it only if a granted policy allows that; the coordinator does
+    #[arg(long, hide = true, conflicts_with_all = ["all_passing", "note", "with_newer", "without_newer", "by"])]
+    by_policy: bool,
     /// Your name [default: git's user.name]
     #[arg(long, value_name = "NAME", help_heading = MORE)]
     by: Option<String>,
@@ -61,11 +65,27 @@ impl Args {
     /// To approve a job as it was reviewed.
     pub fn of(job: &str) -> Args {
         let jobs = vec![job.to_owned()];
-        Args { jobs, all_passing: false, note: None, with_newer: None, without_newer: false, by: None }
+        Args {
+            jobs,
+            all_passing: false,
+            note: None,
+            with_newer: None,
+            without_newer: false,
+            by_policy: false,
+            by: None,
+        }
+    }
+
+    /// Whether a policy decides, and no person.
+    pub fn is_by_policy(&self) -> bool {
+        self.by_policy
     }
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    if let (true, [job]) = (args.by_policy, args.jobs.as_slice()) {
+        return Ok(bulk::single(app, printed(&args, app, job)?));
+    }
     operator::require("approve work")?;
     let words = Words { doing: "Approving", done: "Approved" };
     if args.all_passing {
@@ -152,13 +172,19 @@ fn one(args: &Args, app: &App, job: &str, progress: &dyn Fn(&str)) -> Result<Don
     let hub = app.hub()?;
     let entry = shared::entry(hub, job)?;
     is_the_result(hub, &entry)?;
-    let job_open = store::load(hub)?.job(&entry.bundle.job).is_some_and(|job| !job.is_over());
+    let state = store::load(hub)?;
+    let known = state.job(&entry.bundle.job);
+    let job_open = known.is_some_and(|job| !job.is_over());
     let newer = match (&args.with_newer, args.without_newer) {
         (Some(commit), _) => NewerCommits::Include(commit.clone()),
         (None, true) => NewerCommits::Leave,
         (None, false) => NewerCommits::Ask,
     };
-    let input = ReviewInput { job_open, newer, ..shared::input(app, args.by.clone(), args.note.clone())? };
+    let who = match args.by_policy {
+        true => shared::policy(hub, known.map_or(Priority::HIGH, |job| job.priority))?,
+        false => shared::input(app, args.by.clone(), args.note.clone())?,
+    };
+    let input = ReviewInput { job_open, newer, ..who };
     let (decision, before) = match crate::review::approve(hub, &entry, &input, progress)? {
         Approval::Merged(decision) => (decision, false),
         Approval::Before(decision) => (decision, true),

@@ -47,7 +47,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let how = match recognised {
         Recognised::Terminal => ", who started it at a terminal",
         Recognised::Token => ", by operator token",
-        Recognised::Neither => "",
+        Recognised::Policy | Recognised::Neither => "",
     };
     let name = format!("{}{how}", text::safe(&app.person()?));
     let person = Person(Commands::of(app)?);

@@ -19,6 +19,7 @@ use crate::guard::operator;
 use crate::guard::trust::commands;
 use crate::hub::paths;
 use crate::ops::consent::{Changes, DEFAULT_JOBS, grant, revoke};
+use crate::review::policy;
 
 /// Show, grant or revoke consent for unattended runs
 ///
@@ -196,15 +197,17 @@ fn print(app: &App, standing: &Standing) -> Result<ExitCode> {
         "written": standing.written,
         "grant": standing.grant,
         "trusted_commands": allow,
+        "merges_without_a_person": app.hub()?.settings()?.review.auto,
     });
     let state = store::load(app.hub()?)?;
     let is_counted = standing.grant.as_ref().map(|grant| grant.at) == state.grant.as_ref().map(|grant| grant.at);
     let started = if is_counted { state.chosen_since_grant() } else { 0 };
-    app.result(&document, || render(standing, &allow, started, app.times()));
+    let auto = policy::describe(&app.hub()?.settings()?.review).filter(|_| standing.consent.allow_apply);
+    app.result(&document, || render(standing, &allow, started, auto, app.times()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(standing: &Standing, allow: &[String], started: u64, times: Times) -> String {
+fn render(standing: &Standing, allow: &[String], started: u64, auto: Option<String>, times: Times) -> String {
     let mut lines = Vec::new();
     match (&standing.doubt, &standing.grant) {
         (Some(doubt), _) => lines.push(format!("no consent: {}", text::safe(&doubt.reason()))),
@@ -215,7 +218,7 @@ fn render(standing: &Standing, allow: &[String], started: u64, times: Times) -> 
         _ => lines.push(format!("no consent: {} says auto_enabled false", paths::CONSENT)),
     }
     if standing.doubt.is_none() && standing.consent.auto_enabled {
-        lines.extend(rules(standing, started).into_iter().map(|rule| format!("  {rule}")));
+        lines.extend(rules(standing, started, auto).into_iter().map(|rule| format!("  {rule}")));
     }
     if allow.is_empty() {
         lines.push("  commands: only those of plans that a person approved (teof plan approve)".to_owned());
@@ -227,7 +230,7 @@ fn render(standing: &Standing, allow: &[String], started: u64, times: Times) -> 
 }
 
 /// What may happen, a sentence each. `started`: the jobs since the grant.
-fn rules(standing: &Standing, started: u64) -> Vec<String> {
+fn rules(standing: &Standing, started: u64, auto: Option<String>) -> Vec<String> {
     let consent = &standing.consent;
     let most = consent.max_iterations;
     let mut rules = vec![match most.saturating_sub(started) {
@@ -240,7 +243,10 @@ fn rules(standing: &Standing, started: u64) -> Vec<String> {
         left if standing.only().is_some() => format!("{} may start", text::counted(left, "job")),
         left => format!("{} may start", text::counted(left, "more job")),
     }];
-    rules.push("agents may work; nothing is merged or pushed before a person approves it".to_owned());
+    rules.push(match auto {
+        Some(auto) => format!("agents may work; {auto}"),
+        None => "agents may work; nothing is merged or pushed before a person approves it".to_owned(),
+    });
     let stops = [
         (consent.require_execute, "after one that did nothing"),
         (consent.halt_on_attention_feeds, "while a prerequisite is not met"),

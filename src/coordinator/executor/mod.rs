@@ -1,6 +1,7 @@
 //! The executor: performs the effects requested by the decision.
 
 pub mod assign;
+pub(super) mod beside;
 pub(super) mod context;
 mod finalize;
 mod orders;
@@ -8,6 +9,6 @@ pub(super) mod own_writes;
 mod perform;
 pub mod projection;
 pub mod publish;
-mod refusals;
+pub(super) mod refusals;
 pub mod reviews;
 pub mod workers;

@@ -1,14 +1,12 @@
-//! Performs one action against the stores.
+//! Performs one action against the stores, the record's commit beside the loop.
 
 use super::context::Executor;
 use super::refusals::answer;
 use super::{assign, finalize, publish, reviews};
 use crate::base::{Result, Stamp};
-use crate::coordinator::metrics::Recent;
 use crate::coordinator::state::input::{Action, Reply};
 use crate::coordinator::state::{Ending, Job, State};
 use crate::foreman::telemetry::{self, JobSpan};
-use crate::ops::record::{self, Recorded};
 
 impl Executor<'_> {
     /// Performs an action. With `check` it may have been performed already, which is checked first.
@@ -46,15 +44,7 @@ impl Executor<'_> {
             (Action::Reset { task }, _) => finalize::reset(self, task),
             // Delivered beside the loop, which answers when it is done.
             (Action::Notify { .. }, _) => Ok(Reply::Done),
-            (Action::Commit, _) => {
-                publish::project(self.hub, self.manager, state, &Recent::default().read(self.hub))?;
-                Ok(match record::commit(self.hub)? {
-                    Recorded::Skipped(why) => Reply::NotNow { why },
-                    Recorded::Clean => Reply::Unchanged,
-                    Recorded::Committed(_) => Reply::Done,
-                })
-            }
-            (action, None) => Ok(Reply::Refused { why: format!("{action:?} refers to an unknown job") }),
+            (action, _) => Ok(Reply::Refused { why: format!("{action:?} cannot be performed: its job is unknown") }),
         }
     }
 }

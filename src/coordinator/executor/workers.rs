@@ -18,10 +18,14 @@ use crate::coordinator::state::input::{How, RunState};
 use crate::exec;
 use crate::foreman::calls::notes;
 use crate::hub::{Hub, paths};
+use crate::model::run::live::Live;
 use crate::model::run::outcome::{Outcome, Verdict};
 
 /// The largest outcome that is read, in bytes.
 const MAX_OUTCOME: u64 = 4 * 1024 * 1024;
+
+/// More than a live file has, in bytes.
+const MAX_LIVE: u64 = 64 * 1024;
 
 /// Workers' output, machine-local.
 pub const LOGS: &str = "coordinator/logs";
@@ -203,6 +207,13 @@ pub fn outcome(hub: &Hub, run: &str) -> Result<Option<Outcome>> {
             Ok(None)
         }
     }
+}
+
+/// Tokens and US dollars that a run says it has used so far; `None` while it says nothing.
+pub fn used(hub: &Hub, run: &str) -> Option<(u64, f64)> {
+    let bytes = files::read(&hub.local(&paths::live(run)), MAX_LIVE).ok()??;
+    let live: Live = serde_json::from_slice(&bytes).ok()?;
+    (live.run == run).then(|| (live.run_tokens, live.run_cost_usd.unwrap_or(0.0)))
 }
 
 /// Removes the files of a finalized run.

@@ -8,8 +8,9 @@ use super::options::read_again;
 use super::saving::{PATIENCE, PROJECTION_EVERY};
 use super::shell::Shell;
 use crate::base::Result;
+use crate::coordinator::executor::beside::{approve_beside, commit_beside};
 use crate::coordinator::executor::context::Executor;
-use crate::coordinator::executor::publish;
+use crate::coordinator::executor::{publish, refusals};
 use crate::coordinator::inbox::{self, Answer};
 use crate::coordinator::state::input::{Action, Effect, Input, Leave, Reply, Snapshot};
 use crate::coordinator::state::notice::Notice;
@@ -45,7 +46,7 @@ impl Shell<'_> {
     pub(super) fn publish(&mut self, at_once: bool) {
         let saved = self.saving.store.save(&self.hub, &self.state);
         self.saving.is_outdated |= self.saving.store.take_news();
-        if !self.saving.is_outdated || !(at_once || self.projection_due().is_zero()) {
+        if !self.saving.is_outdated || self.committing.is_some() || !(at_once || self.projection_due().is_zero()) {
             return;
         }
         (self.saving.is_outdated, self.saving.projected) = (false, Some(Instant::now()));
@@ -66,7 +67,7 @@ impl Shell<'_> {
     /// How long until the projection is due.
     pub(super) fn projection_due(&self) -> Duration {
         match self.saving.projected {
-            _ if !self.saving.is_outdated => Duration::MAX,
+            _ if !self.saving.is_outdated || self.committing.is_some() => Duration::MAX,
             Some(at) => PROJECTION_EVERY.saturating_sub(at.elapsed()),
             None => Duration::ZERO,
         }
@@ -98,8 +99,10 @@ impl Shell<'_> {
         self.leave = Some(Leave::Stopped);
     }
 
-    /// A job's actions come before reports; an observation comes last.
+    /// A job's actions come before reports; an observation comes last. While the record is committed no action starts.
     fn next_effect(&mut self) -> Option<Effect> {
+        let waits =
+            |effect: &Effect| self.committing.is_some() && matches!(effect, Effect::Do { .. } | Effect::Observe { .. });
         let rank = |effect: &Effect| match effect {
             Effect::Say { .. } | Effect::StopWorker { .. } | Effect::Answer { .. } => 0,
             Effect::Do { action, .. } if action.job().is_some() => 1,
@@ -107,7 +110,8 @@ impl Shell<'_> {
             Effect::Observe { .. } => 3,
             Effect::Exit(_) => 4,
         };
-        let first = self.effects.iter().enumerate().min_by_key(|(at, effect)| (rank(effect), *at));
+        let ready = self.effects.iter().enumerate().filter(|(_, effect)| !waits(effect));
+        let first = ready.min_by_key(|(at, effect)| (rank(effect), *at));
         self.effects.remove(first?.0)
     }
 
@@ -118,6 +122,10 @@ impl Shell<'_> {
             // It is no longer needed.
             Effect::Do { id, .. } if !self.state.pending.iter().any(|pending| pending.id == id) => {}
             Effect::Do { id, action: Action::Notify { to, notice }, check } => self.deliver(id, check, &to, *notice),
+            Effect::Do { id, action: Action::Commit, .. } => self.commit_record(id),
+            Effect::Do { id, action: Action::Approve { job }, .. } => {
+                approve_beside(&self.hub, &job, id, self.send.clone());
+            }
             Effect::Do { id, action, check } => {
                 let Shell { hub, manager, own, workers, state, .. } = self;
                 let mut executor = Executor { hub, manager, own, workers };
@@ -163,6 +171,17 @@ impl Shell<'_> {
         if let Err(e) = taken {
             self.report(format!("cannot notify {to}: {e:#}"));
             self.feed(Input::Reply { id, reply: Reply::Done });
+        }
+    }
+
+    fn commit_record(&mut self, id: u64) {
+        let metrics = self.saving.recent.read(&self.hub);
+        match publish::project(&self.hub, &self.manager, &self.state, &metrics) {
+            Ok(()) => {
+                self.committing = Some(self.hub.now());
+                commit_beside(&self.hub, id, self.send.clone());
+            }
+            Err(e) => self.feed(Input::Reply { id, reply: refusals::answer(&e) }),
         }
     }
 

@@ -1,9 +1,11 @@
 //! Turns messages, signals and polls into inputs of the decision.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use super::observe::one_line;
-use super::options::config;
+use super::options::{LONG, config};
 use super::run::is_at_terminal;
 use super::service::clock::{self, Reading};
 use super::service::facts::Reload;
@@ -11,9 +13,10 @@ use super::service::reload::{self, Read};
 use super::shell::Shell;
 use super::vouch;
 use crate::base::{Stamp, jsonl};
+use crate::coordinator::executor::workers;
 use crate::coordinator::message::{Message, What};
-use crate::coordinator::state::Phase;
-use crate::coordinator::state::input::{How, Input, Leave, Reply};
+use crate::coordinator::state::input::{Action, How, Input, Leave, Reply};
+use crate::coordinator::state::{Job, Pending, Phase};
 use crate::foreman::reporting::alert;
 use crate::hub::paths;
 use crate::hub::settings::notify::Topic;
@@ -22,6 +25,8 @@ use crate::ops::session::boot;
 
 /// How many of the last events are searched for alerts of workers.
 const ALERTS: usize = 100;
+/// How often running workers' usage is read while the day has a budget.
+const USAGE_EVERY: Duration = Duration::from_secs(3);
 
 impl Shell<'_> {
     pub(super) fn receive(&mut self, messages: Vec<Message>) {
@@ -37,6 +42,13 @@ impl Shell<'_> {
                     self.ask_run(&run);
                 }
                 Message::Notified { action, to, failed } => self.notified(action, to, failed),
+                Message::Done { id, reply } => {
+                    let is_commit = |one: &&Pending| one.id == id && one.action == Action::Commit;
+                    if self.state.pending.iter().any(|one| is_commit(&one)) {
+                        self.committing = None;
+                    }
+                    self.feed(Input::Reply { id, reply });
+                }
                 Message::Signal => self.signal(),
                 Message::HangUp if self.has_terminal && !is_at_terminal() => self.signal(),
                 Message::HangUp => {
@@ -73,6 +85,9 @@ impl Shell<'_> {
         }
         self.arm();
         self.glance();
+        if self.committing.is_some() {
+            return self.feed(Input::Tick);
+        }
         self.tell_alerts();
         self.renew_sessions();
         self.retire_old();
@@ -249,6 +264,31 @@ impl Shell<'_> {
     pub(super) fn ask_runs(&mut self) {
         let runs: Vec<_> = self.state.live_jobs().filter(|job| job.takes_a_slot()).map(|job| job.run_id()).collect();
         runs.iter().for_each(|run| self.ask_run(run));
+    }
+
+    /// How long until the usage of running workers is due; only a day's budget needs it.
+    pub(super) fn usage_due(&self) -> Duration {
+        let has_budget =
+            self.state.volatile.config.as_ref().is_some_and(|own| own.day_tokens > 0 || own.day_cost > 0.0);
+        match has_budget && self.state.jobs.iter().any(|job| matches!(job.phase, Phase::Running { .. })) {
+            true => USAGE_EVERY.saturating_sub(self.usage_read.elapsed()),
+            false => LONG,
+        }
+    }
+
+    /// Reads what running workers have used, so that the day's budget stops them in the middle of a call.
+    pub(super) fn read_usage(&mut self) {
+        if !self.usage_due().is_zero() {
+            return;
+        }
+        self.usage_read = Instant::now();
+        let is_running = |job: &&Job| matches!(job.phase, Phase::Running { .. });
+        let runs: Vec<_> = self.state.jobs.iter().filter(is_running).map(Job::run_id).collect();
+        for run in runs {
+            if let Some((tokens, cost)) = workers::used(&self.hub, &run) {
+                self.feed(Input::Used { run, tokens, cost });
+            }
+        }
     }
 
     pub(super) fn ask_run(&mut self, run: &str) {

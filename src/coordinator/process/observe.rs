@@ -43,10 +43,14 @@ impl Notices {
     }
 }
 
-/// Reads the snapshot, and reports new obstacles to the bus; a one-shot run reports nothing.
+/// Reads the snapshot, and reports new obstacles to the bus. A one-shot run reports nothing and chooses nothing, so it
+/// does not look for work, which takes long where there is much.
 pub fn observe_and_notify(hub: &Hub, manager: &str, state: &State, remote: bool, one_shot: bool) -> Result<Snapshot> {
+    if one_shot {
+        return without_work(hub, manager, state, remote);
+    }
     let (snapshot, notices) = observe(hub, manager, state, remote)?;
-    if !one_shot && let Err(e) = notices.notify(hub, manager) {
+    if let Err(e) = notices.notify(hub, manager) {
         tracing::warn!("cannot report obstacles to the bus: {e:#}");
     }
     Ok(snapshot)
@@ -68,7 +72,6 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         ci_failed: found.prerequisites.ci_failed(),
     };
     let refused = |action| standing.require(Actor::Coordinator, action).err().map(|e| one_line(&e));
-    let most = (!standing.consent.continuous).then_some(standing.consent.max_iterations);
     let ranking = found.ranking;
     pauses::refresh(hub)?;
     let mut obstacles = pauses::of_choice(hub)?;
@@ -90,7 +93,7 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         no_choice: refused(Action::Cycle(cycle)),
         danger,
         no_room: room::lacking(hub)?,
-        grant: granted.map(|at| (at, most)),
+        grant: granted.map(|at| (at, standing.jobs())),
         only: standing.only().cloned(),
         again: settles.then(|| hub.now().plus(settle)),
         holds: on_hold(hub, state)?,
@@ -102,6 +105,21 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         skipped: ranking.skipped.into_iter().map(|of| skipped(state, of)).collect(),
     };
     Ok((snapshot, notices))
+}
+
+fn without_work(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<Snapshot> {
+    let standing = consent::standing(hub)?;
+    Ok(Snapshot {
+        seq: state.volatile.results,
+        stop: standing.require(Actor::Coordinator, Action::Execute).err().map(|e| one_line(&e)),
+        grant: standing.grant.as_ref().map(|grant| (grant.at, standing.jobs())),
+        only: standing.only().cloned(),
+        holds: on_hold(hub, state)?,
+        seats: seats(hub, manager)?,
+        seat_names: seat_names(hub)?,
+        reviews: reviews::found(hub, state, remote),
+        ..Snapshot::default()
+    })
 }
 
 fn submission(of: &crate::coordinator::state::submission::Submission) -> Submission {

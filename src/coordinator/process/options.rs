@@ -53,6 +53,7 @@ pub fn config(settings: &Settings, options: &Options, polls: bool) -> Config {
         poll_max: poll_max.max(own.poll_min).max(Duration::from_secs(1)),
         commit_every: own.record.then_some(own.record_every),
         review_commands: settings.review.commands,
+        auto_merge: settings.review.auto.clone(),
         review_lease: settings.review.lease,
         day_tokens: settings.budget.day_tokens,
         day_cost: settings.budget.day_cost,

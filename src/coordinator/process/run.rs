@@ -7,7 +7,8 @@
 //! of [`step`](crate::coordinator::step::step). Nothing starts that the saved state does not know as pending ([`needs_saving`](crate::coordinator::state::input::Effect::needs_saving)), and
 //! the state is saved before anybody is waited for. Results go back in as inputs before anything else is done, an observation
 //! of the world comes last. So at most one thing runs at any moment, and a crash leaves only actions whose
-//! result nobody knows: each is checked by the next process.
+//! result nobody knows: each is checked by the next process. The record's commit runs in a thread of its own, because it
+//! can take seconds: until it ends no other action starts, and only people's commands and workers' ends are handled.
 //!
 //! Nothing here decides what to do.
 
@@ -91,6 +92,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         workers: Workers::new(send.clone()),
         watcher: Watcher::start(&hub, send.clone())?,
         queue,
+        committing: None,
         effects: VecDeque::new(),
         signals: 0,
         has_terminal: is_at_terminal(),
@@ -102,6 +104,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         facts,
         clocks: Reading::now(hub.clock),
         gathered_until: Instant::now(),
+        usage_read: Instant::now(),
         unreadable: None,
         settings_unreadable: false,
         settings_wait: false,
@@ -187,19 +190,24 @@ impl Shell<'_> {
             }
             self.publish(false);
             self.tell_supervisor();
-            exec::publish_turn(Turn::Waits(self.hub.now().unix()));
+            // A commit that does not end keeps everything waiting.
+            exec::publish_turn(match self.committing {
+                Some(since) => Turn::Works(since.unix()),
+                None => Turn::Waits(self.hub.now().unix()),
+            });
             let (patience, glance) = (self.patience(), self.watcher.polls_because().map_or(LONG, |_| GLANCE));
             let sign = self.supervisor.until_sign().unwrap_or(LONG);
-            let wait = patience.min(self.projection_due()).min(sign).min(glance).min(CLOCKS);
+            let wait = patience.min(self.projection_due()).min(sign).min(glance).min(CLOCKS).min(self.usage_due());
             let began = Instant::now();
             let heard = self.queue.recv_timeout(wait);
             exec::publish_turn(Turn::Works(self.hub.now().unix()));
             self.check_clocks();
+            self.read_usage();
             match heard {
                 Ok(message) => self.gather(message),
                 Err(RecvTimeoutError::Timeout) if began.elapsed() >= patience => self.tick(),
                 Err(RecvTimeoutError::Timeout) if began.elapsed() >= glance => self.glance(),
-                // The clocks, the projection or a sign of life.
+                // The clocks, the projection, a sign of life or the workers' usage.
                 Err(RecvTimeoutError::Timeout) => {}
                 // We hold a sender ourselves.
                 Err(RecvTimeoutError::Disconnected) => {}

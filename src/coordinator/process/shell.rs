@@ -60,6 +60,8 @@ pub(super) struct Shell<'t> {
     pub workers: Workers,
     pub watcher: Watcher,
     pub queue: Receiver<Message>,
+    /// Since when the record is being committed, which holds the bus lock: actions wait.
+    pub committing: Option<Stamp>,
     pub effects: VecDeque<Effect>,
     pub signals: u32,
     /// A terminal was there at the start: SIGHUP after it is gone means that nobody reads on.
@@ -76,6 +78,8 @@ pub(super) struct Shell<'t> {
     /// The clocks at the last wake.
     pub clocks: Option<Reading>,
     pub gathered_until: Instant,
+    /// When running workers' usage was last read.
+    pub usage_read: Instant,
     /// Why the last failed observation failed.
     pub unreadable: Option<anyhow::Error>,
     /// The settings file is unreadable, for workers as well, so nothing starts.

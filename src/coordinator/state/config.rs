@@ -51,6 +51,8 @@ pub struct Config {
     pub keep: usize,
     /// Whether a person also reviews the results of approved commands.
     pub review_commands: bool,
+    /// Priorities of which results are merged without a person.
+    pub auto_merge: Vec<String>,
     /// How long the claim of a job under review is kept, each time.
     pub review_lease: Duration,
     /// Token limit per day; 0: no limit.
@@ -88,6 +90,7 @@ impl Default for Config {
             commit_every: Some(10 * MINUTE),
             keep: 200,
             review_commands: false,
+            auto_merge: Vec::new(),
             review_lease: 30 * 24 * 60 * MINUTE,
             day_tokens: 0,
             day_cost: 0.0,

@@ -34,6 +34,8 @@ pub enum Input {
     Reply { id: u64, reply: Reply },
     /// The state of a worker at this time; may be repeated.
     Run { run: String, is: RunState },
+    /// What a running worker's agents have used so far in this run.
+    Used { run: String, tokens: u64, cost: f64 },
     /// An operator's command. May come again after a crash.
     Command { id: String, word: Word, command: Command },
     /// Something happened that people are told about, and nothing is decided by it.
@@ -302,6 +304,8 @@ pub enum Action {
     Keep { job: String, until: Stamp },
     /// Notes the step and extends the lease while a person decides. Safe to repeat.
     Await { job: String },
+    /// Merges the result by the granted policy, unless something is unusual. Checked by its decision.
+    Approve { job: String },
     /// Pushes the branch and opens a pull request, if possible. Checked by branch.
     Deliver { job: String },
     /// Step, backlog item and claim after the work. Checked by each of them.
@@ -327,6 +331,7 @@ impl Action {
             | Action::Spawn { job, .. }
             | Action::Keep { job, .. }
             | Action::Await { job }
+            | Action::Approve { job }
             | Action::Deliver { job }
             | Action::Finalize { job, .. } => Some(job),
             Action::Note { .. } | Action::Decide(_) | Action::Reset { .. } | Action::Commit | Action::Notify { .. } => {
@@ -342,6 +347,7 @@ impl Action {
             Action::Assign { .. }
                 | Action::Order { .. }
                 | Action::Spawn { .. }
+                | Action::Approve { .. }
                 | Action::Deliver { .. }
                 | Action::Notify { .. }
         )

@@ -41,6 +41,10 @@ pub struct Volatile {
     pub frozen: BTreeSet<String>,
     /// How each worker was already asked to stop.
     pub notified_workers: BTreeMap<String, How>,
+    /// Tokens and US dollars that running workers report while they work.
+    pub using: BTreeMap<String, (u64, f64)>,
+    /// The day's budget was passed while agents worked: their calls are stopped.
+    pub over_budget: bool,
     /// Jobs chosen by this process.
     pub chosen: u64,
     /// The requested termination, if any.

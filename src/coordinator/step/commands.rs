@@ -85,6 +85,7 @@ impl StepContext<'_> {
             Command::ResetBreaker => match self.state.breaker.open.take() {
                 Some(trip) => {
                     self.state.breaker.failures_in_a_row = 0;
+                    self.state.volatile.over_budget = false;
                     Ok(format!("the breaker is closed; it was open because {}", trip.reason))
                 }
                 None => Err("the breaker is not open".into()),

@@ -89,6 +89,7 @@ impl StepContext<'_> {
             Input::Snapshot(snapshot) => self.observed(snapshot),
             Input::Reply { id, reply } => self.replied(id, reply),
             Input::Run { run, is } => self.run_is(&run, is),
+            Input::Used { run, tokens, cost } => self.uses(&run, tokens, cost),
             Input::Command { id, word, command } => self.command(id, word, command),
             Input::Noticed { topic, job, text } => self.notify(topic, job.as_deref(), &text),
             // A one-shot run ends soon anyway and does not own the workers.
@@ -197,6 +198,7 @@ impl StepContext<'_> {
             Action::Order { job } => self.was_ordered(&job, reply),
             Action::Spawn { job, run } => self.was_spawned(&job, &run, reply),
             Action::Await { job } => self.was_awaited(&job, reply),
+            Action::Approve { job } => self.was_approved(&job, reply),
             Action::Deliver { job } => self.was_delivered(&job, reply),
             Action::Finalize { job, ending } => self.was_finalized(&job, ending, reply),
             Action::Commit => match reply {

@@ -1,6 +1,7 @@
 //! Handles finished jobs that wait for a person's decision: merged, rejected or sent back.
 //!
-//! Nothing here merges or decides: decisions come in as commands or are found in the repository.
+//! Nothing here merges or decides: decisions come in as commands or are found in the repository. A granted policy is
+//! asked first, by an action.
 
 use super::context::StepContext;
 use super::reason::summary;
@@ -12,6 +13,7 @@ use crate::model::agent::Usage;
 use crate::model::run::job_name::short;
 use crate::model::run::order::Rework;
 use crate::model::run::outcome::Finding;
+use crate::review::policy;
 
 impl StepContext<'_> {
     pub(in crate::coordinator) fn needs_review(&self, job: &Job) -> bool {
@@ -43,9 +45,31 @@ impl StepContext<'_> {
             return;
         }
         let Some(job) = self.state.job(id) else { return };
+        match job.work.staged && policy::covers(&self.config.auto_merge, job.priority) {
+            true => self.queue(Action::Approve { job: id.to_owned() }),
+            false => self.leave_to_person(id, ""),
+        }
+    }
+
+    /// A result that the policy does not merge waits for a person; a merged one is heard of as a decision.
+    pub(in crate::coordinator) fn was_approved(&mut self, id: &str, reply: Reply) {
+        match reply {
+            Reply::Refused { why } | Reply::NotNow { why } => {
+                self.leave_to_person(
+                    id,
+                    &format!(", because the policy does not merge it ({})", text::clip(&why, 200)),
+                );
+            }
+            _ => self.state.volatile.observe_again = true,
+        }
+    }
+
+    /// Tells people that a result waits for them, and offers it as a pull request.
+    pub(in crate::coordinator) fn leave_to_person(&mut self, id: &str, why: &str) {
+        let Some(job) = self.state.job(id).filter(|job| job.is_under_review()) else { return };
         let (job, task, seat) = (job.short(), &job.task, &job.seat);
-        let text = format!("{job} {task} ({seat}) waits for a person's decision: teof review show {job}");
-        self.say(Some(id.to_owned()), "waiting for review".into());
+        let text = format!("{job} {task} ({seat}) waits for a person's decision{why}: teof review show {job}");
+        self.say(Some(id.to_owned()), format!("waiting for review{why}"));
         self.notify(Topic::Approval, Some(id), &text);
         self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
         self.queue(Action::Deliver { job: id.to_owned() });
@@ -158,7 +182,12 @@ impl StepContext<'_> {
 
     /// Carries out the decision about a job under review and returns a message.
     pub(in crate::coordinator) fn decide(&mut self, id: &str) -> String {
-        self.forget(id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. } | Action::Deliver { .. }));
+        self.forget(id, |action| {
+            matches!(
+                action,
+                Action::Await { .. } | Action::Keep { .. } | Action::Approve { .. } | Action::Deliver { .. }
+            )
+        });
         let Some(job) = self.state.job(id) else { return String::new() };
         let waited = match job.phase {
             Phase::Review { since } => Some(self.now.since(since)),

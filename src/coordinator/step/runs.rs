@@ -155,7 +155,8 @@ impl StepContext<'_> {
             let frozen = self.state.volatile.frozen.contains(&job.run_id()).then_some(How::Now);
             let yields = job.yields_to.is_some().then_some(How::Stage);
             let paused = job.paused.is_some().then_some(How::Stage);
-            let Some(how) = wished.max(yields).max(paused).max(frozen).max(ending) else { continue };
+            let over = self.state.volatile.over_budget.then_some(How::Now);
+            let Some(how) = wished.max(yields).max(paused).max(frozen).max(over).max(ending) else { continue };
             if self.state.volatile.notified_workers.get(&job.run_id()) < Some(&how) {
                 tell.push((job.run_id(), job.task.clone(), how));
             }
@@ -172,5 +173,6 @@ impl StepContext<'_> {
             .retain(|run, _| jobs.iter().any(|job| matches!(job.phase, Phase::Running { .. }) && job.run_id() == *run));
         let running = |run: &String| jobs.iter().any(|job| job.takes_a_slot() && job.run_id() == *run);
         state.volatile.frozen.retain(running);
+        state.volatile.using.retain(|run, _| running(run));
     }
 }

@@ -1,11 +1,11 @@
-//! Suspends agents (account limit, service outage) and counts the day's budget.
+//! Suspends agents (account limit, service outage) and counts the day's budget, also in the middle of calls.
 
 use std::time::Duration;
 
 use super::context::StepContext;
 use crate::base::text;
 use crate::coordinator::state::input::Action;
-use crate::coordinator::state::{Phase, Spent, Suspension};
+use crate::coordinator::state::{Job, Phase, Spent, Suspension};
 use crate::hub::settings::notify::Topic;
 use crate::model::agent::Usage;
 use crate::model::run::outcome::{Outcome, Suspended};
@@ -85,15 +85,47 @@ impl StepContext<'_> {
         spent.today = spent.today.plus(more);
         spent.total = spent.total.plus(more);
         let (tokens, cost) = (spent.today.tokens(), spent.today.cost_usd.unwrap_or(0.0));
-        let (most, dearest) = (self.config.day_tokens, self.config.day_cost);
-        if more == Usage::default() {
+        if let Some(over) = self.over_budget(tokens, cost).filter(|_| more != Usage::default()) {
+            self.trip(id, over);
+        }
+    }
+
+    /// What a running worker has used so far: when all together pass the day's budget, their calls are stopped.
+    pub(in crate::coordinator) fn uses(&mut self, run: &str, tokens: u64, cost: f64) {
+        let is_running = |job: &&Job| matches!(job.phase, Phase::Running { .. });
+        let Some(id) =
+            self.state.live_jobs().filter(is_running).find(|job| job.run_id() == run).map(|job| job.id.clone())
+        else {
+            return;
+        };
+        self.state.volatile.using.insert(run.to_owned(), (tokens, cost));
+        let (mut tokens, mut cost) = (0, 0.0);
+        for job in self.state.live_jobs().filter(is_running) {
+            let Some((used, paid)) = self.state.volatile.using.get(&job.run_id()) else { continue };
+            tokens += used.saturating_sub(job.counted.tokens());
+            cost += (paid - job.counted.cost_usd.unwrap_or(0.0)).max(0.0);
+        }
+        if tokens == 0 && cost == 0.0 {
             return;
         }
-        if most > 0 && tokens > most {
-            self.trip(id, format!("the day's budget is used up: {tokens} tokens of {most} (budget.day_tokens)"));
-        } else if dearest > 0.0 && cost > dearest {
-            self.trip(id, format!("the day's budget is used up: ${cost:.2} of ${dearest:.2} (budget.day_cost)"));
+        let today = Some(&self.state.spent).filter(|spent| spent.day == self.now.date()).map(|spent| spent.today);
+        let before = today.unwrap_or_default();
+        let over = self.over_budget(before.tokens() + tokens, before.cost_usd.unwrap_or(0.0) + cost);
+        if let Some(over) = over.filter(|_| !self.state.volatile.over_budget) {
+            self.state.volatile.over_budget = true;
+            self.say(None, "the calls of agents are stopped: the day's budget is used up".to_owned());
+            self.trip(&id, over);
         }
+    }
+
+    /// Why a day's usage is too much; `None` when it is not.
+    fn over_budget(&self, tokens: u64, cost: f64) -> Option<String> {
+        let (most, dearest) = (self.config.day_tokens, self.config.day_cost);
+        if most > 0 && tokens > most {
+            return Some(format!("the day's budget is used up: {tokens} tokens of {most} (budget.day_tokens)"));
+        }
+        let why = || format!("the day's budget is used up: ${cost:.2} of ${dearest:.2} (budget.day_cost)");
+        (dearest > 0.0 && cost > dearest).then(why)
     }
 }
 
@@ -105,5 +137,58 @@ fn beyond(total: Usage, counted: Usage) -> Usage {
         cached_tokens: total.cached_tokens.saturating_sub(counted.cached_tokens),
         output_tokens: total.output_tokens.saturating_sub(counted.output_tokens),
         cost_usd: cost.filter(|cost| *cost > 0.0 || counted.cost_usd.is_none()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::Stamp;
+    use crate::coordinator::state::State;
+    use crate::coordinator::state::input::{Effect, How, Input};
+    use crate::coordinator::{Config, step};
+
+    fn now() -> Stamp {
+        Stamp::from_unix(1_000_000)
+    }
+
+    fn running(n: u32) -> Job {
+        let job = json!({
+            "id": format!("20260105T120000Z-{n}"), "task": format!("T-{n}"), "plan": null, "step": null, "origin": null,
+            "title": "t", "source": "plan", "seat": format!("a-{n}"), "phase": {"is": "running", "since": now()}, "epoch": 1,
+            "order": "o", "run": 1, "failures": 0, "interruptions": 0, "wish": null, "last": null, "chosen_at": now(),
+        });
+        serde_json::from_value(job).unwrap()
+    }
+
+    /// How many workers are stopped when a job says what it has used.
+    fn stopped(state: &mut State, n: u32, tokens: u64) -> usize {
+        let effects = step(state, Input::Used { run: format!("20260105T120000Z-{n}.1"), tokens, cost: 0.0 }, now());
+        effects.iter().filter(|effect| matches!(effect, Effect::StopWorker { how: How::Now, .. })).count()
+    }
+
+    fn begun() -> State {
+        let mut state = State { jobs: vec![running(1), running(2)], ..State::new() };
+        step(&mut state, Input::Started(Config { day_tokens: 1000, ..Config::default() }), now());
+        state
+    }
+
+    #[test]
+    fn the_days_budget_stops_calls_when_all_running_jobs_together_pass_it() {
+        let mut state = begun();
+        assert_eq!([stopped(&mut state, 1, 600), stopped(&mut state, 1, 600)], [0, 0], "the same is counted once");
+        assert_eq!(stopped(&mut state, 2, 500), 2);
+        assert!(state.breaker.open.as_ref().unwrap().reason.contains("1100 tokens of 1000"));
+        assert_eq!(stopped(&mut state, 2, 600), 0, "each is stopped once");
+
+        // A run that continues reports its total again.
+        let mut state = begun();
+        let counted = Usage { input_tokens: 600, ..Usage::default() };
+        state.jobs[0].counted = counted;
+        state.spent = Spent { day: now().date(), today: counted, total: counted };
+        assert_eq!(stopped(&mut state, 1, 950), 0);
+        assert_eq!(stopped(&mut state, 1, 1050), 2);
     }
 }

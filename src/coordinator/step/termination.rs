@@ -37,7 +37,13 @@ impl StepContext<'_> {
         let (max, later) = (self.config.max_interruptions, self.now.plus(self.config.poll_min));
         let was_notified = self.state.volatile.notified_workers.contains_key(run);
         let Some(job) = self.state.job(id) else { return };
-        if let Some(other) = job.yields_to.clone() {
+        if self.state.volatile.over_budget {
+            self.enter(id, Phase::Held);
+            self.note_reason(
+                id,
+                "stopped in the middle of a call, because the day's budget is used up; its work is kept",
+            );
+        } else if let Some(other) = job.yields_to.clone() {
             self.enter(id, Phase::Held);
             self.note_reason(id, &format!("paused for {other}, which is more urgent; continues when a slot is free"));
         } else if was_notified || closed(self.state, &job.task).is_some() {
@@ -57,7 +63,7 @@ impl StepContext<'_> {
     /// Whether to give up an action after this many failures. `broken`: waiting does not fix it.
     pub(in crate::coordinator) fn is_hopeless(action: &Action, failures: u32, broken: bool) -> bool {
         match action {
-            Action::Deliver { .. } => failures >= DELIVERIES,
+            Action::Approve { .. } | Action::Deliver { .. } => failures >= DELIVERIES,
             Action::Assign { .. } | Action::Order { .. } | Action::Spawn { .. } => broken && failures >= ATTEMPTS,
             _ => false,
         }
@@ -65,8 +71,10 @@ impl StepContext<'_> {
 
     /// Gives up an action that failed too often.
     pub(in crate::coordinator) fn give_up(&mut self, id: &str, action: &Action, why: &str) {
-        if matches!(action, Action::Deliver { .. }) {
-            return self.not_delivered(id, why);
+        match action {
+            Action::Approve { .. } => return self.leave_to_person(id, ", because the policy could not be applied"),
+            Action::Deliver { .. } => return self.not_delivered(id, why),
+            _ => {}
         }
         let Some(job) = self.state.job(id) else { return };
         let what = match action {

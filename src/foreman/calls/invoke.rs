@@ -260,6 +260,7 @@ fn one_call(
         say: context.say,
         live: context.live,
         spent: context.store.spent,
+        run_spent: context.store.run_usage(&context.report.run),
     };
     let mut said = conversation::call(context.hub, context.runner, context.watch, &wanted)?;
     said.called.notes.splice(..0, given);

@@ -184,6 +184,7 @@ impl Observer for CallObserver<'_, '_> {
         let used = self.request.spent.plus(self.reading.usage());
         self.over_budget = self.request.budget.is_over(used);
         self.request.live.used(self.reading.usage());
+        self.request.live.run_used(self.request.run_spent.plus(self.reading.usage()));
         self.request.live.tick();
         self.cancelled = self.watch.should_cancel();
         if self.stopped.is_none() {

@@ -28,6 +28,8 @@ pub struct CallRequest<'a> {
     pub live: &'a Publisher<'a>,
     /// What the job used before this call.
     pub spent: Usage,
+    /// What this run used before this call.
+    pub run_spent: Usage,
 }
 
 impl CallRequest<'_> {

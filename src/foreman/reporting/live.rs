@@ -113,6 +113,8 @@ impl<'a> Publisher<'a> {
             noticed: Vec::new(),
             tokens: 0,
             cost_usd: None,
+            run_tokens: 0,
+            run_cost_usd: None,
         };
         let path = hub.local(&paths::live(run));
         if let Err(e) = files::create_parent(&path) {
@@ -279,6 +281,15 @@ impl<'a> Publisher<'a> {
             }
             change(record);
         });
+    }
+
+    /// What this run used so far, for the day's budget.
+    pub fn run_used(&self, usage: Usage) {
+        let (tokens, cost) = (usage.tokens(), usage.cost_usd);
+        let known = (self.now.borrow().live.run_tokens, self.now.borrow().live.run_cost_usd);
+        if known != (tokens, cost) {
+            self.change(|now| (now.live.run_tokens, now.live.run_cost_usd) = (tokens, cost));
+        }
     }
 
     /// What the session used so far.

@@ -33,6 +33,8 @@ pub enum Recognised {
     Terminal,
     /// The command came with an operator token.
     Token,
+    /// No person: a policy that a person granted.
+    Policy,
     /// Not recognised: a script, CI, or a record of an older version.
     #[default]
     Neither,
@@ -43,6 +45,7 @@ impl Recognised {
         match self {
             Recognised::Terminal => "terminal",
             Recognised::Token => "token",
+            Recognised::Policy => "policy",
             Recognised::Neither => "neither",
         }
     }
@@ -94,6 +97,23 @@ pub fn recognise(what: &str) -> Result<Recognised> {
             .because("your settings require a terminal or a token ([people] require), and stdin is not a terminal")
             .next("run the command in a terminal")
             .next(format!("or set a token as {}: teof operator token --help", env::OPERATOR_TOKEN))
+            .into()),
+    }
+}
+
+/// Refuses seats, runs and coding agents, for acts that a person allowed beforehand.
+///
+/// # Errors
+/// `trust.person` (exit 6).
+pub fn refuse_agents(what: &str) -> Result<()> {
+    run::refuse_below_workers(what)?;
+    let seat =
+        env::var(env::AGENT).map(|seat| format!("{} is set: the seat {} is acting", env::AGENT, text::safe(&seat)));
+    match seat.or_else(agent_at_work) {
+        None => Ok(()),
+        Some(why) => Err(Refusal::unattended("trust.person", format!("no agent may {what}"))
+            .because(why)
+            .next("start the coordinator in a terminal or as a service: teof run")
             .into()),
     }
 }

@@ -31,8 +31,24 @@ pub struct Given {
 
 /// The run that this process belongs to, if any.
 pub fn inside() -> Option<Inside> {
+    inside_unless(is_quickstart)
+}
+
+/// Like [`refuse`], but a coordinator may have started this process: it does what a person allowed it beforehand. A run's
+/// worker is a teof of its own between the two.
+///
+/// # Errors
+/// `trust.person` (exit 6).
+pub fn refuse_below_workers(what: &str) -> Result<()> {
+    match inside_unless(|process| is_quickstart(process) || is_coordinator(process)) {
+        None => Ok(()),
+        Some(inside) => Err(inside.refusal(what).into()),
+    }
+}
+
+fn inside_unless(is_other: impl Fn(&Ancestor) -> bool) -> Option<Inside> {
     let above = exec::ancestors();
-    let worker = above.into_iter().flatten().find(|process| process.is_teof() && !is_quickstart(process)).cloned();
+    let worker = above.into_iter().flatten().find(|process| process.is_teof() && !is_other(process)).cloned();
     let sign = match (&worker, env::var(env::RUN), &above) {
         (_, Some(run), _) => format!("this is part of run {}", text::safe(&run)),
         (Some(worker), _, _) => match after(&worker.arguments(), "--run") {
@@ -64,6 +80,11 @@ pub fn refuse(what: &str) -> Result<()> {
 /// The quickstart is the only command that runs other teof commands in a person's name.
 fn is_quickstart(process: &Ancestor) -> bool {
     process.arguments().iter().skip(1).any(|argument| argument == "quickstart")
+}
+
+/// `teof coordinator run`, or one of the commands that run a coordinator.
+fn is_coordinator(process: &Ancestor) -> bool {
+    matches!(command_of(&process.arguments()), Some("coordinator" | "run" | "do"))
 }
 
 fn after<'a>(arguments: &'a [String], flag: &str) -> Option<&'a str> {

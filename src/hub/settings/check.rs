@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Settings, monitor};
 use crate::model::run::order::{Binding, STAGES};
 
+/// The priorities that a policy can name.
+const PRIORITIES: [&str; 4] = ["urgent", "high", "medium", "low"];
+
 /// Returns the first error.
 pub fn check(settings: &Settings) -> Result<(), String> {
     stages("[pipeline] stages", &settings.pipeline.stages)?;
@@ -17,6 +20,9 @@ pub fn check(settings: &Settings) -> Result<(), String> {
         if !receivers.insert(receiver.label()) {
             return Err(format!("[[notify]] {:?} is there twice: give each a name", receiver.label()));
         }
+    }
+    if let Some(odd) = settings.review.auto.iter().find(|word| !PRIORITIES.contains(&word.as_str())) {
+        return Err(format!("[review] auto: unknown priority {odd:?}; valid: {}", PRIORITIES.join(", ")));
     }
     for (at, rule) in settings.routing.iter().enumerate() {
         let rule_name = format!("[[routing]] rule {}", at + 1);
@@ -69,6 +75,7 @@ mod tests {
             ("[pipeline]\nstages = [\"tester\", \"coder\"]", "\"coder\" is out of order"),
             ("[pipeline]\nstages = [\"coder\", \"coder\"]", "out of order or repeated"),
             ("[pipeline]\nstages = [\"tester\"]", "the stage \"coder\" is required"),
+            ("[review]\nauto = [\"lwo\"]", "unknown priority \"lwo\""),
             ("[roles.codre]\nagent = \"x\"", "unknown role \"codre\""),
             ("[roles.coder]\nagent = \"x\"\ncommand = \"y\"", "not both"),
             ("[[routing]]\nup_to = 3\nstages = []", "rule 1: stages"),

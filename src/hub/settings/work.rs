@@ -88,6 +88,11 @@ pub struct Review {
     #[serde(with = "span")]
     #[schemars(with = "Span")]
     pub lease: Duration,
+    /// Priorities (`urgent`, `high`, `medium`, `low`) of which agents' work is merged without a person, when all tests
+    /// passed, the reviewer is sure enough and nothing is unusual; needs `allow_apply` in the consent.
+    pub auto: Vec<String>,
+    /// How sure the reviewer must be for that, in percent.
+    pub auto_confidence: u8,
     /// How approved work lands on the target: `squash` (one commit per job), or `merge` (a merge commit that keeps the commits of its branch).
     pub merge: ApprovalMerge,
     /// Whether results become draft pull requests, if `gh` and a remote are available.
@@ -121,6 +126,8 @@ impl Default for Review {
     fn default() -> Self {
         Self {
             commands: false,
+            auto: Vec::new(),
+            auto_confidence: 90,
             lease: Duration::from_secs(30 * 24 * 3600),
             merge: ApprovalMerge::Squash,
             pull_requests: true,

@@ -1,6 +1,6 @@
 //! What a run does at this moment: machine-local, `live/<run>.json`, replaced while the run lasts and removed at its end.
 //!
-//! Only for people who watch: nothing is decided by it.
+//! For people who watch; of it the coordinator reads what the run used, for the day's budget.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -63,4 +63,9 @@ pub struct Live {
     /// US dollars; `None` when the agent does not say.
     #[serde(default)]
     pub cost_usd: Option<f64>,
+    /// Used by this run alone so far.
+    #[serde(default)]
+    pub run_tokens: u64,
+    #[serde(default)]
+    pub run_cost_usd: Option<f64>,
 }

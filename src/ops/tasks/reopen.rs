@@ -4,7 +4,7 @@
 use crate::base::Result;
 use crate::guard::operator;
 use crate::hub::{Hub, Transaction, Writer};
-use crate::model::backlog::ItemStatus;
+use crate::model::backlog::{Item, ItemStatus};
 use crate::model::plan::Status;
 use crate::plans;
 use crate::plans::edit::{self, StepChange};
@@ -30,6 +30,10 @@ pub struct ReopenRequest<'a> {
 /// # Errors
 /// In a worker's children, because blocked work waits for a person.
 pub fn reopen(hub: &Hub, request: ReopenRequest) -> Result<bool> {
+    // Most work is open, and whoever holds the lock may have it for seconds.
+    if !is_blocked(hub, request)? {
+        return Ok(false);
+    }
     let mut writer = hub.lock("reopen blocked work")?;
     let mut transaction = Transaction::new("reopen blocked work");
     if let Some(plan) = request.plan {
@@ -47,12 +51,30 @@ pub fn reopen(hub: &Hub, request: ReopenRequest) -> Result<bool> {
     Ok(true)
 }
 
+/// Whether a part of the work is blocked.
+fn is_blocked(hub: &Hub, request: ReopenRequest) -> Result<bool> {
+    let plan = request.plan.map(|plan| plans::find(hub, plan)).transpose()?;
+    let by_plan = plan.is_some_and(|found| {
+        let wanted = request.step.map_or_else(|| found.plan.current_step(), |id| found.plan.step(id));
+        let step = wanted.and_then(|step| step.status());
+        [found.plan.status(), step].contains(&Some(Status::Blocked))
+    });
+    let backlog = backlog::read(hub)?;
+    let by_item = backlog.items().iter().any(|item| is_meant(item, request));
+    Ok(by_plan || by_item || request.request.is_some_and(|path| is_request_blocked(hub, path)))
+}
+
+/// Whether it is a blocked item of the work.
+fn is_meant(item: &Item<'_>, request: ReopenRequest) -> bool {
+    let meant = item.id() == request.item || (request.plan.is_some() && item.plan() == request.plan);
+    meant && item.id().is_some() && matches!(item.status(), None | Some(ItemStatus::Blocked))
+}
+
 /// Reopens the item itself and every item of the plan: while one is blocked, its plan is not chosen.
 fn reopen_items(writer: &Writer<'_>, transaction: &mut Transaction, request: ReopenRequest) -> Result<()> {
     let backlog = backlog::read(writer.hub())?;
-    for item in backlog.items() {
-        let meant = item.id() == request.item || (request.plan.is_some() && item.plan() == request.plan);
-        if let (true, Some(id), None | Some(ItemStatus::Blocked)) = (meant, item.id(), item.status()) {
+    for item in backlog.items().iter().filter(|item| is_meant(item, request)) {
+        if let Some(id) = item.id() {
             backlog::reopen(writer, transaction, id)?;
         }
     }
@@ -79,11 +101,14 @@ fn reopen_step(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, s
 
 /// A blocked request without a plan is planned again.
 fn reopen_request(writer: &Writer<'_>, transaction: &mut Transaction, path: &str) -> Result<()> {
-    let text = requests::text_of(writer.hub(), path).unwrap_or_default();
-    let status = FrontMatter::read(&text).ok().and_then(|found| found.status().map(str::to_owned));
-    if status.as_deref() == Some(vault::BLOCKED) {
+    if is_request_blocked(writer.hub(), path) {
         // If it cannot be set, selecting it later reports the reason.
         let _ = vault::set(writer, transaction, path, vault::PLANNED)?;
     }
     Ok(())
+}
+
+fn is_request_blocked(hub: &Hub, path: &str) -> bool {
+    let text = requests::text_of(hub, path).unwrap_or_default();
+    FrontMatter::read(&text).is_ok_and(|found| found.status() == Some(vault::BLOCKED))
 }

@@ -117,7 +117,7 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
             let by = status.merged_by.as_ref().map_or("somebody", |who| &who.login);
             let by = format!("{by} (pull request {number})");
             let (recognised, newer) = (Recognised::Neither, NewerCommits::Leave);
-            let input = ReviewInput { by, recognised, note: None, job_open: false, redo: false, newer };
+            let input = ReviewInput { by, recognised, note: None, job_open: false, redo: false, newer, policy: None };
             let mut decision = entry.decide(kind, &input, hub.now());
             decision.pr = Some(number);
             let transaction = Transaction::new(format!("follow pull request {number}"));

@@ -286,6 +286,7 @@ fn a_decision_without_its_command_is_found_and_applied_once() {
             job_open: false,
             redo: false,
             newer: Default::default(),
+            policy: None,
         };
         // Killed right after it was written down.
         match kind {

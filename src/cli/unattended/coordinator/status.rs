@@ -26,6 +26,8 @@ use crate::plans;
 
 /// The longest command line in the column of stages, in characters.
 const MAX_STAGE: usize = 16;
+/// How many queued submissions have a row.
+const QUEUED: usize = 20;
 /// How many of the last done jobs may have a plan to close.
 const RECENT: usize = 10;
 
@@ -146,7 +148,7 @@ impl Overview {
             let plan = plans::find(hub, one.plan.as_deref()?).ok()?;
             Some((one.task.clone(), plan.plan.summary()?.to_owned()))
         };
-        let titles = state.submissions.iter().filter_map(title).collect();
+        let titles = state.submissions.iter().take(QUEUED).filter_map(title).collect();
         let done = state.jobs.iter().rev().filter(|job| matches!(job.phase, Phase::Over { ending: Ending::Done, .. }));
         let plans: BTreeSet<&str> = done.take(RECENT).filter_map(|job| job.plan.as_deref()).collect();
         let to_close = plans.into_iter().filter_map(|plan| {
@@ -231,6 +233,10 @@ impl Overview {
         if !jobs.is_empty() {
             lines.extend([String::new(), jobs.show(), String::new()]);
         }
+        let unlisted = state.submissions.len().saturating_sub(QUEUED);
+        if unlisted > 0 {
+            lines.push(format!("{} not shown", text::counted(unlisted, "more queued task")));
+        }
         if left_out > 0 {
             let more = text::counted(left_out, "older finished job");
             lines.push(format!("{more} not shown; to see all: teof status --limit {all}"));
@@ -281,7 +287,7 @@ impl Overview {
         let waiting = |state: &str, title: &str, task: &str| {
             ["".into(), state.into(), "".into(), title.into(), "".into(), "".into(), "".into(), task.into()]
         };
-        for one in &state.submissions {
+        for one in state.submissions.iter().take(QUEUED) {
             table.row(waiting("queued", self.titles.get(&one.task).unwrap_or(&one.task), &one.task));
         }
         // A cancelled job has a row of its own.
