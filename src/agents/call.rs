@@ -59,7 +59,35 @@ pub struct Call {
     pub files: Vec<(PathBuf, Vec<u8>)>,
 }
 
+/// What stands before the first prompt of an interactive session, by preset. Those that are not here take it as it is.
+const PROMPT_FLAGS: [(&str, &str); 3] = [("gemini", "-i"), ("opencode", "--prompt"), ("qwen", "-i")];
+/// Presets that take no first prompt and then stay.
+const PROMPTLESS: [&str; 2] = ["aider", "amp"];
+
 impl Agent {
+    /// The program in a terminal, for a person to talk to, and its first prompt.
+    ///
+    /// # Errors
+    /// `agent.call` when it cannot be given this prompt.
+    pub fn interactive(&self, prompt: Option<&str>) -> Result<Vec<String>> {
+        let mut argv = vec![self.program().to_owned()];
+        let Some(prompt) = prompt else { return Ok(argv) };
+        let preset = self.preset.as_deref().unwrap_or(&self.name);
+        if PROMPTLESS.contains(&preset) || prompt.len() > MAX_ARGUMENT || prompt.contains('\0') {
+            return Err(Refusal::guard(
+                "agent.call",
+                format!("cannot give the agent {} this prompt in a terminal", self.name),
+            )
+            .because(format!("it takes no first prompt there, or this one is too long ({} bytes)", prompt.len()))
+            .next("start it without --prompt-file, and paste the prompt")
+            .into());
+        }
+        argv.extend(PROMPT_FLAGS.iter().find(|(name, _)| *name == preset).map(|(_, flag)| (*flag).to_owned()));
+        // Nothing after a flag's own value can be taken for a flag.
+        argv.push(if prompt.starts_with('-') { format!(" {prompt}") } else { prompt.to_owned() });
+        Ok(argv)
+    }
+
     /// Builds the call. Refuses values that the agent would misread.
     pub fn call(&self, spec: &CallSpec<'_>) -> Result<Call> {
         let prompt_file = spec.scratch.join("prompt.md");

@@ -18,6 +18,8 @@ pub const SESSION_MAX_AGE: &str = "TEOF_SESSION_MAX_AGE";
 pub const BROKER: &str = "TEOF_BROKER";
 /// Set for a worker but not for its children: its run. Identifies the worker to the coordinator.
 pub const WORKER: &str = "TEOF_WORKER";
+/// Set for the programs of a terminal session: its id.
+pub const SESSION: &str = "TEOF_SESSION";
 /// An operator token: recognises a person where there is no terminal.
 pub const OPERATOR_TOKEN: &str = "TEOF_OPERATOR_TOKEN";
 /// A fixed time, for teof's own tests: a debug build honours it in a repository with a test's marker.
@@ -61,8 +63,8 @@ pub const OTEL_DISABLED: &str = "OTEL_SDK_DISABLED";
 pub const TRACEPARENT: &str = "TRACEPARENT";
 
 /// teof's own variables that are not settings. ([`SESSION_MAX_AGE`] is one.)
-pub const NOT_SETTINGS: [&str; 12] =
-    [ROOT, AGENT, TASK, RUN, CLAIM_EPOCH, RECEIPTS_DIR, BROKER, WORKER, OPERATOR_TOKEN, NOW, LOG, PAGER];
+pub const NOT_SETTINGS: [&str; 13] =
+    [ROOT, AGENT, TASK, RUN, CLAIM_EPOCH, RECEIPTS_DIR, BROKER, WORKER, SESSION, OPERATOR_TOKEN, NOW, LOG, PAGER];
 
 /// A variable's value; unset, empty and not-UTF-8 are all `None`.
 #[allow(clippy::disallowed_methods)] // The one reader of the environment.

@@ -8,6 +8,7 @@ use super::executor::workers::{self, LOGS};
 use super::state::State;
 use crate::base::{Result, Stamp, text};
 use crate::exec;
+use crate::foreman::commands::terminals;
 use crate::hub::{Hub, worktrees};
 use crate::ops::session::archive;
 use crate::sessions::{self, Archived, Listing, LocalStorage, ProcessId, SessionRecord, SessionStorage};
@@ -36,7 +37,7 @@ pub fn find(hub: &Hub, name: &str) -> Result<SessionRecord> {
 
 /// A record as it is now.
 pub fn observed(record: SessionRecord) -> SessionRecord {
-    record.observed(&is_alive)
+    terminals::observed(record).observed(&is_alive)
 }
 
 /// Archives a session with the outcome of its run; see [`archive::archive`].

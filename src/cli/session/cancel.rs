@@ -6,10 +6,11 @@ use super::show;
 use crate::base::{Exit, Refusal, Result, text};
 use crate::cli::App;
 use crate::coordinator::sessions;
+use crate::foreman::commands::terminals;
 use crate::guard::{operator, secrets};
 use crate::hub::watch::Watch;
 use crate::model::run::job_name::short;
-use crate::sessions::{LocalStorage, SessionRecord, SessionStorage, StopRequest};
+use crate::sessions::{LocalStorage, Mode, SessionRecord, SessionStorage, StopRequest};
 
 /// End one session; its job tries the stage again
 ///
@@ -40,6 +41,12 @@ pub fn run(args: Args, app: &App) -> Result<()> {
     let found = show::find(hub, &args.session)?;
     if found.status.is_over() {
         return Err(over(&found).into());
+    }
+    if found.mode == Mode::Dispatch {
+        let request = StopRequest { by: app.person()?, at: app.now(), note: args.note };
+        let ended = terminals::end(hub, &found, &secrets::redact(&request.describe()))?;
+        app.result(&ended, || format!("Session {} is {}", short(&ended.id), ended.status.as_str()));
+        return Ok(());
     }
     let storage = LocalStorage::of(hub);
     let folder = storage.folder(&found.id);

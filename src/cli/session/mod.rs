@@ -1,8 +1,10 @@
 //! `teof session …`
 
 mod archive;
+mod attach;
 mod brief;
 mod cancel;
+mod dispatch;
 mod go_on;
 mod list;
 mod logs;
@@ -39,6 +41,7 @@ enum Command {
     Show(show::Args),
     Logs(logs::Args),
     Start(start::Args),
+    Attach(attach::Args),
     Watch(watch::Args),
     Note(note::Args),
     Cancel(cancel::Args),
@@ -54,6 +57,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Show(args) => show::run(&args, app)?,
         Command::Logs(args) => logs::run(&args, app)?,
         Command::Start(args) => return start::run(args, app),
+        Command::Attach(args) => attach::run(&args, app)?,
         Command::Watch(args) => watch::run(&args, app)?,
         Command::Note(args) => note::run(args, app)?,
         Command::Cancel(args) => cancel::run(args, app)?,

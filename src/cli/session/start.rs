@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::dispatch::{self, Dispatch};
 use super::go_on;
 use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
@@ -23,24 +24,34 @@ use crate::sessions::{Mode, SessionRecord};
 
 /// Start an agent session for a task, in the task's own worktree
 ///
-/// The coordinator runs it as a job, under the same consent, claim and checks as other unattended work. A new task is
-/// made of the prompt; it needs tests, from here or from the settings.
+/// Autonomous: the coordinator runs it as a job, under the same consent, claim and checks as other unattended work. A new
+/// task is made of the prompt; it needs tests, from here or from the settings.
 ///
-/// With --json: {task, session}; session is null when it starts later.
+/// Dispatch: a terminal in a tmux window that you join with `teof session attach`, with an interactive agent or your
+/// shell. A seat claims the task, unless it holds it. It is in no queue, and outlives this command and the coordinator.
+///
+/// With --json: {task, session}; session is null when it starts later. Dispatch: also {worktree, branch}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof session start --mode autonomous --task QUEUE-001\n\
+\x20 teof session start --mode dispatch --task QUEUE-003 --agent codex-1\n\
 \x20 echo \"Document the parser\" > p.md && teof session start --mode autonomous --task doc-7 --prompt-file p.md --test true")]
 pub struct Args {
     /// How it runs
     #[arg(long, value_enum)]
     mode: StartMode,
-    /// A task; with --prompt-file, the name of a new one
+    /// A task; with --mode autonomous and --prompt-file, the name of a new one
     #[arg(long)]
     task: String,
-    /// Make a new task of the text in this file
+    /// Make a new task of the text in this file; with --mode dispatch, the agent's first prompt
     #[arg(long, value_name = "FILE")]
     prompt_file: Option<PathBuf>,
+    /// With --mode dispatch: the agent program, such as claude [default: your shell]
+    #[arg(long, value_name = "NAME")]
+    program: Option<String>,
+    /// With --mode dispatch: the seat that works there [default: TEOF_AGENT, else this worktree's]
+    #[arg(long, value_name = "SEAT")]
+    agent: Option<String>,
     /// A test command that must pass, besides those of the settings; repeatable
     #[arg(long = "test", value_name = "COMMAND", requires = "prompt_file")]
     tests: Vec<String>,
@@ -50,6 +61,8 @@ pub struct Args {
 enum StartMode {
     /// By an agent program, unattended
     Autonomous,
+    /// In a terminal that you can join
+    Dispatch,
 }
 
 /// How long to wait for the session after the coordinator accepted the task.
@@ -57,7 +70,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SAFETY: Duration = Duration::from_millis(50);
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let StartMode::Autonomous = args.mode;
+    args.check_flags()?;
+    if args.mode == StartMode::Dispatch {
+        let asked = Dispatch {
+            task: &args.task,
+            prompt_file: args.prompt_file.as_deref(),
+            program: args.program.as_deref(),
+            seat: args.agent.as_deref(),
+        };
+        return dispatch::run(&asked, app);
+    }
     operator::run::refuse("start other work")?;
     let hub = app.hub()?;
     let before = app.now();
@@ -84,6 +106,24 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         });
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    /// Refuses flags of the other mode.
+    fn check_flags(&self) -> Result<()> {
+        let (misplaced, mode) = match self.mode {
+            StartMode::Autonomous => (self.program.is_some() || self.agent.is_some(), "dispatch"),
+            StartMode::Dispatch => (!self.tests.is_empty(), "autonomous"),
+        };
+        if !misplaced {
+            return Ok(());
+        }
+        let flags = if mode == "dispatch" { "--program and --agent" } else { "--test" };
+        Err(Refusal::usage("session.mode", format!("{flags} belong to --mode {mode}"))
+            .because("the coordinator chooses agents and seats; a terminal runs no tests")
+            .next("see what each mode takes: teof session start --help")
+            .into())
+    }
 }
 
 /// What is submitted: the task, or a plan that is made of the prompt.

@@ -1,6 +1,7 @@
 //! Programs in containers and in terminals are supervised like any other: same output, limits and end.
 
 pub mod docker;
+mod sessions;
 mod terminals;
 
 use std::path::{Path, PathBuf};

@@ -86,6 +86,8 @@ session cancel QUEUE-001
 session continue QUEUE-001 --note x
 session archive QUEUE-001
 session start --mode autonomous --task QUEUE-002
+session start --mode dispatch --task QUEUE-002
+session attach QUEUE-001
 session brief QUEUE-001 --preset operator
 receipts hygiene --keep
 scan --history

@@ -135,6 +135,8 @@ const COMMANDS: &[&str] = &[
     "session continue no-such-session --note n",
     "session archive no-such-session --agent a1",
     "session start --mode autonomous --task Q-1",
+    "session start --mode dispatch --task Q-1 --agent no-such-seat",
+    "session attach no-such-session",
     "seat show a1",
     "session brief Q-1 --preset operator --agent a1",
     "session wrap --worked w --agent a1",

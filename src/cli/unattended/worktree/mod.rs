@@ -1,7 +1,7 @@
 //! `teof worktree …`: the worktrees of jobs, and what finished jobs left.
 
 mod clean;
-mod find;
+pub(in crate::cli) mod find;
 mod list;
 mod open;
 mod row;

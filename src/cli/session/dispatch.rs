@@ -1,0 +1,128 @@
+//! `teof session start --mode dispatch`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::go_on;
+use crate::agents;
+use crate::base::{Refusal, Result, env, names, text};
+use crate::bus::claims;
+use crate::cli::App;
+use crate::cli::support::author::Flags;
+use crate::cli::unattended::worktree::find;
+use crate::coordinator::retention::Standing;
+use crate::coordinator::sessions;
+use crate::foreman::commands::terminals::{self, Program, Wanted};
+use crate::guard::{operator, secrets};
+use crate::hub::Hub;
+use crate::hub::worktrees::convention;
+use crate::model::claim::ClaimStatus;
+use crate::model::run::job_name::short;
+use crate::ops::claims::claim::{Request, claim};
+use crate::sessions::{Mode, SessionRecord};
+
+/// What a person asks for.
+pub struct Dispatch<'a> {
+    pub task: &'a str,
+    /// The agent's first prompt.
+    pub prompt_file: Option<&'a Path>,
+    /// The agent program; `None` is the person's shell.
+    pub program: Option<&'a str>,
+    /// The seat that claims the task; `None` is the seat of this place.
+    pub seat: Option<&'a str>,
+}
+
+/// Claims the task, opens its worktree, and starts the program there in a terminal.
+pub fn run(args: &Dispatch, app: &App) -> Result<ExitCode> {
+    operator::run::refuse("start a session")?;
+    let hub = app.hub()?;
+    let task = names::check_id("task", args.task)?;
+    if let Some(open) = open_terminal(hub, task)? {
+        return Err(Refusal::held("session.running", format!("{task} has a terminal already"))
+            .because(format!("session {} is {}", short(&open.id), open.status.as_str()))
+            .next(format!("join it: teof session attach {}", short(&open.id)))
+            .into());
+    }
+    let author = Flags { agent: args.seat.map(str::to_owned), ..Flags::default() }.claimant(hub, Some(task))?;
+    let seat = Some(author.agent.clone()).filter(|seat| seat != operator::OPERATOR);
+    let program = program(args, hub, seat.is_some())?;
+    let mut request = Request::new(author, task);
+    request.allow_unassigned = seat.is_none();
+    let own = claims::load(hub, task)?.map(|found| found.claim(hub)).transpose()?;
+    let is_own = own.as_ref().is_some_and(|own| {
+        let holds = own.agent_id == request.author.agent && own.status == ClaimStatus::Active;
+        holds && own.lease_expires_at.is_none_or(|at| at > hub.now())
+    });
+    // A claim of one's own stays as it is, lease included.
+    let held = match own.filter(|_| is_own) {
+        Some(own) => own,
+        None => {
+            let answer = claim(hub, &request, None)?;
+            answer.remarks.iter().for_each(|remark| app.warn(remark));
+            let found = claims::load(hub, task)?.context("the claim that was just made")?;
+            found.claim(hub)?
+        }
+    };
+    // Never the hub's or the main one, whatever branch is there.
+    let of_task = find::existing(hub, task)?;
+    let (worktree, branch) =
+        match of_task.filter(|row| row.state != Standing::Hub && row.seen.git_dir != hub.common_dir) {
+            Some(row) => (row.path.into(), row.branch.unwrap_or_default()),
+            None => {
+                let opened = convention::open(hub, task, &held.branch)?;
+                (opened.path, opened.branch)
+            }
+        };
+    let wanted =
+        Wanted { task, seat: seat.as_deref(), epoch: held.epoch, worktree: &worktree, branch: &branch, program };
+    let record = terminals::start(hub, &wanted)?;
+    let name = short(&record.id).into_owned();
+    app.result(&json!({ "task": task, "session": record.id, "worktree": worktree, "branch": branch }), || {
+        format!("Started session {name} in {}", text::safe(&worktree.display().to_string()))
+    });
+    app.say(format!("join it: teof session attach {}", text::shell_word(task)));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The terminal of a task that is not over.
+fn open_terminal(hub: &Hub, task: &str) -> Result<Option<SessionRecord>> {
+    let is_open = |one: &SessionRecord| {
+        one.mode == Mode::Dispatch && one.task_id.as_deref() == Some(task) && !one.status.is_over()
+    };
+    Ok(sessions::all(hub)?.sessions.into_iter().find(is_open))
+}
+
+fn program(args: &Dispatch, hub: &Hub, has_seat: bool) -> Result<Program> {
+    let prompt = args.prompt_file.map(prompt).transpose()?;
+    let Some(name) = args.program else {
+        if prompt.is_some() {
+            return Err(Refusal::usage("session.no_agent", "a shell takes no prompt")
+                .because("--prompt-file is for an agent program")
+                .next(format!(
+                    "name one: teof session start --mode dispatch --task {} --program claude --prompt-file FILE",
+                    args.task
+                ))
+                .into());
+        }
+        return Ok(Program::Shell(env::var(env::SHELL).unwrap_or_else(|| "/bin/sh".to_owned())));
+    };
+    if !has_seat {
+        return Err(Refusal::usage("session.no_seat", "an agent needs a seat to work for")
+            .because("what it writes to the record is written by its seat")
+            .next(format!(
+                "name one: teof session start --mode dispatch --task {} --program {name} --agent codex-1",
+                args.task
+            ))
+            .into());
+    }
+    Ok(Program::Agent { agent: Box::new(agents::find(hub.settings()?, name)?), prompt })
+}
+
+fn prompt(file: &Path) -> Result<String> {
+    let text = go_on::read_prompt(file)?;
+    secrets::check_text("prompt", &text)?;
+    Ok(text)
+}

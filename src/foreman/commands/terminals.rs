@@ -1,0 +1,187 @@
+//! Sessions of people: an interactive agent, or a shell, in a window of the hub's tmux server.
+//!
+//! Nobody supervises such a session. It lives as long as its window, whatever becomes of its starter and of the
+//! coordinator, and the process in the window notes how it ended.
+
+use std::path::Path;
+
+use super::executor;
+use crate::agents::{self, Agent};
+use crate::base::{Refusal, Result, Stamp, env, text};
+use crate::exec;
+use crate::exec::tmux::{self, Ended, Server, Terminal, Window};
+use crate::hub::Hub;
+use crate::sessions::{self, Environment, LocalStorage, Mode, ProcessId, SessionRecord, SessionStorage, Status};
+
+const EXECUTOR: &str = "tmux";
+
+/// What is started for a task.
+pub struct Wanted<'a> {
+    pub task: &'a str,
+    /// The holder of the claim; `None` for a person without a seat.
+    pub seat: Option<&'a str>,
+    pub epoch: u64,
+    pub worktree: &'a Path,
+    pub branch: &'a str,
+    pub program: Program,
+}
+
+/// What runs in a terminal.
+pub enum Program {
+    Agent {
+        agent: Box<Agent>,
+        prompt: Option<String>,
+    },
+    /// The person's shell.
+    Shell(String),
+}
+
+impl Program {
+    fn name(&self) -> &str {
+        match self {
+            Program::Agent { agent, .. } => &agent.name,
+            Program::Shell(shell) => shell.rsplit('/').next().unwrap_or(shell),
+        }
+    }
+
+    /// Arguments and variables.
+    ///
+    /// # Errors
+    /// `agent.missing`; and when the agent takes no prompt in a terminal.
+    fn call(&self) -> Result<(Vec<String>, Vec<(String, String)>)> {
+        match self {
+            Program::Shell(shell) => Ok((vec![shell.clone()], exec::allowed(&[]))),
+            Program::Agent { agent, prompt } => {
+                let mut env = exec::allowed(&agent.env.iter().chain(&agent.keys).cloned().collect::<Vec<_>>());
+                env.extend(agent.set.clone());
+                Ok((agent.interactive(prompt.as_deref())?, env))
+            }
+        }
+    }
+}
+
+/// Opens the terminal and records its session.
+///
+/// # Errors
+/// Without tmux or the agent's program; when tmux opens no window.
+pub fn start(hub: &Hub, wanted: &Wanted) -> Result<SessionRecord> {
+    Server::check()?;
+    if let Program::Agent { agent, .. } = &wanted.program
+        && agents::find_program(agent.program(), wanted.worktree).is_none()
+    {
+        let program = text::safe(agent.program());
+        return Err(Refusal::guard(
+            "agent.missing",
+            format!("the agent {} is not installed: no program {program}", agent.name),
+        )
+        .next("see which agents are here: teof agent doctor")
+        .into());
+    }
+    let (argv, mut env) = wanted.program.call()?;
+    let storage = LocalStorage::of(hub);
+    let now = hub.now();
+    let id = storage.reserve(&format!("terminal-{}", now.compact()))?;
+    let folder = storage.folder(&id);
+    let log = folder.join(sessions::STREAM);
+    env.push((env::TASK.to_owned(), wanted.task.to_owned()));
+    if let Some(seat) = wanted.seat {
+        env.push((env::AGENT.to_owned(), seat.to_owned()));
+        env.push((env::CLAIM_EPOCH.to_owned(), wanted.epoch.to_string()));
+    }
+    let terminal = Terminal {
+        argv,
+        cwd: wanted.worktree.to_owned(),
+        env,
+        marks: marks(hub, &id),
+        name: format!("{}-{}", wanted.task, Mode::Dispatch.as_str()),
+        key: id.clone(),
+        log: log.clone(),
+        launcher: exec::own_file()?,
+    };
+    let window = tmux::open_terminal(&executor::of_people(hub), &terminal, &folder)?;
+    let record = SessionRecord {
+        id,
+        mode: Mode::Dispatch,
+        status: Status::Running,
+        task_id: Some(wanted.task.to_owned()),
+        agent_id: wanted.seat.map(str::to_owned),
+        program: Some(wanted.program.name().to_owned()),
+        environment: Environment { executor: EXECUTOR.to_owned(), ..Environment::default() },
+        worktree: wanted.worktree.to_owned(),
+        branch: Some(wanted.branch.to_owned()),
+        log,
+        process: exec::started(window.pid).map(|started| ProcessId { pid: window.pid, started }),
+        started_at: Some(now),
+        last_activity: Some(now),
+        ..SessionRecord::default()
+    };
+    storage.save(&record)?;
+    Ok(record)
+}
+
+/// The variables that identify a session's processes.
+fn marks(hub: &Hub, id: &str) -> Vec<(String, String)> {
+    vec![(env::SESSION.to_owned(), id.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())]
+}
+
+/// The record of a terminal as it is now: when it was last used, and how it ended.
+#[must_use]
+pub fn observed(mut record: SessionRecord) -> SessionRecord {
+    let Some(folder) = record.log.parent().filter(|_| record.mode == Mode::Dispatch && !record.status.is_over()) else {
+        return record;
+    };
+    record.last_activity = modified(&record.log).or(record.last_activity);
+    let Some(ended) = tmux::ended(folder) else { return record };
+    record.exit_code = ended.exit_code();
+    (record.status, record.reason) = match ended {
+        Ended::Exited(0) => (Status::Done, None),
+        Ended::Exited(code) => (Status::Failed, Some(format!("exit code {code}"))),
+        Ended::Signalled(signal) => (Status::Failed, Some(format!("killed by signal {signal}"))),
+        Ended::NotStarted(why) => (Status::Failed, Some(format!("could not start: {}", text::safe(&why)))),
+    };
+    record.ended_at = tmux::ended_at(folder).and_then(stamp).or(record.last_activity);
+    record
+}
+
+/// Ends a terminal with all its processes, and records who wanted that and why.
+///
+/// # Errors
+/// `session.not_ended` when a process survives; when the record cannot be written.
+pub fn end(hub: &Hub, record: &SessionRecord, why: &str) -> Result<SessionRecord> {
+    let grace = hub.settings()?.worker.grace;
+    // First, because interactive shells end at SIGHUP, not at SIGTERM.
+    if let Some((server, window)) = window(hub, record) {
+        server.close(&window);
+    }
+    let (_, survivors) = exec::end_marked(marks(hub, &record.id), grace);
+    if !survivors.is_empty() {
+        return Err(Refusal::guard(
+            "session.not_ended",
+            format!("session {} has processes that do not end", record.id),
+        )
+        .because(survivors.iter().map(|left| left.pid.to_string()).collect::<Vec<_>>().join(", "))
+        .into());
+    }
+    LocalStorage::of(hub).update(&record.id, &mut |record| {
+        record.status = Status::Cancelled;
+        record.reason = Some(text::safe(why));
+        record.ended_at = Some(hub.now());
+        record.last_activity = modified(&record.log).or(record.last_activity);
+        Ok(())
+    })
+}
+
+/// The window of a session, and its server, if it is open.
+pub fn window(hub: &Hub, record: &SessionRecord) -> Option<(Server, Window)> {
+    let servers = [executor::of_people(hub), executor::of_runs(hub)];
+    servers.into_iter().find_map(|server| server.find(&record.id).map(|window| (server, window)))
+}
+
+fn modified(path: &Path) -> Option<Stamp> {
+    stamp(path.metadata().ok()?.modified().ok()?)
+}
+
+fn stamp(at: std::time::SystemTime) -> Option<Stamp> {
+    let seconds = at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    i64::try_from(seconds).ok().map(Stamp::from_unix)
+}
