@@ -63,6 +63,8 @@ pub struct Call {
 const PROMPT_FLAGS: [(&str, &str); 3] = [("gemini", "-i"), ("opencode", "--prompt"), ("qwen", "-i")];
 /// Presets that take no first prompt and then stay.
 const PROMPTLESS: [&str; 2] = ["aider", "amp"];
+/// What makes claude read messages from a stdin that stays open.
+const INPUT_FORMAT: [&str; 2] = ["--input-format", "stream-json"];
 
 impl Agent {
     /// The program in a terminal, for a person to talk to, and its first prompt.
@@ -131,7 +133,10 @@ impl Agent {
         };
         let model = self.model_args.as_ref().filter(|_| model);
         let budget = self.budget_args.as_ref().filter(|_| spec.budget.is_some());
+        let has_format = self.command.iter().any(|part| part.starts_with(INPUT_FORMAT[0]));
+        let streams = (self.prompt == PromptVia::Stream && !has_format).then(|| INPUT_FORMAT.map(str::to_owned));
         let extra = session.into_iter().chain(model).chain(budget).chain([&self.args]).flatten();
+        let extra = streams.iter().flatten().chain(extra);
         let at = self.command.iter().position(|part| part == FLAGS).unwrap_or(self.command.len());
         let (before, after) = self.command.split_at(at);
         let replaced = |part: &String| {

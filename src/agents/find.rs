@@ -68,13 +68,7 @@ fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<A
     agent.budget_args = list(&described.budget_args, agent.budget_args);
     agent.command = described.command.clone().unwrap_or(agent.command);
     agent.args.clone_from(&described.args);
-    agent.prompt = described.prompt.unwrap_or(match (&described.command, agent.prompt) {
-        // A command of the settings' own may be one that reads its prompt to the end.
-        (Some(command), PromptVia::Stream) if !command.iter().any(|word| word.starts_with("--input-format")) => {
-            PromptVia::Stdin
-        }
-        (_, prompt) => prompt,
-    });
+    agent.prompt = described.prompt.unwrap_or(agent.prompt);
     agent.format = described.format.unwrap_or(agent.format);
     agent.model = described.model.clone().or(agent.model);
     agent.env.extend(described.env.iter().cloned());

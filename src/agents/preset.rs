@@ -73,8 +73,6 @@ pub(super) const PRESETS: [Preset; 8] = [
             "claude",
             "-p",
             "--verbose",
-            "--input-format",
-            "stream-json",
             "--output-format",
             "stream-json",
             "--permission-mode",
@@ -82,7 +80,6 @@ pub(super) const PRESETS: [Preset; 8] = [
             "--disallowedTools=AskUserQuestion",
             "--strict-mcp-config",
         ],
-        prompt: PromptVia::Stream,
         session_args: Some(&["--session-id={session}"]),
         // The form with = keeps an id from being read as a flag.
         resume_args: Some(&["--resume={session}"]),

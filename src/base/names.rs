@@ -162,7 +162,8 @@ mod tests {
         let known: Vec<String> = (0..5000).map(|n| format!("TASK-{n:04}")).collect();
         let looked = std::cell::Cell::new(0);
         let names = || known.iter().map(|name| name.as_str()).inspect(|_| looked.set(looked.get() + 1));
-        assert_eq!(meant("TASK-498", names()), ["TASK-4980", "TASK-4981", "TASK-4982"]);
+        assert_eq!(meant("SK-498", names()), ["TASK-4980", "TASK-4981", "TASK-4982"]);
+        assert_eq!(meant("TASK-498", names()), ["TASK-0498"], "the same but for zeros");
         looked.set(0);
         assert_eq!(meant("nothing like it", names()), [""; 0]);
         assert_eq!(looked.get(), known.len());

@@ -153,7 +153,8 @@ mod tests {
     fn a_policy_decides_only_about_results_with_nothing_unusual() {
         assert_eq!(unusual(&bundle(|_| {}), 90), None);
         let finding = json!([{"code": "x", "severity": "low", "message": "look"}]);
-        let cases: [(&str, &dyn Fn(&mut Value)); 9] = [
+        type Change<'a> = &'a dyn Fn(&mut Value);
+        let cases: [(&str, Change); 9] = [
             ("no reviewer", &|b| b["stages"] = json!([])),
             ("no reviewer", &|b| b["stages"][0]["passed"] = json!(false)),
             ("no confidence", &|b| b["confidence"] = Value::Null),

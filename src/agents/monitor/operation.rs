@@ -98,7 +98,8 @@ mod tests {
             let raw = RawValue::from_string(input.to_owned()).unwrap();
             let mut lines: Vec<String> = of(&raw).lines().map(str::to_owned).collect();
             let mut wanted: Vec<&str> = found.lines().collect();
-            (lines.sort(), wanted.sort());
+            lines.sort();
+            wanted.sort();
             assert_eq!(lines, wanted, "{input}");
         }
         let long = format!("\"{}\"", "é".repeat(MAX));

@@ -7,11 +7,12 @@ use serde_json::json;
 use crate::base::{Refusal, Result, text};
 use crate::board::{Parts, Reader};
 use crate::cli::App;
-use crate::coordinator::state::{Job, store};
+use crate::coordinator::state::{Job, State, store};
 use crate::foreman::calls::notes::{self, How, MAX_NOTE, Stored};
 use crate::guard::{operator, secrets};
 use crate::hub::Hub;
 use crate::hub::watch::Watch;
+use crate::sessions::{self, LocalStorage, SessionStorage};
 
 /// Send a note to the agent of a job
 ///
@@ -23,7 +24,7 @@ use crate::hub::watch::Watch;
 #[command(after_help = "Examples:\n\
 \x20 teof session note QUEUE-006 \"Leave the parser as it is\"")]
 pub struct Args {
-    /// A job, a run, a task, or its plan
+    /// A job, a run, a task or its plan, or a session
     target: String,
     /// What to tell the agent
     text: String,
@@ -47,9 +48,7 @@ pub fn run(args: Args, app: &App) -> Result<()> {
     }
     let hub = app.hub()?;
     let state = store::load(hub)?;
-    let job = state
-        .find_live(&args.target)
-        .map_err(|why| Refusal::not_found("job.unknown", why).next("see what agents do: teof session watch --once"))?;
+    let job = find(hub, &state, &args.target)?;
     let (takes_notes, agent) = now(hub, job)?;
     let stored = notes::add(hub, &job.known_as(), &app.person()?, &args.text)?;
     let given = if takes_notes { wait(&stored) } else { notes::given(&stored) };
@@ -62,6 +61,18 @@ pub fn run(args: Args, app: &App) -> Result<()> {
     let document = json!({"job": job.id, "task": job.task, "agent": agent, "given": given, "text": text::safe(&text)});
     app.result(&document, || text::safe(&text));
     Ok(())
+}
+
+/// The live job of this name, or that of the session of this name.
+fn find<'s>(hub: &Hub, state: &'s State, name: &str) -> Result<&'s Job> {
+    let unknown = match state.find_live(name) {
+        Ok(job) => return Ok(job),
+        Err(why) => Refusal::not_found("job.unknown", why).next("see what agents do: teof session watch --once"),
+    };
+    let listing = LocalStorage::of(hub).list()?;
+    let session = sessions::find(&listing.sessions, name).ok();
+    let job = session.and_then(|session| state.find_live(session.job.as_deref()?).ok());
+    Ok(job.ok_or(unknown)?)
 }
 
 /// Whether the agent takes notes while it works, and its name.

@@ -6,6 +6,9 @@ use super::{DAYS, Metrics};
 use crate::coordinator::state::tally::Wait;
 use crate::coordinator::state::{Ending, Job, Phase, State};
 
+/// Whether a job is in a phase.
+type IsIn = fn(&Job) -> bool;
+
 /// Prints the counters of a state, and the metrics of the last days. `running`: a coordinator runs; `slots` and `queue`:
 /// how many jobs may run and wait at most.
 pub fn text(state: &State, metrics: &Metrics, running: bool, slots: usize, queue: usize) -> String {
@@ -87,14 +90,14 @@ fn now(state: &State, running: bool, slots: usize, queue: usize, page: &mut Page
     let is_open = u8::from(state.breaker.open.is_some());
     page.one("teof_breaker_open", "gauge", "1 while the circuit breaker is open.", is_open);
     page.family("teof_jobs", "gauge", "Jobs that are not over, by phase.");
-    const PHASES: [(&str, fn(&Job) -> bool); 5] = [
+    let phases: [(&str, IsIn); 5] = [
         ("working", Job::takes_a_slot),
         ("retry_wait", |job| matches!(job.phase, Phase::Waiting { .. })),
         ("held", |job| matches!(job.phase, Phase::Held)),
         ("question", Job::asks),
         ("review", Job::is_under_review),
     ];
-    for (phase, is_in) in PHASES {
+    for (phase, is_in) in phases {
         page.sample("teof_jobs", &[("phase", phase)], state.live_jobs().filter(|job| is_in(job)).count());
     }
     page.one("teof_slots", "gauge", "Jobs that may work at the same time.", slots);

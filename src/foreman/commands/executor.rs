@@ -17,7 +17,7 @@ const TERMINALS: &str = "tmux";
 #[derive(Debug)]
 pub enum Chosen {
     Process,
-    Docker(Docker),
+    Docker(Box<Docker>),
     Tmux(tmux::Tmux),
 }
 
@@ -35,14 +35,14 @@ impl Chosen {
     pub fn new(hub: &Hub, subject: &Subject, at: &Workplace) -> Result<Chosen> {
         Ok(match hub.settings()?.worker.executor {
             ExecutorKind::Process => Chosen::Process,
-            ExecutorKind::Docker => Chosen::Docker(Docker {
+            ExecutorKind::Docker => Chosen::Docker(Box::new(Docker {
                 options: options(hub)?,
                 hub: hub.root.clone(),
                 job: subject.job.to_owned(),
                 task: subject.task.to_owned(),
                 mounts: mounts(hub, at)?,
                 logs: logs(hub),
-            }),
+            })),
             ExecutorKind::Tmux => Chosen::Tmux(tmux::Tmux { server: of_runs(hub), task: subject.task.to_owned() }),
         })
     }
@@ -65,7 +65,7 @@ impl Chosen {
                 docker
                     .mounts
                     .extend(writable.iter().filter(|path| path.exists()).map(|path| (path.clone(), Access::Write)));
-                Box::new(docker)
+                docker
             }
             Chosen::Tmux(tmux) => Box::new(tmux.clone()),
         }

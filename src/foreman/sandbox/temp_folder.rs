@@ -27,7 +27,7 @@ impl TempFolder {
             match std::fs::DirBuilder::new().mode(0o700).create(&at) {
                 Ok(()) => return Ok(Self(at)),
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => at = base.join(format!("teof-{name}-{n}")),
-                Err(e) => return Err(files::io_refusal(e, "create", &at).into()),
+                Err(e) => return Err(files::io_refusal(e, "create", &at)),
             }
         }
         anyhow::bail!("no free name for a temporary folder in {}", base.display())

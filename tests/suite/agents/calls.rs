@@ -50,7 +50,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T>, code: &str) -> String {
 fn each_preset_is_called_as_it_was_tried() {
     let id = session_id("job-1 coder");
     let new = Session::New(&id);
-    let claude = "claude -p --verbose --input-format stream-json --output-format stream-json --permission-mode bypassPermissions \
+    let claude = "claude -p --verbose --output-format stream-json --permission-mode bypassPermissions \
                   --disallowedTools=AskUserQuestion --strict-mcp-config";
     for (name, session, model, wanted) in [
         ("claude", new, Some("large"), format!("{claude} --session-id={id} --model large")),
@@ -102,10 +102,7 @@ fn variables_of_a_surrounding_agent_are_not_passed_on() {
     let claude = call(&agent("claude", ""), Session::Unnamed, None);
     assert!(claude.set.contains(&("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS".to_owned(), "1".to_owned())));
     assert!(claude.inherit.contains(&"ANTHROPIC_API_KEY".to_owned()));
-    let first: serde_json::Value = serde_json::from_slice(&claude.stdin).unwrap();
-    assert_eq!(first["message"]["content"][0]["text"], PROMPT, "its prompt is the first message");
-    let own = agent("claude", "[agents.claude]\ncommand = [\"claude\", \"-p\"]");
-    assert!(!own.takes_messages(), "a command that reads its prompt to the end must see the end");
+    assert_eq!(claude.stdin, PROMPT.as_bytes(), "a program that reads its prompt to the end must see the end");
     let opencode = agent("opencode", "");
     assert!(!opencode.stagger.is_zero(), "parallel starts collide on its database");
     let call = call(&opencode, Session::Unnamed, None);
@@ -184,6 +181,12 @@ fn call_values_are_not_misread_by_agents() {
     let claude = agent("claude", "");
     refused(claude.call(&spec("p", Session::Resume("--flag"), None)), "agent.call");
     refused(claude.call(&spec("p", Session::Unnamed, Some("--flag"))), "agent.call");
+    let streaming = agent("claude", "[agents.claude]\nprompt = \"stream\"");
+    let call = streaming.call(&spec("p", Session::Resume("s-1"), None)).unwrap();
+    assert!(line(&call).ends_with(" --input-format stream-json --resume=s-1"), "{}", line(&call));
+    let first: serde_json::Value = serde_json::from_slice(&call.stdin).unwrap();
+    assert_eq!(first["message"]["content"][0]["text"], "p", "its prompt is the first message");
+    assert!(streaming.takes_messages() && !claude.takes_messages());
     assert!(claude.call(&spec(&long, Session::Unnamed, None)).is_ok(), "stdin takes any length");
 }
 

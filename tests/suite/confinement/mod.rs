@@ -1,6 +1,7 @@
 //! What a worker starts writes only to its own worktree and what the settings grant: the kernel refuses the rest.
 //!
 //! Where the kernel has no Landlock, each test says that it was skipped, and why.
+#![allow(clippy::print_stdout)] // A test that is skipped says why.
 
 mod attacks;
 mod settings;

@@ -1,4 +1,5 @@
 //! Containers, under a client that stands in for docker's (`docker.sh`); one test asks a real engine, where there is one.
+#![allow(clippy::print_stderr)] // A test that is skipped says why.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
 //! Windows of tmux, with the real one.
+#![allow(clippy::print_stderr)] // A test that is skipped says why.
 
 use std::process::Command;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! Whole jobs of agents in containers and in windows of tmux, and what a killed foreman leaves of them.
+#![allow(clippy::print_stderr)] // A test that is skipped says why.
 
 use std::process::Stdio;
 
