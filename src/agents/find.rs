@@ -5,7 +5,6 @@ use super::preset::PRESETS;
 use crate::base::{Refusal, Result, names, text};
 use crate::hub::Settings;
 use crate::hub::settings;
-use crate::model::agent::PromptVia;
 
 /// The agent of this name: as the settings describe it, over the preset of that name.
 pub fn find(settings: &Settings, name: &str) -> Result<Agent> {

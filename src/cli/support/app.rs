@@ -12,7 +12,7 @@ use super::failure;
 use super::terminal::progress::{self, Progress};
 use super::terminal::style::{self, Meaning};
 use super::terminal::{Times, pager};
-use crate::base::{Clock, Exit, Refusal, Result, Stamp, env, json, text};
+use crate::base::{Clock, Refusal, Result, Stamp, env, json, text};
 use crate::guard::operator;
 use crate::hub::Hub;
 
@@ -99,8 +99,7 @@ impl App {
     }
 
     /// Data: text on stdout, a newline added. Ends the process, and says why, when it cannot be written:
-    /// readers must not take a part of the answer for the whole. One who closes the pipe early (`head`) knows that; then
-    /// a command that only reads ends in silence.
+    /// readers must not take a part of the answer for the whole.
     pub fn out(&self, text: impl AsRef<str>) {
         let line = progress::clear();
         let text = style::for_stdout(text.as_ref());
@@ -108,10 +107,7 @@ impl App {
         drop(line);
         match written {
             Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe && self.only_reads.get() => {
-                std::process::exit(Exit::Refused as i32)
-            }
-            Err(e) => std::process::exit(failure::unwritten(&e, self.json())),
+            Err(e) => std::process::exit(failure::unwritten(&e, self.json(), self.only_reads.get())),
         }
     }
 

@@ -36,7 +36,7 @@ pub fn usage(error: &clap::Error, tree: impl FnOnce() -> clap::Command, as_json:
         return show(&usage::refusal(error, &mut tree()), as_json);
     }
     match error.print().and_then(|()| flush_stdout()) {
-        Err(e) if !error.use_stderr() => ExitCode::from(unwritten(&e, as_json) as u8),
+        Err(e) if !error.use_stderr() => ExitCode::from(unwritten(&e, as_json, false) as u8),
         _ => ExitCode::from(error.exit_code() as u8),
     }
 }
@@ -51,9 +51,12 @@ pub fn flush_stdout() -> std::io::Result<()> {
     stdout.flush()
 }
 
-/// Says that stdout could not be written, and gives the exit code.
-pub fn unwritten(error: &std::io::Error, as_json: bool) -> i32 {
+/// Says that stdout could not be written, and gives the exit code. `only_reads`: nothing was done that could be lost.
+pub fn unwritten(error: &std::io::Error, as_json: bool, only_reads: bool) -> i32 {
     let refusal = match error.kind() {
+        std::io::ErrorKind::BrokenPipe if only_reads => {
+            Refusal::guard("stdout.closed", "stdout was closed before everything was printed")
+        }
         std::io::ErrorKind::BrokenPipe => {
             Refusal::guard("stdout.closed", "stdout was closed before everything was printed")
                 .because("the program that reads it ended; what the command did before is done")

@@ -36,6 +36,9 @@ pub enum Program {
     Shell(String),
 }
 
+/// A command line, and the variables that it gets besides the usual ones.
+type Called = (Vec<String>, Vec<(String, String)>);
+
 impl Program {
     fn name(&self) -> &str {
         match self {
@@ -48,7 +51,7 @@ impl Program {
     ///
     /// # Errors
     /// `agent.missing`; and when the agent takes no prompt in a terminal.
-    fn call(&self) -> Result<(Vec<String>, Vec<(String, String)>)> {
+    fn call(&self) -> Result<Called> {
         match self {
             Program::Shell(shell) => Ok((vec![shell.clone()], exec::allowed(&[]))),
             Program::Agent { agent, prompt } => {

@@ -81,8 +81,7 @@ fn each_preset_is_called_as_it_was_tried() {
         let call = call(&agent(name, ""), session, model);
         assert_eq!(line(&call), wanted);
         assert_eq!(call.output_in_file, ["gemini", "qwen"].contains(&name), "{name}");
-        let stdin = if name == "claude" { agents::message(PROMPT) } else { PROMPT.into() };
-        assert_eq!((call.stdin, call.files), (stdin, vec![]), "{name}");
+        assert_eq!((call.stdin, call.files), (PROMPT.into(), vec![]), "{name}");
     }
     let call = call(&agent("aider", ""), Session::Unnamed, None);
     assert!(line(&call).contains("--message-file /repo/scratch/prompt.md"), "{call:?}");

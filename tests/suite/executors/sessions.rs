@@ -1,4 +1,5 @@
 //! `teof session start --mode dispatch`, `attach` and `cancel`: terminals of people, with the real tmux.
+#![allow(clippy::print_stderr)] // A test that is skipped says why.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

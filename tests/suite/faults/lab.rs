@@ -146,7 +146,9 @@ impl Lab {
     /// Has a program run as all commands here: same time, same environment; `agent` is the seat that the arguments name.
     pub fn prepare(&self, command: &mut Command, args: &[String], real_time: bool) {
         self.world.clear(command);
-        if let Some(seat) = seat_of(args).filter(|_| args[0] != "init" && args[0] != "session-boot") {
+        if let Some(seat) =
+            seat_of(args).filter(|seat| *seat != "operator" && args[0] != "init" && args[0] != "session-boot")
+        {
             command.env("TEOF_AGENT", seat);
         }
         for who in ["AUTHOR", "COMMITTER"] {

@@ -30,7 +30,7 @@ fn review_shows_waiting_work_with_its_diff() {
         (&json!(JOB), &json!(1), &json!(88))
     );
     let shown = desk.world.ok(&["review", "show", "20260105"]);
-    for part in ["Write the docs", "Docs exist", "make test", "codex-2", &desk.commit] {
+    for part in ["Write the docs", "Docs exist", "make test", "codex-2", &desk.commit[..12]] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     desk.world.git(&["config", "diff.external", "touch pwned;"]);

@@ -29,11 +29,9 @@ impl StepContext<'_> {
         self.promised_first(&mut snapshot.offers);
         for offer in snapshot.offers {
             if !has_slot(self.state, &self.config) && !self.is_promised(&offer.task) {
-                match self.least_urgent() {
-                    Some(least) if least > offer.priority => {}
-                    // A later offer may be more urgent: submissions come before other work.
-                    Some(_) => continue,
-                    None => break,
+                // A later offer may be more urgent: submissions come before other work.
+                if self.least_urgent(&offer).is_none_or(|least| least <= offer.priority) {
+                    continue;
                 }
             }
             let found = match self.obstacle(&offer) {

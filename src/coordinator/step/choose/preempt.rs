@@ -11,19 +11,29 @@ use crate::coordinator::state::{Job, Phase};
 use crate::coordinator::step::context::StepContext;
 use crate::model::priority::Priority;
 
+/// The source of work that a person submitted.
+const SUBMISSION: &str = "submission";
+
 impl StepContext<'_> {
-    /// The priority that an offer must exceed to get a slot of a running job; `None` when no job can be paused.
-    pub(super) fn least_urgent(&self) -> Option<Priority> {
-        self.preemptible().map(|job| job.priority)
+    /// The priority that an offer must exceed to get a slot of a running job; `None` when no job can be paused for it.
+    pub(super) fn least_urgent(&self, offer: &Offer) -> Option<Priority> {
+        self.preemptible(offer).map(|job| job.priority)
     }
 
-    /// The running job that makes room next: the least urgent one, of several the newest. Commands have no boundary
-    /// before their end.
-    fn preemptible(&self) -> Option<&Job> {
+    /// The running job that makes room for an offer: the least urgent one, of several the newest. Commands have no
+    /// boundary before their end. Submissions come before other work, so only submissions pause one.
+    fn preemptible(&self, offer: &Offer) -> Option<&Job> {
+        let is_submission = |source: &str| source == SUBMISSION;
         let most = self.config.preemptions;
         let may_yield = |job: &&Job| {
             let is_running = matches!(job.phase, Phase::Running { .. });
-            is_running && job.work.staged && job.wish.is_none() && job.yields_to.is_none() && job.preemptions < most
+            let is_later = is_submission(&offer.source) || !is_submission(&job.source);
+            is_later
+                && is_running
+                && job.work.staged
+                && job.wish.is_none()
+                && job.yields_to.is_none()
+                && job.preemptions < most
         };
         self.state.jobs.iter().filter(may_yield).max_by_key(|job| job.priority)
     }
@@ -49,7 +59,7 @@ impl StepContext<'_> {
         if let Some(job) = self.state.live_jobs().find(|job| job.yields_to.as_ref() == Some(&offer.task)) {
             return Some(waits(job));
         }
-        let id = self.preemptible().filter(|job| job.priority > offer.priority)?.id.clone();
+        let id = self.preemptible(offer).filter(|job| job.priority > offer.priority)?.id.clone();
         let job = self.job_mut(&id)?;
         job.yields_to = Some(offer.task.clone());
         job.preemptions += 1;
@@ -135,7 +145,7 @@ mod tests {
                 plan: None,
                 step: None,
                 title: String::new(),
-                source: "backlog".into(),
+                source: if task.starts_with("SUBMITTED") { SUBMISSION } else { "backlog" }.into(),
                 priority: Priority::text(priority),
                 origin: None,
                 seat: None,
@@ -248,6 +258,12 @@ mod tests {
         play.ends("LOW", Verdict::Paused);
         assert_eq!(play.running(), ["LOW"], "HIGH was withdrawn, so LOW continues");
         assert_eq!(play.job("LOW").interruptions, 0, "it was asked to stop");
+
+        let mut submitted = Play::new(2, &[("SUBMITTED", "medium")]);
+        submitted.arrives("HIGH", "high");
+        assert!(submitted.stopped.is_empty(), "submissions come before other work");
+        submitted.arrives("SUBMITTED-2", "high");
+        assert_eq!(submitted.stopped, [("SUBMITTED".to_owned(), How::Stage)]);
 
         let mut off = Play::new(0, &[("LOW", "low")]);
         off.arrives("HIGH", "high");
