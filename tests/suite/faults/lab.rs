@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use teof::base::Clock;
 
 use crate::harness::agents::Fake;
-use crate::harness::{World, operator_tokens};
+use crate::harness::{TOKEN, World, operator_tokens};
 
 const AGENT: &str = r#"
 case "$TEOF_TASK" in
@@ -146,10 +146,11 @@ impl Lab {
     /// Has a program run as all commands here: same time, same environment; `agent` is the seat that the arguments name.
     pub fn prepare(&self, command: &mut Command, args: &[String], real_time: bool) {
         self.world.clear(command);
-        if let Some(seat) =
-            seat_of(args).filter(|seat| *seat != "operator" && args[0] != "init" && args[0] != "session-boot")
-        {
-            command.env("TEOF_AGENT", seat);
+        match seat_of(args) {
+            // In a booted seat's folder a person shows that they are one.
+            Some("operator") => drop(command.env("TEOF_OPERATOR_TOKEN", TOKEN)),
+            Some(seat) if args[0] != "init" && args[0] != "session-boot" => drop(command.env("TEOF_AGENT", seat)),
+            _ => {}
         }
         for who in ["AUTHOR", "COMMITTER"] {
             command.env(format!("GIT_{who}_DATE"), &self.now);
