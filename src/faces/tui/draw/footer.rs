@@ -96,7 +96,9 @@ fn selected(state: &State) -> Option<String> {
         }
         Section::Review | Section::Claims | Section::Events => return None,
     };
-    let what = text::clip(text::safe_block(&what).trim(), SHOWN);
+    let what = text::safe_block(&what);
+    let what = what.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n");
+    let what = text::clip(&what, SHOWN);
     let helps = command.map(|command| format!("what helps: {command}"));
     Some([Some(what).filter(|what| !what.is_empty()), helps].into_iter().flatten().collect::<Vec<_>>().join("\n"))
 }
