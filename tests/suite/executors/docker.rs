@@ -116,6 +116,9 @@ fn containers_that_a_killed_client_left_are_removed_by_label_with_their_last_out
             .args(["run", &format!("--name={name}"), &format!("--label=teof.hub={hub}"), "--label=teof.run=run-1"])
             .arg("--label=teof.task=Q-1")
             .args(["--env=PATH=/usr/bin:/bin", "--entrypoint=sh", IMAGE, "-c", "echo last words; exec sleep 600"])
+            // What the killed client leaves must not hold the output of the tests open.
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
             .spawn();
         let mut client_process = started.unwrap();
         let out = client.with_file_name("state").join(format!("containers/{name}/out"));

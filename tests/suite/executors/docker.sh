@@ -29,7 +29,7 @@ remove() {
     c=$state/containers/$1
     [ -d "$c" ] || fail 1 "No such container: $1"
     # Everything in a container dies with its first process.
-    [ -e "$c/pid" ] && kill -KILL -- "-$(cat "$c/pid")" 2>/dev/null
+    [ -e "$c/pid" ] && kill -KILL "-$(cat "$c/pid")" 2>/dev/null
     rm -rf "$c"
     echo "$1"
 }
