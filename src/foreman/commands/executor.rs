@@ -6,6 +6,7 @@ use crate::base::{Result, env, lock};
 use crate::exec::docker::{self, Engine};
 use crate::exec::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, tmux};
 use crate::foreman::sandbox::{self, Workplace};
+use crate::guard::trust;
 use crate::hub::settings::{Container, ExecutorKind};
 use crate::hub::{Hub, paths};
 use crate::sessions::Environment;
@@ -122,7 +123,7 @@ fn logs(hub: &Hub) -> PathBuf {
 /// The settings that count: what opens more of this machine counts when a person granted it.
 fn options(hub: &Hub) -> Result<DockerOptions> {
     let own = &hub.settings()?.worker.docker;
-    let is_granted = sandbox::are_granted(hub)?;
+    let is_granted = trust::are_settings_granted(hub)?;
     let Container { engine, image, user, home, network, memory, cpus, pids, mounts, ssh, pull } =
         if is_granted { own.clone() } else { own.closed() };
     let keys = || Some(PathBuf::from(env::var(env::HOME)?).join(".ssh"));

@@ -14,6 +14,6 @@ mod temp_folder;
 mod workplace;
 
 pub use git_dir::writable as of_git_dir;
-pub use report::{SandboxReport, are_granted, settings};
+pub use report::{SandboxReport, settings};
 pub use sandboxed::Sandbox;
 pub use workplace::Workplace;

@@ -38,13 +38,7 @@ pub struct SandboxReport {
 /// When the settings or the trust file cannot be read.
 pub fn settings(hub: &Hub) -> Result<Settings> {
     let own = &hub.settings()?.worker.sandbox;
-    Ok(if are_granted(hub)? { own.clone() } else { own.closed() })
-}
-
-/// Whether a person granted the settings as they are.
-pub fn are_granted(hub: &Hub) -> Result<bool> {
-    let now = trust::settings_digest(hub)?;
-    Ok(now.is_some() && trust::read(hub)?.grant.is_some_and(|grant| grant.settings_sha256 == now))
+    Ok(if trust::are_settings_granted(hub)? { own.clone() } else { own.closed() })
 }
 
 impl SandboxReport {

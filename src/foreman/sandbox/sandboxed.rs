@@ -9,6 +9,7 @@ use super::{git_dir, places};
 use crate::agents::Agent;
 use crate::base::Result;
 use crate::exec::Confinement;
+use crate::guard::trust;
 use crate::hub::Hub;
 use crate::hub::settings::ExecutorKind;
 
@@ -44,7 +45,7 @@ impl Sandbox {
         write.extend(granted.filter_map(|path| places::expand(path)));
         let read = (!settings.read.is_empty()).then(|| places::readable(hub, at, &settings.read));
         let policy = Confinement { write: places::outermost(write), read, network: report::network(&settings) };
-        Ok(Self { policy: Some(policy), granted: report::are_granted(hub)?, temp: Some(temp), report })
+        Ok(Self { policy: Some(policy), granted: trust::are_settings_granted(hub)?, temp: Some(temp), report })
     }
 
     pub fn report(&self) -> &SandboxReport {
