@@ -9,7 +9,12 @@ use crate::base::env;
 use crate::hub::Hub;
 
 /// Folders that a variable may move elsewhere.
-const MOVED: [(&str, &str); 3] = [("~/.cache", "XDG_CACHE_HOME"), ("~/.cargo", "CARGO_HOME"), ("~/go", "GOPATH")];
+const MOVED: [(&str, &str); 4] = [
+    ("~/.cache", "XDG_CACHE_HOME"),
+    ("~/.config", env::XDG_CONFIG_HOME),
+    ("~/.cargo", "CARGO_HOME"),
+    ("~/go", "GOPATH"),
+];
 
 /// What programs need to run at all, when not everything is readable.
 const SYSTEM: [&str; 15] = [
@@ -29,8 +34,8 @@ const SYSTEM: [&str; 15] = [
     "/usr",
     "/var/lib/ca-certificates",
 ];
-/// The same below the home folder: toolchains and programs.
-const TOOLS: [&str; 4] = ["~/.cargo", "~/.rustup", "~/.local/bin", "~/.nvm"];
+/// The same below the home folder: toolchains, programs, and git's own settings, without which git refuses to run.
+const TOOLS: [&str; 6] = ["~/.cargo", "~/.rustup", "~/.local/bin", "~/.nvm", "~/.gitconfig", "~/.config/git"];
 
 /// A path of the settings. One that is neither absolute nor from `~` is none, and neither is one that does not exist.
 pub(super) fn expand(path: &str) -> Option<PathBuf> {
@@ -64,8 +69,8 @@ pub(super) fn of_agent(own: &OwnPath) -> Option<PathBuf> {
 pub(super) fn readable(hub: &Hub, at: &Workplace, named: &[String]) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = SYSTEM.map(PathBuf::from).into();
     found.extend(TOOLS.into_iter().filter_map(expand));
-    // The record, and what it points to; teof itself.
-    found.extend([hub.root.clone(), hub.common_dir.clone(), at.root.to_owned()]);
+    // The record, and what it points to; the push block, and what else the run's folder has for them; teof itself.
+    found.extend([hub.root.clone(), hub.common_dir.clone(), at.root.to_owned(), at.session.to_owned()]);
     found.extend(std::env::current_exe().ok());
     found.extend(named.iter().filter_map(|path| expand(path)));
     outermost(found)

@@ -1,5 +1,9 @@
 //! The settings of the sandbox, what is writable with them, and who may change them.
 
+use std::net::{TcpListener, UdpSocket};
+
+use teof::exec::Network;
+
 use super::*;
 
 const ON: &str = "[worker]\nsandbox = \"on\"\n";
@@ -35,10 +39,13 @@ fn a_worker_writes_to_its_worktree_and_commits_on_its_branch_and_nowhere_else() 
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
     let (outcome, envelope) = job.run("run-1", &commands);
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
-    assert_eq!(envelope["sandbox"]["state"], "full", "{}", envelope["sandbox"]);
+    let (level, open) = Support::of_this_kernel().enforced(Network::All);
+    assert_eq!(envelope["sandbox"]["state"], level.word(), "{}", envelope["sandbox"]);
+    assert_eq!(envelope["sandbox"].get("open").is_none(), open.is_empty(), "{}", envelope["sandbox"]);
     assert!(job.world.read("_bus/events/events.jsonl").contains("confined-words"), "the foreman wrote it");
     let doctor = job.world.run(&["doctor"]);
-    assert!(doctor.stdout.contains("sandbox.full: workers are confined by the kernel (Landlock version"), "{doctor:?}");
+    let confined = format!("sandbox.{}: workers are confined by the kernel (Landlock version", level.word());
+    assert!(doctor.stdout.contains(&confined), "{doctor:?}");
     assert_eq!(std::fs::read_to_string(&outside).unwrap(), "kept\n");
     assert_eq!(job.world.git(&["show", &format!("{}:src/code.txt", job.branch())]), "one\ntwo\nthree");
     let temp = envelope["stages"][0]["commands"][0]["tail"].as_str().unwrap().trim().to_owned();
@@ -62,4 +69,47 @@ fn only_settings_that_a_person_granted_open_the_sandbox() {
     let (outcome, envelope) = Confined::new(&open).run("run-1", &[&write]);
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
     assert_eq!(envelope["sandbox"]["write"], json!([outside.display().to_string()]));
+}
+
+#[test]
+fn with_a_list_only_that_is_readable_and_git_works_and_without_network_nothing_is_reached() {
+    if !kernel_confines("a list of what is readable, and no network") {
+        return;
+    }
+    let listed = tempfile::tempdir().unwrap();
+    let listed = listed.path().canonicalize().unwrap();
+    std::fs::write(listed.join("listed"), "listed\n").unwrap();
+    let read = format!("[worker.sandbox]\nmode = \"on\"\nread = [\"{}\"]\nnetwork = \"none\"\n", listed.display());
+    let mut job = Confined::new(&read);
+    let home = job.world.folder().join("home");
+    std::fs::write(home.join(".gitconfig"), "[alias]\n\tmine = status\n").unwrap();
+    std::fs::write(home.join("secret"), "secret\n").unwrap();
+    job.world.git(&["init", "-q", "--bare", &job.world.folder().join("remote").display().to_string()]);
+    job.world.git(&["remote", "add", "origin", &job.world.folder().join("remote").display().to_string()]);
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (tcp_port, udp_port) = (tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port());
+    let (_, open) = Support::of_this_kernel().enforced(Network::None);
+    let python = |code: &str| format!("python3 -c \"from socket import *; {code}\"");
+    let answers = |gap: &str, what: String| match open.contains(&gap) {
+        true => what,
+        false => format!("if {what}; then exit 1; fi"),
+    };
+    let commands = [
+        format!("cat {}/listed && git status && git mine", listed.display()),
+        format!("if cat {}/secret; then exit 1; fi", home.display()),
+        "if git push origin HEAD; then exit 1; fi".to_owned(),
+        answers("TCP is open", python(&format!("create_connection(('127.0.0.1', {tcp_port}), 9)"))),
+        answers("TCP is open", python("socket().bind(('127.0.0.1', 0))")),
+        answers("UDP is open", python(&format!("socket(AF_INET, SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {udp_port}))"))),
+        // The kernel confines where a socket is bound, and it binds this one itself.
+        python("socket().listen()"),
+    ];
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    let (outcome, envelope) = job.run("run-1", &commands);
+    let codes: Vec<_> = outcome["findings"].as_array().unwrap().iter().map(|found| &found["code"]).collect();
+    assert!(codes.contains(&&json!("git.push_attempted")), "{envelope:#}");
+    let ran = envelope["stages"][0]["commands"].as_array().unwrap();
+    assert!(ran.len() == commands.len() && ran.iter().all(|one| one["status"] == "ok"), "{envelope:#}");
+    assert_eq!(envelope["sandbox"]["network"], "none");
 }
