@@ -24,8 +24,10 @@ pub enum Exit {
     Signal(i32),
     /// It had printed its result and did not exit: we ended it, which is not a failure.
     Lingered,
-    /// It exceeded a limit, of time or memory; says which.
+    /// We ended it at a time limit; says which.
     TimedOut(String),
+    /// The executor's limit killed it, such as a container's of memory; says which.
+    OverLimit(String),
     /// Stopped on request.
     Stopped,
     /// With the reason; nothing ran.
@@ -167,7 +169,7 @@ impl Classifier<'_> {
             return match kind {
                 Kind::Limit | Kind::Account | Kind::Billing | Kind::Request => self.failure(*kind, why, why),
                 kind => {
-                    let outage = *kind == Kind::Service;
+                    let outage = *kind == Kind::Service && !matches!(self.exit, Exit::OverLimit(_));
                     Verdict::NoResult { why: format!("{ended}, with no result; last: {why}"), outage }
                 }
             };
@@ -279,6 +281,7 @@ fn ended(exit: &Exit) -> String {
         Exit::Signal(signal) => format!("signal {signal} killed it"),
         Exit::Lingered => "it had to be stopped".to_owned(),
         Exit::TimedOut(clock) => format!("it was stopped: {clock}"),
+        Exit::OverLimit(which) => format!("it was killed: {which}"),
         Exit::Stopped => "it was stopped".to_owned(),
         Exit::NotStarted(why) => format!("it could not start: {}", line(why)),
     }

@@ -171,7 +171,7 @@ fn exit(verdict: &Verdict) -> Exit {
         Verdict::TimedOut(TimedOut::Meaning) => Exit::TimedOut("no progress for too long".into()),
         Verdict::TimedOut(TimedOut::Wall) => Exit::TimedOut("time limit reached".into()),
         Verdict::Cancelled => Exit::Stopped,
-        Verdict::OverLimit(which) => Exit::TimedOut(which.clone()),
+        Verdict::OverLimit(which) => Exit::OverLimit(which.clone()),
         Verdict::NotStarted(why) => Exit::NotStarted(why.clone()),
     }
 }

@@ -337,6 +337,11 @@ fn silence_before_any_output_is_an_outage() {
         assert_eq!(done.worked, !wanted);
         assert!(matches!(done.verdict, Verdict::NoResult { outage, .. } if outage == wanted), "{:?}", done.verdict);
     }
+    // Killed for memory: that comes again, and is no outage of the service.
+    let killed = Exit::OverLimit("out of memory".to_owned());
+    let done = outcome(Format::Claude, began.as_bytes(), 4096, None, &killed, "", now());
+    assert!(matches!(done.verdict, Verdict::NoResult { outage: false, .. }), "{:?}", done.verdict);
+    assert!(why(&done.verdict).contains("it was killed: out of memory"), "{:?}", done.verdict);
     let aider = "Aider v0.86\nlitellm.InternalServerError: the service is overloaded\n";
     let done = outcome(Format::Text, aider.as_bytes(), 4096, None, &Exit::Code(0), "", now());
     assert!(matches!(done.verdict, Verdict::Failed { kind: teof::agents::Kind::Service, .. }), "{:?}", done.verdict);
