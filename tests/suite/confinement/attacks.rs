@@ -9,15 +9,36 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::{Child, Command, Stdio};
 
+use teof::exec::Network;
+
 use super::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Refused,
+    /// Refused, unless this stands among what the kernel leaves open ([`Support::enforced`]).
+    Unless(&'static str),
     /// Landlock does not cover it, on any kernel or up to the version that this was tried with.
     Open,
 }
-use Answer::{Open, Refused};
+use Answer::{Open, Refused, Unless};
+
+const TRUNCATE: Answer = Unless("files that can be opened for reading can be truncated");
+const SIGNAL: Answer = Unless("signals and abstract sockets reach other programs");
+
+/// What teof refuses, with or without a sandbox.
+const BY_TEOF: [&str; 3] = ["grant consent", "approve", "make a token"];
+/// What an account without privileges may not do without a sandbox either.
+const BY_PRIVILEGE: [&str; 8] = [
+    "make a device",
+    "change the kernel",
+    "read another process's memory",
+    "trace another process",
+    "mount",
+    "mount in a namespace",
+    "map users",
+    "change the root",
+];
 
 /// What each attempt runs, in the worktree. It exits with 0 when it escaped. `$out` is a folder of the person with a
 /// file `kept`, `$hub` the hub, `$git` the common dir, `$other` another worktree, `$victim` a process outside.
@@ -42,7 +63,7 @@ const ATTEMPTS: &[(&str, Answer, &str)] = &[
          sys.exit(ctypes.CDLL(None).renameat2(-100, b'own', -100, b'$out/kept', 2) != 0)\"",
     ),
     ("truncate a file", Refused, "truncate -s 0 $out/kept"),
-    ("truncate by path", Refused, "python3 -c \"import os; os.truncate('$out/kept', 0)\""),
+    ("truncate by path", TRUNCATE, "python3 -c \"import os; os.truncate('$out/kept', 0)\""),
     ("delete a file", Refused, "rm -f $out/kept"),
     ("make a folder", Refused, "mkdir $out/folder"),
     ("delete a folder", Refused, "rmdir $out/empty"),
@@ -77,11 +98,11 @@ const ATTEMPTS: &[(&str, Answer, &str)] = &[
         "cat /proc/sys/kernel/core_pattern > core && cat core > /proc/sys/kernel/core_pattern",
     ),
     // Processes
-    ("signal another process", Refused, "kill -WINCH $victim"),
-    ("signal the foreman", Refused, "kill -WINCH $foreman"),
+    ("signal another process", SIGNAL, "kill -WINCH $victim"),
+    ("signal the foreman", SIGNAL, "kill -WINCH $foreman"),
     (
         "signal by descriptor",
-        Refused,
+        SIGNAL,
         "python3 -c \"import os, signal; signal.pidfd_send_signal(os.pidfd_open($victim), signal.SIGWINCH)\"",
     ),
     (
@@ -96,7 +117,7 @@ const ATTEMPTS: &[(&str, Answer, &str)] = &[
     ("change the root", Refused, "chroot / sh -c \"echo x > $out/new\""),
     (
         "connect to an abstract socket",
-        Refused,
+        SIGNAL,
         "python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('\\0$abstract')\"",
     ),
     // Git
@@ -144,70 +165,137 @@ impl Drop for Victim {
     }
 }
 
+/// Where the attempts are made, and what they aim at.
+struct Scene {
+    job: Confined,
+    victim: Victim,
+    /// Nothing of the confinement covers the first; the second is reached from the same confinement only.
+    _listening: [UnixListener; 2],
+    variables: String,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let job = Confined::new("[worker]\nsandbox = \"on\"\n");
+        let (folder, hub) = (job.world.folder(), job.world.repo.display().to_string());
+        let (out, other) = (folder.join("out"), folder.join("other").display().to_string());
+        fs::create_dir_all(out.join("empty")).unwrap();
+        fs::write(out.join("kept"), "kept\n").unwrap();
+        job.world.git(&["worktree", "add", "-q", "-b", "other", &other]);
+        let log = fs::File::create(out.join("victim.log")).unwrap();
+        let victim = Command::new("sleep").arg("600").current_dir(&out).stdin(Stdio::null()).stdout(log).spawn();
+        let victim = Victim(victim.unwrap());
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let by_name = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        let variables = format!(
+            "export out={} hub={hub} git={hub}/.git other={other} victim={} abstract={name} teof={}\n",
+            out.display(),
+            victim.0.id(),
+            env!("CARGO_BIN_EXE_teof"),
+        );
+        Scene { _listening: [UnixListener::bind(out.join("listens")).unwrap(), by_name], job, victim, variables }
+    }
+
+    /// A script that makes each attempt between two lines of shell, and prints the answers.
+    fn script(&self, first: &str, before: &str, after: &str) -> std::path::PathBuf {
+        let folder = self.job.world.folder();
+        let mut script = format!("{}{first}\n", self.variables);
+        for (at, (_, _, attempt)) in ATTEMPTS.iter().enumerate() {
+            let file = folder.join(format!("attempt-{at}.sh"));
+            fs::write(&file, format!("{attempt}\n")).unwrap();
+            let try_it = format!("if sh -e {} </dev/null; then a=open; else a=refused; fi", file.display());
+            let _ = writeln!(script, "{before}\n{try_it}\necho \"answer {at} $a\"\n{after}");
+        }
+        let path = folder.join("attempts.sh");
+        fs::write(&path, script).unwrap();
+        path
+    }
+}
+
+/// Which attempts were refused, in their order.
+fn refused(output: &str) -> Vec<bool> {
+    let answer = |at: usize| {
+        let answer = output.lines().find_map(|line| line.strip_prefix(&format!("answer {at} ")));
+        answer.unwrap_or_else(|| panic!("no answer to {:?}: {output}", ATTEMPTS[at].0)) == "refused"
+    };
+    (0..ATTEMPTS.len()).map(answer).collect()
+}
+
+/// The attempts, one a line, for messages.
+fn list<'a>(attempts: impl Iterator<Item = &'a (&'static str, Answer, &'static str)>) -> String {
+    attempts.map(|(what, expected, attempt)| format!("{what} ({expected:?}): {attempt}\n")).collect()
+}
+
 #[test]
 fn attempts_to_escape_get_the_answer_of_the_kernel() {
     if !kernel_confines("attempts to escape") {
         return;
     }
-    let mut job = Confined::new("[worker]\nsandbox = \"on\"\n");
-    let folder = job.world.folder();
-    let (out, hub) = (folder.join("out"), job.world.repo.clone());
-    fs::create_dir_all(out.join("empty")).unwrap();
-    fs::write(out.join("kept"), "kept\n").unwrap();
-    job.world.git(&["worktree", "add", "-q", "-b", "other", &folder.join("other").display().to_string()]);
-    let log = fs::File::create(out.join("victim.log")).unwrap();
-    let victim = Command::new("sleep").arg("600").current_dir(&out).stdin(Stdio::null()).stdout(log).spawn().unwrap();
-    let victim = Victim(victim);
-    let _listens = UnixListener::bind(out.join("listens")).unwrap();
-    let name = format!("teof-test-{}", std::process::id());
-    let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-
-    let mut script = format!(
-        "out={0} hub={1} git={1}/.git other={2} victim={3} abstract={name} teof={4} foreman=$PPID\n\
+    let mut scene = Scene::new();
+    let find_foreman = "foreman=$PPID\n\
          until case $(cat /proc/$foreman/comm) in teof*) true;; *) false;; esac; do\n\
-         foreman=$(cut -d' ' -f4 /proc/$foreman/stat); done\n\
-         export out hub git other victim abstract teof foreman\n",
-        out.display(),
-        hub.display(),
-        folder.join("other").display(),
-        victim.0.id(),
-        env!("CARGO_BIN_EXE_teof"),
-    );
-    for (at, (_, _, attempt)) in ATTEMPTS.iter().enumerate() {
-        fs::write(folder.join(format!("attempt-{at}.sh")), format!("{attempt}\n")).unwrap();
-        let _ = writeln!(
-            script,
-            "if sh -e {}/attempt-{at}.sh </dev/null; then a=open; else a=refused; fi",
-            folder.display()
-        );
-        let _ = writeln!(script, "echo \"answer {at} $a\"; git checkout -q . ; git clean -qfd");
-    }
-    fs::write(folder.join("attempts.sh"), script).unwrap();
-    let (outcome, envelope) = job.run("run-1", &[&format!("sh {}", folder.join("attempts.sh").display())]);
+         foreman=$(cut -d' ' -f4 /proc/$foreman/stat); done\nexport foreman";
+    let script = scene.script(find_foreman, "", "git checkout -q . ; git clean -qfd");
+    let (outcome, envelope) = scene.job.run("run-1", &[&format!("sh {}", script.display())]);
     let output =
         envelope["stages"][0]["commands"][0]["output"]["file"].as_str().unwrap_or_else(|| panic!("{outcome:#}"));
     let output = fs::read_to_string(output).unwrap();
-    let mut wrong = String::new();
-    for (at, (what, expected, attempt)) in ATTEMPTS.iter().enumerate() {
-        let line = output.lines().find_map(|line| line.strip_prefix(&format!("answer {at} ")));
-        let answer = match line {
-            Some("open") => Open,
-            Some("refused") => Refused,
-            _ => panic!("no answer for {what:?}: {output}"),
-        };
-        if answer != *expected {
-            let _ = writeln!(wrong, "{what}: {answer:?}, expected {expected:?}: {attempt}");
-        }
-    }
-    assert_eq!(wrong, "", "{output}");
-    assert_eq!(fs::read_to_string(out.join("kept")).unwrap(), "kept\n");
+    let (_, open) = Support::of_this_kernel().enforced(Network::All);
+    let is_to_be_refused = |answer: Answer| match answer {
+        Refused => true,
+        Unless(gap) => !open.contains(&gap),
+        Open => false,
+    };
+    let answers = ATTEMPTS.iter().zip(refused(&output));
+    let wrong = answers.filter(|((_, answer, _), refused)| is_to_be_refused(*answer) != *refused).map(|(one, _)| one);
+    assert_eq!(list(wrong), "", "{output}");
+    let folder = scene.job.world.folder();
+    let out = folder.join("out");
     let names = |folder: &std::path::Path| -> Vec<_> {
         let mut names: Vec<_> = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name()).collect();
         names.sort();
         names
     };
     assert_eq!(names(&out), ["empty", "kept", "listens", "victim.log"]);
+    if open.is_empty() {
+        assert_eq!(fs::read_to_string(out.join("kept")).unwrap(), "kept\n");
+    }
     assert_eq!(names(&folder.join("other")), [".git", "README.md", "_bus", "src"]);
     let codes = outcome["findings"].as_array().unwrap().iter().map(|found| found["code"].as_str().unwrap());
     assert!(codes.into_iter().any(|code| code == "git.surroundings"), "planted alternates are found: {outcome:#}");
+}
+
+/// An attempt that fails for another reason would prove nothing.
+#[test]
+fn without_the_sandbox_the_attempts_to_escape_succeed() {
+    let scene = Scene::new();
+    let folder = scene.job.world.folder();
+    let work = folder.join("work");
+    scene.job.world.git(&["worktree", "add", "-q", "-b", "agent/codex-1/docs", &work.display().to_string()]);
+    let before = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-a").arg(folder.join(".")).arg(before.path()).status();
+    assert!(copied.unwrap().success());
+    // Each attempt finds everything as it was. Folders stay, because the victim is in one of them.
+    let (root, saved) = (folder.display(), before.path().display());
+    let reset = format!(
+        "cd {root} && for part in repo work other out home; do\n\
+         find $part -mindepth 1 -delete; cp -a {saved}/$part/. $part/; done; cd work"
+    );
+    let script = scene.script("foreman=$victim; export foreman", &reset, "");
+    let mut command = Command::new("sh");
+    scene.job.world.clear(&mut command);
+    let of_run = [("TEOF_RUN", "run-1"), ("TEOF_TASK", "QUEUE-001"), ("TEOF_AGENT", SEAT)];
+    command.arg(&script).current_dir(&work).envs(of_run).env("TMPDIR", &folder).stdin(Stdio::null());
+    let done = command.output().unwrap();
+    let output = String::from_utf8_lossy(&done.stdout);
+    let names: Vec<_> =
+        ATTEMPTS.iter().zip(refused(&output)).filter(|(_, refused)| *refused).map(|(one, _)| one).collect();
+    let other = names
+        .iter()
+        .filter(|(what, answer, _)| *answer != Open && !BY_TEOF.contains(what) && !BY_PRIVILEGE.contains(what));
+    assert_eq!(list(other.copied()), "", "{}", String::from_utf8_lossy(&done.stderr));
+    for what in BY_TEOF {
+        assert!(names.iter().any(|(name, ..)| *name == what), "{what} succeeded: {output}");
+    }
+    drop(scene.victim);
 }
