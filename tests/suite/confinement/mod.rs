@@ -1,7 +1,6 @@
 //! What a worker starts writes only to its own worktree and what the settings grant: the kernel refuses the rest.
 //!
-//! Where the kernel has no Landlock, each test says that it was skipped, and why.
-#![allow(clippy::print_stdout)] // A test that is skipped says why.
+//! Where the kernel has no Landlock, the tests are skipped.
 
 mod attacks;
 mod settings;
@@ -9,16 +8,16 @@ mod settings;
 use serde_json::{Value, json};
 use teof::exec::Support;
 
-use crate::harness::World;
 use crate::harness::work::SEAT;
+use crate::harness::{World, skip};
 
-/// Whether the kernel confines; says so when it does not.
+/// Whether the kernel confines; without it a test is skipped.
 fn kernel_confines(test: &str) -> bool {
-    let support = Support::of_this_kernel();
-    if support.abi == 0 {
-        println!("{test}: skipped, because this kernel has no Landlock ({support:?})");
+    let confines = Support::of_this_kernel().abi > 0;
+    if !confines {
+        skip(test, "this kernel has no Landlock");
     }
-    support.abi > 0
+    confines
 }
 
 /// A world with an order, and a person's grant of these settings.

@@ -1,5 +1,4 @@
 //! Containers, under a client that stands in for docker's (`docker.sh`); one test asks a real engine, where there is one.
-#![allow(clippy::print_stderr)] // A test that is skipped says why.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +11,7 @@ use teof::exec::docker::{Engine, remove_left};
 use teof::exec::{Access, Control, Docker, DockerOptions, Executor, Mounts, Report, Spec, TimedOut, Verdict};
 
 use super::{Place, read, supervisor};
+use crate::harness::skip;
 
 const STAND_IN: &str = include_str!("docker.sh");
 const IMAGE: &str = "my-claude:authenticated";
@@ -163,7 +163,7 @@ fn a_real_engine_runs_a_program() {
         images.ok().filter(|done| done.status.success()).map(|done| String::from_utf8_lossy(&done.stdout).into_owned());
     let small = |image: &&str| ["alpine:", "busybox:", "debian:", "ubuntu:"].iter().any(|name| image.starts_with(name));
     let Some(image) = found.as_deref().and_then(|images| images.lines().find(small)) else {
-        eprintln!("skipped: no docker engine with an image of alpine, busybox, debian or ubuntu answers here");
+        skip("a program in a real container", "no engine with an image of alpine, busybox, debian or ubuntu answers");
         return;
     };
     let place = Place::new();

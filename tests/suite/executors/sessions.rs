@@ -1,5 +1,4 @@
 //! `teof session start --mode dispatch`, `attach` and `cancel`: terminals of people, with the real tmux.
-#![allow(clippy::print_stderr)] // A test that is skipped says why.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,16 +8,15 @@ use serde_json::Value;
 use teof::exec::ProcessTree;
 use teof::exec::tmux::Server;
 
-use crate::harness::World;
-use crate::harness::until;
 use crate::harness::work::{SEAT, TASK};
+use crate::harness::{World, skip, until};
 
 /// An agent that talks in a terminal.
 const TALK: &str =
     "#!/bin/sh\ntest -t 0 || exit 9\necho \"first: $1\"; read line\necho \"heard $line as $TEOF_AGENT\"\n";
 
 fn has_tmux() -> bool {
-    Server::check().inspect_err(|e| eprintln!("skipped: {e}")).is_ok()
+    Server::check().inspect_err(|e| skip("a terminal of a person", e)).is_ok()
 }
 
 fn world() -> World {

@@ -1,5 +1,4 @@
 //! Windows of tmux, with the real one.
-#![allow(clippy::print_stderr)] // A test that is skipped says why.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,11 +7,11 @@ use teof::exec::tmux::{Server, Terminal, Tmux, Window, ended, open_terminal};
 use teof::exec::{Control, Executor, Report, Spec, TimedOut, Verdict};
 
 use super::{Place, read, supervisor};
-use crate::harness::until;
+use crate::harness::{skip, until};
 
 fn tmux(place: &Place) -> Option<Tmux> {
     if let Err(e) = Server::check() {
-        eprintln!("skipped: {e}");
+        skip("a window of tmux", e);
         return None;
     }
     Some(Tmux { server: Server::of_people(&place.path("tmux")), task: "QUEUE-1".into() })

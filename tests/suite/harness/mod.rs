@@ -7,6 +7,7 @@ pub mod work;
 
 pub use wait::{until, until_or};
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -257,6 +258,12 @@ pub const TOKEN: &str = "teof_op_of-a-test";
 pub fn operator_tokens() -> String {
     let sha256 = teof::base::digest::sha256(TOKEN.as_bytes());
     format!(r#"[{{"name": "test", "at": "2026-01-05T10:00:00Z", "sha256": "{sha256}"}}]"#)
+}
+
+/// Says that a test, or a part of one, is skipped on this machine. Cargo hides what a passing test prints with macros;
+/// this is shown.
+pub fn skip(what: &str, why: impl Display) {
+    let _ = std::io::stderr().write_all(format!("skipped: {what}: {why}\n").as_bytes());
 }
 
 /// A command that has ended.

@@ -1,11 +1,16 @@
 //! Whole jobs of agents in containers and in windows of tmux, and what a killed foreman leaves of them.
-#![allow(clippy::print_stderr)] // A test that is skipped says why.
 
 use std::process::Stdio;
 
+use teof::exec::tmux::Server;
+
 use super::*;
 use crate::executors::docker::{containers, stand_in};
-use crate::harness::{Ran, until};
+use crate::harness::{Ran, skip, until};
+
+fn has_tmux() -> bool {
+    Server::check().inspect_err(|e| skip("a job in windows of tmux", e)).is_ok()
+}
 
 const ALL: [&str; 4] = ["planner", "coder", "tester", "reviewer"];
 
@@ -110,8 +115,7 @@ fn a_run_without_engine_claims_to_have_done_nothing_and_doctor_says_why() {
 
 #[test]
 fn a_job_runs_in_windows_from_its_plan_to_its_review() {
-    if teof::exec::tmux::Server::check().is_err() {
-        eprintln!("skipped: no tmux");
+    if !has_tmux() {
         return;
     }
     let (fixture, _) = Fixture::executed("[worker]\nexecutor = \"tmux\"\n");
@@ -142,8 +146,7 @@ fn a_job_runs_in_windows_from_its_plan_to_its_review() {
 
 #[test]
 fn a_killed_foremans_windows_close() {
-    if teof::exec::tmux::Server::check().is_err() {
-        eprintln!("skipped: no tmux");
+    if !has_tmux() {
         return;
     }
     let (fixture, _) = Fixture::executed("[worker]\nexecutor = \"tmux\"\n");
@@ -153,7 +156,7 @@ fn a_killed_foremans_windows_close() {
     until("the coder works", || started.exists());
     child.kill().unwrap();
     child.wait().unwrap();
-    let server = teof::exec::tmux::Server::of_runs(&fixture.world.repo.join(".git/teof/tmux"));
+    let server = Server::of_runs(&fixture.world.repo.join(".git/teof/tmux"));
     until("its window closes", || server.windows().is_empty());
     let outcome = fixture.executed_run("run-1");
     assert_verdict(&outcome, "succeeded");

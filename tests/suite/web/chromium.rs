@@ -11,10 +11,7 @@ use super::{HOSTILE, Served, desk};
 #[test]
 fn a_real_browser_renders_updates_and_approves_and_keeps_other_sites_out() {
     let Some(program) = installed() else {
-        #[allow(clippy::print_stdout)] // Whoever reads the log learns that nothing was tested.
-        {
-            println!("NOT TESTED in a browser: chromium is not installed (Debian: apt-get install chromium)");
-        }
+        crate::harness::skip("the page in a browser", "chromium is not installed (Debian: apt-get install chromium)");
         return;
     };
     let desk = desk();
