@@ -12,10 +12,12 @@ mux() { tmux -L "teof-screens-$columns" "$@"; }
 columns=0 rows=0
 trap 'mux kill-server 2>/dev/null || true; rm -rf "$place"' EXIT
 
-# A job whose agent has said nothing for a while.
-for file in "$(git rev-parse --path-format=absolute --git-common-dir)"/teof/live/*.json; do
-  if grep -q '"stage":"planner"' "$file"; then
-    sed -i -E "s/\"last_at\":\"[^\"]*\"/\"last_at\":\"$(date -u -d '14 minutes ago' +%FT%TZ)\"/" "$file"
+# A job whose agent has said nothing for a while: its run's live file and its session's record both say when it last did.
+long_ago=$(date -u -d '14 minutes ago' +%FT%TZ)
+common=$(git rev-parse --path-format=absolute --git-common-dir)
+for file in "$common"/teof/live/*.json "${XDG_STATE_HOME:-$HOME/.local/state}"/teof/projects/*/sessions/*/metadata.json; do
+  if grep -q '"stage": *"planner"' "$file" && ! grep -q '"ended_at"' "$file"; then
+    sed -i -E "s/\"(last_at|last_activity)\": *\"[^\"]*\"/\"\1\":\"$long_ago\"/" "$file"
   fi
 done
 
