@@ -5,9 +5,10 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use teof::base::lock::FileLock;
 
 use super::*;
 
@@ -67,15 +68,16 @@ fn the_loop_itself_tells_the_service_manager_how_it_is() {
     yard.plan("a", &[&yard.gated("a")]);
     let name = format!("teof-test-{}-{}", std::process::id(), yard.world.folder().display());
     let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-    let told = Arc::new(Mutex::new(Vec::<String>::new()));
+    let told = Arc::new(Mutex::new(Vec::<(Instant, String)>::new()));
     let listener = Arc::clone(&told);
     std::thread::spawn(move || {
         let mut datagram = [0; 4096];
         while let Ok(read) = socket.recv(&mut datagram) {
-            listener.lock().unwrap().push(String::from_utf8_lossy(&datagram[..read]).into_owned());
+            let text = String::from_utf8_lossy(&datagram[..read]).into_owned();
+            listener.lock().unwrap().push((Instant::now(), text));
         }
     });
-    let count = |what: &str| told.lock().unwrap().iter().filter(|line| line.starts_with(what)).count();
+    let count = |what: &str| told.lock().unwrap().iter().filter(|(_, line)| line.starts_with(what)).count();
     let env = [("NOTIFY_SOCKET", format!("@{name}")), ("WATCHDOG_USEC", "400000".to_owned())];
     let mut service = Service::start(&yard, &env.each_ref().map(|(name, value)| (*name, value.as_str())));
     until("a sign of life while a job runs", || count("STATUS=1 running") == 1 && count("WATCHDOG=1") > 3);
@@ -87,17 +89,20 @@ fn the_loop_itself_tells_the_service_manager_how_it_is() {
     }
     service.signal(Signal::HUP);
     until("the reload", || count("READY=1") == 2);
-    let reloading = told.lock().unwrap().iter().find(|line| line.starts_with("RELOADING=1")).cloned().unwrap();
-    assert!(reloading.contains("\nMONOTONIC_USEC="), "{reloading}");
+    let reloading = told.lock().unwrap().iter().find(|(_, line)| line.starts_with("RELOADING=1")).cloned().unwrap();
+    assert!(reloading.1.contains("\nMONOTONIC_USEC="), "{reloading:?}");
     service.says("none changed");
 
-    // A loop that hangs gives no sign.
-    service.signal(Signal::STOP);
-    std::thread::sleep(Duration::from_millis(300));
+    // The sign comes from the loop: none while it waits for a lock, whatever the other threads do.
+    let lock = yard.world.repo.join(".git/teof/locks/bus.lock");
+    let held = FileLock::acquire(&lock, Duration::from_secs(60), "lock.wait", "a test").unwrap();
+    let mut pause = yard.world.spawn(&["coordinator", "pause"]);
+    let last_sign = || told.lock().unwrap().iter().rev().find(|(_, line)| line == "WATCHDOG=1").map(|(at, _)| *at);
+    until("silence", || last_sign().is_some_and(|at| at.elapsed() > 3 * Duration::from_millis(200)));
     let before = count("WATCHDOG=1");
-    std::thread::sleep(Duration::from_millis(600));
-    assert_eq!(count("WATCHDOG=1"), before);
-    service.signal(Signal::CONT);
+    drop(held);
+    until("further signs", || count("WATCHDOG=1") > before);
+    assert!(pause.wait().unwrap().success());
 
     service.signal(Signal::TERM);
     until("its word that it stops", || count("STOPPING=1") == 1 && count("STATUS=1 running, stopping") == 1);
