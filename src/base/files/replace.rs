@@ -133,7 +133,7 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 /// Creates the folder of `path` and those above it, and makes each of their names durable. A git directory is never
-/// created: one that is not there was moved or unmounted, and what is written in its place is found by nobody.
+/// created: if it is missing, it was moved or unmounted, and what is written in its place would be lost.
 pub fn create_parent(path: &Path) -> Result<()> {
     let folder = folder_of(path);
     if folder.is_dir() {

@@ -6,8 +6,8 @@
 //! and one thread per worker that waits for its end. Each message becomes inputs, each input a call
 //! of [`step`](crate::coordinator::step::step). Nothing starts that the saved state does not know as pending ([`needs_saving`](crate::coordinator::state::input::Effect::needs_saving)), and
 //! the state is saved before anybody is waited for. Results go back in as inputs before anything else is done, an observation
-//! of the world comes last. So at most one thing runs at any moment, and a crash leaves only actions whose
-//! result nobody knows: each is checked by the next process. The record's commit runs in a thread of its own, because it
+//! of the world comes last. So at most one thing runs at any moment, and a crash leaves only pending actions, which
+//! the next process checks. The record's commit runs in a thread of its own, because it
 //! can take seconds: until it ends no other action starts, and only people's commands and workers' ends are handled.
 //!
 //! Nothing here decides what to do.
@@ -218,7 +218,7 @@ impl Shell<'_> {
     /// Checks that the hub is where it was, and that the lock's file is there: else a second coordinator could start.
     ///
     /// # Errors
-    /// `hub.moved` and `lock.deleted`. Nothing may be written then: it would go to a place that nobody reads.
+    /// `hub.moved` and `lock.deleted`. Nothing may be written then, because it would be lost.
     fn check_place(&self) -> Result<()> {
         if self.hub.root.is_dir() && self.hub.common_dir.is_dir() {
             return self.lock.check();

@@ -64,7 +64,7 @@ pub(super) struct Shell<'t> {
     pub committing: Option<Stamp>,
     pub effects: VecDeque<Effect>,
     pub signals: u32,
-    /// A terminal was there at the start: SIGHUP after it is gone means that nobody reads on.
+    /// A terminal was there at the start: a SIGHUP without one then means that it was closed, and stops the coordinator.
     pub has_terminal: bool,
     pub supervisor: Supervisor,
     pub deliverer: Deliverer,

@@ -28,7 +28,7 @@ pub fn call(socket: &Path, request: &[u8], files: &[BorrowedFd], patience: Durat
     if !peer(&stream).is_some_and(|(_, pid)| above.iter().any(|process| process.pid == pid)) {
         return Err(Failed::Foreign);
     }
-    // A server that refuses before it reads has replied all the same.
+    // A server may refuse and close before it has read everything: its reply counts.
     let sent = wire::send(&stream, request, files);
     let received = wire::receive(&stream, Instant::now() + patience);
     let (reply, _) = received.map_err(|e| Failed::Lost(sent.err().unwrap_or(e)))?;

@@ -129,7 +129,7 @@ fn render(file: &PlanFile, merged: &HashMap<String, String>) -> String {
     }
     let checkpoint = plan.checkpoint();
     let description = match checkpoint.description() {
-        Some(NO_CHECKPOINT) => "how to tell that the goal is reached: nobody has written it yet".to_owned(),
+        Some(NO_CHECKPOINT) => "how to tell that the goal is reached: not written yet".to_owned(),
         written => shown(written),
     };
     lines.push(format!("  checkpoint [{}] {description}", shown(checkpoint.status())));
