@@ -131,7 +131,7 @@ fn offer(hub: &Hub, manager: &str, candidate: conductor::candidate::Candidate) -
     Offer {
         why: candidate.describe_standing(),
         source: match candidate.submitted {
-            Some(_) => "submission".to_owned(),
+            Some(_) => Offer::SUBMISSION.to_owned(),
             None => format!("{:?}", candidate.source).to_lowercase(),
         },
         task: candidate.task_id,

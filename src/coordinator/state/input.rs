@@ -93,7 +93,7 @@ pub struct Reviewed {
 }
 
 /// Work that the selector would assign next.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Offer {
     pub task: String,
     pub plan: Option<String>,
@@ -110,6 +110,15 @@ pub struct Offer {
     pub agents: Vec<String>,
     /// Why it was ranked first, for the decision log.
     pub why: String,
+}
+
+impl Offer {
+    /// The source of what a person submitted, whichever source it came from before.
+    pub const SUBMISSION: &str = "submission";
+
+    pub fn is_submission(&self) -> bool {
+        self.source == Self::SUBMISSION
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

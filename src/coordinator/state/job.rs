@@ -310,3 +310,34 @@ pub struct Decision {
     /// Text that follows "merged" or "rejected".
     pub by: String,
 }
+
+#[cfg(test)]
+impl Job {
+    /// What its worker may leave behind.
+    pub fn example_outcome(&self, verdict: Verdict, at: Stamp) -> Outcome {
+        Outcome {
+            run: self.run_id(),
+            job: Some(self.id.clone()),
+            task_id: self.task.clone(),
+            agent_id: self.seat.clone(),
+            verdict,
+            reason: "so".into(),
+            findings: Vec::new(),
+            scan: Vec::new(),
+            branch: String::new(),
+            commit: Some("abc".into()),
+            envelope: None,
+            bundle: None,
+            usage: Usage::default(),
+            passes: 1,
+            session: None,
+            suspended: None,
+            needs_person: false,
+            last_output: None,
+            question: None,
+            receipts: Vec::new(),
+            started_at: at,
+            finished_at: at,
+        }
+    }
+}

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use person::Told;
 use teof::base::env;
-use teof::coordinator::state::input::{How, Leave, RunState};
+use teof::coordinator::state::input::{How, Leave, Offer, RunState};
 use teof::coordinator::state::{Ending, Job, Phase, Word};
 use teof::coordinator::{Action, Command, Config, Effect, Input, Reply, State, next_wake, step};
 use world::{At, Dice, Fate, Status, World};
@@ -197,6 +197,8 @@ impl History {
             if let Some(other) = job.yields_to.as_ref().filter(|_| newly) {
                 let other = self.world.tasks.iter().find(|task| task.id == *other).unwrap();
                 assert!(other.priority < job.priority, "{} yields to {}", job.task, other.id);
+                let is_submitted = before.submissions.iter().any(|submission| submission.task == other.id);
+                assert!(job.source != Offer::SUBMISSION || is_submitted, "a submission yields only to submissions");
                 assert_eq!(state.jobs.iter().filter(|job| job.takes_a_slot()).count(), SLOTS, "a slot was free");
             }
         }

@@ -234,6 +234,9 @@ impl World {
         let mut offers: Vec<_> = self.tasks.iter().filter(|task| self.is_open(task)).map(offer).collect();
         let submitted = |task: &String| state.submissions.iter().any(|submission| submission.task == *task);
         offers.sort_by_key(|offer| (!submitted(&offer.task), offer.priority));
+        for offer in offers.iter_mut().filter(|offer| submitted(&offer.task)) {
+            offer.source = Offer::SUBMISSION.into();
+        }
         Snapshot {
             no_room: None,
             seq: state.volatile.results,

@@ -28,10 +28,15 @@ impl StepContext<'_> {
         let mut chose = false;
         self.promised_first(&mut snapshot.offers);
         for offer in snapshot.offers {
-            if !has_slot(self.state, &self.config) && !self.is_promised(&offer.task) {
-                // A later offer may be more urgent: submissions come before other work.
-                if self.least_urgent(&offer).is_none_or(|least| least <= offer.priority) {
-                    continue;
+            if !has_slot(self.state, &self.config)
+                && !self.is_promised(&offer.task)
+                && self.preemptible(&offer).is_none()
+            {
+                // Submissions and the rest are each sorted by priority: what follows the first of the rest is no more
+                // urgent.
+                match offer.is_submission() {
+                    true => continue,
+                    false => break,
                 }
             }
             let found = match self.obstacle(&offer) {
@@ -291,23 +296,11 @@ mod tests {
     use crate::coordinator::state::State;
     use crate::coordinator::state::input::{Input, Seat};
     use crate::coordinator::{Config, step};
-    use crate::model::priority::Priority;
 
     #[test]
     fn made_seats_do_not_add_to_the_daily_limits() {
         let chosen = |limits: &[Option<u64>]| {
-            let offer = |n: usize| Offer {
-                task: format!("A-{n}"),
-                plan: None,
-                step: None,
-                title: String::new(),
-                source: "backlog".into(),
-                priority: Priority::MEDIUM,
-                origin: None,
-                seat: None,
-                agents: Vec::new(),
-                why: String::new(),
-            };
+            let offer = |n: usize| Offer { task: format!("A-{n}"), source: "backlog".into(), ..Offer::default() };
             let seat = |(n, limit): (usize, &Option<u64>)| Seat {
                 id: format!("codex-{n}"),
                 daily_limit: *limit,

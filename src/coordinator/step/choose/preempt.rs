@@ -9,31 +9,18 @@ use std::collections::BTreeSet;
 use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped};
 use crate::coordinator::state::{Job, Phase};
 use crate::coordinator::step::context::StepContext;
-use crate::model::priority::Priority;
-
-/// The source of work that a person submitted.
-const SUBMISSION: &str = "submission";
 
 impl StepContext<'_> {
-    /// The priority that an offer must exceed to get a slot of a running job; `None` when no job can be paused for it.
-    pub(super) fn least_urgent(&self, offer: &Offer) -> Option<Priority> {
-        self.preemptible(offer).map(|job| job.priority)
-    }
-
     /// The running job that makes room for an offer: the least urgent one, of several the newest. Commands have no
     /// boundary before their end. Submissions come before other work, so only submissions pause one.
-    fn preemptible(&self, offer: &Offer) -> Option<&Job> {
-        let is_submission = |source: &str| source == SUBMISSION;
+    pub(super) fn preemptible(&self, offer: &Offer) -> Option<&Job> {
         let most = self.config.preemptions;
         let may_yield = |job: &&Job| {
             let is_running = matches!(job.phase, Phase::Running { .. });
-            let is_later = is_submission(&offer.source) || !is_submission(&job.source);
-            is_later
-                && is_running
-                && job.work.staged
-                && job.wish.is_none()
-                && job.yields_to.is_none()
-                && job.preemptions < most
+            let is_later = offer.is_submission() || job.source != Offer::SUBMISSION;
+            let is_asked = job.wish.is_some() || job.yields_to.is_some();
+            let is_less_urgent = job.priority > offer.priority;
+            is_running && is_later && is_less_urgent && job.work.staged && !is_asked && job.preemptions < most
         };
         self.state.jobs.iter().filter(may_yield).max_by_key(|job| job.priority)
     }
@@ -59,7 +46,7 @@ impl StepContext<'_> {
         if let Some(job) = self.state.live_jobs().find(|job| job.yields_to.as_ref() == Some(&offer.task)) {
             return Some(waits(job));
         }
-        let id = self.preemptible(offer).filter(|job| job.priority > offer.priority)?.id.clone();
+        let id = self.preemptible(offer)?.id.clone();
         let job = self.job_mut(&id)?;
         job.yields_to = Some(offer.task.clone());
         job.preemptions += 1;
@@ -101,7 +88,8 @@ mod tests {
     use crate::coordinator::state::input::{Effect, How, Input, Reply, RunState, Seat, Snapshot};
     use crate::coordinator::state::{State, Word, Work};
     use crate::coordinator::{Command, Config, ReviewWord, step};
-    use crate::model::run::outcome::{Outcome, Verdict};
+    use crate::model::priority::Priority;
+    use crate::model::run::outcome::Verdict;
 
     /// A coordinator with one slot, and the work that is still open.
     struct Play {
@@ -139,18 +127,12 @@ mod tests {
         fn snapshot(&self) -> Snapshot {
             let has_job = |task: &str| self.state.live_jobs().any(|job| job.task == task);
             let mut open: Vec<_> = self.open.iter().filter(|(task, _)| !has_job(task)).collect();
-            open.sort_by_key(|(_, priority)| Priority::text(priority));
+            open.sort_by_key(|(task, priority)| (!task.starts_with("SUBMITTED"), Priority::text(priority)));
             let offer = |(task, priority): &(&str, &str)| Offer {
                 task: (*task).into(),
-                plan: None,
-                step: None,
-                title: String::new(),
-                source: if task.starts_with("SUBMITTED") { SUBMISSION } else { "backlog" }.into(),
+                source: if task.starts_with("SUBMITTED") { Offer::SUBMISSION } else { "backlog" }.into(),
                 priority: Priority::text(priority),
-                origin: None,
-                seat: None,
-                agents: Vec::new(),
-                why: String::new(),
+                ..Offer::default()
             };
             let seats = vec![Seat { id: "codex-1".into(), daily_limit: None, interactive: false }];
             let (seq, offers) = (self.state.volatile.results, open.into_iter().map(offer).collect());
@@ -174,30 +156,7 @@ mod tests {
         /// Its worker ends; finished work is merged at once.
         fn ends(&mut self, task: &'static str, verdict: Verdict) {
             let job = self.job(task);
-            let outcome = Outcome {
-                run: job.run_id(),
-                job: Some(job.id.clone()),
-                task_id: job.task.clone(),
-                agent_id: job.seat.clone(),
-                verdict,
-                reason: "so".into(),
-                findings: Vec::new(),
-                scan: Vec::new(),
-                branch: String::new(),
-                commit: None,
-                envelope: None,
-                bundle: None,
-                usage: Default::default(),
-                passes: 1,
-                session: None,
-                suspended: None,
-                needs_person: false,
-                last_output: None,
-                question: None,
-                receipts: Vec::new(),
-                started_at: self.now,
-                finished_at: self.now,
-            };
+            let outcome = job.example_outcome(verdict, self.now);
             let (job, run) = (job.id.clone(), outcome.run.clone());
             if verdict == Verdict::Succeeded {
                 self.open.retain(|(open, _)| *open != task);
