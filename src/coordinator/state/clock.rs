@@ -42,13 +42,13 @@ impl State {
     pub fn forget_far_waits(&mut self, config: &Config, now: Stamp) {
         let retry = config.retry_after.iter().copied().chain([config.poll_max]).max().unwrap_or_default();
         let nearest = |at: &mut Stamp, longest: Duration| *at = (*at).min(now.plus(longest));
-        let State { jobs, cooling, suspended, outages, .. } = self;
+        let State { jobs, cooling, suspended, outages, unrecorded_since, recorded_at_rest, .. } = self;
         for (agent, suspension) in suspended.iter_mut() {
             if outages.contains_key(agent) {
                 nearest(&mut suspension.until, config.outage_most.max(config.outage_first));
             }
         }
-        for job in jobs {
+        for job in jobs.iter_mut() {
             let is_suspended = job.work.agents.iter().any(|agent| suspended.contains_key(agent));
             match &mut job.phase {
                 Phase::Waiting { until } if !is_suspended => nearest(until, retry),
@@ -56,6 +56,10 @@ impl State {
             }
         }
         cooling.values_mut().for_each(|until| nearest(until, config.cool_down));
+        // Moments of the past: what comes some time after them must not wait for the wrong clock's date.
+        let kept = jobs.iter_mut().filter_map(|job| job.kept.as_mut());
+        let past = kept.chain(unrecorded_since.as_mut()).chain(recorded_at_rest.as_mut());
+        past.for_each(|at| nearest(at, Duration::ZERO));
     }
 }
 
@@ -101,9 +105,11 @@ mod tests {
         let future = Stamp::from_unix(2_000_000_000);
         let mut state = idle(future);
         state.cooling.insert("A".into(), future.plus(5 * MINUTE));
+        state.unrecorded_since = Some(future);
         let now = future.minus(1000 * MINUTE);
         step(&mut state, Input::Started(Config::default()), now);
         assert_eq!(state.cooling["A"], now.plus(5 * MINUTE));
+        assert!(state.unrecorded_since <= Some(now), "the record is committed soon");
         assert!(next_wake(&state).unwrap() <= now.plus(5 * MINUTE));
     }
 
