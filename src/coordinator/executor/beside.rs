@@ -50,9 +50,11 @@ fn approve(arguments: &[&str]) -> Result<Reply> {
     let why =
         [part("message"), part("reason")].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
     let code = ended.status.code();
-    let is_passing = [Exit::Held, Exit::TimedOut, Exit::Fault].iter().any(|exit| code == Some(*exit as i32));
-    Ok(match is_passing || code.is_none() {
-        true => Reply::Failed { why },
-        false => Reply::Refused { why },
+    let is = |exits: &[Exit]| exits.iter().any(|exit| code == Some(*exit as i32));
+    Ok(match () {
+        // Another approval runs.
+        () if is(&[Exit::Held]) => Reply::NotNow { why },
+        () if code.is_none() || is(&[Exit::TimedOut, Exit::Fault]) => Reply::Failed { why },
+        () => Reply::Refused { why },
     })
 }

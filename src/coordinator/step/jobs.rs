@@ -37,7 +37,7 @@ impl StepContext<'_> {
     /// The first action of every attempt: the seat has the claim, with a new lease.
     pub(in crate::coordinator) fn begin(&mut self, id: &str) {
         if let Some(job) = self.job_mut(id) {
-            job.yields_to = None;
+            (job.yields_to, job.kept) = (None, None);
         }
         self.enter(id, Phase::Assigning);
         self.queue(Action::Assign { job: id.to_owned() });

@@ -17,10 +17,9 @@ impl StepContext<'_> {
         } else if state.volatile.termination.is_some() {
             // Failed actions are saved and retried by the next process.
             let runs = |job: &Job| matches!(job.phase, Phase::Running { .. });
-            // A receiver of notifications that hangs does not delay the end.
-            let flies = |pending: &Pending| {
-                state.volatile.flying.contains(&pending.id) && !matches!(pending.action, Action::Notify { .. })
-            };
+            // A delivery that hangs, or a merge in a process of its own, does not delay the end.
+            let delays = |action: &Action| !matches!(action, Action::Notify { .. } | Action::Approve { .. });
+            let flies = |pending: &Pending| state.volatile.flying.contains(&pending.id) && delays(&pending.action);
             let is_busy = state.pending.iter().any(flies) || state.jobs.iter().any(runs);
             (!is_busy).then_some(Leave::Stopped)
         } else if (self.config.until_idle || chose_enough) && self.is_stuck() {

@@ -180,7 +180,7 @@ impl StepContext<'_> {
             self.try_again_later(at, why, matches!(reply, Reply::Broken { .. }));
             return;
         }
-        if let (Action::Finalize { .. } | Action::Deliver { .. }, Reply::NotNow { .. }) =
+        if let (Action::Finalize { .. } | Action::Deliver { .. } | Action::Approve { .. }, Reply::NotNow { .. }) =
             (&self.state.pending[at].action, &reply)
         {
             let pending = &mut self.state.pending[at];

@@ -54,7 +54,7 @@ impl StepContext<'_> {
     /// A result that the policy does not merge waits for a person; a merged one is heard of as a decision.
     pub(in crate::coordinator) fn was_approved(&mut self, id: &str, reply: Reply) {
         match reply {
-            Reply::Refused { why } | Reply::NotNow { why } => {
+            Reply::Refused { why } => {
                 self.leave_to_person(
                     id,
                     &format!(", because the policy does not merge it ({})", text::clip(&why, 200)),
@@ -75,13 +75,16 @@ impl StepContext<'_> {
         self.queue(Action::Deliver { job: id.to_owned() });
     }
 
-    /// Extends the claims of jobs under review, however long a person takes.
+    /// Extends the claims of jobs that wait: for a person, or paused, however long that takes.
     pub(in crate::coordinator) fn keep_what_waits(&mut self) {
         let (now, lease) = (self.now, self.config.review_lease);
         let often = (lease / 3).max(self.config.poll_min);
         let is_due = |job: &&mut Job| match job.phase {
             Phase::Review { since } | Phase::Question { since } => {
                 job.kept.max(Some(since)).is_some_and(|last| last.plus(often) <= now)
+            }
+            Phase::Held if job.paused.is_some() || job.yields_to.is_some() => {
+                job.kept.is_none_or(|last| last.plus(often) <= now)
             }
             _ => false,
         };

@@ -111,7 +111,7 @@ mod tests {
     };
     use crate::coordinator::state::{State, Word, Work};
     use crate::coordinator::{Config, next_wake, step};
-    use crate::model::run::outcome::{Outcome, Verdict};
+    use crate::model::run::outcome::Verdict;
 
     /// A coordinator with one task to do, and its time.
     struct Play {
@@ -123,18 +123,7 @@ mod tests {
         fn new() -> Play {
             let mut play = Play { state: State::new(), now: Stamp::from_unix(1_000_000) };
             play.feed(Input::Started(Config::default()));
-            let offer = Offer {
-                task: "A".into(),
-                plan: None,
-                step: None,
-                title: "A".into(),
-                source: "backlog".into(),
-                priority: Default::default(),
-                origin: None,
-                seat: None,
-                agents: Vec::new(),
-                why: String::new(),
-            };
+            let offer = Offer { task: "A".into(), source: "backlog".into(), ..Offer::default() };
             let seats = vec![Seat { id: "codex-1".into(), daily_limit: None, interactive: false }];
             play.feed(Input::Snapshot(Snapshot { offers: vec![offer], seats, ..Snapshot::default() }));
             play
@@ -164,6 +153,21 @@ mod tests {
             play
         }
 
+        /// Its result may be merged by policy, and that is what comes next.
+        fn under_policy() -> Play {
+            let mut play = Play::running();
+            let config = Config { auto_merge: vec!["medium".to_owned()], ..Config::default() };
+            play.feed(Input::Settings(config));
+            play.run_is(play.outcome(Verdict::Succeeded));
+            play.answer(Reply::Done);
+            assert!(play.approves());
+            play
+        }
+
+        fn approves(&self) -> bool {
+            self.state.pending.iter().any(|pending| matches!(pending.action, Action::Approve { .. }))
+        }
+
         fn say(&mut self, command: Command) {
             let word = Word { by: "ada".into(), recognised: Default::default(), at: self.now, note: None };
             let id = format!("c{}", self.state.handled.len());
@@ -184,38 +188,13 @@ mod tests {
 
         fn outcome(&self, verdict: Verdict) -> RunState {
             let job = &self.state.jobs[0];
-            RunState::Ended(Box::new(Outcome {
-                run: job.run_id(),
-                job: Some(job.id.clone()),
-                task_id: job.task.clone(),
-                agent_id: job.seat.clone(),
-                verdict,
-                reason: "so".into(),
-                findings: Vec::new(),
-                scan: Vec::new(),
-                branch: String::new(),
-                commit: Some("abc".into()),
-                envelope: None,
-                bundle: None,
-                usage: Default::default(),
-                passes: 1,
-                session: None,
-                suspended: None,
-                needs_person: false,
-                last_output: None,
-                question: None,
-                receipts: Vec::new(),
-                started_at: self.now,
-                finished_at: self.now,
-            }))
+            RunState::Ended(Box::new(job.example_outcome(verdict, self.now)))
         }
 
+        /// The job's next action; what only reports or extends its claim is none.
         fn flying(&self) -> Option<u64> {
-            let mine = self
-                .state
-                .pending
-                .iter()
-                .filter(|pending| pending.action.job().is_some() && !matches!(pending.action, Action::Note { .. }));
+            let is_step = |action: &Action| !matches!(action, Action::Note { .. } | Action::Keep { .. });
+            let mine = self.state.pending.iter().filter(|one| one.action.job().is_some() && is_step(&one.action));
             mine.map(|pending| pending.id).find(|id| self.state.volatile.flying.contains(id))
         }
 
@@ -274,6 +253,50 @@ mod tests {
         assert_eq!((&play.state.jobs[0].phase, play.flying()), (&Phase::Held, None), "it waits, however long");
         play.say(Command::Resume { task: Some("A".into()) });
         assert_eq!(play.phase(), "giving");
+    }
+
+    #[test]
+    fn the_claim_of_a_paused_job_is_extended_too() {
+        let mut play = Play::running();
+        play.say(Command::PauseJob { target: "A".into() });
+        play.run_is(play.outcome(Verdict::Paused));
+        let keeps = |play: &Play| play.state.pending.iter().any(|one| matches!(one.action, Action::Keep { .. }));
+        play.feed(Input::Tick);
+        assert!(keeps(&play), "its worker no longer does");
+    }
+
+    #[test]
+    fn a_policy_waits_for_another_approval_and_delays_no_stop() {
+        let mut play = Play::under_policy();
+        for _ in 0..10 {
+            play.answer(Reply::NotNow { why: "another approval runs".into() });
+        }
+        assert!(play.approves(), "it waits as long as that takes");
+        assert!(play.flying().is_none());
+        while play.flying().is_none() {
+            play.now = next_wake(&play.state).unwrap().max(play.now.plus(Duration::from_secs(1)));
+            play.feed(Input::Tick);
+        }
+        let mut effects = play.feed(Input::Terminate(How::Stage));
+        let rest = |one: &&crate::coordinator::state::Pending| !matches!(one.action, Action::Approve { .. });
+        while let Some(id) = play.state.pending.iter().find(rest).map(|one| one.id) {
+            effects.extend(play.feed(Input::Reply { id, reply: Reply::Done }));
+        }
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::Exit(_))), "a merge has a process of its own");
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_applied_leaves_the_result_to_a_person() {
+        let mut play = Play::under_policy();
+        for _ in 0..5 {
+            assert!(play.approves());
+            play.answer(broken());
+        }
+        let told = |one: &crate::coordinator::state::Pending| match &one.action {
+            Action::Note { text, .. } => text.contains("the policy could not be applied"),
+            _ => false,
+        };
+        assert!(!play.approves() && play.state.pending.iter().any(told));
     }
 
     #[test]
