@@ -27,10 +27,8 @@ impl StepContext<'_> {
             (false, _) => found.until.max(self.now.plus(self.config.poll_max)),
         };
         let until = known.map_or(until, |known| known.max(until));
-        if !found.outage {
-            // Its service answered, even if with a refusal.
-            self.state.outages.remove(&found.agent);
-        }
+        // A limit means that its service answered.
+        let ends_outage = !found.outage && self.state.outages.remove(&found.agent).is_some();
         let reason = text::clip(&text::safe(&found.reason), MAX_REASON);
         let reason = if found.outage { format!("its service does not answer ({reason})") } else { reason };
         self.state.suspended.insert(found.agent.clone(), Suspension { until, reason: reason.clone() });
@@ -44,7 +42,7 @@ impl StepContext<'_> {
         let text = format!("{} is suspended until {until}: {reason}", found.agent);
         self.say(Some(id.to_owned()), text.clone());
         let again = found.outage && self.state.outages.get(&found.agent).is_some_and(|times| *times > 1);
-        if known.is_none() && !again {
+        if (known.is_none() && !again) || ends_outage {
             self.notify(Topic::Limit, Some(id), &text);
             self.queue(Action::Note { text, job: Some(id.to_owned()), alert: false });
         }
@@ -173,6 +171,20 @@ mod tests {
         let mut state = State { jobs: vec![running(1), running(2)], ..State::new() };
         step(&mut state, Input::Started(Config { day_tokens: 1000, ..Config::default() }), now());
         state
+    }
+
+    #[test]
+    fn a_limit_that_ends_an_outage_is_told() {
+        let mut state = begun();
+        let mut found = Suspended { agent: "fake".into(), until: now(), reason: "529".into(), outage: true };
+        let mut told = |found: &Suspended| {
+            let mut context = StepContext { state: &mut state, config: Config::default(), now: now(), out: Vec::new() };
+            context.suspend("20260105T120000Z-1", found);
+            state.pending.iter().filter(|pending| matches!(pending.action, Action::Note { .. })).count()
+        };
+        assert_eq!([told(&found), told(&found)], [1, 1], "an outage is told once");
+        found.outage = false;
+        assert_eq!([told(&found), told(&found)], [2, 2], "so is the limit that ends it");
     }
 
     #[test]
