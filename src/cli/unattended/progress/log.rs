@@ -97,6 +97,10 @@ impl Rotated {
     }
 
     fn rotate(&mut self) {
+        // The last rotation could not make a new file: the rotated ones stay until it can.
+        if !self.path.exists() {
+            return self.reopen();
+        }
         let name = |n: usize| PathBuf::from(format!("{}.{n}", self.path.display()));
         for n in (1..self.keep).rev() {
             let _ = fs::rename(name(n), name(n + 1));
@@ -106,9 +110,13 @@ impl Rotated {
             _ => fs::rename(&self.path, name(1)),
         };
         // One that cannot be renamed goes on.
-        if moved.is_ok()
-            && let Ok(fresh) = Rotated::open(self.path.clone(), self.max, self.keep)
-        {
+        if moved.is_ok() {
+            self.reopen();
+        }
+    }
+
+    fn reopen(&mut self) {
+        if let Ok(fresh) = Rotated::open(self.path.clone(), self.max, self.keep) {
             *self = fresh;
         }
     }
