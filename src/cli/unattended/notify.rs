@@ -107,7 +107,8 @@ fn test(name: Option<&str>, app: &App) -> Result<ExitCode> {
         left_out: 0,
     };
     let chosen = receivers.iter().filter(|one| name.is_none_or(|name| one.label() == name));
-    let tried: Vec<_> = chosen.map(|one| (one.label(), notifications::deliver(hub, one, &notice).err())).collect();
+    let event = notifications::event(hub, &notice);
+    let tried: Vec<_> = chosen.map(|one| (one.label(), notifications::deliver(one, &event, &notice).err())).collect();
     let document = tried.iter().map(|(name, failed)| json!({"name": name, "failed": failed})).collect::<Vec<_>>();
     app.result(&document, || match tried.is_empty() {
         true => "no receivers; add one to the settings: [[notify]] with preset = \"desktop\"".to_owned(),

@@ -15,14 +15,22 @@ use crate::ops::record::{self, Recorded};
 /// Commits the record beside the loop: in a large one it takes seconds, and people's commands are answered meanwhile.
 pub fn commit_beside(hub: &Hub, id: u64, queue: Sender<Message>) {
     let (root, clock) = (hub.root.clone(), hub.clock);
-    std::thread::spawn(move || {
+    in_background(id, queue, move || {
         let done = Hub::find(Some(&root), clock).and_then(|hub| record::commit(&hub));
-        let reply = match done {
+        match done {
             Ok(Recorded::Skipped(why)) => Reply::NotNow { why },
             Ok(Recorded::Clean) => Reply::Unchanged,
             Ok(Recorded::Committed(_)) => Reply::Done,
             Err(e) => answer(&e),
-        };
+        }
+    });
+}
+
+/// Performs an action in a thread and answers it whatever happens there: the loop waits for that.
+fn in_background(id: u64, queue: Sender<Message>, act: impl FnOnce() -> Reply + Send + 'static) {
+    std::thread::spawn(move || {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
+        let reply = done.unwrap_or_else(|_| Reply::Broken { why: "a fault of teof ended it".into() });
         // When the loop has ended, the next process performs it again.
         let _ = queue.send(Message::Done { id, reply });
     });
@@ -32,11 +40,10 @@ pub fn commit_beside(hub: &Hub, id: u64, queue: Sender<Message>) {
 /// when this process ends, and does nothing when the result is decided.
 pub fn approve_beside(hub: &Hub, job: &str, id: u64, queue: Sender<Message>) {
     let (root, job) = (hub.root.clone(), job.to_owned());
-    std::thread::spawn(move || {
+    in_background(id, queue, move || {
         let root = root.display().to_string();
         let arguments = ["--root", &root, "--json", "review", "approve", &job, "--by-policy"];
-        let reply = approve(&arguments).unwrap_or_else(|e| Reply::Failed { why: format!("{e:#}") });
-        let _ = queue.send(Message::Done { id, reply });
+        approve(&arguments).unwrap_or_else(|e| Reply::Failed { why: format!("{e:#}") })
     });
 }
 

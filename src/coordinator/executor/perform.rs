@@ -1,4 +1,4 @@
-//! Performs one action against the stores, the record's commit beside the loop.
+//! Performs one action against the stores.
 
 use super::context::Executor;
 use super::refusals::answer;
@@ -42,9 +42,9 @@ impl Executor<'_> {
             }
             (Action::Decide(decision), _) => publish::decide(self.hub, self.manager, id, decision, check),
             (Action::Reset { task }, _) => finalize::reset(self, task),
-            // Delivered beside the loop, which answers when it is done.
-            (Action::Notify { .. }, _) => Ok(Reply::Done),
-            (action, _) => Ok(Reply::Refused { why: format!("{action:?} cannot be performed: its job is unknown") }),
+            (action, _) => {
+                Ok(Reply::Refused { why: format!("{action:?} is not performed here, or its job is unknown") })
+            }
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Delivers one notification after the other in a thread of its own, so that the loop never waits for it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::presets::{self, Call};
-use crate::base::{Result, Stamp, env, files, json, text};
+use crate::base::{Clock, Stamp, env, files, json, text};
 use crate::coordinator::message::Message;
 use crate::coordinator::state::notice::Notice;
 use crate::exec::{self, Answer};
@@ -36,8 +36,8 @@ pub struct Delivery {
 ///
 /// # Errors
 /// Why it was not delivered, for people.
-pub fn deliver(hub: &Hub, receiver: &Notify, notice: &Notice) -> Result<(), String> {
-    let Call { argv, stdin } = presets::call(receiver, &event(hub, notice), notice).map_err(|e| format!("{e:#}"))?;
+pub fn deliver(receiver: &Notify, event: &Value, notice: &Notice) -> Result<(), String> {
+    let Call { argv, stdin } = presets::call(receiver, event, notice).map_err(|e| format!("{e:#}"))?;
     let mut variables = env::vars_with_prefix("");
     variables.retain(|(name, _)| !PRIVATE.contains(&name.as_str()) && name != env::PATH);
     variables.extend(env::safe_path().map(|path| (env::PATH.to_owned(), path)));
@@ -54,7 +54,7 @@ pub fn deliver(hub: &Hub, receiver: &Notify, notice: &Notice) -> Result<(), Stri
 }
 
 /// What a receiver reads: the notification, and where it comes from.
-fn event(hub: &Hub, notice: &Notice) -> Value {
+pub fn event(hub: &Hub, notice: &Notice) -> Value {
     let mut event = json!(notice);
     let name = hub.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     event["project"] = json!(text::safe(&name));
@@ -74,10 +74,13 @@ pub fn last(hub: &Hub, name: &str) -> Option<Delivery> {
 
 /// A notification to deliver.
 struct Order {
-    hub: Hub,
     action: u64,
     receiver: Notify,
     notice: Notice,
+    event: Value,
+    /// Where the delivery is noted.
+    note: PathBuf,
+    clock: Clock,
 }
 
 /// Takes notifications and delivers them in their order.
@@ -89,9 +92,6 @@ pub struct Deliverer {
 impl Deliverer {
     /// Delivers later; `queue` then gets [`Message::Notified`]. With `check` it may have been delivered already, by a
     /// process that died before it knew: then it is not delivered again.
-    ///
-    /// # Errors
-    /// When the hub cannot be opened a second time.
     pub fn take(
         &mut self,
         hub: &Hub,
@@ -99,29 +99,27 @@ impl Deliverer {
         (action, check): (u64, bool),
         receiver: Notify,
         notice: Notice,
-    ) -> Result<()> {
+    ) {
         let is_done = check && last(hub, receiver.label()).is_some_and(|last| last.action >= action);
         if is_done {
             let _ = queue.send(Message::Notified { action, to: receiver.label().to_owned(), failed: None });
-            return Ok(());
+            return;
         }
+        let (event, note) = (event(hub, &notice), hub.local(&file(receiver.label())));
         let orders = self.orders.get_or_insert_with(|| start(queue.clone()));
-        let hub = Hub::find(Some(&hub.root), hub.clock)?;
-        let _ = orders.send(Order { hub, action, receiver, notice });
-        Ok(())
+        let _ = orders.send(Order { action, receiver, notice, event, note, clock: hub.clock });
     }
 }
 
 fn start(queue: Sender<Message>) -> Sender<Order> {
     let (send, orders) = channel::<Order>();
     std::thread::spawn(move || {
-        for Order { hub, action, receiver, notice } in orders {
-            let failed = deliver(&hub, &receiver, &notice).err();
+        for Order { action, receiver, notice, event, note, clock } in orders {
+            let failed = deliver(&receiver, &event, &notice).err();
             let to = receiver.label().to_owned();
-            let path = hub.local(&file(&to));
-            let delivery = Delivery { action, at: hub.now(), failed: failed.clone() };
+            let delivery = Delivery { action, at: clock.now(), failed: failed.clone() };
             let written =
-                files::create_parent(&path).and_then(|()| files::replace(&path, json::compact(&delivery).as_bytes()));
+                files::create_parent(&note).and_then(|()| files::replace(&note, json::compact(&delivery).as_bytes()));
             if let Err(e) = written {
                 tracing::debug!("cannot note a delivery to {to}: {e:#}");
             }

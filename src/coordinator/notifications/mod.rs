@@ -7,5 +7,5 @@ mod deliver;
 mod presets;
 mod trusted;
 
-pub use deliver::{Deliverer, Delivery, deliver, last};
+pub use deliver::{Deliverer, Delivery, deliver, event, last};
 pub use trusted::check as check_trusted;

@@ -42,7 +42,7 @@ pub fn call(receiver: &Notify, notice: &Value, about: &Notice) -> Result<Call> {
     };
     let (url, data) = match preset {
         Preset::Webhook | Preset::Desktop => (url, notice.clone()),
-        Preset::Slack => (url, json!({"text": format!("*{}*\n{}", slack(&title), slack(&body))})),
+        Preset::Slack => (url, json!({"text": format!("*{}*\n{}", markup(&title), markup(&body))})),
         Preset::Ntfy => {
             let (server, topic) = url.rsplit_once('/').unwrap_or((&url, ""));
             let priority = if about.event.is_urgent() { 4 } else { 3 };
@@ -67,7 +67,7 @@ fn title(notice: &Value, about: &Notice) -> String {
         Topic::Breaker => "the breaker opened",
         Topic::Recovered => "recovered",
         Topic::Limit => "at a limit",
-        Topic::Problem => "work is paused",
+        Topic::Problem => "needs attention",
         Topic::Test => "this is a test",
     };
     let project = notice.get("project").and_then(Value::as_str).unwrap_or("teof");
@@ -94,13 +94,9 @@ fn desktop(about: &Notice, title: &str, body: &str) -> Vec<String> {
     ["notify-send", "--app-name=teof", urgency, "--", title, &body].map(str::to_owned).to_vec()
 }
 
+/// Escapes what a notification server reads as markup and Slack as links and mentions.
 fn markup(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// Slack's own three special characters; without them there are no links and mentions.
-fn slack(text: &str) -> String {
-    markup(text)
 }
 
 /// A configuration of curl, which reads it from stdin.

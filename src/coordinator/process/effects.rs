@@ -59,6 +59,9 @@ impl Shell<'_> {
     /// One line for the service manager.
     pub(super) fn tell_supervisor(&mut self) {
         if self.supervisor.is_there() {
+            if self.state.volatile.termination.is_some() {
+                self.supervisor.stopping();
+            }
             let line = status_line(&self.state);
             self.supervisor.status(&line);
         }
@@ -164,13 +167,9 @@ impl Shell<'_> {
         let is_old = self.hub.now().since(notice.at) > STALE;
         let settings = self.hub.settings().ok();
         let receiver = settings.and_then(|settings| settings.notify.iter().find(|one| one.label() == to).cloned());
-        let taken = match receiver.filter(|_| !is_old) {
+        match receiver.filter(|_| !is_old) {
             Some(receiver) => self.deliverer.take(&self.hub, &self.send, (id, check), receiver, notice),
-            None => return self.feed(Input::Reply { id, reply: Reply::Done }),
-        };
-        if let Err(e) = taken {
-            self.report(format!("cannot notify {to}: {e:#}"));
-            self.feed(Input::Reply { id, reply: Reply::Done });
+            None => self.feed(Input::Reply { id, reply: Reply::Done }),
         }
     }
 

@@ -84,7 +84,7 @@ impl Shell<'_> {
             return;
         }
         self.arm();
-        self.glance();
+        self.poll_files();
         if self.committing.is_some() {
             return self.feed(Input::Tick);
         }
@@ -134,14 +134,14 @@ impl Shell<'_> {
     }
 
     /// Commands and outcomes that the watcher may have missed.
-    pub(super) fn glance(&mut self) {
+    pub(super) fn poll_files(&mut self) {
+        self.polled = Instant::now();
         self.read_inbox();
         self.ask_runs();
     }
 
     pub(super) fn signal(&mut self) {
         self.signals += 1;
-        self.supervisor.stopping();
         match self.signals {
             1 => {
                 let works = self.state.jobs.iter().any(|job| matches!(job.phase, Phase::Running { .. }));

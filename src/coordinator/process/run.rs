@@ -50,7 +50,7 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// How often the clocks are compared: a wait stands still while the machine sleeps, so what it waits for may be long past.
 const CLOCKS: Duration = Duration::from_secs(60);
 /// How often commands and outcomes are looked for where files cannot be watched.
-const GLANCE: Duration = Duration::from_secs(3);
+const POLL_FILES: Duration = Duration::from_secs(3);
 
 /// Runs the coordinator of a hub until it is stopped or has nothing to do.
 ///
@@ -73,7 +73,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
     if !options.one_shot {
         state.last_job = numbers::highest(&hub, &manager, &state);
     }
-    let supervisor = if options.one_shot { Supervisor::none() } else { Supervisor::of_environment() };
+    let supervisor = if options.one_shot { Supervisor::default() } else { Supervisor::of_environment() };
     let facts = Facts {
         pid: std::process::id().cast_signed(),
         started_at: Some(hub.now()),
@@ -108,6 +108,8 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         unreadable: None,
         settings_unreadable: false,
         settings_wait: false,
+        retired: None,
+        polled: Instant::now(),
         leave: None,
         tell,
         lock,
@@ -195,9 +197,9 @@ impl Shell<'_> {
                 Some(since) => Turn::Works(since.unix()),
                 None => Turn::Waits(self.hub.now().unix()),
             });
-            let (patience, glance) = (self.patience(), self.watcher.polls_because().map_or(LONG, |_| GLANCE));
+            let (patience, poll) = (self.patience(), self.files_poll_due());
             let sign = self.supervisor.until_sign().unwrap_or(LONG);
-            let wait = patience.min(self.projection_due()).min(sign).min(glance).min(CLOCKS).min(self.usage_due());
+            let wait = patience.min(self.projection_due()).min(sign).min(poll).min(CLOCKS).min(self.usage_due());
             let began = Instant::now();
             let heard = self.queue.recv_timeout(wait);
             exec::publish_turn(Turn::Works(self.hub.now().unix()));
@@ -206,7 +208,7 @@ impl Shell<'_> {
             match heard {
                 Ok(message) => self.gather(message),
                 Err(RecvTimeoutError::Timeout) if began.elapsed() >= patience => self.tick(),
-                Err(RecvTimeoutError::Timeout) if began.elapsed() >= glance => self.glance(),
+                Err(RecvTimeoutError::Timeout) if self.files_poll_due().is_zero() => self.poll_files(),
                 // The clocks, the projection, a sign of life or the workers' usage.
                 Err(RecvTimeoutError::Timeout) => {}
                 // We hold a sender ourselves.
@@ -229,6 +231,11 @@ impl Shell<'_> {
             .next("start the coordinator where the repository is now: teof --root PATH coordinator run")
             .next("or mount it again, and check it: teof doctor")
             .into())
+    }
+
+    /// How long until commands and outcomes are looked for, where files cannot be watched.
+    fn files_poll_due(&self) -> Duration {
+        self.watcher.polls_because().map_or(LONG, |_| POLL_FILES.saturating_sub(self.polled.elapsed()))
     }
 
     /// How long to wait for the next message.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, Sender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::options::Options;
 use super::saving::Saving;
@@ -22,6 +22,9 @@ use crate::coordinator::step::step;
 use crate::coordinator::{retention, sessions};
 use crate::foreman::commands::executor;
 use crate::hub::Hub;
+
+/// How often worktrees and sessions that are kept for a time only are looked through.
+const RETIRE_EVERY: Duration = Duration::from_secs(600);
 
 /// A line of progress.
 #[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
@@ -86,6 +89,10 @@ pub(super) struct Shell<'t> {
     pub settings_unreadable: bool,
     /// The settings file has changes that a person has not granted yet.
     pub settings_wait: bool,
+    /// When old worktrees and sessions were last removed.
+    pub retired: Option<Instant>,
+    /// When files were last polled, where they cannot be watched.
+    pub polled: Instant,
     pub leave: Option<Leave>,
     pub tell: &'t mut dyn FnMut(&Progress),
 }
@@ -103,7 +110,12 @@ impl Shell<'_> {
         }
     }
 
+    /// Removes what is kept for a time only. It reads every session's record, so not at every poll.
     pub(super) fn retire_old(&mut self) {
+        if self.retired.is_some_and(|last| last.elapsed() < RETIRE_EVERY) {
+            return;
+        }
+        self.retired = Some(Instant::now());
         let retired = [retention::retire(&self.hub, &self.state), sessions::retire(&self.hub, &self.state)];
         retired.into_iter().flatten().for_each(|line| self.report(line));
     }

@@ -107,7 +107,6 @@ impl Watcher {
 }
 
 fn begin(names: Names, queue: Sender<Message>) -> notify::Result<RecommendedWatcher> {
-    disk::watch_limit()?;
     notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let message = match event {
             Ok(event) if event.need_rescan() => Some(Message::Overflow),

@@ -57,12 +57,16 @@ impl StepContext<'_> {
         self.end(How::Now);
     }
 
-    /// Tells people that the last process was killed, and that its work goes on.
+    /// Tells people that the last process ended without having been asked to, and that its work continues.
     pub(super) fn tell_of_crash(&mut self) {
         let jobs = self.state.live_jobs().filter(|job| !job.is_under_review()).count();
         if std::mem::replace(&mut self.state.in_use, true) {
             let jobs = text::counted(jobs as u64, "job");
-            self.notify(Topic::Recovered, None, &format!("the coordinator was killed and started again; {jobs} open"));
+            self.notify(
+                Topic::Recovered,
+                None,
+                &format!("the coordinator ended unexpectedly and was started again; {jobs} open"),
+            );
         }
     }
 

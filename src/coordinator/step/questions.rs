@@ -27,17 +27,13 @@ impl StepContext<'_> {
     pub(in crate::coordinator) fn answer(&mut self, target: &str, answer: String) -> Result<String, String> {
         let now = self.now;
         let job = self.state.find_live(target)?;
-        if !job.asks() {
+        let Phase::Question { since } = job.phase else {
             return Err(format!("{} has no open question ({})", job.short(), job.label()));
-        }
-        let id = job.id.clone();
-        self.forget(&id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. }));
-        let job = self.job_mut(&id).ok_or_else(|| format!("no such job: {target}"))?;
+        };
+        let (id, waited) = (job.id.clone(), now.since(since));
         let question = job.last.as_ref().and_then(|last| last.question.clone()).unwrap_or_default();
-        if let Phase::Question { since } = job.phase {
-            let waited = now.since(since);
-            self.state.totals.person_wait.add(waited);
-        }
+        self.forget(&id, |action| matches!(action, Action::Await { .. } | Action::Keep { .. }));
+        self.state.totals.person_wait.add(waited);
         let job = self.job_mut(&id).ok_or_else(|| format!("no such job: {target}"))?;
         job.answer = Some(question::answer_prompt(&question, &answer));
         job.phase = Phase::Waiting { until: now };

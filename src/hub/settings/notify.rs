@@ -25,9 +25,9 @@ pub enum Topic {
     Breaker,
     /// A worker or the coordinator died, and its work goes on.
     Recovered,
-    /// An account limit, an outage or a budget.
+    /// An account limit or an outage.
     Limit,
-    /// The machine or the settings keep work from starting.
+    /// The machine or the settings keep work from starting, or a rule noticed what an agent did.
     Problem,
     /// `teof notify test`
     Test,

@@ -14,7 +14,8 @@ use crate::base::{env, text};
 /// The longest status, in characters.
 const STATUS: usize = 200;
 
-/// The connection to a service manager; without one nothing is sent.
+/// The connection to a service manager; the default has none, and sends nothing.
+#[derive(Default)]
 pub struct Supervisor {
     socket: Option<UnixDatagram>,
     /// How often it wants a sign of life.
@@ -22,6 +23,7 @@ pub struct Supervisor {
     last_sign: Option<Instant>,
     status: String,
     is_ready: bool,
+    is_stopping: bool,
 }
 
 impl Supervisor {
@@ -36,11 +38,7 @@ impl Supervisor {
         let is_meant = env::var(env::WATCHDOG_PID).is_none_or(|pid| pid.parse() == Ok(std::process::id()));
         let interval = env::var(env::WATCHDOG_USEC).and_then(|micros| micros.parse().ok()).map(Duration::from_micros);
         let watchdog = interval.filter(|interval| is_meant && socket.is_some() && !interval.is_zero());
-        Supervisor { socket, watchdog, last_sign: None, status: String::new(), is_ready: false }
-    }
-
-    pub fn none() -> Supervisor {
-        Supervisor { socket: None, watchdog: None, last_sign: None, status: String::new(), is_ready: false }
+        Supervisor { socket, watchdog, ..Supervisor::default() }
     }
 
     pub fn is_there(&self) -> bool {
@@ -63,8 +61,11 @@ impl Supervisor {
         self.send("READY=1");
     }
 
-    pub fn stopping(&self) {
-        self.send("STOPPING=1");
+    /// Sent once, whoever asked it to stop.
+    pub fn stopping(&mut self) {
+        if !std::mem::replace(&mut self.is_stopping, true) {
+            self.send("STOPPING=1");
+        }
     }
 
     /// One line for `systemctl status`; sent when it changed.
