@@ -176,18 +176,27 @@ fn allowing_other_codes(line: &str) -> String {
     }
 }
 
-/// At 80 columns and at 40: summaries go on beside or below the names, never in their column.
+/// At 80 columns and at 40: summaries go on beside or below the names, never in their column. Examples stay whole.
 #[test]
 fn help_fits_narrow_terminals() {
     let world = World::bare_of_teof();
+    let examples = |help: &str| -> Vec<String> {
+        let lines = help.lines().filter(|line| line.starts_with("  teof "));
+        lines.map(|line| line.split("   # ").next().unwrap().trim().to_owned()).collect()
+    };
     for columns in [80, 40] {
-        for page in ["", "bus", "plan new", "agent doctor"] {
-            let ran = world.shell(&format!("COLUMNS={columns} teof {page} --help")).expect(0);
+        for page in ["", "bus", "plan new", "agent doctor", "session start"] {
+            let help = |columns: u16| world.shell(&format!("COLUMNS={columns} teof {page} --help")).expect(0);
+            let ran = help(columns.try_into().unwrap());
+            if !page.is_empty() {
+                assert_eq!(examples(&ran.stdout), examples(&help(100).stdout), "{columns} columns, {page}");
+            }
             let long: Vec<_> = ran.stdout.lines().filter(|line| line.chars().count() > columns).collect();
             // Commands and paths are for copying, and stay whole.
             let is_whole = |line: &&str| {
                 let line = line.trim_start();
-                line.starts_with("teof ") || line.starts_with("Usage: ") || !line.contains(' ')
+                let is_command = ["teof ", "echo ", "Usage: "].iter().any(|begin| line.starts_with(begin));
+                is_command || !line.contains(' ')
             };
             assert!(long.iter().all(is_whole), "{columns} columns, {page}: {long:?}");
         }

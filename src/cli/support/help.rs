@@ -1,7 +1,8 @@
 //! Arranges help: commands grouped by what a person does, examples before the flags, rare flags at the end.
 //!
-//! A command writes its examples into `after_help`, under `Examples:`, and puts rare flags under [`MORE`]. Only a
-//! command line that asks for help, or is wrong, comes here.
+//! A command writes its examples into `after_help`, under `Examples:`, and puts rare flags under [`MORE`]. Examples are
+//! for pasting: their lines stay whole, however narrow the terminal is. Only a command line that asks for help, or is
+//! wrong, comes here.
 
 use std::fmt::Write as _;
 
@@ -45,7 +46,8 @@ const NAMES: usize = 16;
 /// On a narrower terminal summaries go on below the name.
 const NARROW: usize = 50;
 
-const BELOW: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+const ABOVE_USAGE: &str = "{about-with-newline}\n";
+const FROM_USAGE: &str = "{usage-heading} {usage}\n\n{all-args}{after-help}";
 const TAIL: &str =
     "One command's flags and examples: teof <COMMAND> --help\nEvery command on one page: teof guide commands";
 
@@ -83,11 +85,13 @@ fn columns() -> Option<usize> {
     style::columns().or_else(|| env::var("COLUMNS")?.parse().ok()).map(|columns| columns.min(100))
 }
 
-/// An example that fits: what it is for stands above a line that would be too long with it.
+/// An example: its command whole, and above it what it is for where both do not fit one line.
 fn example(line: &str, columns: Option<usize>) -> String {
-    match line.split_once("  # ") {
-        Some((command, what)) if columns.is_some_and(|columns| line.len() > columns) => {
-            format!("  # {}\n{}", what.trim_start(), command.trim_end())
+    match (line.split_once("  # "), columns) {
+        (Some((command, what)), Some(columns)) if line.len() > columns => {
+            let what = style::wrap(what.trim_start(), Some(columns.saturating_sub(4)), 0);
+            let what: String = what.lines().map(|line| format!("  # {line}\n")).collect();
+            what + command.trim_end()
         }
         _ => line.to_owned(),
     }
@@ -98,15 +102,15 @@ fn below(command: Command, words: &[&str]) -> Command {
     let examples = command.get_after_help().map(ToString::to_string);
     let long = command.get_long_about().map(ToString::to_string);
     let is_named = words.contains(&command.get_name());
-    let mut command = command
-        .help_template(BELOW)
-        .long_about(Resettable::<StyledStr>::Reset)
-        .after_help(Resettable::<StyledStr>::Reset);
+    let mut above = ABOVE_USAGE.to_owned();
+    let mut command = command.long_about(Resettable::<StyledStr>::Reset).after_help(Resettable::<StyledStr>::Reset);
     if let Some(examples) = examples {
         let lines = examples.trim_start_matches("Examples:").trim_start_matches('\n');
         let lines = lines.lines().map(|line| example(line, columns())).collect::<Vec<_>>().join("\n");
-        command = command.before_help(StyledStr::from(format!("{header}Examples:{header:#}\n{lines}")));
+        // What stands in the template itself is not wrapped.
+        above += &format!("{header}Examples:{header:#}\n{lines}\n\n");
     }
+    command = command.help_template(StyledStr::from(above + FROM_USAGE));
     if let Some(long) = long.filter(|_| is_named) {
         // What only a program needs stands at the end.
         let (people, json) = long.split_once("With --json:").unwrap_or((&long, ""));
