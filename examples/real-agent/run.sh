@@ -135,8 +135,8 @@ reviewer = { agent = "$agent" }
 tests = ["sh test.sh"]
 
 # The kernel confines what a worker starts.
-[worker]
-sandbox = "on"
+[worker.sandbox]
+mode = "on"
 
 [agents.$agent]
 END

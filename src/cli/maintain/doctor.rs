@@ -141,7 +141,7 @@ fn sandbox(app: &App) -> Option<Diagnosis> {
         _ if report.landlock == 0 => return None,
         _ => (
             format!("workers are not confined, although this kernel could ({landlock})"),
-            "set sandbox = \"on\" under [worker] in teof.toml, then: teof consent grant",
+            "set mode = \"on\" under [worker.sandbox] in teof.toml, then: teof consent grant",
         ),
     };
     let code = format!("sandbox.{}", report.state);

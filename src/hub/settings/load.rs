@@ -169,10 +169,15 @@ fn peoples_own(whence: &str) -> Refusal {
 fn invalid(whence: &str, why: &str) -> Refusal {
     // It quotes the line, which can be of any length.
     let lines: Vec<String> = why.trim().lines().map(|line| text::clip(line, 200)).collect();
+    let is_twice = why.contains("duplicate key");
     let why = unknown_key(why).unwrap_or_else(|| lines.join("\n"));
+    let edit = match is_twice {
+        true => "keep it once (init writes every table, with its keys as comments), then check again: teof doctor",
+        false => "check again after editing: teof doctor",
+    };
     Refusal::usage("settings.invalid", format!("invalid settings in {whence}"))
         .because(why)
-        .next("check again after editing: teof doctor")
+        .next(edit)
         .next("list all settings with types and defaults: teof doctor --settings")
 }
 
@@ -230,6 +235,7 @@ mod tests {
             ("[lock]\nwhait = 1", "whait"),
             ("[lock]\nwait = \"soon\"", "soon"),
             ("[lock", "TOML"),
+            ("[worker]\nsandbox = \"on\"\n[worker.sandbox]\n", "duplicate key"),
             ("[coordinator]\nconcurrency = -1", "-1"),
         ] {
             std::fs::write(&file, text).unwrap();

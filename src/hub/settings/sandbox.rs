@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sandbox {
-    /// Whether the kernel confines what a worker starts, where it can: `on` or `off`. Only granted settings of the
-    /// hub's teof.toml open the sandbox.
+    /// Whether the kernel confines what a worker starts, where it can: `on` or `off`. Settings that loosen the
+    /// sandbox count only once granted, in the hub's teof.toml.
     pub mode: SandboxMode,
     /// Paths that are writable besides the worktree, the run's own folders and `caches`: absolute, or from `~`.
     pub write: Vec<String>,
@@ -68,7 +68,7 @@ const CACHES: [&str; 14] = [
     "~/.pub-cache",
 ];
 
-/// Also reads the short form, `sandbox = "off"`.
+/// Also reads the short form `sandbox = "off"` of files that have no such table.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Sandbox, D::Error> {
     struct Either;
     impl<'de> Visitor<'de> for Either {

@@ -95,7 +95,8 @@ fn confine(out: &mut String, place: &Place) {
     let _ = write!(
         out,
         "User={}\nEnvironment={}\n\n\
-         # The system is read-only; the home folder holds what agents log in with. Workers are confined further by teof.\n\
+         # The system is read-only; the home folder holds what agents log in with. Workers are\n\
+         # confined further only with [worker.sandbox] mode = \"on\" in teof.toml.\n\
          NoNewPrivileges=yes\n\
          ProtectSystem=strict\n\
          ReadWritePaths={}\n\
