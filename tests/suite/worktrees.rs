@@ -483,8 +483,10 @@ fn interactive_agents_get_a_worktree_of_a_task_or_of_their_own() {
     let (world, clean, _) = with_branches_of_tasks();
     let path = |args: &[&str]| world.json(&[&["worktree", "new"], args].concat());
     assert_eq!(path(&["implement-auth-05a"])["path"], clean.to_str().unwrap());
-    let made = path(&["DOC-7", "--agent", "worker-1"]);
-    assert_eq!((&made["branch"], &made["made"]), (&json!("agent/worker-1/DOC-7"), &json!(true)));
+    let new = world.run(&["worktree", "new", "DOC-7", "--agent", "worker-1", "--json"]).expect(0);
+    assert!(new.stderr.contains("no such task DOC-7"), "{}", new.stderr);
+    let made: Value = serde_json::from_str(&new.stdout).unwrap();
+    assert_eq!((&made["branch"], &made["made"]), (&json!("agent/worker-1/doc-7"), &json!(true)), "as a claim's");
     let own = world.folder().join("repo.worktrees/DOC-7");
     assert_eq!(made["path"], own.to_str().unwrap());
     assert_eq!(path(&["DOC-7", "--agent", "worker-1"])["made"], false);

@@ -123,9 +123,10 @@ impl WorktreeStatus {
     }
 
     /// Whether its branch suggests a task: the branch has the same ending as the task, such as `feature/auth-05A` for
-    /// `implement-auth-05A`.
+    /// `implement-auth-05A`. Branches of claims have the task in lower case.
     pub fn suits(&self, task: &str) -> bool {
-        self.branch.as_deref().is_some_and(|branch| suits(branch, task))
+        let of_claim = |branch: &str| branch.starts_with("agent/") && suits(branch, &task.to_lowercase());
+        self.branch.as_deref().is_some_and(|branch| suits(branch, task) || of_claim(branch))
     }
 }
 

@@ -235,7 +235,7 @@ pub(in crate::ops) fn claim_request(request: &Request) -> Result<ClaimRequest> {
     };
     let plan = request.plan.as_deref().map(plan_id).transpose()?;
     Ok(ClaimRequest {
-        default_branch: usable_branch(&agent, &task),
+        default_branch: branch_of(&agent, &task),
         task,
         agent,
         branch,
@@ -316,7 +316,7 @@ fn summary(done: &Done, before: Option<&Claim>) -> String {
 }
 
 /// The playbook's default branch, or a slug when the task's name is not a valid branch name.
-fn usable_branch(agent: &str, task: &str) -> String {
+pub fn branch_of(agent: &str, task: &str) -> String {
     let branch = default_branch(agent, task);
     if check_branch(&branch).is_ok() { branch } else { format!("agent/{agent}/{}", names::slug(task)) }
 }

@@ -4,16 +4,18 @@ use std::process::{Command, ExitCode};
 
 use super::find;
 use crate::base::{Refusal, Result, env, names, text};
+use crate::bus::claims;
 use crate::cli::App;
 use crate::guard::operator;
 use crate::hub::Hub;
 use crate::hub::worktrees::convention::{self, Opened};
+use crate::ops::claims::{claim, known};
 use crate::seats;
 
 /// Print the path of a task's worktree; make one if there is none
 ///
 /// For interactive work. It is the worktree of the task's job, else the one whose branch ends like the task; a new one is
-/// on `agent/<seat>/<task>`, or on `task/<task>` where no seat acts. The coordinator does not remove it.
+/// on the branch of the seat's claim, or on `task/<task>` where no seat acts. The coordinator does not remove it.
 ///
 /// With --json: {path, branch, made}.
 #[derive(Debug, clap::Args)]
@@ -58,30 +60,40 @@ impl Of {
         }
     }
 
-    fn open(&self, hub: &Hub, seat: Option<&str>) -> Result<Opened> {
+    fn open(&self, app: &App, seat: Option<&str>) -> Result<Opened> {
+        let hub = app.hub()?;
         operator::run::refuse("make a worktree")?;
         let task = names::check_id("task", &self.task)?;
         if let Some(row) = find::existing(hub, task)? {
             let branch = row.branch.clone().unwrap_or_default();
             return Ok(Opened { path: row.path.into(), branch, made: false });
         }
-        let branch = seat.map_or_else(|| format!("task/{task}"), |seat| format!("agent/{seat}/{task}"));
+        known::remark_unknown(hub, task)?.iter().for_each(|remark| app.warn(remark));
+        let branch = match seat {
+            Some(seat) => branch_of(hub, seat, task)?,
+            None => format!("task/{task}"),
+        };
         convention::open(hub, task, &branch)
     }
 }
 
+/// The branch of the seat's claim, or that a claim of the seat gets.
+fn branch_of(hub: &Hub, seat: &str, task: &str) -> Result<String> {
+    let claimed = claims::load(hub, task)?.filter(|found| found.file.agent_id() == Some(seat));
+    let claimed = claimed.and_then(|found| found.file.branch().map(str::to_owned));
+    Ok(claimed.unwrap_or_else(|| claim::branch_of(seat, task)))
+}
+
 pub fn new(args: New, app: &App) -> Result<ExitCode> {
-    let hub = app.hub()?;
-    let opened = args.of.open(hub, args.of.seat(hub)?.as_deref())?;
+    let opened = args.of.open(app, args.of.seat(app.hub()?)?.as_deref())?;
     say(app, &opened);
     app.result(&opened, || text::safe(&opened.path.display().to_string()));
     Ok(ExitCode::SUCCESS)
 }
 
 pub fn shell(args: Shell, app: &App) -> Result<ExitCode> {
-    let hub = app.hub()?;
-    let seat = args.of.seat(hub)?;
-    let opened = args.of.open(hub, seat.as_deref())?;
+    let seat = args.of.seat(app.hub()?)?;
+    let opened = args.of.open(app, seat.as_deref())?;
     say(app, &opened);
     let shell = env::var(env::SHELL).unwrap_or_else(|| "/bin/sh".to_owned());
     let mut command = Command::new(&shell);
