@@ -86,12 +86,24 @@ pub fn home(hub: &Hub) -> Result<PathBuf> {
 /// # Errors
 /// When the repository is at the root of the disk.
 pub fn beside(hub: &Hub, what: &str) -> Result<PathBuf> {
-    let around = hub.common_dir.parent().filter(|_| hub.common_dir.ends_with(".git")).map(Path::to_owned);
-    // A bare repository is named after its folder, or after the folder around it where it is called `.git`.
-    let repository = main_worktree(hub).map(|main| main.root).or(around).unwrap_or_else(|| hub.common_dir.clone());
-    let name = repository.file_name().context("the repository is at the root of the disk")?.to_string_lossy();
-    let folder = repository.with_file_name(format!("{}.{what}", name.trim_end_matches(".git")));
+    let folder = repository(hub).with_file_name(format!("{}.{what}", repository_name(hub)?));
     Ok(if is_seen_by_another(&folder) { hub.state_home().join(what) } else { folder })
+}
+
+/// The repository's name: its folder's, whatever the hub's is called.
+///
+/// # Errors
+/// When the repository is at the root of the disk.
+pub fn repository_name(hub: &Hub) -> Result<String> {
+    let repository = repository(hub);
+    let name = repository.file_name().context("the repository is at the root of the disk")?.to_string_lossy();
+    Ok(name.trim_end_matches(".git").to_owned())
+}
+
+/// The main worktree. A bare repository is its own folder, or the folder around it where it is called `.git`.
+fn repository(hub: &Hub) -> PathBuf {
+    let around = hub.common_dir.parent().filter(|_| hub.common_dir.ends_with(".git")).map(Path::to_owned);
+    main_worktree(hub).map(|main| main.root).or(around).unwrap_or_else(|| hub.common_dir.clone())
 }
 
 /// Whether the checkout of another repository would show a folder as untracked.

@@ -52,6 +52,9 @@ fn units_are_accepted_by_the_tools_of_their_service_managers() {
         let output = python.arg(&plist).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), world.repo.to_str().unwrap());
     }
+    let world = World::bare_of_teof();
+    world.ok(&["init", "--dedicated", "--yes"]);
+    assert_eq!(world.json(&["service", "unit", "--user"])["name"], "teof-repo", "not after the hub, repo.record");
 }
 
 #[test]

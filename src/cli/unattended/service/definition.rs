@@ -15,7 +15,7 @@ pub struct Kind {
     /// A launchd property list instead of a systemd unit
     #[arg(long)]
     launchd: bool,
-    /// The service's name [default: teof-<folder of the repository>]
+    /// The service's name [default: teof-<repository>]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 }

@@ -12,7 +12,7 @@ use crate::hub::{Hub, worktrees};
 pub struct Place {
     /// Of the service: `teof-app`.
     pub name: String,
-    /// The repository's folder, for people.
+    /// The repository's name, for people.
     pub title: String,
     /// Our own program.
     pub program: PathBuf,
@@ -45,8 +45,7 @@ impl Place {
             .because("a service must run as an account of this machine")
             .next(format!("give the repository to one: sudo chown -R NAME {}", hub.root.display()))
         })?;
-        let title =
-            hub.root.file_name().map_or_else(|| "repository".to_owned(), |name| name.to_string_lossy().into_owned());
+        let title = worktrees::repository_name(hub)?;
         let name = match name {
             Some(name) => names::check_id("service", name)?.to_owned(),
             None => format!(
