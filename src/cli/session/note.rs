@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::base::{Refusal, Result, text};
 use crate::board::{Parts, Reader};
 use crate::cli::App;
+use crate::cli::unattended::coordinator::send::what_and_step;
 use crate::coordinator::state::{Job, State, store};
 use crate::foreman::calls::notes::{self, How, MAX_NOTE, Stored};
 use crate::guard::{operator, secrets};
@@ -16,8 +17,8 @@ use crate::sessions::{self, LocalStorage, SessionStorage};
 
 /// Send a note to the agent of a job
 ///
-/// An agent that takes messages while it works (claude) gets it in its session at once; any other gets it with its next
-/// call. The answer says which. To answer a question, use `teof coordinator answer`.
+/// The agent gets it with its next call; claude gets it at once where its settings say `prompt = "stream"`. The answer
+/// says which. To answer a question, use `teof coordinator answer`.
 ///
 /// With --json: {job, task, agent, given, text}; given is "session", "next_call", or null while the note waits.
 #[derive(Debug, clap::Args)]
@@ -67,7 +68,11 @@ pub fn run(args: Args, app: &App) -> Result<()> {
 fn find<'s>(hub: &Hub, state: &'s State, name: &str) -> Result<&'s Job> {
     let unknown = match state.find_live(name) {
         Ok(job) => return Ok(job),
-        Err(why) => Refusal::not_found("job.unknown", why).next("see what agents do: teof session watch --once"),
+        Err(why) => {
+            let (what, step) = what_and_step(&why);
+            let next = step.unwrap_or("see what agents do: teof session watch --once");
+            Refusal::not_found("job.unknown", what).next(next)
+        }
     };
     let listing = LocalStorage::of(hub).list()?;
     let session = sessions::find(&listing.sessions, name).ok();

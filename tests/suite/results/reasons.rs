@@ -115,9 +115,11 @@ fn a_question_in_the_answers_json_waits_too_and_a_job_that_ended_says_so() {
     assert!(site.coder.prompt(1).contains("\"question\""), "the prompt says how to ask");
     assert_eq!(site.run().code, 0);
     site.world.ok(&["review", "reject", "j1", "--note", "No"]);
-    let answer = site.world.refused(&["coordinator", "answer", "j1", "Up"]);
-    assert_eq!(answer["message"], "j1 has ended (rejected)");
-    assert_eq!(answer["next"][0], "to retry it: teof review retry j1");
+    for command in [["coordinator", "answer", "j1", "Up"], ["session", "note", "j1", "Up"]] {
+        let refused = site.world.refused(&command);
+        assert_eq!(refused["message"], "j1 has ended (rejected)");
+        assert_eq!(refused["next"][0], "to retry it: teof review retry j1");
+    }
     let started = site.world.refused(&["do", "j1"]);
     assert_eq!(
         (&started["message"], &started["code"]),

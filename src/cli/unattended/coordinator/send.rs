@@ -96,9 +96,15 @@ fn send_one(app: &App, by: &str, command: Command, note: Option<String>) -> Resu
 /// The refusal of a command that the coordinator does not accept. Its answer may end with what to do: `…; to retry it:
 /// teof review retry j6`.
 pub fn refused(why: &str) -> Refusal {
+    let (what, step) = what_and_step(why);
+    Refusal::guard("coordinator.refused", what).next(step.unwrap_or("see how things stand: teof status"))
+}
+
+/// An answer without the command with which it ends, and that command.
+pub fn what_and_step(why: &str) -> (&str, Option<&str>) {
     match why.rsplit_once("; ").filter(|(_, step)| step.contains(": teof ") && !why.contains('\n')) {
-        Some((what, step)) => Refusal::guard("coordinator.refused", what).next(step),
-        None => Refusal::guard("coordinator.refused", why).next("see how things stand: teof status"),
+        Some((what, step)) => (what, Some(step)),
+        None => (why, None),
     }
 }
 
