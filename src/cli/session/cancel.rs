@@ -10,7 +10,7 @@ use crate::foreman::commands::terminals;
 use crate::guard::{operator, secrets};
 use crate::hub::watch::Watch;
 use crate::model::run::job_name::short;
-use crate::sessions::{LocalStorage, Mode, SessionRecord, SessionStorage, StopRequest};
+use crate::sessions::{LocalStorage, Mode, SessionRecord, SessionStorage, Status, StopRequest};
 
 /// End one session; its job tries the stage again
 ///
@@ -45,7 +45,7 @@ pub fn run(args: Args, app: &App) -> Result<()> {
     if found.mode == Mode::Dispatch {
         let request = StopRequest { by: app.person()?, at: app.now(), note: args.note };
         let ended = terminals::end(hub, &found, &secrets::redact(&request.describe()))?;
-        app.result(&ended, || format!("Session {} is {}", short(&ended.id), ended.status.as_str()));
+        app.result(&ended, || told(&ended));
         return Ok(());
     }
     let storage = LocalStorage::of(hub);
@@ -70,8 +70,17 @@ pub fn run(args: Args, app: &App) -> Result<()> {
         .next(format!("see it: teof session show {}", short(&found.id)))
         .into());
     }
-    app.result(&ended, || format!("Session {} is {}", short(&ended.id), ended.status.as_str()));
+    app.result(&ended, || told(&ended));
     Ok(())
+}
+
+/// It may have ended by itself meanwhile.
+fn told(ended: &SessionRecord) -> String {
+    let name = short(&ended.id);
+    match ended.status {
+        Status::Cancelled => format!("Cancelled session {name}"),
+        other => format!("Session {name} is {}", other.as_str()),
+    }
 }
 
 fn over(found: &SessionRecord) -> Refusal {

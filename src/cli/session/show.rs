@@ -58,9 +58,10 @@ fn lines(one: &SessionRecord, times: Times) -> Vec<String> {
     add("run", one.run.as_ref().map(|run| format!("{}{stage}", short(run))));
     add("seat", one.agent_id.clone());
     let model = one.model.as_ref().map(|model| format!(" ({model})")).unwrap_or_default();
-    add("program", one.program.as_ref().map(|program| format!("{program}{model}, {}", one.mode.as_str())));
-    let parts =
-        [Some(one.environment.executor.clone()), one.environment.image.clone(), one.environment.confinement.clone()];
+    add("program", one.program.as_ref().map(|program| format!("{program}{model}")));
+    add("mode", Some(one.mode.as_str().to_owned()));
+    let confinement = one.environment.confinement.as_ref().map(|state| format!("sandbox {state}"));
+    let parts = [Some(one.environment.executor.clone()), one.environment.image.clone(), confinement];
     add("runs in", Some(parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")));
     add("continues", one.parent_id.as_deref().map(|parent| short(parent).into_owned()));
     let lasted = one.started_at.map(|from| {
