@@ -25,7 +25,7 @@ use support::lazy::Lazy;
 
 use crate::base::Result;
 
-/// Coordinate coding agents in one git repository: claims, events, plans and receipts as files.
+/// Coordinate coding agents through files in your git repository
 #[derive(Debug, Parser)]
 #[command(name = "teof", version, about, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {

@@ -151,7 +151,7 @@ fn refusal(agent: &str, found: &Freshness) -> Option<(&'static str, Refusal)> {
         Freshness::Fresh { .. } => return None,
         Freshness::Missing => (
             "session_missing",
-            Refusal::guard("session.missing", format!("{agent} has no session"))
+            Refusal::guard("session.missing", format!("{agent} has not booted a session"))
                 .because(format!("{} does not exist", receipt(agent))),
         ),
         Freshness::Invalid(why) => (

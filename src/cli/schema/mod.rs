@@ -18,7 +18,7 @@ use crate::cli::support::terminal::{Column, Table};
 /// For editors and for programs that read what teof writes. Draft 2020-12. Files may have more fields than a schema
 /// names: they are kept. Without a name, lists the schemas.
 ///
-/// With --json, the list is [{name, of}].
+/// With --json: the list is [{name, of}].
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof schema                 # list all\n\

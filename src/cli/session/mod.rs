@@ -21,9 +21,9 @@ use clap::Subcommand;
 use crate::base::Result;
 use crate::cli::App;
 
-/// Show and control agent sessions; brief a seat, and end its session
+/// Show and control agent sessions; brief a seat, and wrap up its work
 ///
-/// Each call of an agent and each command of a job is a session, with its own record and raw output on this machine.
+/// Each call of an agent and each command of a job is a session, with its own metadata and raw output on this machine.
 /// A seat's handshake is `teof session-boot`; `teof seat show` tells its age.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\

@@ -15,7 +15,7 @@ use crate::model::run::noticed::Class;
 /// Shows each running job: its stage and agent, how often the agent used tools, its errors, its last message, and what a
 /// rule of the monitor noticed. In a pipe it prints again whenever something changes. Press Ctrl-C to stop.
 ///
-/// With --json, a document per change: {jobs: [{job, task, stage, agent, tools, errors, noticed, last_tool, last_line,
+/// With --json: a document per change, {jobs: [{job, task, stage, agent, tools, errors, noticed, last_tool, last_line,
 /// last_at, takes_notes}]}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\

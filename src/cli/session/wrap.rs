@@ -11,7 +11,7 @@ use crate::cli::work::bus::claims::report;
 use crate::guard::operator;
 use crate::ops::session::wrap::{self, MAX_FILE, Reflection, Request};
 
-/// End a session with a reflection, and say so on the bus
+/// End a seat's session with a reflection, and announce it
 ///
 /// The reflection goes to _report/agent/<seat>/reflections/<date>.md. Say what worked, what stalled and what the next
 /// session should know; at a terminal it asks. `teof scan` reports a promise in it that names no task or plan.
@@ -20,7 +20,7 @@ use crate::ops::session::wrap::{self, MAX_FILE, Reflection, Request};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof session wrap --worked \"Tests first\" --stalled \"Waited for a review\"\n\
-\x20 teof session wrap --template > wrap.md   # fill it in, then: teof session wrap --from wrap.md")]
+\x20 teof session wrap --template > wrap.md   # to fill in, for --from")]
 pub struct Args {
     /// What worked; repeatable
     #[arg(long, value_name = "TEXT")]

@@ -63,7 +63,7 @@ fn seat_of(hub: &Hub, tree: &Tree, agent: &str, report: &mut Report) {
 fn session(hub: &Hub, agent: &str, report: &mut Report) -> Result<()> {
     let (code, message) = match seats::freshness::check(hub, agent, None)? {
         Freshness::Fresh { .. } => return Ok(()),
-        Freshness::Missing => ("session.missing", format!("{agent} has no session")),
+        Freshness::Missing => ("session.missing", format!("{agent} has not booted a session")),
         Freshness::Invalid(why) => ("session.invalid", format!("the session of {agent} is not valid: {why}")),
         Freshness::Stale { age, max_age } => {
             let message = format!("the session of {agent} is {} old (limit {})", show_span(age), show_span(max_age));

@@ -22,7 +22,7 @@ use crate::seats;
 /// The longest answer that is taken, in characters.
 const LONGEST: usize = 16_000;
 
-/// Start no new jobs, or stop one job after its stage
+/// Start no new jobs, or pause one job after its stage
 ///
 /// Without a target no new job starts, and running ones go on. A job that is paused stops at the end of its stage and
 /// keeps its claim; `teof coordinator resume <job>` lets it go on.

@@ -124,7 +124,7 @@ fn examine(hub: &Hub) -> Result<Document> {
 
 fn the_loop(hub: &Hub, board: &Snapshot, facts: Option<&Facts>) -> Result<Check> {
     let Some(facts) = facts else {
-        return Ok(bad("loop", State::Wrong, "no coordinator runs", "start it: teof run; or: teof service install"));
+        return Ok(bad("loop", State::Wrong, "no coordinator runs", "start it: teof service install --user"));
     };
     if let Some(stuck) = &board.runtime.stuck {
         return Ok(bad("loop", State::Wrong, format!("does nothing any more: {}", stuck.why), stuck.fix.clone()));
