@@ -3,7 +3,7 @@
 //! It understands quotes, `;`, `&&`, pipes, substitutions, `sh -c`, and programs that run another one (`sudo`, `env`,
 //! `xargs`, …). It expands nothing.
 
-/// How deep shells may call shells.
+/// How deep commands may run commands: `sh -c`, `eval`, `find -exec`.
 const DEEP: usize = 4;
 /// Programs that run the command in their arguments.
 const RUNNERS: [&str; 14] = [
@@ -65,10 +65,14 @@ fn split(text: &str, deep: usize, found: &mut Vec<Vec<String>>) {
 /// Adds one command, and those that it runs.
 fn simple(words: Vec<String>, deep: usize, found: &mut Vec<Vec<String>>) {
     let mut words = words.as_slice();
+    let mut is_privileged = false;
     while let Some(first) = words.first() {
         let program = program(first);
         if PRIVILEGED.contains(&program) {
-            found.push([&[program.to_owned()], &words[1..]].concat());
+            // Once is enough: a line of a thousand would be copied a thousand times.
+            if !std::mem::replace(&mut is_privileged, true) {
+                found.push([&[program.to_owned()], &words[1..]].concat());
+            }
             words = after_flags(&words[1..]);
         } else if RUNNERS.contains(&program) {
             words = after_flags(&words[1..]);
@@ -90,9 +94,10 @@ fn simple(words: Vec<String>, deep: usize, found: &mut Vec<Vec<String>>) {
         }
     }
     if program == "find"
+        && deep > 0
         && let Some(at) = words.iter().position(|word| ["-exec", "-execdir", "-ok"].contains(&word.as_str()))
     {
-        simple(words[at + 1..].to_vec(), deep, found);
+        simple(words[at + 1..].to_vec(), deep - 1, found);
     }
     found.push([&[program], &words[1..]].concat());
 }
@@ -163,5 +168,14 @@ mod tests {
         }
         let nested = "sh -c ".repeat(50) + "ls";
         assert_eq!(split(&nested).len(), 1);
+    }
+
+    #[test]
+    fn a_line_that_is_made_to_cost_much_costs_little() {
+        for piece in ["su ", "find -exec ", "sudo find -exec ", "eval su "] {
+            let line = piece.repeat((32 << 10) / piece.len());
+            let found: usize = commands(&line).iter().flatten().map(String::len).sum();
+            assert!(found < 20 * line.len(), "{piece}: {found} bytes");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Adds up what one call of an agent does, and returns what a rule matched.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -90,11 +91,22 @@ impl Monitor {
         }
         let tool = self.tool.as_deref().map(|tool| (self.redact)(tool));
         let noticed = Noticed { rule, class, action, tool, text, at, again: 0 };
-        // A full list still lets the rules act.
-        if self.noticed.len() < MAX_KEPT {
+        // What is not kept still lets the rules act.
+        if self.make_room(noticed.class) {
             self.noticed.push(noticed.clone());
         }
         Some(noticed)
+    }
+
+    /// Whether one more of this class is kept: in a full list, in place of the newest of the least grave ones.
+    fn make_room(&mut self, class: Class) -> bool {
+        if self.noticed.len() < MAX_KEPT {
+            return true;
+        }
+        let least = self.noticed.iter().enumerate().max_by_key(|(at, one)| (Reverse(one.class), *at));
+        let Some((at, _)) = least.filter(|(_, least)| least.class < class) else { return false };
+        self.noticed.remove(at);
+        true
     }
 }
 
@@ -143,6 +155,23 @@ mod tests {
             "{{\"type\":\"assistant\",\"message\":{{\"content\":[{{\"type\":\"tool_use\",\"name\":\"Bash\",\"input\":{{\"command\":\"echo {padding}; sudo ls\"}}}}]}}}}\n"
         );
         assert_eq!(watched(Format::Claude, &line).noticed[0].text, "sudo ls");
+    }
+
+    #[test]
+    fn many_harmless_notices_do_not_hide_a_grave_one() {
+        let mut monitor = Monitor::new(&[], "/w/j1".into(), str::to_owned);
+        let mut uses = |command: String| {
+            let operation = Event::ToolUse { name: "Bash".into(), input: String::new(), operation: command };
+            monitor.take(&operation, Stamp::from_unix(0));
+            monitor.noticed.clone()
+        };
+        for n in 0..MAX_KEPT + 5 {
+            uses(format!("curl http://x/{n}"));
+        }
+        let noticed = uses("sudo ls".into());
+        assert_eq!((noticed.len(), noticed.last().unwrap().rule.as_str()), (MAX_KEPT, "sudo"));
+        let texts: Vec<_> = noticed.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!((texts[0], texts[MAX_KEPT - 2]), ("curl http://x/0", "curl http://x/48"), "the first ones stay");
     }
 
     #[test]

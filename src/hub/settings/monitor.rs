@@ -68,6 +68,9 @@ pub(super) fn check(rules: &[MonitorRule]) -> Result<(), String> {
             let meant = names::did_you_mean(&rule.name, BUILT_IN);
             return Err(format!("{name}: it has no pattern, and no built-in rule has this name{meant}"));
         }
+        if rule.pattern.is_empty() && rule.on == On::Error {
+            return Err(format!("{name}: on = \"error\" needs a pattern: built-in rules match what a tool does"));
+        }
         for (key, pattern) in [("pattern", &rule.pattern), ("tool", &rule.tool)] {
             compile(pattern).map_err(|why| format!("{name}: {key}: {why}"))?;
         }
@@ -94,6 +97,7 @@ mod tests {
             (vec![rule("deploy", &"a{1000}".repeat(100))], "pattern"),
             (vec![rule("deploy", &"x".repeat(MAX_PATTERN + 1))], "at most 1000"),
             (vec![rule("sudo", ""), rule("sudo", "x")], "two rules"),
+            (vec![MonitorRule { on: On::Error, ..rule("sudo", "") }], "on = \"error\" needs a pattern"),
         ] {
             let found = check(&rules).unwrap_err();
             assert!(found.contains(why), "{found}");
