@@ -12,7 +12,7 @@ use crate::model::agent::{Format, PromptVia};
 pub(super) const FLAGS: &str = "{flags}";
 
 /// The placeholders in argument lists.
-const PLACEHOLDERS: [&str; 8] =
+pub(super) const PLACEHOLDERS: [&str; 8] =
     ["{model}", "{session}", "{budget}", "{prompt}", "{prompt_file}", "{worktree}", "{scratch}", FLAGS];
 
 /// The full description of how to call an agent.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::agent::{Agent, FLAGS};
+use super::agent::{Agent, FLAGS, PLACEHOLDERS};
 use crate::base::{Refusal, Result, digest, names};
 use crate::model::agent::PromptVia;
 
@@ -67,12 +67,22 @@ const PROMPTLESS: [&str; 2] = ["aider", "amp"];
 const INPUT_FORMAT: [&str; 2] = ["--input-format", "stream-json"];
 
 impl Agent {
-    /// The program in a terminal, for a person to talk to, and its first prompt.
+    /// The program in a terminal, for a person to talk to, with its further arguments and its first prompt. A preset's
+    /// command is for unattended calls: of that only the program counts.
     ///
     /// # Errors
-    /// `agent.call` when it cannot be given this prompt.
+    /// `agent.call` when it cannot be given this prompt, or when nothing tells which arguments of its command belong
+    /// there.
     pub fn interactive(&self, prompt: Option<&str>) -> Result<Vec<String>> {
+        let is_fixed = |part: &String| !PLACEHOLDERS.contains(&part.as_str());
+        if self.preset.is_none() && self.command.iter().skip(1).any(is_fixed) {
+            return Err(Refusal::guard("agent.call", format!("cannot start the agent {} in a terminal", self.name))
+                .because(format!("its command is for unattended calls: {}", self.command.join(" ")))
+                .next("describe it for terminals as another agent, with a program alone as its command and the rest in args")
+                .into());
+        }
         let mut argv = vec![self.program().to_owned()];
+        argv.extend(self.args.iter().cloned());
         let Some(prompt) = prompt else { return Ok(argv) };
         let preset = self.preset.as_deref().unwrap_or(&self.name);
         if PROMPTLESS.contains(&preset) || prompt.len() > MAX_ARGUMENT || prompt.contains('\0') {

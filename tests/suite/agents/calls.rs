@@ -89,6 +89,19 @@ fn each_preset_is_called_as_it_was_tried() {
 }
 
 #[test]
+fn in_a_terminal_an_agent_gets_its_own_arguments_or_none_are_lost_in_silence() {
+    for (name, settings, argv) in [
+        ("claude", "[agents.claude]\nargs = [\"--add-dir\", \"/x\"]", vec!["claude", "--add-dir", "/x", "do it"]),
+        ("gemini", "", vec!["gemini", "-i", "do it"]),
+        ("own", "[agents.own]\ncommand = [\"own\", \"{flags}\"]\nargs = [\"-v\"]", vec!["own", "-v", "do it"]),
+    ] {
+        assert_eq!(agent(name, settings).interactive(Some("do it")).unwrap(), argv, "{name}");
+    }
+    let own = agent("own", "[agents.own]\ncommand = [\"uvx\", \"own\", \"{flags}\"]");
+    assert!(refused(own.interactive(None), "agent.call").contains("uvx own"));
+}
+
+#[test]
 fn variables_of_a_surrounding_agent_are_not_passed_on() {
     for (name, found) in agents::known(&Settings::default()) {
         let agent = found.unwrap();
