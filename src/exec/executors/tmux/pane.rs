@@ -170,9 +170,10 @@ fn read_job(folder: &Path) -> Option<Job> {
 
 /// Runs the program with the window's terminal as its own.
 fn in_terminal(job: &Job, log: &Path) -> std::io::Result<Ended> {
-    // Keys like Ctrl-C are for the program; on exec the handlers are gone.
+    // Keys like Ctrl-C are for the program; on exec the handlers are gone. Not SIGHUP: this process ends with its
+    // terminal, and the kernel then hangs up the program.
     let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT, signal_hook::consts::SIGHUP] {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT] {
         signal_hook::flag::register(signal, ignored.clone())?;
     }
     let of_tmux = |name: &str| crate::base::env::var(name);
