@@ -3,41 +3,32 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::executor::workers::{self, LOGS};
 use super::state::State;
 use crate::base::{Result, Stamp, text};
-use crate::exec;
 use crate::foreman::commands::terminals;
 use crate::hub::{Hub, worktrees};
 use crate::ops::session::archive;
-use crate::sessions::{self, Archived, Listing, LocalStorage, ProcessId, SessionRecord, SessionStorage};
+use crate::sessions::{self, Archived, Listing, LocalStorage, SessionRecord, SessionStorage};
 
-/// Whether exactly this process is alive.
-pub fn is_alive(process: ProcessId) -> bool {
-    exec::started(process.pid) == Some(process.started)
-}
-
-/// All sessions, oldest first; those whose processes are gone are lost.
+/// All sessions, the newest last; those whose processes are gone are lost.
 pub fn all(hub: &Hub) -> Result<Listing> {
     let mut listing = LocalStorage::of(hub).list()?;
-    listing.sessions = listing.sessions.into_iter().map(observed).collect();
+    listing.sessions = listing.sessions.into_iter().map(terminals::observed).collect();
+    // A lost one is no newer than those that are over.
+    listing.sessions.sort_by(|a, b| a.recency().cmp(&b.recency()));
     Ok(listing)
 }
 
 /// The session that a person names; see [`crate::sessions::find`].
 pub fn find(hub: &Hub, name: &str) -> Result<SessionRecord> {
-    let storage = LocalStorage::of(hub);
     // A whole id costs one file.
-    if let Ok(Some(record)) = storage.get(name) {
-        return Ok(observed(record));
+    if let Ok(Some(record)) = LocalStorage::of(hub).get(name) {
+        return Ok(terminals::observed(record));
     }
-    sessions::find(&storage.list()?.sessions, name).cloned().map(observed)
-}
-
-/// A record as it is now.
-pub fn observed(record: SessionRecord) -> SessionRecord {
-    terminals::observed(record).observed(&is_alive)
+    sessions::find(&all(hub)?.sessions, name).cloned()
 }
 
 /// Archives a session with the outcome of its run; see [`archive::archive`].
@@ -56,7 +47,7 @@ fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
     let settings = hub.settings()?;
     let (keep_for, manager) = (settings.agent_sessions.keep_for, &settings.coordinator.manager);
     let storage = LocalStorage::of(hub);
-    storage.finish_removals();
+    storage.finish_removals(SystemTime::now());
     let is_live = |job: &Option<String>| job.as_ref().is_some_and(|job| state.live_jobs().any(|live| live.id == *job));
     let mut over = all(hub)?.sessions;
     over.retain(|record| record.status.is_over() && !is_live(&record.job));

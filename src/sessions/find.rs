@@ -4,7 +4,8 @@ use super::record::SessionRecord;
 use crate::base::{Refusal, Result, names, text};
 use crate::model::run::job_name::short;
 
-/// The session with this id or short id, or whose id alone begins so; else the newest of this run, job or task.
+/// The session with this id or short id, or whose id alone begins so; else the newest of this run, job or task, see
+/// [`SessionRecord::recency`].
 ///
 /// # Errors
 /// `session.unknown` (exit 4), with similar names; `session.ambiguous` (exit 2).
@@ -14,7 +15,7 @@ pub fn find<'a>(sessions: &'a [SessionRecord], name: &str) -> Result<&'a Session
     }
     let is_called = |own: &Option<String>| own.as_ref().is_some_and(|own| own == name || short(own) == name);
     let of = |one: &&SessionRecord| is_called(&one.run) || is_called(&one.job) || is_called(&one.task_id);
-    if let Some(newest) = sessions.iter().rev().find(of) {
+    if let Some(newest) = sessions.iter().filter(of).max_by_key(|one| one.recency()) {
         return Ok(newest);
     }
     let begins =
@@ -42,7 +43,9 @@ pub fn find<'a>(sessions: &'a [SessionRecord], name: &str) -> Result<&'a Session
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Status;
     use super::*;
+    use crate::base::Stamp;
 
     #[test]
     fn a_session_is_named_by_its_id_its_job_or_its_task_and_the_newest_counts() {
@@ -68,6 +71,19 @@ mod tests {
         ] {
             assert_eq!(find(&sessions, name).unwrap().id, sessions[at].id, "{name}");
         }
+        // In the same second: what runs first, then what was active last.
+        let at = |second| Some(Stamp::from_unix(second));
+        let of_job = |stage: &str, status, last| SessionRecord {
+            status,
+            started_at: at(10),
+            last_activity: at(last),
+            ..record(&format!("20260105T140000Z-9.1-{stage}-1"), "20260105T140000Z-9.1", "DOC-3")
+        };
+        let (test, done) = (of_job("test", Status::Done, 11), of_job("reviewer", Status::Done, 12));
+        let running = of_job("coder", Status::Running, 9);
+        let same = [running.clone(), done.clone(), test.clone()];
+        assert_eq!(find(&same, "j9").unwrap().id, running.id);
+        assert_eq!(find(&same[1..], "j9").unwrap().id, done.id);
         let code = |name| Refusal::of(&find(&sessions, name).unwrap_err()).unwrap().code;
         assert_eq!((code("j"), code("nope"), code("")), ("session.ambiguous", "session.unknown", "session.unknown"));
     }

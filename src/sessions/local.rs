@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::record::SessionRecord;
 use super::storage::{Damaged, Listing, SessionStorage};
@@ -15,6 +15,8 @@ use crate::hub::Hub;
 const RECORD: &str = "metadata.json";
 /// Before the name of a session that is being removed; no id begins so.
 const ASIDE: &str = ".removed-";
+/// How old a folder without a record is at least, until it counts as left by a start that was killed.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 /// The largest record that is read, in bytes.
 const MAX_RECORD: u64 = 1 << 20;
 /// How long to wait for another process that changes a record; each holds the lock for one small write.
@@ -52,11 +54,13 @@ impl LocalStorage {
         fs::remove_dir_all(&aside).map_err(|e| files::io_refusal(e, "remove", &aside))
     }
 
-    /// Removes what interrupted removals left.
-    pub fn finish_removals(&self) {
+    /// Removes what interrupted removals left, and folders of sessions that were never recorded.
+    pub fn finish_removals(&self, now: SystemTime) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(ASIDE) {
-                let _ = fs::remove_dir_all(entry.path());
+            let path = entry.path();
+            let is_aside = entry.file_name().to_string_lossy().starts_with(ASIDE);
+            if is_aside || (!path.join(RECORD).exists() && is_older(&path, now, ABANDONED)) {
+                let _ = fs::remove_dir_all(path);
             }
         }
     }
@@ -109,8 +113,6 @@ impl SessionStorage for LocalStorage {
             Err(e) => return Err(files::io_refusal(e, "read", &self.folder)),
         }
         ids.retain(|id| names::is_id(id));
-        // An id begins with the time of its job, so that this is nearly the final order.
-        ids.sort_unstable();
         let mut listing = Listing::default();
         for (id, found) in ids.iter().zip(parallel::map(&ids, |id| read(&self.record(id)))) {
             match found {
@@ -118,7 +120,7 @@ impl SessionStorage for LocalStorage {
                 Err(why) => listing.damaged.push(Damaged { path: self.record(id), why }),
             }
         }
-        listing.sessions.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
+        listing.sessions.sort_by(|a, b| a.recency().cmp(&b.recency()));
         Ok(listing)
     }
 
@@ -142,6 +144,11 @@ fn private_folder(folder: &Path) -> Result<bool> {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(e) => Err(files::io_refusal(e, "create", folder)),
     }
+}
+
+fn is_older(path: &Path, now: SystemTime, age: Duration) -> bool {
+    let modified = fs::symlink_metadata(path).and_then(|found| found.modified());
+    modified.is_ok_and(|at| now.duration_since(at).is_ok_and(|old| old >= age))
 }
 
 /// The record in a file, or why it cannot be read.
@@ -204,6 +211,26 @@ mod tests {
         for bad in ["../a", "", "a/b"] {
             assert!(storage.get(bad).is_err() && storage.reserve(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_was_cut_short_is_removed_and_what_may_be_starting_is_not() {
+        let (_dir, storage) = storage();
+        let [kept, new, old] = ["kept", "new", "old"].map(|id| storage.reserve(id).unwrap());
+        storage.save(&SessionRecord { id: kept.clone(), ..Default::default() }).unwrap();
+        fs::write(storage.folder(&old).join("stream.log"), "half").unwrap();
+        // A removal that was killed after it moved the folder aside.
+        fs::rename(storage.folder(&storage.reserve("gone").unwrap()), storage.root().join(".removed-gone")).unwrap();
+        let now = SystemTime::now();
+        let long_ago = now - Duration::from_secs(25 * 3600);
+        for id in [&kept, &old] {
+            fs::File::open(storage.folder(id)).unwrap().set_modified(long_ago).unwrap();
+        }
+        storage.finish_removals(now);
+        let names = fs::read_dir(storage.root()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut left: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        left.sort();
+        assert_eq!(left, [kept, new]);
     }
 
     #[test]

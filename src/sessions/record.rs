@@ -29,10 +29,6 @@ pub enum Status {
     #[default]
     Starting,
     Running,
-    /// It goes on by itself or with an answer: `reason` says what it waits for.
-    Waiting,
-    /// Stopped for now; it goes on when somebody continues it.
-    Paused,
     Done,
     Failed,
     Cancelled,
@@ -60,8 +56,6 @@ impl Status {
         match self {
             Status::Starting => "starting",
             Status::Running => "running",
-            Status::Waiting => "waiting",
-            Status::Paused => "paused",
             Status::Done => "done",
             Status::Failed => "failed",
             Status::Cancelled => "cancelled",
@@ -112,7 +106,7 @@ pub struct SessionRecord {
     pub id: String,
     pub mode: Mode,
     pub status: Status,
-    /// Why it has this status: what it waits for, how it failed.
+    /// Why it has this status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +174,12 @@ pub struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// Orders sessions, the newest last: those that are not over, and by what was active last. The stages of a job may
+    /// start in the same second.
+    pub fn recency(&self) -> (bool, Option<Stamp>, &str) {
+        (!self.status.is_over(), self.last_activity.max(self.started_at), &self.id)
+    }
+
     /// The record as it is now: a session whose processes are gone without a word is lost.
     ///
     /// A supervised session lives as long as its worker, because the worker ends the program and writes how it ended.
@@ -211,7 +211,7 @@ mod tests {
             (Status::Running, of(8), of(7), Status::Running),
             (Status::Running, of(7), of(8), Status::Lost),
             (Status::Starting, None, of(8), Status::Lost),
-            (Status::Paused, None, None, Status::Paused),
+            (Status::Running, None, None, Status::Running),
             (Status::Done, of(8), of(8), Status::Done),
         ] {
             assert_eq!(record(status, process, supervisor).observed(&only_7).status, seen, "{status:?}");

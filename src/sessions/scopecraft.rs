@@ -13,7 +13,7 @@ const SUFFIX: &str = ".info.json";
 /// The largest file that is read, in bytes.
 const MAX: u64 = 1 << 20;
 
-/// The sessions in a folder, oldest first. `started` tells when the process with a pid started, if there is one.
+/// The sessions in a folder, the newest last. `started` tells when the process with a pid started, if there is one.
 ///
 /// # Errors
 /// When the folder cannot be read.
@@ -27,7 +27,7 @@ pub fn list(folder: &Path, started: &dyn Fn(i32) -> Option<u64>) -> Result<Listi
             Err(why) => listing.damaged.push(Damaged { path: entry.path(), why }),
         }
     }
-    listing.sessions.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
+    listing.sessions.sort_by(|a, b| a.recency().cmp(&b.recency()));
     Ok(listing)
 }
 
@@ -97,11 +97,11 @@ mod tests {
         let seen: Vec<_> = listing.sessions.iter().map(|one| (one.id.as_str(), one.status, one.mode)).collect();
         let wanted = [
             ("done", Status::Done, Mode::Dispatch),
-            ("auth", Status::Running, Mode::Autonomous),
             ("gone", Status::Lost, Mode::Autonomous),
+            ("auth", Status::Running, Mode::Autonomous),
         ];
         assert_eq!((seen.as_slice(), listing.damaged.len()), (&wanted[..], 1));
-        let auth = &listing.sessions[1];
+        let auth = &listing.sessions[2];
         assert_eq!(
             (auth.started_at, auth.environment.executor.as_str()),
             (Stamp::parse("2025-06-01T10:00:00Z"), "docker")

@@ -41,3 +41,19 @@ impl StopRequest {
 fn file(folder: &Path) -> PathBuf {
     folder.join("stop.json")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_cannot_be_read_ends_the_session_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(StopRequest::read(dir.path()), None);
+        let asked = StopRequest { by: "ann".into(), at: Stamp::from_unix(7), note: Some("wrong".into()) };
+        asked.post(dir.path()).unwrap();
+        assert_eq!(StopRequest::read(dir.path()), Some(asked));
+        std::fs::write(file(dir.path()), "{\"by\": \"an").unwrap();
+        assert_eq!(StopRequest::read(dir.path()).unwrap().describe(), "cancelled by unknown");
+    }
+}

@@ -38,7 +38,7 @@ pub trait SessionStorage {
 /// All sessions, and what could not be read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listing {
-    /// Oldest first.
+    /// The newest last: see [`SessionRecord::recency`].
     pub sessions: Vec<SessionRecord>,
     pub damaged: Vec<Damaged>,
 }

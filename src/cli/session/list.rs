@@ -15,7 +15,7 @@ use crate::sessions::{SessionRecord, Status, scopecraft};
 
 /// List agent sessions, the newest first (the default)
 ///
-/// Shows every session that is not over, and the newest of the others.
+/// Shows every session that is not over, then the others by when they were active last.
 ///
 /// With --json: {sessions, damaged: [{path, why}]}; `teof schema session` describes a session.
 #[derive(Debug, Default, clap::Args)]
@@ -41,8 +41,6 @@ pub struct Args {
 enum Wanted {
     Starting,
     Running,
-    Waiting,
-    Paused,
     Done,
     Failed,
     Cancelled,
@@ -93,8 +91,6 @@ impl Wanted {
         match self {
             Wanted::Starting => Status::Starting,
             Wanted::Running => Status::Running,
-            Wanted::Waiting => Status::Waiting,
-            Wanted::Paused => Status::Paused,
             Wanted::Done => Status::Done,
             Wanted::Failed => Status::Failed,
             Wanted::Cancelled => Status::Cancelled,
@@ -107,7 +103,6 @@ impl Wanted {
 pub(super) fn meaning(status: Status) -> Meaning {
     match status {
         Status::Starting | Status::Running => Meaning::Good,
-        Status::Waiting | Status::Paused => Meaning::Attention,
         Status::Failed | Status::Lost => Meaning::Bad,
         Status::Done | Status::Cancelled => Meaning::Quiet,
     }

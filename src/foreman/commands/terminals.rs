@@ -11,6 +11,7 @@ use crate::base::{Refusal, Result, Stamp, env, text};
 use crate::exec;
 use crate::exec::tmux::{self, Ended, Server, Terminal, Window};
 use crate::hub::Hub;
+use crate::model::run::job_name::short;
 use crate::sessions::{self, Environment, LocalStorage, Mode, ProcessId, SessionRecord, SessionStorage, Status};
 
 const EXECUTOR: &str = "tmux";
@@ -91,19 +92,8 @@ pub fn start(hub: &Hub, wanted: &Wanted) -> Result<SessionRecord> {
         env.push((env::AGENT.to_owned(), seat.to_owned()));
         env.push((env::CLAIM_EPOCH.to_owned(), wanted.epoch.to_string()));
     }
-    let terminal = Terminal {
-        argv,
-        cwd: wanted.worktree.to_owned(),
-        env,
-        marks: marks(hub, &id),
-        name: format!("{}-{}", wanted.task, Mode::Dispatch.as_str()),
-        key: id.clone(),
-        log: log.clone(),
-        launcher: exec::own_file()?,
-    };
-    let window = tmux::open_terminal(&executor::of_people(hub), &terminal, &folder)?;
-    let record = SessionRecord {
-        id,
+    let mut record = SessionRecord {
+        id: id.clone(),
         mode: Mode::Dispatch,
         status: Status::Running,
         task_id: Some(wanted.task.to_owned()),
@@ -112,14 +102,38 @@ pub fn start(hub: &Hub, wanted: &Wanted) -> Result<SessionRecord> {
         environment: Environment { executor: EXECUTOR.to_owned(), ..Environment::default() },
         worktree: wanted.worktree.to_owned(),
         branch: Some(wanted.branch.to_owned()),
-        log,
-        process: exec::started(window.pid).map(|started| ProcessId { pid: window.pid, started }),
+        log: log.clone(),
         started_at: Some(now),
         last_activity: Some(now),
         ..SessionRecord::default()
     };
-    storage.save(&record)?;
+    let terminal = Terminal {
+        argv,
+        cwd: wanted.worktree.to_owned(),
+        env,
+        marks: marks(hub, &id),
+        name: format!("{}-{}", wanted.task, Mode::Dispatch.as_str()),
+        key: id,
+        log,
+        launcher: exec::own_file()?,
+    };
+    open(&executor::of_people(hub), &terminal, &folder, &storage, &mut record).inspect_err(|_| {
+        let _ = storage.remove(&record.id);
+    })?;
     Ok(record)
+}
+
+/// Opens the window and saves its record. Nothing is left open that is not recorded.
+fn open(
+    server: &Server,
+    terminal: &Terminal,
+    folder: &Path,
+    storage: &LocalStorage,
+    record: &mut SessionRecord,
+) -> Result<()> {
+    let window = tmux::open_terminal(server, terminal, folder)?;
+    record.process = exec::started(window.pid).map(|started| ProcessId { pid: window.pid, started });
+    storage.save(record).inspect_err(|_| server.close(&window))
 }
 
 /// The variables that identify a session's processes.
@@ -127,9 +141,32 @@ fn marks(hub: &Hub, id: &str) -> Vec<(String, String)> {
     vec![(env::SESSION.to_owned(), id.to_owned()), (env::ROOT.to_owned(), hub.root.display().to_string())]
 }
 
-/// The record of a terminal as it is now: when it was last used, and how it ended.
+/// The terminals that are open.
+///
+/// # Errors
+/// When the sessions cannot be read.
+pub fn all_open(hub: &Hub) -> Result<Vec<SessionRecord>> {
+    let all = LocalStorage::of(hub).list()?.sessions.into_iter().filter(|one| one.mode == Mode::Dispatch);
+    Ok(all.map(observed).filter(|one| !one.status.is_over()).collect())
+}
+
+/// Why a job must not work on a branch, if a person's terminal is open there.
+///
+/// # Errors
+/// As [`all_open`].
+pub fn why_not(hub: &Hub, branch: &str) -> Result<Option<String>> {
+    let found = all_open(hub)?.into_iter().find(|one| one.branch.as_deref() == Some(branch));
+    Ok(found.map(|one| format!("{} is open on {branch}", short(&one.id))))
+}
+
+/// The record of a session as it is now: a terminal's end is noted in its folder, and what died without a word is lost.
 #[must_use]
-pub fn observed(mut record: SessionRecord) -> SessionRecord {
+pub fn observed(record: SessionRecord) -> SessionRecord {
+    terminal(record).observed(&|process| exec::started(process.pid) == Some(process.started))
+}
+
+/// The record of a terminal: when it was last used, and how it ended.
+fn terminal(mut record: SessionRecord) -> SessionRecord {
     let Some(folder) = record.log.parent().filter(|_| record.mode == Mode::Dispatch && !record.status.is_over()) else {
         return record;
     };
