@@ -51,6 +51,7 @@ fn a_session_is_started_told_continued_and_archived() {
     assert_eq!(world.refused(&new)["code"], "session.task_exists");
     assert_eq!(world.refused(&["session", "archive", &id])["code"], "session.not_over");
     assert_eq!(world.refused(&["session", "continue", &id, "--note", "x"])["code"], "session.running");
+    assert_eq!(world.refused(&["session", "attach", &id])["code"], "session.no_terminal");
     world.ok(&["session", "note", &id, "the fixtures are in tests/data"]);
     fs::write(coder.file("open"), "").unwrap();
     until("the review", || !world.json(&["review", "list"]).as_array().unwrap().is_empty());
@@ -62,8 +63,11 @@ fn a_session_is_started_told_continued_and_archived() {
     until("the second coder and its note", || given().contains("handle the empty list"));
     until("its end", || session(&world, "j1")["status"] == "done" && judge.calls() == 2);
 
-    let archived = world.json(&["session", "archive", &id, "--agent", "manager"]);
-    let folder = archived["archived"][0]["path"].as_str().unwrap().to_owned();
+    // However many do it at once.
+    let archive = || world.json(&["session", "archive", &id, "--agent", "manager"])["archived"][0]["path"].clone();
+    let paths = std::thread::scope(|scope| [(); 3].map(|()| scope.spawn(archive)).map(|path| path.join().unwrap()));
+    assert!(paths.iter().all(|path| *path == paths[0]), "{paths:?}");
+    let folder = paths[0].as_str().unwrap().to_owned();
     assert_eq!(session(&world, &id)["archive"]["path"], folder.as_str());
     let summary = world.read(&format!("{folder}/summary.md"));
     assert!(summary.contains("- Task: parser-docs") && summary.contains("## Outcome of its run"), "{summary}");
@@ -72,8 +76,7 @@ fn a_session_is_started_told_continued_and_archived() {
     assert_eq!(world.read_json(&format!("{folder}/session.json"))["status"], "done");
     assert!(world.read("_report/receipts.jsonl").contains(&format!("{folder}/summary.md")));
     world.ok(&["receipts", "verify", "--all"]);
-    let again = world.json(&["session", "archive", &id, "--agent", "manager"]);
-    assert_eq!(again["archived"][0]["path"], folder.as_str(), "once is enough");
+    assert_eq!(archive(), folder.as_str(), "once is enough");
 
     world.ok(&["coordinator", "stop"]);
     coordinator.wait().unwrap();
@@ -96,7 +99,15 @@ fn the_coordinator_removes_old_sessions_but_none_that_it_still_has_to_archive() 
     keep("keep_for = \"0s\"");
     assert_eq!(count(), before, "their job is under review");
     world.ok(&["approve", "j1"]);
-    keep("keep_for = \"0s\"\narchive = true");
+    keep("archive = true");
+    assert_eq!(count(), before);
+    let newest = world.json(&["session", "list"])["sessions"][0]["id"].clone();
+    let files = fs::read_dir(world.sessions().join(newest.as_str().unwrap())).unwrap();
+    let size: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    keep(&format!("keep_bytes = {size}"));
+    let left = world.json(&["session", "list"])["sessions"].clone();
+    assert_eq!((left.as_array().map(Vec::len), &left[0]["id"]), (Some(1), &newest), "the oldest are removed");
+    keep("keep_for = \"0s\"");
     assert_eq!(count(), 0);
     let archives = fs::read_dir(world.repo.join("_report/agent/worker-1/sessions")).unwrap().count();
     assert_eq!(archives, before);

@@ -35,6 +35,12 @@ pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, outcome: Option<&
             .next(format!("end it: teof session cancel {}", record.id))
             .into());
     }
+    let storage = LocalStorage::of(hub);
+    let mut writer = hub.lock("archive a session")?;
+    // Another process may have archived it by now.
+    if let Some(known) = storage.get(&record.id)?.and_then(|record| record.archive) {
+        return Ok(known);
+    }
     let seat = record.agent_id.as_deref().unwrap_or(agent);
     let folder = hub.free_path(&format!("{}/sessions/{}", paths::agent(seat), record.id), "")?;
     let mut document = json!(record);
@@ -46,7 +52,6 @@ pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, outcome: Option<&
         ("log.txt", log_end(record)?),
     ];
     let archived = Archived { path: folder.clone(), at: hub.now() };
-    let mut writer = hub.lock("archive a session")?;
     let mut transaction = Transaction::new(format!("archive session {}", record.id));
     let mut receipts = Vec::new();
     for (name, content) in parts.into_iter().filter(|(_, content)| !content.is_empty()) {
@@ -56,11 +61,10 @@ pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, outcome: Option<&
     }
     ledger::enter(&writer, &mut transaction, agent, &receipts)?;
     writer.commit(transaction)?;
-    drop(writer);
-    LocalStorage::of(hub).update(&record.id, &mut |known| {
-        known.archive = Some(archived.clone());
+    let noted = SessionRecord { archive: Some(archived.clone()), ..record.clone() };
+    storage.update(&record.id, &mut |known| {
         // What was only observed, a lost session for example, is noted for good.
-        (known.status, known.reason, known.ended_at) = (record.status, record.reason.clone(), record.ended_at);
+        *known = noted.clone();
         Ok(())
     })?;
     Ok(archived)

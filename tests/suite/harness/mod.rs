@@ -65,6 +65,13 @@ impl World {
         command
     }
 
+    /// The folder of the repository's agent sessions, once there was one.
+    pub fn sessions(&self) -> PathBuf {
+        let projects = fs::read_dir(self.folder().join("state/teof/projects")).into_iter().flatten().flatten();
+        let all = projects.map(|project| project.path().join("sessions"));
+        all.into_iter().find(|folder| folder.is_dir()).expect("no session was started")
+    }
+
     /// Runs `teof` to its end.
     pub fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.teof(args).stdin(Stdio::null()).output().unwrap(), args)
