@@ -83,7 +83,7 @@ struct Reader {
 
 impl Reader {
     fn of(hub: &Hub, record: &SessionRecord, raw: bool) -> Result<Reader> {
-        let agent = record.program.as_deref().filter(|_| record.mode != Mode::Process && !raw);
+        let agent = record.program.as_deref().filter(|_| record.mode == Mode::Autonomous && !raw);
         // An agent that is no longer in the settings: its stream is shown as it is.
         let format = agent.and_then(|agent| Some(agents::find(hub.settings().ok()?, agent).ok()?.format));
         Ok(Reader { stream: format.map(|format| Stream::new(format, None)), begun: Vec::new() })
@@ -126,5 +126,7 @@ impl Reader {
 }
 
 fn shown(bytes: &[u8]) -> String {
-    secrets::redact(&text::safe_block(&String::from_utf8_lossy(bytes)))
+    // Terminals end lines with both.
+    let said = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    secrets::redact(&text::safe_block(&said))
 }
