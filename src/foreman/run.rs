@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::calls::{notes, prompts, roles};
-use super::commands::executor;
 use super::commands::runner::{self, Runner};
 use super::commands::trust;
+use super::commands::{executor, terminals};
 use super::reporting::live::Publisher;
 use super::reporting::report::{End, Report};
 use super::reporting::{evidence, last_output, record};
@@ -188,7 +188,10 @@ fn prepare_worktree(hub: &Hub, report: &mut Report, say: &dyn Fn(&str)) -> Resul
         before: &work.known_before(),
     };
     if work.order.branch.starts_with("agent/")
-        && let Existing::Unusable(why) = convention::existing(hub, &work.order.task_id, &work.order.target_branch)?
+        && let Existing::Unusable(why) =
+            convention::existing(hub, &work.order.task_id, &work.order.target_branch, &|branch| {
+                terminals::why_not(hub, branch)
+            })?
     {
         say(&format!("a worktree of its own: {why}"));
     }

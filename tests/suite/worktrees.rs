@@ -429,9 +429,9 @@ fn a_task_finds_its_worktree_by_its_job_or_by_the_end_of_its_name() {
 }
 
 /// Branches and worktrees that people made for tasks before anybody worked on them.
-fn with_branches_of_tasks() -> (World, PathBuf, PathBuf) {
+fn with_branches_of_tasks() -> (World, PathBuf, PathBuf, PathBuf) {
     let world = World::bare_of_teof();
-    let agent = Fake::new(&world.folder(), "fake", &format!("echo x > note.txt\n{DONE}"));
+    let agent = Fake::new(&world.folder(), "fake", &format!("echo x >> note.txt\n{DONE}"));
     for seat in ["manager", "worker-1"] {
         world.ok(&["init", "--agent", seat, "-q"]);
     }
@@ -439,23 +439,24 @@ fn with_branches_of_tasks() -> (World, PathBuf, PathBuf) {
     world.write("teof.toml", &format!("{}[roles.coder]\nagent = \"fake\"\n{settings}", agent.settings()));
     world.git(&["add", "-A"]);
     world.git(&["commit", "-qm", "Set up"]);
-    let [clean, dirty] = ["auth", "pay"].map(|name| world.folder().join(name));
-    for (path, branch) in [(&clean, "feature/auth-05a"), (&dirty, "feature/pay-06b")] {
+    let [clean, dirty, open] = ["auth", "pay", "log"].map(|name| world.folder().join(name));
+    let branches = [(&clean, "feature/auth-05a"), (&dirty, "feature/pay-06b"), (&open, "feature/log-07c")];
+    for (path, branch) in branches {
         world.git(&["worktree", "add", "-q", "-b", branch, path.to_str().unwrap()]);
     }
     fs::write(dirty.join("draft.txt"), "mine\n").unwrap();
-    (world, clean, dirty)
+    (world, clean, dirty, open)
 }
 
 #[test]
 fn a_job_works_in_the_free_worktree_whose_branch_ends_like_its_task_and_gives_it_back() {
-    let (world, clean, dirty) = with_branches_of_tasks();
+    let (world, clean, dirty, open) = with_branches_of_tasks();
     let head = |folder: &Path| world.git_in(folder, &["rev-parse", "HEAD"]);
     let (before, untouched) = (head(&clean), head(&dirty));
-    world.ok(&["consent", "grant", "--max-jobs", "2"]);
-    for name in ["implement-auth-05a", "implement-pay-06b"] {
-        world.ok(&["coordinator", "submit", "--objective", name, "--name", name, "--test", "true"]);
-    }
+    world.ok(&["consent", "grant", "--max-jobs", "3"]);
+    let submit = |name| world.ok(&["coordinator", "submit", "--objective", name, "--name", name, "--test", "true"]);
+    submit("implement-auth-05a");
+    submit("implement-pay-06b");
     world.ok(&["coordinator", "run", "--until-idle"]);
     assert_eq!(world.git_in(&clean, &["branch", "--show-current"]), "feature/auth-05a");
     assert_ne!(head(&clean), before);
@@ -468,9 +469,20 @@ fn a_job_works_in_the_free_worktree_whose_branch_ends_like_its_task_and_gives_it
     assert!(log.contains("a worktree of its own: ") && log.contains("pay has uncommitted changes"), "{log}");
     assert!(!dirty.join("note.txt").exists());
 
+    // A person's terminal, which is alive as long as this test.
+    let pid = std::process::id().cast_signed();
+    let folder = world.sessions().join("terminal-1");
+    fs::create_dir(&folder).unwrap();
+    let terminal = json!({"id": "terminal-1", "mode": "dispatch", "status": "running", "branch": "feature/log-07c",
+        "log": folder.join("stream.log"), "process": {"pid": pid, "started": teof::exec::started(pid)}});
+    fs::write(folder.join("metadata.json"), terminal.to_string()).unwrap();
+    submit("write-log-07c");
     world.ok(&["approve", "j1"]);
     world.ok(&["coordinator", "run", "--until-idle"]);
     assert!(world.exists("note.txt"), "merged");
+    let log = world.json(&["logs", "j3"])["text"].as_str().unwrap().to_owned();
+    assert!(log.contains("a worktree of its own: terminal-1 is open on feature/log-07c"), "{log}");
+    assert!(!open.join("note.txt").exists());
     let listed = world.git(&["worktree", "list", "--porcelain"]);
     let own = listed.split("\n\n").find(|one| one.contains(clean.to_str().unwrap())).unwrap();
     assert!(own.contains("feature/auth-05a") && !own.contains("locked"), "{own}");
@@ -480,7 +492,7 @@ fn a_job_works_in_the_free_worktree_whose_branch_ends_like_its_task_and_gives_it
 
 #[test]
 fn interactive_agents_get_a_worktree_of_a_task_or_of_their_own() {
-    let (world, clean, _) = with_branches_of_tasks();
+    let (world, clean, ..) = with_branches_of_tasks();
     let path = |args: &[&str]| world.json(&[&["worktree", "new"], args].concat());
     assert_eq!(path(&["implement-auth-05a"])["path"], clean.to_str().unwrap());
     let new = world.run(&["worktree", "new", "DOC-7", "--agent", "worker-1", "--json"]).expect(0);
@@ -489,7 +501,12 @@ fn interactive_agents_get_a_worktree_of_a_task_or_of_their_own() {
     assert_eq!((&made["branch"], &made["made"]), (&json!("agent/worker-1/doc-7"), &json!(true)), "as a claim's");
     let own = world.folder().join("repo.worktrees/DOC-7");
     assert_eq!(made["path"], own.to_str().unwrap());
+    // A start that was killed right after git made it.
+    let locked = world.repo.join(".git/worktrees/DOC-7/locked");
+    assert!(!locked.exists());
+    fs::write(&locked, "teof: opening\n").unwrap();
     assert_eq!(path(&["DOC-7", "--agent", "worker-1"])["made"], false);
+    assert!(!locked.exists(), "it is not locked for good");
     let shell = "echo 'echo $TEOF_AGENT; pwd; exit 3' | SHELL=/bin/sh teof worktree shell DOC-7 --agent worker-1";
     assert_eq!(world.shell(shell).expect(3).stdout.trim(), format!("worker-1\n{}", own.display()));
 
@@ -498,4 +515,34 @@ fn interactive_agents_get_a_worktree_of_a_task_or_of_their_own() {
     let booted = world.json(&[&boot[..], &["--worktree"]].concat());
     assert_eq!((&booted["branch"], &booted["agent_id"]), (&json!("agent/worker-1/work"), &json!("worker-1")));
     assert_eq!(booted["worktree"], world.folder().join("repo.worktrees/worker-1").to_str().unwrap());
+}
+
+#[test]
+fn a_tasks_worktree_is_there_and_neither_the_main_one_nor_another_seats() {
+    let (world, ..) = with_branches_of_tasks();
+    fn open<'a>(args: &[&'a str]) -> Vec<&'a str> {
+        [&["worktree", "new"], args].concat()
+    }
+    let (own, home) = (["DOC-7", "--agent", "worker-1"], world.folder().join("repo.worktrees"));
+    let first = world.json(&open(&own));
+    let other = world.json(&open(&["DOC-7", "--agent", "manager"]));
+    assert_eq!((&other["branch"], &other["made"]), (&json!("agent/manager/DOC-7"), &json!(true)));
+    assert_ne!(other["path"], first["path"]);
+    assert_eq!(world.json(&open(&own))["path"], first["path"]);
+
+    fs::remove_dir_all(home.join("DOC-7")).unwrap();
+    let missing = world.refused(&open(&own));
+    assert_eq!(missing["code"], "worktree.missing");
+    world.follow(missing["next"][0].as_str().unwrap());
+    let again = world.json(&open(&own));
+    assert_eq!((&again["path"], &again["made"]), (&first["path"], &json!(true)));
+    assert!(home.join("DOC-7/README.md").exists());
+
+    world.git(&["switch", "-qc", "feature/report-07c"]);
+    let linked = world.json(&open(&["write-report-07c", "--agent", "worker-1"]));
+    assert_eq!(linked["path"], home.join("write-report-07c").to_str().unwrap());
+    world.git(&["switch", "-qc", "agent/worker-1/DOC-8"]);
+    assert_eq!(world.refused(&open(&["DOC-8", "--agent", "worker-1"]))["code"], "branch.in_use");
+    fs::create_dir(home.join("DOC-9")).unwrap();
+    assert_eq!(world.refused(&open(&["DOC-9"]))["code"], "worktree.taken");
 }

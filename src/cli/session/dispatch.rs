@@ -13,7 +13,6 @@ use crate::bus::claims;
 use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::cli::unattended::worktree::find;
-use crate::coordinator::retention::Standing;
 use crate::coordinator::sessions;
 use crate::foreman::commands::terminals::{self, Program, Wanted};
 use crate::guard::{operator, secrets};
@@ -66,16 +65,13 @@ pub fn run(args: &Dispatch, app: &App) -> Result<ExitCode> {
             found.claim(hub)?
         }
     };
-    // Never the hub's or the main one, whatever branch is there.
-    let of_task = find::existing(hub, task)?;
-    let (worktree, branch) =
-        match of_task.filter(|row| row.state != Standing::Hub && row.seen.git_dir != hub.common_dir) {
-            Some(row) => (row.path.into(), row.branch.unwrap_or_default()),
-            None => {
-                let opened = convention::open(hub, task, &held.branch)?;
-                (opened.path, opened.branch)
-            }
-        };
+    let (worktree, branch) = match find::existing(hub, task, &held.branch)? {
+        Some(row) => (row.path.into(), row.branch.unwrap_or_default()),
+        None => {
+            let opened = convention::open(hub, task, &held.branch)?;
+            (opened.path, opened.branch)
+        }
+    };
     let wanted =
         Wanted { task, seat: seat.as_deref(), epoch: held.epoch, worktree: &worktree, branch: &branch, program };
     let record = terminals::start(hub, &wanted)?;

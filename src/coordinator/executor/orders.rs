@@ -8,6 +8,7 @@ use crate::base::{Refusal, Result, text};
 use crate::conductor::reviewers;
 use crate::conductor::routing::{self, Route};
 use crate::coordinator::state::Job;
+use crate::foreman::commands::terminals;
 use crate::guard::secrets;
 use crate::guard::trust::commands;
 use crate::hub::worktrees::convention::{self, Existing};
@@ -76,7 +77,7 @@ fn of_job(
     let earlier = plan.filter(|_| job.rework.is_none());
     let mut base = base(hub, earlier, step, &target)?;
     let mut branch = claim.branch().map_or_else(|| format!("agent/{}/{}", job.seat, job.task), str::to_owned);
-    match (&job.rework, convention::existing(hub, &job.task, &target)?) {
+    match (&job.rework, convention::existing(hub, &job.task, &target, &|branch| terminals::why_not(hub, branch))?) {
         (None, Existing::Branch { name, tip }) => (branch, base) = (name, tip.to_string()),
         // The branch stays as the job leaves it: what is sent back goes on from where the job began, on its own branch.
         (Some(_), _) if convention::has_adopted(hub, &job.id) => base = began(hub, &job.id)?.unwrap_or(base),

@@ -5,6 +5,7 @@
 //! Everything else is left alone, and the reason is told. People and interactive agents get a task's worktree here,
 //! too.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -19,6 +20,9 @@ use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files, names};
 use crate::hub::{Hub, Worktree};
 
+/// The lock's reason while git makes a worktree for people. If git is killed, it tells whose the remains are.
+const OPENING: &str = "teof: opening";
+
 /// What exists for a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Existing {
@@ -32,11 +36,16 @@ pub enum Existing {
     Unusable(String),
 }
 
-/// The branch that a job of this task works on, besides the target.
+/// The branch that a job of this task works on, besides the target. `why_not`: why others need a branch now.
 ///
 /// # Errors
-/// When the repository cannot be read.
-pub fn existing(hub: &Hub, task: &str, target: &str) -> Result<Existing> {
+/// When the repository cannot be read, and those of `why_not`.
+pub fn existing(
+    hub: &Hub,
+    task: &str,
+    target: &str,
+    why_not: &dyn Fn(&str) -> Result<Option<String>>,
+) -> Result<Existing> {
     let repo = Repository::open(&hub.common_dir).context("open the repository")?;
     let mut found = Vec::new();
     for branch in repo.branches(Some(BranchType::Local))? {
@@ -57,7 +66,7 @@ pub fn existing(hub: &Hub, task: &str, target: &str) -> Result<Existing> {
             return Ok(Existing::Unusable(why));
         }
     };
-    Ok(match in_use(hub, &name) {
+    Ok(match why_not(&name)?.or_else(|| in_use(hub, &name)) {
         Some(why) => Existing::Unusable(why),
         None => Existing::Branch { name, tip },
     })
@@ -124,7 +133,7 @@ pub fn has_adopted(hub: &Hub, job: &str) -> bool {
 pub(super) fn give_back(git_dir: &Path) -> Result<()> {
     let metadata = WorktreeMetadata { adopted: false, task: String::new(), ..WorktreeMetadata::read(git_dir) };
     metadata.write(git_dir)?;
-    files::remove(&git_dir.join("locked"))
+    unlock(git_dir)
 }
 
 /// A worktree for a person or an interactive agent.
@@ -136,10 +145,11 @@ pub struct Opened {
     pub made: bool,
 }
 
-/// Finds the worktree that has `branch`, or makes `<home>/<name>` with it; a new branch starts at the target.
+/// Finds the worktree that has the branch `wanted`, or makes one with it, `<home>/<name>`; a new branch starts at the target.
 ///
 /// # Errors
-/// `branch.in_use` when it is the branch of the hub or of the main worktree; `worktree.taken` when the folder exists.
+/// `branch.in_use` when it is the branch of the hub or of the main worktree; `worktree.missing` when somebody removed its
+/// folder; `worktree.taken` when something else is in its place.
 pub fn open(hub: &Hub, name: &str, wanted: &str) -> Result<Opened> {
     names::check_id("worktree", name)?;
     let wait = |path: PathBuf| FileLock::acquire(&path, WAIT, "lock.wait", &format!("make worktree {name}"));
@@ -147,27 +157,59 @@ pub fn open(hub: &Hub, name: &str, wanted: &str) -> Result<Opened> {
     unfinished::repair(hub)?;
     if let Some(found) = every(hub).into_iter().find(|found| found.branch().as_deref() == Some(wanted)) {
         check_own(hub, &found, wanted)?;
+        if registry::lock_reason(&found.git_dir).as_deref() == Some(OPENING) {
+            unlock(&found.git_dir)?;
+        }
+        if !found.root.is_dir() {
+            return Err(missing(&found, wanted).into());
+        }
         return Ok(Opened { path: found.root, branch: wanted.to_owned(), made: false });
     }
-    let folder = home(hub)?;
-    let path = folder.join(name);
-    if path.symlink_metadata().is_ok() {
-        return Err(Refusal::guard("worktree.taken", format!("{} exists already", path.display()))
-            .because(format!("it does not have {wanted} checked out"))
-            .next("see what is there: teof worktree list")
-            .into());
-    }
-    std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
+    let path = free_folder(hub, name)?;
     let repo = Repository::open(&hub.common_dir).context("open the repository")?;
     branch::check_no_prefix(&repo, wanted)?;
     let shown = path.to_str().context("the worktree's path is not UTF-8")?;
-    let git = hub.git();
-    if repo.find_reference(&format!("refs/heads/{wanted}")).is_ok() {
-        git.run(&["worktree", "add", "--quiet", shown, wanted])?;
-    } else {
-        git.run(&["worktree", "add", "--quiet", "--no-track", "-b", wanted, shown, &target(hub)?])?;
+    let add = ["worktree", "add", "--quiet", "--lock", "--reason", OPENING];
+    let target = match repo.find_reference(&format!("refs/heads/{wanted}")) {
+        Ok(_) => None,
+        Err(_) => Some(target(hub)?),
+    };
+    let what: &[&str] = match &target {
+        None => &[shown, wanted],
+        Some(target) => &["--no-track", "-b", wanted, shown, target],
+    };
+    hub.git().run(&[&add, what].concat())?;
+    let path = path.canonicalize()?;
+    unlock(&Worktree::at(&path).context("the worktree that git just made")?.git_dir)?;
+    Ok(Opened { path, branch: wanted.to_owned(), made: true })
+}
+
+/// Where a new worktree goes: `<home>/<name>`, or `<home>/<name>-2`, … where another seat's is there.
+fn free_folder(hub: &Hub, name: &str) -> Result<PathBuf> {
+    let folder = home(hub)?;
+    std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
+    let folder = folder.canonicalize().map_err(|e| files::io_refusal(e, "read", &folder))?;
+    let known: HashSet<PathBuf> = every(hub).into_iter().map(|found| found.root).collect();
+    let mut names = std::iter::once(name.to_owned()).chain((2..).map(|n| format!("{name}-{n}")));
+    let path = names.find_map(|name| Some(folder.join(name)).filter(|path| !known.contains(path)));
+    let path = path.context("a free name")?;
+    if path.symlink_metadata().is_ok() {
+        return Err(Refusal::guard("worktree.taken", format!("{} exists already", path.display()))
+            .because("it is not a worktree of this repository")
+            .next("see what is there: teof worktree list")
+            .into());
     }
-    Ok(Opened { path: path.canonicalize()?, branch: wanted.to_owned(), made: true })
+    Ok(path)
+}
+
+fn unlock(git_dir: &Path) -> Result<()> {
+    files::remove(&git_dir.join("locked"))
+}
+
+fn missing(found: &Worktree, branch: &str) -> Refusal {
+    Refusal::guard("worktree.missing", format!("the worktree of {branch} is missing: {}", found.root.display()))
+        .because("somebody removed or moved its folder without git")
+        .next("if it is gone for good, remove git's entry: git worktree prune")
 }
 
 /// The branch that finished work goes to.

@@ -133,10 +133,15 @@ pub fn all(common_dir: &Path) -> Vec<Registered> {
         .filter_map(|entry| {
             let git_dir = entry.path();
             let root = root_of(&git_dir)?;
-            let reason = fs::read_to_string(git_dir.join("locked")).ok().map(|text| text.trim().to_owned());
+            let reason = lock_reason(&git_dir);
             Some(Registered { root, git_dir, reason })
         })
         .collect()
+}
+
+/// Why a worktree is locked, if it is.
+pub fn lock_reason(git_dir: &Path) -> Option<String> {
+    fs::read_to_string(git_dir.join("locked")).ok().map(|text| text.trim().to_owned())
 }
 
 /// Every linked worktree that git knows, even if teof did not create it or its folder is missing.

@@ -9,6 +9,7 @@ use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::coordinator::retention::Standing;
 use crate::hub::Hub;
+use crate::hub::worktrees::is_for;
 
 /// Print the path of a task's worktree
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let task = names::check_id("task", &args.task)?;
     let rows = row::rows(app.hub_to_read()?)?;
-    let (found, by) = of_task(&rows, task)?;
+    let (found, by) = of_task(&rows, task, &|row| row.seen.suits(task))?;
     let Some(row) = found else {
         return Err(Refusal::not_found("worktree.missing", format!("{task} has no worktree{}", meant(task, &rows)))
             .because("no job made one for it, and no branch name ends like the task")
@@ -34,16 +35,21 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The worktree of a task, if there is one.
+/// The worktree to work in for a task instead of one with the branch `wanted`, if there is one. Never the main one or
+/// the hub's, and none whose branch belongs to another seat.
 ///
 /// # Errors
 /// `worktree.ambiguous`.
-pub fn existing(hub: &Hub, task: &str) -> Result<Option<Row>> {
-    Ok(of_task(&row::rows(hub)?, task)?.0.cloned())
+pub fn existing(hub: &Hub, task: &str, wanted: &str) -> Result<Option<Row>> {
+    let mut rows = row::rows(hub)?;
+    rows.retain(|row| row.state != Standing::Hub && row.seen.git_dir != hub.common_dir);
+    let has_wanted = rows.iter().any(|row| row.branch.as_deref() == Some(wanted));
+    let is_for = |row: &Row| !has_wanted && row.branch.as_deref().is_some_and(|branch| is_for(branch, task));
+    Ok(of_task(&rows, task, &is_for)?.0.cloned())
 }
 
-/// The worktree of a task, and by what it was found.
-fn of_task<'r>(rows: &'r [Row], task: &str) -> Result<(Option<&'r Row>, &'static str)> {
+/// The worktree of a task, and by what it was found; `suits` tells it by its branch.
+fn of_task<'r>(rows: &'r [Row], task: &str, suits: &dyn Fn(&Row) -> bool) -> Result<(Option<&'r Row>, &'static str)> {
     let there = || rows.iter().filter(|row| row.exists);
     let mut own: Vec<&Row> = there().filter(|row| row.task.as_deref() == Some(task) || row.is_of_job(task)).collect();
     let is_live = |row: &&Row| matches!(row.state, Standing::Running | Standing::Waiting | Standing::Review);
@@ -52,7 +58,7 @@ fn of_task<'r>(rows: &'r [Row], task: &str) -> Result<(Option<&'r Row>, &'static
     }
     let (found, by) = match own.is_empty() {
         false => (own, "task"),
-        true => (there().filter(|row| row.task.is_none() && row.seen.suits(task)).collect(), "branch"),
+        true => (there().filter(|row| row.task.is_none() && suits(row)).collect(), "branch"),
     };
     match found.as_slice() {
         [] => Ok((None, by)),

@@ -14,8 +14,8 @@ use crate::seats;
 
 /// Print the path of a task's worktree; make one if there is none
 ///
-/// For interactive work. It is the worktree of the task's job, else the one whose branch ends like the task; a new one is
-/// on the branch of the seat's claim, or on `task/<task>` where no seat acts. The coordinator does not remove it.
+/// For interactive work. It is the worktree of the task's job, else the one on the branch of the seat's claim (`task/<task>`
+/// where no seat acts), else the one whose branch ends like the task and its number. The coordinator does not remove it.
 ///
 /// With --json: {path, branch, made}.
 #[derive(Debug, clap::Args)]
@@ -64,15 +64,15 @@ impl Of {
         let hub = app.hub()?;
         operator::run::refuse("make a worktree")?;
         let task = names::check_id("task", &self.task)?;
-        if let Some(row) = find::existing(hub, task)? {
-            let branch = row.branch.clone().unwrap_or_default();
-            return Ok(Opened { path: row.path.into(), branch, made: false });
-        }
-        known::remark_unknown(hub, task)?.iter().for_each(|remark| app.warn(remark));
         let branch = match seat {
             Some(seat) => branch_of(hub, seat, task)?,
             None => format!("task/{task}"),
         };
+        if let Some(row) = find::existing(hub, task, &branch)? {
+            let branch = row.branch.clone().unwrap_or_default();
+            return Ok(Opened { path: row.path.into(), branch, made: false });
+        }
+        known::remark_unknown(hub, task)?.iter().for_each(|remark| app.warn(remark));
         convention::open(hub, task, &branch)
     }
 }
