@@ -2,26 +2,26 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
 
 use super::go_on;
 use crate::agents;
+use crate::base::lock::{self, FileLock};
 use crate::base::{Refusal, Result, env, names, text};
 use crate::bus::claims;
 use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::cli::unattended::worktree::find;
-use crate::coordinator::sessions;
 use crate::foreman::commands::terminals::{self, Program, Wanted};
 use crate::guard::{operator, secrets};
-use crate::hub::Hub;
 use crate::hub::worktrees::convention;
+use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimStatus;
 use crate::model::run::job_name::short;
 use crate::ops::claims::claim::{Request, claim};
-use crate::sessions::{Mode, SessionRecord};
 
 /// What a person asks for.
 pub struct Dispatch<'a> {
@@ -32,20 +32,23 @@ pub struct Dispatch<'a> {
     pub program: Option<&'a str>,
     /// The seat that claims the task; `None` is the seat of this place.
     pub seat: Option<&'a str>,
+    /// Claim the task although the seat's session is missing or stale.
+    pub allow_stale_session: bool,
 }
+
+/// How long to wait for others that start terminals; each may claim, make a worktree and start tmux.
+const WAIT: Duration = Duration::from_secs(60);
 
 /// Claims the task, opens its worktree, and starts the program there in a terminal.
 pub fn run(args: &Dispatch, app: &App) -> Result<ExitCode> {
     operator::run::refuse("start a session")?;
     let hub = app.hub()?;
     let task = names::check_id("task", args.task)?;
-    if let Some(open) = open_terminal(hub, task)? {
-        return Err(Refusal::held("session.running", format!("{task} has a terminal already"))
-            .because(format!("session {} is {}", short(&open.id), open.status.as_str()))
-            .next(format!("join it: teof session attach {}", short(&open.id)))
-            .into());
-    }
-    let author = Flags { agent: args.seat.map(str::to_owned), ..Flags::default() }.claimant(hub, Some(task))?;
+    let _one_at_a_time = FileLock::acquire(&hub.local("locks/terminals.lock"), WAIT, "lock.wait", "start a terminal")?;
+    check_free(hub, task)?;
+    let agent = args.seat.map(str::to_owned);
+    let author = Flags { agent, allow_stale_session: args.allow_stale_session, ..Flags::default() };
+    let author = author.claimant(hub, Some(task))?;
     let seat = Some(author.agent.clone()).filter(|seat| seat != operator::OPERATOR);
     let program = program(args, hub, seat.is_some())?;
     let mut request = Request::new(author, task);
@@ -83,12 +86,22 @@ pub fn run(args: &Dispatch, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The terminal of a task that is not over.
-fn open_terminal(hub: &Hub, task: &str) -> Result<Option<SessionRecord>> {
-    let is_open = |one: &SessionRecord| {
-        one.mode == Mode::Dispatch && one.task_id.as_deref() == Some(task) && !one.status.is_over()
-    };
-    Ok(sessions::all(hub)?.sessions.into_iter().find(is_open))
+/// Refuses when somebody works on the task: it would be in the same worktree.
+fn check_free(hub: &Hub, task: &str) -> Result<()> {
+    if let Some(open) = terminals::all_open(hub)?.iter().find(|one| one.task_id.as_deref() == Some(task)) {
+        return Err(Refusal::held("session.running", format!("{task} has a terminal already"))
+            .because(format!("session {} is {}", short(&open.id), open.status.as_str()))
+            .next(format!("join it: teof session attach {}", short(&open.id)))
+            .into());
+    }
+    if lock::is_held(&hub.local(&paths::run_lock(task)))? {
+        return Err(Refusal::held("session.running", format!("an agent is working on {task}"))
+            .because("a terminal would be in the same worktree")
+            .next(format!("tell the agent what you want: teof session note {} \"...\"", text::shell_word(task)))
+            .next(format!("or stop its job: teof coordinator cancel {}", text::shell_word(task)))
+            .into());
+    }
+    Ok(())
 }
 
 fn program(args: &Dispatch, hub: &Hub, has_seat: bool) -> Result<Program> {

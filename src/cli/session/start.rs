@@ -10,6 +10,7 @@ use super::dispatch::{self, Dispatch};
 use super::go_on;
 use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
+use crate::cli::support::help::MORE;
 use crate::cli::unattended::coordinator::objective::{self, Details};
 use crate::cli::unattended::coordinator::{send, submit, submit_names};
 use crate::coordinator::state::input::Command;
@@ -56,6 +57,9 @@ pub struct Args {
     /// A test command that must pass, besides those of the settings; repeatable
     #[arg(long = "test", value_name = "COMMAND", requires = "prompt_file")]
     tests: Vec<String>,
+    /// With --mode dispatch: claim although the seat's session is missing or stale; recorded
+    #[arg(long, help_heading = MORE)]
+    allow_stale_session: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -78,6 +82,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             prompt_file: args.prompt_file.as_deref(),
             program: args.program.as_deref(),
             seat: args.agent.as_deref(),
+            allow_stale_session: args.allow_stale_session,
         };
         return dispatch::run(&asked, app);
     }
@@ -113,13 +118,18 @@ impl Args {
     /// Refuses flags of the other mode.
     fn check_flags(&self) -> Result<()> {
         let (misplaced, mode) = match self.mode {
-            StartMode::Autonomous => (self.program.is_some() || self.agent.is_some(), "dispatch"),
+            StartMode::Autonomous => {
+                (self.program.is_some() || self.agent.is_some() || self.allow_stale_session, "dispatch")
+            }
             StartMode::Dispatch => (!self.tests.is_empty(), "autonomous"),
         };
         if !misplaced {
             return Ok(());
         }
-        let flags = if mode == "dispatch" { "--program and --agent" } else { "--test" };
+        let flags = match mode {
+            "dispatch" => "--program, --agent and --allow-stale-session",
+            _ => "--test",
+        };
         Err(Refusal::usage("session.mode", format!("{flags} belong to --mode {mode}"))
             .because("the coordinator chooses agents and seats; a terminal runs no tests")
             .next("see what each mode takes: teof session start --help")

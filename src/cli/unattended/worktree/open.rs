@@ -72,8 +72,11 @@ impl Of {
             let branch = row.branch.clone().unwrap_or_default();
             return Ok(Opened { path: row.path.into(), branch, made: false });
         }
-        known::remark_unknown(hub, task)?.iter().for_each(|remark| app.warn(remark));
-        convention::open(hub, task, &branch)
+        let opened = convention::open(hub, task, &branch)?;
+        if opened.made {
+            known::remark_unknown(hub, task)?.iter().for_each(|remark| app.warn(remark));
+        }
+        Ok(opened)
     }
 }
 
