@@ -526,7 +526,7 @@ fn a_tasks_worktree_is_there_and_neither_the_main_one_nor_another_seats() {
     let (own, home) = (["DOC-7", "--agent", "worker-1"], world.folder().join("repo.worktrees"));
     let first = world.json(&open(&own));
     let other = world.json(&open(&["DOC-7", "--agent", "manager"]));
-    assert_eq!((&other["branch"], &other["made"]), (&json!("agent/manager/DOC-7"), &json!(true)));
+    assert_eq!((&other["branch"], &other["made"]), (&json!("agent/manager/doc-7"), &json!(true)));
     assert_ne!(other["path"], first["path"]);
     assert_eq!(world.json(&open(&own))["path"], first["path"]);
 
@@ -541,7 +541,7 @@ fn a_tasks_worktree_is_there_and_neither_the_main_one_nor_another_seats() {
     world.git(&["switch", "-qc", "feature/report-07c"]);
     let linked = world.json(&open(&["write-report-07c", "--agent", "worker-1"]));
     assert_eq!(linked["path"], home.join("write-report-07c").to_str().unwrap());
-    world.git(&["switch", "-qc", "agent/worker-1/DOC-8"]);
+    world.git(&["switch", "-qc", "agent/worker-1/doc-8"]);
     assert_eq!(world.refused(&open(&["DOC-8", "--agent", "worker-1"]))["code"], "branch.in_use");
     fs::create_dir(home.join("DOC-9")).unwrap();
     assert_eq!(world.refused(&open(&["DOC-9"]))["code"], "worktree.taken");
