@@ -41,7 +41,7 @@ pub struct Jobs {
     pub success_rate: Option<f64>,
     /// Jobs that ended a day, on the days from the first to the last.
     pub per_day: Option<f64>,
-    /// Runs after a job's first one.
+    /// Runs after a failed one.
     pub retries: u64,
 }
 
@@ -128,7 +128,7 @@ impl Metrics {
     fn count(&mut self, of_jobs: &BTreeMap<&str, Vec<&Run>>) {
         let mut times = Vec::new();
         for runs in of_jobs.values() {
-            self.jobs.retries += runs.len() as u64 - 1;
+            self.jobs.retries += runs.windows(2).filter(|pair| pair[0].verdict == Verdict::Failed).count() as u64;
             let (Some(first), Some(last)) = (runs.first(), runs.last()) else { continue };
             if last.verdict == Verdict::Paused {
                 continue;
@@ -165,6 +165,13 @@ mod tests {
             "stages": [before, stage],
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn only_a_run_after_a_failed_one_is_a_retry() {
+        let verdicts = ["paused", "failed", "succeeded", "succeeded"];
+        let runs: Vec<_> = (1..).zip(verdicts).map(|(n, verdict)| run("j1", n, 1000, 10, verdict, 0)).collect();
+        assert_eq!(of(&runs.iter().collect::<Vec<_>>()).jobs.retries, 1);
     }
 
     #[test]
