@@ -29,8 +29,8 @@ use crate::sessions::{Mode, SessionRecord};
 /// task is made of the prompt; it needs tests, from here or from the settings.
 ///
 /// Dispatch: a terminal in a tmux window that you join with `teof session attach`, with an interactive agent or your
-/// shell. The seat must have booted; it claims the task, unless it holds it. The terminal is in no queue, and outlives
-/// this command and the coordinator.
+/// shell. The seat must have booted, and have the task or its assignment (`teof task pickup`). The terminal is in no
+/// queue, and outlives this command and the coordinator.
 ///
 /// With --json: {task, session}; session is null when it starts later. Dispatch: also {worktree, branch}.
 #[derive(Debug, clap::Args)]
