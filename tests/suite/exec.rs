@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use teof::exec::{Clocks, Control, Keep, Observer, ProcessTree, Report, Spec, Supervisor, TimedOut, Verdict};
 
+use crate::harness::temp;
+
 struct Place {
     dir: tempfile::TempDir,
     mark: (String, String),
@@ -14,7 +16,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = temp::folder();
         let mark = ("TEOF_RUN".to_owned(), dir.path().display().to_string());
         Self { dir, mark }
     }

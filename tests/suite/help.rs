@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::faults::lab;
 use crate::harness::agents::Fake;
-use crate::harness::{Ran, World, operator_tokens};
+use crate::harness::{Ran, World, operator_tokens, temp};
 use crate::pages::pages;
 
 /// Commands of the tree, from the reference: its path, its first line, its examples.
@@ -227,7 +227,7 @@ fn as_a_person(line: &str) -> String {
 #[test]
 fn every_example_of_help_and_pages_works_as_it_stands() {
     let world = scratch();
-    let kept = tempfile::tempdir().unwrap();
+    let kept = temp::folder();
     let copy = |from: &Path, to: &Path| {
         let from = format!("{}/.", from.display());
         assert!(Command::new("cp").args(["-a", &from]).arg(to).status().unwrap().success());

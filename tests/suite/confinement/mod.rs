@@ -28,7 +28,7 @@ struct Confined {
 
 impl Confined {
     fn new(settings: &str) -> Confined {
-        let world = World::with_work(&[]);
+        let world = World::on_disk().add_work(&[]);
         world.grant(settings);
         let order = world.order(json!({"guardrails.diff_limit": 400, "guardrails.tests": ["true"]}));
         Confined { world, order }

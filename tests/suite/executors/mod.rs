@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use teof::exec::{Clocks, Keep, ProcessTree, Spec, Supervisor};
 
+use crate::harness::temp;
+
 /// A folder in which programs run, and what marks them.
 struct Place {
     dir: tempfile::TempDir,
@@ -17,7 +19,7 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = temp::folder();
         let root = dir.path().display().to_string();
         Place { marks: vec![("TEOF_RUN".into(), "run-1".into()), ("TEOF_ROOT".into(), root)], dir }
     }

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::lab::{Lab, State};
 use super::scenarios::{Kind, READERS, SCENARIOS, Scenario};
+use crate::harness::temp;
 
 /// The calls that change something, and the error that each may well meet.
 const CALLS: [(&str, &str); 16] = [
@@ -137,7 +138,7 @@ impl Lab {
 
     /// Runs the command with the world on a file system of its own that has so many KiB left, and copies it back.
     fn on_a_full_disk(&self, scenario: &Scenario, left: u32) -> Output {
-        let (world, out) = (self.world.folder(), tempfile::tempdir().unwrap());
+        let (world, out) = (self.world.folder(), temp::folder());
         // The folder's own entry cannot be a mount point and be copied back at once.
         let script = format!(
             "set -e; out=$1; world=$2; shift 2; cp -a $world/. $out/; mount -t tmpfs -o size=64m none $world; cp -a $out/. $world/; \

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use teof::base::Clock;
 
 use crate::harness::agents::Fake;
-use crate::harness::{TOKEN, World, operator_tokens};
+use crate::harness::{TOKEN, World, operator_tokens, temp};
 
 const AGENT: &str = r#"
 case "$TEOF_TASK" in
@@ -100,7 +100,7 @@ impl Lab {
         // What was acknowledged and is in no commit.
         world.ok(&["bus", "event", "--agent", "manager", "--event", "note", "--summary", "not committed"]);
         fs::write(world.repo.join(".git/teof/test-clock"), "").unwrap();
-        let pristine = tempfile::tempdir().unwrap();
+        let pristine = temp::folder();
         copy(&world.folder(), pristine.path());
         Lab { world, pristine, now, names }
     }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Not every test uses every helper.
 
 pub mod agents;
+pub mod temp;
 mod wait;
 pub mod work;
 
@@ -27,16 +28,27 @@ pub struct World {
 impl World {
     /// A repository on branch `main` with one commit and the record's folders.
     pub fn new() -> World {
-        let world = World::bare_of_teof();
+        World::bare_of_teof().with_record()
+    }
+
+    /// The same on disk, where the sandbox keeps programs from writing.
+    pub fn on_disk() -> World {
+        World::bare_in(temp::on_disk()).with_record()
+    }
+
+    fn with_record(self) -> World {
         for folder in ["_bus/claims", "_bus/events", "_bus/messages", "_bus/assignments", "_plans", "_report"] {
-            fs::create_dir_all(world.repo.join(folder)).unwrap();
+            fs::create_dir_all(self.repo.join(folder)).unwrap();
         }
-        world
+        self
     }
 
     /// A repository on branch `main` with one commit and nothing of teof.
     pub fn bare_of_teof() -> World {
-        let folder = tempfile::tempdir().unwrap();
+        World::bare_in(temp::folder())
+    }
+
+    fn bare_in(folder: tempfile::TempDir) -> World {
         let repo = folder.path().canonicalize().unwrap().join("repo");
         fs::create_dir_all(folder.path().join("home")).unwrap();
         fs::create_dir(&repo).unwrap();

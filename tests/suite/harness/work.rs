@@ -16,7 +16,11 @@ pub const TASK: &str = "QUEUE-001";
 impl World {
     /// A world with two lines in `src/code.txt`, these files, an empty log, and a seat with a fresh session and a claim.
     pub fn with_work(files: &[(&str, &str)]) -> World {
-        let world = World::new();
+        World::new().add_work(files)
+    }
+
+    pub fn add_work(self, files: &[(&str, &str)]) -> World {
+        let world = self;
         world.write("src/code.txt", "one\ntwo\n");
         world.write("_bus/events/events.jsonl", "");
         files.iter().for_each(|(path, text)| world.write(path, text));
