@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, Stamp, files, json, text};
 use crate::hub::Hub;
-use crate::hub::git::{ancestry, locks, object_ids};
+use crate::hub::git::{ancestry, object_ids};
+use crate::hub::repository::locks;
 
 /// Machine-local.
 const FILE: &str = "moved-targets.json";

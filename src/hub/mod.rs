@@ -5,10 +5,11 @@
 pub mod format;
 pub mod git;
 pub mod locate;
+pub mod marks;
 pub mod output;
-pub mod partial;
 pub mod paths;
 pub mod pin;
+pub mod repository;
 mod root;
 pub mod rule_files;
 pub mod settings;
@@ -18,11 +19,11 @@ pub mod worktrees;
 
 pub use git::tracked::Tracked;
 pub use locate::Worktree;
+pub use marks::Watermarks;
 pub use pin::Pin;
 pub use root::Hub;
 pub use settings::Settings;
 pub use transaction::Transaction;
 pub use transaction::repair::Repair;
 pub use transaction::requests::Request;
-pub use transaction::watermarks::Watermarks;
 pub use transaction::writer::Writer;

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 
 use super::git::{Git, sparse};
 use super::locate::{self, Worktree};
+use super::marks::Watermarks;
 use super::paths;
 use super::pin::{self, Pin};
 use super::settings::{Settings, load};
-use super::transaction::watermarks::Watermarks;
 use crate::base::{Clock, Refusal, Result, Stamp, digest, env, files};
 
 /// The worktree whose `_bus/`, `_plans/`, `_report/` are the record of a repository.

@@ -15,7 +15,7 @@ use crate::consensus::records::NewRecord;
 use crate::guard::claim::{self, Author};
 use crate::guard::operator::{self, OPERATOR};
 use crate::guard::secrets;
-use crate::hub::git::clone_fidelity::{self, Need};
+use crate::hub::repository::clone_fidelity::{self, Need};
 use crate::hub::{Hub, Request, Transaction, Writer, paths};
 use crate::model::event::{self, Event};
 use crate::model::message::{self, LIFT, Message, is_task_channel};

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::base::{Refusal, Result, digest, files, text};
-use crate::hub::git::attributes;
-use crate::hub::git::clone_fidelity::{self, Need};
+use crate::hub::repository::attributes;
+use crate::hub::repository::clone_fidelity::{self, Need};
 use crate::hub::{Hub, paths};
 
 /// The path of a receipt, relative to the hub, and its SHA-256.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Refusal, Result, env, text};
 use crate::exec;
-use crate::hub::git::identity;
+use crate::hub::repository::identity;
 use crate::hub::{Hub, settings};
 use crate::seats::manifest;
 

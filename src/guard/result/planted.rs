@@ -6,7 +6,7 @@ use std::path::Path;
 use super::surroundings::{LOCAL, LOCK, Surroundings};
 use crate::base::text;
 use crate::guard::Finding;
-use crate::hub::git::locks;
+use crate::hub::repository::locks;
 use crate::hub::{Hub, paths};
 
 /// How many names a finding lists.

@@ -1,16 +1,12 @@
-//! The repository as git sees it: the git program, its configuration, object ids, attributes and locks.
+//! The repository as git sees it: the git program, its configuration, object ids and ancestry.
 
 pub mod ancestry;
-pub mod attributes;
 pub mod bounded_process;
-pub mod clone_fidelity;
 pub mod command;
 pub mod errors;
-pub(super) mod filtered;
-pub mod identity;
 pub mod libgit2;
-pub mod locks;
 pub mod object_ids;
+pub mod partial;
 pub mod programs;
 pub mod sparse;
 pub mod tracked;

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, FileState, Transaction};
+use super::{Change, Transaction};
 use crate::base::{Result, digest, disk, files, jsonl};
+use crate::hub::marks::FileState;
 
 /// The largest transaction that is read back, in bytes.
 const MAX: u64 = 1 << 30;

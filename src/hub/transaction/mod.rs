@@ -4,18 +4,16 @@
 //! journal is emptied. The next holder of the bus lock completes an unfinished transaction from the journal.
 
 mod changes;
-pub(super) mod document_watermarks;
 pub(super) mod journal;
 pub(super) mod recover;
 pub mod repair;
 pub mod requests;
 pub(super) mod staged;
 pub mod temporary;
-pub mod watermarks;
 pub mod writer;
 
 pub use changes::Transaction;
-pub(super) use changes::{Change, FileState, check_absent};
+pub(super) use changes::{Change, check_absent};
 
 #[cfg(test)]
 mod tests {

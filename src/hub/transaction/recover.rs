@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::FileState;
-use super::document_watermarks::{MAX_COMMITTED_STATES, is_shared};
 use crate::base::{Result, files, text};
 use crate::hub::Hub;
+use crate::hub::marks::FileState;
+use crate::hub::marks::documents::{MAX_COMMITTED_STATES, is_shared};
 
 /// How many commits are searched for the states of a file.
 const COMMITS: usize = 1000;

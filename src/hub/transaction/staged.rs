@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::document_watermarks::DocumentMarks;
 use super::journal::{self, Progress};
-use super::{Change, FileState, Transaction};
+use super::{Change, Transaction};
 use crate::base::{Refusal, Result, disk, files, jsonl, parallel};
+use crate::hub::marks::FileState;
+use crate::hub::marks::documents::DocumentMarks;
 use crate::hub::{Hub, paths};
 
 /// How often git may replace a log while something is appended to it.

@@ -5,14 +5,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::document_watermarks::{self, DocumentMarks};
 use super::journal;
 use super::staged::{self, Recovery, Staged};
 use super::temporary;
-use super::{Change, FileState, Transaction, check_absent};
+use super::{Change, Transaction, check_absent};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files};
 use crate::hub::Hub;
+use crate::hub::marks::FileState;
+use crate::hub::marks::documents::{self, DocumentMarks};
 use crate::hub::pin::{self, Pin};
 
 impl Hub {
@@ -128,7 +129,7 @@ impl<'h> Writer<'h> {
                     if journaled || DocumentMarks::covers(path, is_new) {
                         *before = FileState::of(&target);
                     }
-                    if document_watermarks::is_shared(path) {
+                    if documents::is_shared(path) {
                         self.hub.check_document(path)?;
                     }
                 }

@@ -20,7 +20,7 @@ pub mod size_limit;
 mod status;
 pub mod unfinished;
 
-pub use super::git::filtered::{lfs_object, pointer};
+pub use checkpoint::filtered::{lfs_object, pointer};
 pub use place::{Place, Wanted, beside, every, home, is_for, main_worktree, repository_name};
 pub use prepare::prepare;
 pub use registry::{clear_stale, folders_of, last_run, linked, root_of};

@@ -20,8 +20,7 @@ use super::unfinished;
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files, names};
 use crate::hub::Hub;
-use crate::hub::git::object_ids;
-use crate::hub::partial;
+use crate::hub::git::{object_ids, partial};
 
 /// Creates the job's worktree, or reuses it and continues from its last checkpoint.
 ///

@@ -10,10 +10,10 @@ use std::path::{Component, Path};
 use anyhow::Context;
 use git2::Repository;
 
+use super::checkpoint::filtered;
 use super::metadata::WorktreeMetadata;
 use super::place::Place;
 use crate::base::{Refusal, Result, files};
-use crate::hub::git::filtered;
 use crate::hub::{Hub, paths};
 
 /// How many files may be copied, and how many bytes one of them may have.

@@ -7,7 +7,7 @@ use crate::bus::{check_length, check_text};
 use crate::consensus::records::NewRecord;
 use crate::guard::claim::Author;
 use crate::guard::secrets;
-use crate::hub::git::clone_fidelity::{self, Need};
+use crate::hub::repository::clone_fidelity::{self, Need};
 use crate::hub::{self, Hub, Transaction, Writer, paths};
 use crate::ops::context::{self, Answer, Call};
 use crate::receipts::ledger;

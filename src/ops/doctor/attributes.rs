@@ -1,8 +1,8 @@
 //! Checks, for `doctor` and `init`, whether git keeps the record byte for byte; adds the git attributes for it.
 
 use crate::base::{Result, text};
-use crate::hub::git::attributes;
-use crate::hub::git::clone_fidelity::{self, Need};
+use crate::hub::repository::attributes;
+use crate::hub::repository::clone_fidelity::{self, Need};
 use crate::hub::{Hub, Transaction};
 
 /// A git rule that keeps evidence from clones, or that a person should know.

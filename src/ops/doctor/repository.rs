@@ -4,8 +4,9 @@ use git2::Repository;
 
 use super::attributes::Problem;
 use crate::base::{Refusal, Result, text};
+use crate::hub::Hub;
+use crate::hub::git::partial;
 use crate::hub::git::sparse;
-use crate::hub::{Hub, partial};
 use crate::ops::record;
 
 /// Changes nothing.

@@ -10,7 +10,7 @@ use super::attributes::Problem;
 use crate::base::{Refusal, Result, files, lock, text};
 use crate::guard::in_progress;
 use crate::guard::prerequisites::{self, Declared};
-use crate::hub::git::locks;
+use crate::hub::repository::locks;
 use crate::hub::transaction::temporary;
 use crate::hub::worktrees::unfinished;
 use crate::hub::{Hub, paths};

@@ -24,8 +24,9 @@ use crate::base::files::StatCache;
 use crate::base::{Refusal, Result, Stamp};
 use crate::guard::{in_progress, moved_target};
 use crate::hub::git::libgit2::make_durable;
-use crate::hub::git::locks::{self, Running};
-use crate::hub::git::{identity, object_ids, sparse};
+use crate::hub::git::{object_ids, sparse};
+use crate::hub::repository::identity;
+use crate::hub::repository::locks::{self, Running};
 use crate::hub::transaction::temporary;
 use crate::hub::{Hub, Writer, git};
 

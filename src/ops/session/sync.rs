@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::base::{Exit, Refusal, Result, files, text, time};
 use crate::guard::trust::{self, remotes};
-use crate::hub::git::locks::{self, Running};
 use crate::hub::git::{self, Git};
 use crate::hub::git::{bounded_process, sparse};
+use crate::hub::repository::locks::{self, Running};
 use crate::hub::{Hub, Worktree, paths, worktrees};
 use crate::model::seat::MANIFEST;
 use crate::plans::requests::front_matter::differ_in_status_only;

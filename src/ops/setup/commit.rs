@@ -8,7 +8,8 @@ use git2::{FileMode, Repository};
 
 use crate::base::{Result, files};
 use crate::hub::Hub;
-use crate::hub::git::{Git, attributes, object_ids};
+use crate::hub::git::{Git, object_ids};
+use crate::hub::repository::attributes;
 use crate::ops::record;
 
 const SUBJECT: &str = "Set up teof";

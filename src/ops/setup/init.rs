@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::base::{Clock, Refusal, Result, files, json, names};
-use crate::hub::git::{attributes, sparse};
+use crate::hub::git::sparse;
+use crate::hub::repository::attributes;
 use crate::hub::settings::{edit, template};
 use crate::hub::transaction::temporary;
 use crate::hub::{Hub, Pin, Transaction, Worktree, paths, pin};

@@ -16,7 +16,8 @@ use super::merge;
 use super::ref_move::RefMove;
 use crate::base::{Result, files, json};
 use crate::hub::git::Git;
-use crate::hub::git::{locks, object_ids};
+use crate::hub::git::object_ids;
+use crate::hub::repository::locks;
 use crate::hub::{Hub, Worktree};
 
 /// Relative to the machine-local folder.

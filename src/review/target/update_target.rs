@@ -15,9 +15,9 @@ use git2::{Oid, Repository};
 use super::ref_move::RefMove;
 use super::{merge, recover};
 use crate::base::{Refusal, Result, text};
-use crate::hub::git::locks::{self, Running};
 use crate::hub::git::sparse;
 use crate::hub::git::{self, Git};
+use crate::hub::repository::locks::{self, Running};
 use crate::hub::{Hub, Worktree, paths, worktrees};
 use crate::ops::record;
 

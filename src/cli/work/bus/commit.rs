@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::base::{Refusal, Result};
 use crate::cli::App;
-use crate::hub::git::locks;
+use crate::hub::repository::locks;
 use crate::ops::record::{self, Recorded};
 
 /// Commit the record (_bus, _plans, _report) and nothing else

@@ -10,7 +10,7 @@ use crate::cli::App;
 use crate::cli::support::author::Flags;
 use crate::guard::operator::{self, OPERATOR};
 use crate::guard::secrets;
-use crate::hub::git::clone_fidelity::{self, Need};
+use crate::hub::repository::clone_fidelity::{self, Need};
 use crate::ops::tasks::plan_edit::{self, Edit, Editor};
 use crate::plans::{Evidence, edit, evidence, store};
 use crate::receipts::{entry, ledger};

@@ -12,7 +12,7 @@ use crate::cli::support::author::Flags;
 use crate::guard::operator;
 use crate::guard::secrets;
 use crate::hub::Hub;
-use crate::hub::git::clone_fidelity::{self, Need};
+use crate::hub::repository::clone_fidelity::{self, Need};
 use crate::model::plan::Status;
 use crate::ops::tasks::plan_edit::{self, Edit};
 use crate::plans::edit::{self, StepChange};

@@ -1,9 +1,10 @@
 //! Checkpoints: commits the content of a worker's worktree to its branch, and the end of its stage under the job's ref.
 //!
 //! Reads and writes through libgit2 with the git directory named: no hooks, no filter drivers, no replace objects, and
-//! no trust in the worktree's own index or `.git`. [`filtered`](crate::hub::git::filtered) handles files under a filter
+//! no trust in the worktree's own index or `.git`. [`filtered`] handles files under a filter
 //! driver (`git-lfs`).
 
+pub(in crate::hub) mod filtered;
 mod tree;
 
 use std::path::{Path, PathBuf};

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use git2::{IndexAddOption, IndexEntry, IndexTime, Oid, Repository, Tree};
 
+use super::filtered;
 use crate::base::Result;
-use crate::hub::git::{filtered, libgit2, object_ids};
+use crate::hub::git::{libgit2, object_ids};
 use crate::hub::worktrees::metadata::WorktreeMetadata;
 use crate::hub::worktrees::{registry, size_limit};
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use git2::{AttrCheckFlags, Oid, Repository};
 
-use super::object_ids;
 use crate::base::{Result, digest, files};
+use crate::hub::git::object_ids;
 use crate::hub::worktrees::metadata::{WorktreeMetadata, stat};
 
 /// Start of a git-lfs pointer.

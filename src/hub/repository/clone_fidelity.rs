@@ -4,10 +4,9 @@
 
 use std::path::Path;
 
-use super::Git;
 use super::attributes;
 use crate::base::{Refusal, Result, text};
-use crate::hub::git;
+use crate::hub::git::{self, Git};
 use crate::hub::{Hub, paths};
 
 /// What a clone must have of a file.

@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::document_watermarks::{DocumentMarks, fell_behind};
+use super::documents::{DocumentMarks, fell_behind};
 use crate::base::{Result, disk, files, json, jsonl, parallel};
 use crate::hub::paths;
 use crate::model::claim::ClaimFile;

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use git2::{Oid, Repository, Signature};
 
-use super::object_ids;
 use crate::base::{Result, files, text, time};
+use crate::hub::git::object_ids;
 use crate::hub::worktrees::clear_stale;
 use crate::hub::{Hub, Worktree};
 
