@@ -64,6 +64,13 @@ fn tmux(world: &World, args: &[&str]) -> String {
     String::from_utf8_lossy(&done.stdout).trim().to_owned()
 }
 
+/// What runs in a terminal. Those of other repositories may have the same name.
+fn tree(world: &World, id: &str) -> ProcessTree {
+    let root = world.repo.display().to_string();
+    let marks = vec![("TEOF_SESSION".to_owned(), id.to_owned()), ("TEOF_ROOT".to_owned(), root)];
+    ProcessTree { marks, ..ProcessTree::default() }
+}
+
 fn boot(world: &World, seat: &str, ago: u64) {
     let at = teof::base::Clock::Machine.now().minus(Duration::from_secs(ago));
     world.write(&format!("_report/session/{seat}/manager-report-tail.txt"), &format!("# captured_at={at}\n"));
@@ -146,8 +153,7 @@ fn a_persons_shell_is_started_under_a_claim_and_cancelled_with_all_that_it_runs(
     let record = show(&world, &id);
     assert_eq!(record["status"], "cancelled");
     assert!(record["reason"].as_str().unwrap().ends_with(": enough"), "{record}");
-    let marks = vec![("TEOF_SESSION".to_owned(), id)];
-    assert!(ProcessTree { marks, ..ProcessTree::default() }.living().is_empty());
+    assert_eq!(tree(&world, &id).living(), []);
     assert!(server.windows().is_empty());
 }
 
@@ -229,14 +235,13 @@ fn terminals_whose_server_was_killed_are_lost_with_all_that_runs_in_them() {
     run(&world, &dispatch("QUEUE-002", &["--agent", "operator"])).expect(0);
     run(&world, &dispatch(TASK, &["--agent", SEAT, "--program", "sleeper"])).expect(0);
     let ids = ["QUEUE-002", TASK].map(|task| show(&world, task)["id"].as_str().unwrap().to_owned());
-    let tree = |id: &String| ProcessTree { marks: vec![("TEOF_SESSION".to_owned(), id.clone())], ..Default::default() };
     for id in &ids {
-        until("the program runs", || tree(id).living().len() >= 2);
+        until("the program runs", || tree(&world, id).living().len() >= 2);
     }
     let server = tmux(&world, &["display-message", "-p", "#{pid}"]);
     assert!(Command::new("kill").args(["-KILL", &server]).status().unwrap().success());
     for id in &ids {
-        until("nothing of it runs", || tree(id).living().is_empty());
+        until("nothing of it runs", || tree(&world, id).living().is_empty());
         assert_eq!(show(&world, id)["status"], "lost", "{id}");
     }
 }
