@@ -5,11 +5,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::hub::settings::monitor::BUILT_IN;
 use crate::model::run::noticed::{Action, Class};
 
 /// What an agent is about to do.
-pub(super) struct Scene<'a> {
+pub(super) struct Operation<'a> {
     /// The commands, paths and addresses, one a line.
     pub text: &'a str,
     /// The simple commands in it.
@@ -19,32 +18,32 @@ pub(super) struct Scene<'a> {
 }
 
 /// A built-in rule.
-pub(super) struct Danger {
+pub(super) struct BuiltInRule {
     pub name: &'static str,
     pub class: Class,
     pub action: Action,
     /// The part of the operation that makes it dangerous.
-    pub find: fn(&Scene) -> Option<String>,
+    pub find: fn(&Operation) -> Option<String>,
 }
 
 /// None of them stops an agent by itself: a wrong match must not end a night's work.
-pub(super) const DANGERS: [Danger; 7] = [
-    Danger { name: BUILT_IN[0], class: Class::Critical, action: Action::Notify, find: force_push },
-    Danger { name: BUILT_IN[1], class: Class::Critical, action: Action::Notify, find: delete_outside },
-    Danger { name: BUILT_IN[2], class: Class::Critical, action: Action::Notify, find: read_secret },
-    Danger { name: BUILT_IN[3], class: Class::Warning, action: Action::Record, find: network },
-    Danger { name: BUILT_IN[4], class: Class::Critical, action: Action::Notify, find: sudo },
-    Danger { name: BUILT_IN[5], class: Class::Warning, action: Action::Record, find: git_config },
-    Danger { name: BUILT_IN[6], class: Class::Warning, action: Action::Record, find: rewrite_history },
+pub(super) const BUILT_IN_RULES: [BuiltInRule; 7] = [
+    BuiltInRule { name: "force-push", class: Class::Critical, action: Action::Notify, find: force_push },
+    BuiltInRule { name: "delete-outside", class: Class::Critical, action: Action::Notify, find: delete_outside },
+    BuiltInRule { name: "read-secret", class: Class::Critical, action: Action::Notify, find: read_secret },
+    BuiltInRule { name: "network", class: Class::Warning, action: Action::Record, find: network },
+    BuiltInRule { name: "sudo", class: Class::Critical, action: Action::Notify, find: sudo },
+    BuiltInRule { name: "git-config", class: Class::Warning, action: Action::Record, find: git_config },
+    BuiltInRule { name: "rewrite-history", class: Class::Warning, action: Action::Record, find: rewrite_history },
 ];
 
 /// Shared temporary folders, in which agents may delete.
 const TEMPORARY: [&str; 3] = ["/tmp/", "/var/tmp/", "/dev/shm/"];
 
 /// The first command that matches, as a line.
-fn command(scene: &Scene, matches: impl Fn(&str, &[String]) -> bool) -> Option<String> {
+fn command(operation: &Operation, matches: impl Fn(&str, &[String]) -> bool) -> Option<String> {
     let is_wanted = |words: &&Vec<String>| words.split_first().is_some_and(|(first, rest)| matches(first, rest));
-    scene.commands.iter().find(is_wanted).map(|words| words.join(" "))
+    operation.commands.iter().find(is_wanted).map(|words| words.join(" "))
 }
 
 /// Git's subcommand and what follows it; `-C folder` and `-c key=value` come before it.
@@ -72,22 +71,22 @@ fn has(words: &[String], any: &[&str]) -> bool {
     words.iter().any(|word| any.contains(&word.as_str()))
 }
 
-fn force_push(scene: &Scene) -> Option<String> {
-    command(scene, |program, words| {
+fn force_push(operation: &Operation) -> Option<String> {
+    command(operation, |program, words| {
         let Some(("push", words)) = git(program, words) else { return false };
         let forced = |word: &String| word.starts_with("--force") || word.starts_with('+') || word == "--mirror";
         has_short(words, 'f') || words.iter().any(forced)
     })
 }
 
-fn delete_outside(scene: &Scene) -> Option<String> {
-    command(scene, |program, words| match program {
+fn delete_outside(operation: &Operation) -> Option<String> {
+    command(operation, |program, words| match program {
         "rm" if has_short(words, 'r') || has_short(words, 'R') || has(words, &["--recursive"]) => {
-            words.iter().any(|word| !word.starts_with('-') && is_outside(scene.worktree, word))
+            words.iter().any(|word| !word.starts_with('-') && is_outside(operation.worktree, word))
         }
         "find" if has(words, &["-delete"]) => {
             let folders = words.iter().take_while(|word| !word.starts_with('-'));
-            folders.into_iter().any(|folder| is_outside(scene.worktree, folder))
+            folders.into_iter().any(|folder| is_outside(operation.worktree, folder))
         }
         _ => false,
     })
@@ -135,15 +134,15 @@ const SECRETS: &str = r#"(?x)
 
 static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SECRETS).ok());
 
-fn read_secret(scene: &Scene) -> Option<String> {
+fn read_secret(operation: &Operation) -> Option<String> {
     let secret = SECRET.as_ref()?;
-    scene.text.lines().find(|line| secret.is_match(line)).map(str::to_owned)
+    operation.text.lines().find(|line| secret.is_match(line)).map(str::to_owned)
 }
 
-fn network(scene: &Scene) -> Option<String> {
+fn network(operation: &Operation) -> Option<String> {
     const PROGRAMS: [&str; 11] =
         ["curl", "wget", "nc", "ncat", "netcat", "socat", "telnet", "ssh", "scp", "sftp", "ftp"];
-    command(scene, |program, words| {
+    command(operation, |program, words| {
         let syncs = program == "rsync" && words.iter().any(|word| !word.starts_with('-') && word.contains(':'));
         (PROGRAMS.contains(&program) || syncs) && !is_local(words)
     })
@@ -161,12 +160,12 @@ fn is_local(words: &[String]) -> bool {
     words.iter().any(|word| host(word)) && !words.iter().any(names_other)
 }
 
-fn sudo(scene: &Scene) -> Option<String> {
-    command(scene, |program, _| ["sudo", "doas", "su", "pkexec"].contains(&program))
+fn sudo(operation: &Operation) -> Option<String> {
+    command(operation, |program, _| ["sudo", "doas", "su", "pkexec"].contains(&program))
 }
 
-fn git_config(scene: &Scene) -> Option<String> {
-    command(scene, |program, words| {
+fn git_config(operation: &Operation) -> Option<String> {
+    command(operation, |program, words| {
         let Some(("config", words)) = git(program, words) else { return false };
         let reads = |word: &String| {
             word.starts_with("--get") || ["--list", "-l", "get", "list", "--show-origin"].contains(&word.as_str())
@@ -177,8 +176,8 @@ fn git_config(scene: &Scene) -> Option<String> {
     })
 }
 
-fn rewrite_history(scene: &Scene) -> Option<String> {
-    command(scene, |program, words| match git(program, words) {
+fn rewrite_history(operation: &Operation) -> Option<String> {
+    command(operation, |program, words| match git(program, words) {
         Some(("filter-branch" | "filter-repo" | "rebase" | "update-ref" | "replace", _)) => true,
         Some(("reflog", rest)) => has(rest, &["expire", "delete"]),
         Some(("branch", rest)) => has(rest, &["-D", "-M", "-f", "--force"]),
@@ -194,12 +193,18 @@ fn rewrite_history(scene: &Scene) -> Option<String> {
 mod tests {
     use super::*;
     use crate::agents::monitor::shell;
+    use crate::hub::settings::monitor::BUILT_IN;
+
+    #[test]
+    fn the_settings_know_the_built_in_rules_by_the_same_names() {
+        assert_eq!(BUILT_IN_RULES.map(|danger| danger.name), BUILT_IN);
+    }
 
     /// The rules that match an operation.
     fn found(text: &str) -> Vec<&'static str> {
         let commands = shell::commands(text);
-        let scene = Scene { text, commands: &commands, worktree: Path::new("/w/j1") };
-        DANGERS.iter().filter(|danger| (danger.find)(&scene).is_some()).map(|danger| danger.name).collect()
+        let operation = Operation { text, commands: &commands, worktree: Path::new("/w/j1") };
+        BUILT_IN_RULES.iter().filter(|danger| (danger.find)(&operation).is_some()).map(|danger| danger.name).collect()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regex::Regex;
 
-use super::dangers::{DANGERS, Danger, Scene};
+use super::dangers::{BUILT_IN_RULES, BuiltInRule, Operation};
 use super::shell;
 use crate::hub::settings::monitor::{self, MonitorRule};
 use crate::model::run::noticed::{Action, Class, On};
@@ -21,27 +21,27 @@ pub(super) struct Rule {
 }
 
 enum Find {
-    Danger(fn(&Scene) -> Option<String>),
+    BuiltIn(fn(&Operation) -> Option<String>),
     Pattern(Regex),
 }
 
 /// All rules that are not off.
 pub(super) fn of(settings: &[MonitorRule]) -> Vec<Rule> {
     let set = |name: &str| settings.iter().find(|rule| rule.name == name);
-    let built_in = DANGERS.iter().map(|danger| rule(danger.name, Some(danger), set(danger.name)));
-    let is_own = |rule: &&MonitorRule| DANGERS.iter().all(|danger| danger.name != rule.name);
+    let built_in = BUILT_IN_RULES.iter().map(|danger| rule(danger.name, Some(danger), set(danger.name)));
+    let is_own = |rule: &&MonitorRule| BUILT_IN_RULES.iter().all(|danger| danger.name != rule.name);
     let own = settings.iter().filter(is_own).map(|rule_of| rule(&rule_of.name, None, Some(rule_of)));
     built_in.chain(own).flatten().filter(|rule| rule.action != Action::Ignore).collect()
 }
 
 /// A pattern that does not compile was refused when the settings were read; here it leaves the rule out.
-fn rule(name: &str, danger: Option<&Danger>, set: Option<&MonitorRule>) -> Option<Rule> {
+fn rule(name: &str, danger: Option<&BuiltInRule>, set: Option<&MonitorRule>) -> Option<Rule> {
     let text = |of: fn(&MonitorRule) -> &String| set.map(of).filter(|text| !text.is_empty());
     let pattern = text(|rule| &rule.pattern).map(|pattern| monitor::compile(pattern)).transpose().ok()?;
     let tool = text(|rule| &rule.tool).map(|tool| monitor::compile(tool)).transpose().ok()?;
     let find = match (pattern, danger) {
         (Some(pattern), _) => Find::Pattern(pattern),
-        (None, Some(danger)) => Find::Danger(danger.find),
+        (None, Some(danger)) => Find::BuiltIn(danger.find),
         (None, None) => return None,
     };
     Some(Rule {
@@ -63,20 +63,20 @@ pub(super) fn matching<'a>(
     worktree: &Path,
 ) -> Vec<(&'a Rule, String)> {
     let commands = if on == On::Tool { shell::commands(text) } else { Vec::new() };
-    let scene = Scene { text, commands: &commands, worktree };
+    let operation = Operation { text, commands: &commands, worktree };
     let wanted = rules.iter().filter(|rule| rule.on == on && rule.tool.as_ref().is_none_or(|of| of.is_match(tool)));
-    wanted.filter_map(|rule| Some((rule, rule.find(&scene)?))).collect()
+    wanted.filter_map(|rule| Some((rule, rule.find(&operation)?))).collect()
 }
 
 impl Rule {
-    fn find(&self, scene: &Scene) -> Option<String> {
+    fn find(&self, operation: &Operation) -> Option<String> {
         match &self.find {
-            Find::Danger(find) => find(scene),
+            Find::BuiltIn(find) => find(operation),
             Find::Pattern(pattern) => {
-                let at = pattern.find(scene.text)?;
-                let from = scene.text[..at.start()].rfind('\n').map_or(0, |end| end + 1);
-                let to = scene.text[at.end()..].find('\n').map_or(scene.text.len(), |next| at.end() + next);
-                Some(scene.text[from..to].to_owned())
+                let at = pattern.find(operation.text)?;
+                let from = operation.text[..at.start()].rfind('\n').map_or(0, |end| end + 1);
+                let to = operation.text[at.end()..].find('\n').map_or(operation.text.len(), |next| at.end() + next);
+                Some(operation.text[from..to].to_owned())
             }
         }
     }
