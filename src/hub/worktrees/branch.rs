@@ -7,7 +7,7 @@ use git2::{ErrorCode, Oid, Repository};
 
 use super::checkpoint::Checkpoint;
 use super::job_refs;
-use super::place::{Wanted, is_for};
+use super::place::{Wanted, is_task_branch};
 use super::registry::{self, Registered};
 use crate::base::{Refusal, Result};
 use crate::hub::git::ancestry;
@@ -23,7 +23,7 @@ pub(super) struct Chosen {
 
 /// Allows only `agent/<seat>/…` and a branch made for the task: never the main branch or another seat's.
 pub(super) fn check(hub: &Hub, wanted: &Wanted) -> Result<()> {
-    if is_for(wanted.branch, wanted.task) && hub.branch().as_deref() != Some(wanted.branch) {
+    if is_task_branch(wanted.branch, wanted.task) && hub.branch().as_deref() != Some(wanted.branch) {
         return Ok(());
     }
     let own = format!("agent/{}/", wanted.agent);

@@ -117,7 +117,7 @@ fn clean_locked(
     let mut candidates = Vec::new();
     for found in statuses(hub)? {
         if found.adopted && !dry_run && over(&found).is_some() {
-            convention::give_back(&found.git_dir)?;
+            convention::release(&found.git_dir)?;
         }
         match check_removable(hub, &home, &found)
             .and_then(|()| over(&found).ok_or_else(|| "its job is not over".to_owned()))

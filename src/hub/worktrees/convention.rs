@@ -13,7 +13,7 @@ use git2::{BranchType, Oid, Repository, StatusOptions};
 
 use super::branch;
 use super::metadata::WorktreeMetadata;
-use super::place::{WAIT, Wanted, every, home, is_for, main_worktree};
+use super::place::{WAIT, Wanted, every, home, is_task_branch, main_worktree};
 use super::registry::{self, Registered};
 use super::unfinished;
 use crate::base::lock::FileLock;
@@ -51,7 +51,7 @@ pub fn existing(
     for branch in repo.branches(Some(BranchType::Local))? {
         let (branch, _) = branch?;
         if let (Ok(Some(name)), Some(tip)) = (branch.name(), branch.get().target())
-            && is_for(name, task)
+            && is_task_branch(name, task)
             && name != target
         {
             found.push((name.to_owned(), tip));
@@ -113,7 +113,7 @@ fn is_clean(found: &Registered) -> bool {
 /// The worktree of others in which a job works, because it has the job's branch and is free.
 pub(super) fn adopted<'k>(hub: &Hub, wanted: &Wanted, known: &'k [Registered]) -> Option<&'k Registered> {
     let has_it = |found: &&Registered| registry::head_of(found).as_deref() == Some(wanted.branch);
-    let found = known.iter().find(has_it).filter(|_| is_for(wanted.branch, wanted.task))?;
+    let found = known.iter().find(has_it).filter(|_| is_task_branch(wanted.branch, wanted.task))?;
     in_use(hub, wanted.branch).is_none().then_some(found)
 }
 
@@ -130,7 +130,7 @@ pub fn has_adopted(hub: &Hub, job: &str) -> bool {
 }
 
 /// Gives a worktree that was there before its job back, as it is.
-pub(super) fn give_back(git_dir: &Path) -> Result<()> {
+pub(super) fn release(git_dir: &Path) -> Result<()> {
     let metadata = WorktreeMetadata { adopted: false, task: String::new(), ..WorktreeMetadata::read(git_dir) };
     metadata.write(git_dir)?;
     unlock(git_dir)

@@ -21,7 +21,7 @@ mod status;
 pub mod unfinished;
 
 pub use checkpoint::filtered::{lfs_object, pointer};
-pub use place::{Place, Wanted, beside, every, home, is_for, main_worktree, repository_name};
+pub use place::{Place, Wanted, beside, every, home, is_task_branch, main_worktree, repository_name};
 pub use prepare::prepare;
 pub use registry::{clear_stale, folders_of, last_run, linked, root_of};
 pub use status::{Owner, WorktreeStatus, statuses};

@@ -135,7 +135,7 @@ pub fn every(hub: &Hub) -> Vec<Worktree> {
 }
 
 /// Whether the part of a branch behind its last `/` is the end of a task's name.
-pub fn suits(branch: &str, task: &str) -> bool {
+pub fn branch_ends_like(branch: &str, task: &str) -> bool {
     let Some((_, slug)) = branch.rsplit_once('/') else { return false };
     !slug.is_empty()
         && task.strip_suffix(slug).is_some_and(|before| before.is_empty() || before.ends_with(['-', '_', '.']))
@@ -143,9 +143,9 @@ pub fn suits(branch: &str, task: &str) -> bool {
 
 /// Whether a branch was made for this very task, by its name. A common word (`fix/parser` and `document-parser`) says
 /// too little: the shared end has a number in it. Branches of seats belong to claims.
-pub fn is_for(branch: &str, task: &str) -> bool {
+pub fn is_task_branch(branch: &str, task: &str) -> bool {
     let numbered = branch.rsplit_once('/').is_some_and(|(_, slug)| slug.contains(|c: char| c.is_ascii_digit()));
-    numbered && suits(branch, task) && !branch.starts_with("agent/") && branch != paths::RECORD_BRANCH
+    numbered && branch_ends_like(branch, task) && !branch.starts_with("agent/") && branch != paths::RECORD_BRANCH
 }
 
 #[cfg(test)]
@@ -163,7 +163,7 @@ mod tests {
             ("auth-05A", "auth-05A", false),
             ("agent/codex-1/QUEUE-001", "QUEUE-001", false),
         ] {
-            assert_eq!(is_for(branch, task), is, "{branch} {task}");
+            assert_eq!(is_task_branch(branch, task), is, "{branch} {task}");
         }
     }
 }

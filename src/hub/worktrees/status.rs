@@ -9,7 +9,7 @@ use git2::{Repository, StatusOptions};
 use serde::Serialize;
 
 use super::metadata::WorktreeMetadata;
-use super::place::{main_worktree, suits};
+use super::place::{branch_ends_like, main_worktree};
 use super::registry::{self, Registered};
 use crate::base::{Result, Stamp, files};
 use crate::hub::{Hub, paths};
@@ -124,9 +124,9 @@ impl WorktreeStatus {
 
     /// Whether its branch suggests a task: the branch has the same ending as the task, such as `feature/auth-05A` for
     /// `implement-auth-05A`. Branches of claims have the task in lower case.
-    pub fn suits(&self, task: &str) -> bool {
-        let of_claim = |branch: &str| branch.starts_with("agent/") && suits(branch, &task.to_lowercase());
-        self.branch.as_deref().is_some_and(|branch| suits(branch, task) || of_claim(branch))
+    pub fn branch_ends_like(&self, task: &str) -> bool {
+        let of_claim = |branch: &str| branch.starts_with("agent/") && branch_ends_like(branch, &task.to_lowercase());
+        self.branch.as_deref().is_some_and(|branch| branch_ends_like(branch, task) || of_claim(branch))
     }
 }
 

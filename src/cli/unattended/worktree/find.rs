@@ -9,7 +9,7 @@ use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::coordinator::retention::Standing;
 use crate::hub::Hub;
-use crate::hub::worktrees::is_for;
+use crate::hub::worktrees::is_task_branch;
 
 /// Print the path of a task's worktree
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let task = names::check_id("task", &args.task)?;
     let rows = row::rows(app.hub_to_read()?)?;
-    let (found, by) = of_task(&rows, task, &|row| row.seen.suits(task))?;
+    let (found, by) = of_task(&rows, task, &|row| row.seen.branch_ends_like(task))?;
     let Some(row) = found else {
         return Err(Refusal::not_found("worktree.missing", format!("{task} has no worktree{}", meant(task, &rows)))
             .because("no job made one for it, and no branch name ends like the task")
@@ -44,8 +44,8 @@ pub fn existing(hub: &Hub, task: &str, wanted: &str) -> Result<Option<Row>> {
     let mut rows = row::rows(hub)?;
     rows.retain(|row| row.state != Standing::Hub && row.seen.git_dir != hub.common_dir);
     let has_wanted = rows.iter().any(|row| row.branch.as_deref() == Some(wanted));
-    let is_for = |row: &Row| !has_wanted && row.branch.as_deref().is_some_and(|branch| is_for(branch, task));
-    Ok(of_task(&rows, task, &is_for)?.0.cloned())
+    let suits = |row: &Row| !has_wanted && row.branch.as_deref().is_some_and(|branch| is_task_branch(branch, task));
+    Ok(of_task(&rows, task, &suits)?.0.cloned())
 }
 
 /// The worktree of a task, and by what it was found; `suits` tells it by its branch.

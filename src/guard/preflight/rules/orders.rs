@@ -5,7 +5,7 @@ use std::path::Path;
 use super::documents::{Notes, object};
 use crate::base::Refusal;
 use crate::guard::Finding;
-use crate::hub::worktrees::is_for;
+use crate::hub::worktrees::is_task_branch;
 use crate::model::run::order::OrderFile;
 
 /// The problems of one work order. The receipts rules check its hash.
@@ -24,7 +24,7 @@ pub fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     };
     let mut notes = Notes::new(path, bytes);
     if let OrderFile::V2(order) = order {
-        if !order.branch.starts_with("agent/") && !is_for(&order.branch, &order.task_id) {
+        if !order.branch.starts_with("agent/") && !is_task_branch(&order.branch, &order.task_id) {
             notes.note(
                 "/branch",
                 "order.branch",
