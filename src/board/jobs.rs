@@ -205,7 +205,7 @@ impl Published {
         if versions == self.versions {
             return false;
         }
-        let record = session.and_then(|path| sessions::read(path).ok().flatten());
+        let record = session.and_then(|path| sessions::read_record(path).ok().flatten());
         self.live = self.own.clone().map(|own| match record {
             Some(record) => with_session(own, record),
             None => own,

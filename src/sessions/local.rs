@@ -40,20 +40,6 @@ impl LocalStorage {
         &self.folder
     }
 
-    /// What a session's folder holds, in bytes.
-    pub fn size(&self, id: &str) -> u64 {
-        let files = fs::read_dir(self.folder.join(id)).into_iter().flatten().flatten();
-        files.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
-    }
-
-    /// Removes a session. A removal that is interrupted is finished by [`LocalStorage::finish_removals`].
-    pub fn remove(&self, id: &str) -> Result<()> {
-        let (path, aside) =
-            (self.folder.join(names::check_id("session", id)?), self.folder.join(format!("{ASIDE}{id}")));
-        fs::rename(&path, &aside).map_err(|e| files::io_refusal(e, "remove", &path))?;
-        fs::remove_dir_all(&aside).map_err(|e| files::io_refusal(e, "remove", &aside))
-    }
-
     /// Removes what interrupted removals left, and folders of sessions that were never recorded.
     pub fn finish_removals(&self, now: SystemTime) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
@@ -102,7 +88,7 @@ impl SessionStorage for LocalStorage {
 
     fn get(&self, id: &str) -> Result<Option<SessionRecord>> {
         let path = self.record(names::check_id("session", id)?);
-        read(&path).map_err(|why| damaged(&path, why).into())
+        read_record(&path).map_err(|why| damaged(&path, why).into())
     }
 
     fn list(&self) -> Result<Listing> {
@@ -113,8 +99,9 @@ impl SessionStorage for LocalStorage {
             Err(e) => return Err(files::io_refusal(e, "read", &self.folder)),
         }
         ids.retain(|id| names::is_id(id));
+        ids.sort_unstable();
         let mut listing = Listing::default();
-        for (id, found) in ids.iter().zip(parallel::map(&ids, |id| read(&self.record(id)))) {
+        for (id, found) in ids.iter().zip(parallel::map(&ids, |id| read_record(&self.record(id)))) {
             match found {
                 Ok(found) => listing.sessions.extend(found),
                 Err(why) => listing.damaged.push(Damaged { path: self.record(id), why }),
@@ -135,6 +122,18 @@ impl SessionStorage for LocalStorage {
         self.save(&record)?;
         Ok(record)
     }
+
+    fn size(&self, id: &str) -> u64 {
+        let files = fs::read_dir(self.folder.join(id)).into_iter().flatten().flatten();
+        files.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+    }
+
+    fn remove(&self, id: &str) -> Result<()> {
+        let (path, aside) =
+            (self.folder.join(names::check_id("session", id)?), self.folder.join(format!("{ASIDE}{id}")));
+        fs::rename(&path, &aside).map_err(|e| files::io_refusal(e, "remove", &path))?;
+        fs::remove_dir_all(&aside).map_err(|e| files::io_refusal(e, "remove", &aside))
+    }
 }
 
 /// Makes a folder that only this user can open. Returns whether it is new.
@@ -152,7 +151,7 @@ fn is_older(path: &Path, now: SystemTime, age: Duration) -> bool {
 }
 
 /// The record in a file, or why it cannot be read.
-pub fn read(path: &Path) -> Result<Option<SessionRecord>, String> {
+pub fn read_record(path: &Path) -> Result<Option<SessionRecord>, String> {
     let Some(bytes) = files::read(path, MAX_RECORD).map_err(|e| text::safe(&format!("{e:#}")))? else {
         return Ok(None);
     };

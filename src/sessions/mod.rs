@@ -4,8 +4,8 @@
 //! `metadata.json` (the [`SessionRecord`]), `stream.log` and `stderr.log`. Folders are 0700 and records 0600. The record
 //! is machine-local and never committed; what matters of it is archived under `_report/`.
 //!
-//! Whoever runs the program saves its record; everybody else uses [`SessionStorage::update`], and only on sessions that
-//! are over or that nobody supervises. This module starts no process and looks at none: whether a process is alive is
+//! Whoever runs the program saves its record. Other processes use [`SessionStorage::update`], and only on sessions that
+//! are over or have no supervisor. This module starts no process and looks at none: whether a process is alive is
 //! asked of the caller ([`SessionRecord::observed`]).
 
 mod find;
@@ -16,8 +16,8 @@ mod stop;
 mod storage;
 
 pub use find::find;
-pub use local::{LocalStorage, read};
-pub use record::{Archived, Environment, Mode, ProcessId, SessionRecord, Status};
+pub use local::{LocalStorage, read_record};
+pub use record::{Archived, Environment, Mode, ProcessId, SessionRecord, Status, tools_used};
 pub use stop::StopRequest;
 pub use storage::{Damaged, Listing, SessionStorage};
 

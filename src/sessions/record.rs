@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::base::Stamp;
+use crate::base::{Stamp, text};
 use crate::model::agent::Usage;
+use crate::model::is_default;
+use crate::model::run::noticed::{Errors, Noticed};
 
 /// How a session's program runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -20,6 +22,11 @@ pub enum Mode {
     /// A command.
     #[default]
     Process,
+}
+
+/// For people: how often each tool was called.
+pub fn tools_used(tools: &BTreeMap<String, u64>) -> String {
+    tools.iter().map(|(tool, times)| format!("{tool} {times}")).collect::<Vec<_>>().join(", ")
 }
 
 /// What a session does now, or how it ended.
@@ -47,6 +54,9 @@ impl Mode {
 }
 
 impl Status {
+    pub const ALL: [Status; 6] =
+        [Status::Starting, Status::Running, Status::Done, Status::Failed, Status::Cancelled, Status::Lost];
+
     /// Whether nothing more happens in the session.
     pub fn is_over(self) -> bool {
         matches!(self, Status::Done | Status::Failed | Status::Cancelled | Status::Lost)
@@ -159,6 +169,12 @@ pub struct SessionRecord {
     /// The last tool call, with its input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_tool: Option<String>,
+    /// Errors of the agent and its tools.
+    #[serde(skip_serializing_if = "is_default")]
+    pub errors: Errors,
+    /// What the monitor's rules matched, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub noticed: Vec<Noticed>,
     /// What this session used.
     pub usage: Usage,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +194,30 @@ impl SessionRecord {
     /// start in the same second.
     pub fn recency(&self) -> (bool, Option<Stamp>, &str) {
         (!self.status.is_over(), self.last_activity.max(self.started_at), &self.id)
+    }
+
+    /// For people: `coder, round 2`.
+    pub fn stage_and_round(&self) -> Option<String> {
+        let round = self.round.map(|round| format!(", round {round}")).unwrap_or_default();
+        self.stage.as_ref().map(|stage| format!("{stage}{round}"))
+    }
+
+    /// For people: `claude (opus)`.
+    pub fn program_and_model(&self) -> Option<String> {
+        let model = self.model.as_ref().map(|model| format!(" ({model})")).unwrap_or_default();
+        self.program.as_ref().map(|program| format!("{program}{model}"))
+    }
+
+    /// For people: `Bash 3, Read 1`; empty when it called none.
+    pub fn tools_used(&self) -> String {
+        tools_used(&self.tools)
+    }
+
+    /// For people: `1200 tokens, $0.12`.
+    pub fn used(&self) -> Option<String> {
+        let tokens = self.usage.tokens();
+        let cost = self.usage.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
+        (tokens > 0).then(|| format!("{}{cost}", text::counted(tokens, "token")))
     }
 
     /// The record as it is now: a session whose processes are gone without a word is lost.

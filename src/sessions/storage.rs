@@ -33,6 +33,15 @@ pub trait SessionStorage {
     /// # Errors
     /// `session.unknown` when there is no such record, and the errors of `change`.
     fn update(&self, id: &str, change: &mut dyn FnMut(&mut SessionRecord) -> Result<()>) -> Result<SessionRecord>;
+
+    /// What a session's folder holds, in bytes.
+    fn size(&self, id: &str) -> u64;
+
+    /// Removes a session.
+    ///
+    /// # Errors
+    /// When there is none, or its folder cannot be removed.
+    fn remove(&self, id: &str) -> Result<()>;
 }
 
 /// All sessions, and what could not be read.

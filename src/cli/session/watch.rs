@@ -9,14 +9,15 @@ use crate::cli::App;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, live, paint};
 use crate::hub::watch::Watch;
 use crate::model::run::noticed::Class;
+use crate::sessions;
 
 /// Watch what running agents do, live
 ///
 /// Shows each running job: its stage and agent, how often the agent used tools, its errors, its last message, and what a
 /// rule of the monitor noticed. In a pipe it prints again whenever something changes. Press Ctrl-C to stop.
 ///
-/// With --json: a document per change, {jobs: [{job, task, stage, agent, tools, errors, noticed, last_tool, last_line,
-/// last_at, takes_notes}]}.
+/// With --json: a document per change, {jobs: [{job, short, task, stage, agent, tools, errors, noticed, last_tool,
+/// last_line, last_at, takes_notes}]}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof session watch --once")]
@@ -88,8 +89,7 @@ fn page(jobs: &[Job], times: Times) -> String {
             last.map(|last| text::clip(last, 80)).unwrap_or_default().into(),
         ]);
         if !job.tools.is_empty() {
-            let tools: Vec<_> = job.tools.iter().map(|(tool, times)| format!("{tool} {times}")).collect();
-            table.note(format!("  uses {}", text::clip(&tools.join(", "), 200)));
+            table.note(format!("  uses {}", text::clip(&sessions::tools_used(&job.tools), 200)));
         }
         for noticed in &job.noticed {
             let what = format!("  noticed {}", text::clip(&noticed.describe(), 200));

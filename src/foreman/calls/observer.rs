@@ -112,7 +112,7 @@ impl<'a, 'w> CallObserver<'a, 'w> {
             }
         }
         if before != (self.seen.errors, self.seen.tools.values().sum()) {
-            self.request.live.counted(&self.seen.tools, self.seen.errors);
+            self.request.live.counted(&self.seen);
         }
     }
 

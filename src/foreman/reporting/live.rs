@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::agents::Agent;
+use crate::agents::monitor::Monitor;
 use crate::base::{Result, Stamp, files, json, text};
 use crate::exec;
 use crate::foreman::telemetry::Tracer;
@@ -158,11 +159,13 @@ impl<'a> Publisher<'a> {
     }
 
     /// What the agent did so far in this call.
-    pub fn counted(&self, tools: &BTreeMap<String, u64>, errors: Errors) {
+    pub fn counted(&self, seen: &Monitor) {
         self.change(|now| {
-            now.live.errors = errors;
+            now.live.errors = seen.errors;
             if let Some(record) = &mut now.session {
-                record.tools.clone_from(tools);
+                record.tools.clone_from(&seen.tools);
+                record.errors = seen.errors;
+                record.noticed.clone_from(&seen.noticed);
             }
         });
     }

@@ -88,20 +88,16 @@ fn summary(record: &SessionRecord, outcome: Option<&Outcome>) -> String {
     };
     add("Task", record.task_id.as_deref());
     add("Run", record.run.as_deref());
-    let round = record.round.map(|round| format!(", round {round}")).unwrap_or_default();
-    add("Stage", record.stage.as_ref().map(|stage| format!("{stage}{round}")).as_deref());
-    let model = record.model.as_ref().map(|model| format!(" ({model})")).unwrap_or_default();
-    add("Program", record.program.as_ref().map(|program| format!("{program}{model}")).as_deref());
+    add("Stage", record.stage_and_round().as_deref());
+    add("Program", record.program_and_model().as_deref());
     add("Branch", record.branch.as_deref());
     let until = record.ended_at.map(|at| format!(" until {at}")).unwrap_or_default();
     add("From", record.started_at.map(|at| format!("{at}{until}")).as_deref());
     let reason = record.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     add("Ended", Some(&format!("{}{reason}", record.status.as_str())));
-    let tools: Vec<_> = record.tools.iter().map(|(tool, count)| format!("{tool} {count}")).collect();
-    add("Tools", Some(&tools.join(", ")));
-    let cost = record.usage.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
-    let used = text::counted(record.usage.tokens(), "token");
-    add("Used", (record.usage.tokens() > 0).then(|| format!("{used}{cost}")).as_deref());
+    add("Tools", Some(&record.tools_used()));
+    record.noticed.iter().for_each(|noticed| add("Noticed", Some(&noticed.describe())));
+    add("Used", record.used().as_deref());
     add("Last message", record.last_message.as_deref());
     if let Some(outcome) = outcome {
         page += "\n## Outcome of its run\n\n";

@@ -41,6 +41,11 @@ fn dangerous_operations_and_errors_are_recorded_and_told_and_stop_nothing() {
     assert_eq!(rules, ["force-push", "force-push", "network", "error"]);
     assert_eq!(call["errors_seen"], json!({"critical": 1, "warning": 1, "info": 0}));
     assert!(!call.to_string().contains(&token), "{call}");
+    let sessions = fixture.world.json(&["session", "list"])["sessions"].clone();
+    let record = sessions.as_array().unwrap().iter().find(|one| one["stage"] == "coder").unwrap();
+    assert_eq!((&record["noticed"], &record["errors"]), (&call["noticed"], &call["errors_seen"]));
+    let shown = fixture.world.ok(&["session", "show", record["id"].as_str().unwrap()]);
+    assert!(shown.contains("force-push: git push --force") && !shown.contains(&token), "{shown}");
     let told = alerts(&fixture, "agent.noticed");
     assert_eq!(told.len(), 1, "a rule alerts once a call: {told:?}");
     assert!(told[0].contains("force-push: git push --force") && !told[0].contains(&token), "{told:?}");
