@@ -32,7 +32,7 @@ pub fn find(hub: &Hub, name: &str) -> Result<SessionRecord> {
 }
 
 /// Archives a session with the outcome of its run; see [`archive::archive`].
-pub fn keep(hub: &Hub, agent: &str, record: &SessionRecord) -> Result<Archived> {
+pub fn archive_with_outcome(hub: &Hub, agent: &str, record: &SessionRecord) -> Result<Archived> {
     let outcome = record.run.as_deref().map(|run| workers::outcome(hub, run)).transpose()?.flatten();
     archive::archive(hub, agent, record, outcome.as_ref())
 }
@@ -54,7 +54,7 @@ fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
     let mut told = Vec::new();
     if settings.agent_sessions.archive {
         for record in over.iter_mut().filter(|record| record.archive.is_none()) {
-            match keep(hub, manager, record) {
+            match archive_with_outcome(hub, manager, record) {
                 Ok(archived) => record.archive = Some(archived),
                 Err(e) => told.push(format!("cannot archive session {}: {e:#}", record.id)),
             }

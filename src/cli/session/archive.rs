@@ -36,7 +36,7 @@ pub fn run(args: &Args, app: &App) -> Result<()> {
     let found = args.sessions.iter().map(|name| show::find(hub, name)).collect::<Result<Vec<_>>>()?;
     let mut archived = Vec::new();
     for record in &found {
-        archived.push((record, sessions::keep(hub, &agent, record)?.path));
+        archived.push((record, sessions::archive_with_outcome(hub, &agent, record)?.path));
     }
     let document: Vec<_> = archived.iter().map(|(record, path)| json!({"session": record.id, "path": path})).collect();
     app.result(&json!({ "archived": document }), || {

@@ -12,7 +12,7 @@ use crate::hub::watch::Watch;
 use crate::model::run::job_name::short;
 use crate::sessions::{LocalStorage, Mode, SessionRecord, SessionStorage, Status, StopRequest};
 
-/// End one session; its job tries the stage again
+/// Stop one session; its job tries the stage again
 ///
 /// The program is stopped at once. This counts as a failed attempt of the job: the next one continues from what is in
 /// the worktree, and its agent reads your note. To stop the job itself: teof coordinator cancel <job>.

@@ -10,7 +10,6 @@ use crate::cli::review::retry;
 use crate::cli::unattended::coordinator::{commands, send};
 use crate::coordinator::state::{Job, State, store};
 use crate::guard::{operator, secrets};
-use crate::hub::Hub;
 use crate::model::run::job_name::short;
 use crate::sessions::SessionRecord;
 
@@ -37,10 +36,9 @@ pub struct Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     operator::run::refuse("continue a session")?;
-    let words = match (&args.note, &args.prompt_file) {
-        (Some(note), _) => note.clone(),
-        (None, Some(file)) => read_prompt(file)?,
-        (None, None) => String::new(),
+    let words = match &args.prompt_file {
+        Some(file) => read_prompt(file)?,
+        None => args.note.unwrap_or_default(),
     };
     check_words(&words)?;
     let hub = app.hub()?;
@@ -50,11 +48,11 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         return Err(Refusal::guard("session.running", format!("session {name} is {}", found.status.as_str()))
             .because("only a session that is over can be continued")
             .next(format!("tell its agent while it works: teof session note {name} \"...\""))
-            .next(format!("or end it first: teof session cancel {name}"))
+            .next(format!("or stop it first: teof session cancel {name}"))
             .into());
     }
     let state = store::load(hub)?;
-    let Some(job) = job_of(&state, &found) else { return Err(no_job(hub, &found).into()) };
+    let Some(job) = job_of(&state, &found) else { return Err(no_job(&found).into()) };
     match job.asks() {
         true => send::send(app, commands::allowed_answer(job.id.clone(), &words)?, None),
         false => retry::run(retry::Args::of(&job.id, words), app),
@@ -67,7 +65,7 @@ fn job_of<'s>(state: &'s State, found: &SessionRecord) -> Option<&'s Job> {
     Some(state.successor(job).unwrap_or(job))
 }
 
-fn no_job(hub: &Hub, found: &SessionRecord) -> Refusal {
+fn no_job(found: &SessionRecord) -> Refusal {
     let name = short(&found.id);
     let refusal = Refusal::guard("session.no_job", format!("the coordinator has no job for session {name}"));
     match &found.task_id {
@@ -76,7 +74,6 @@ fn no_job(hub: &Hub, found: &SessionRecord) -> Refusal {
             .next(format!("have the task done: teof coordinator submit {}", text::shell_word(task))),
         None => refusal.next(format!("see the session: teof session show {name}")),
     }
-    .with("hub", hub.root.display().to_string())
 }
 
 /// Refuses words that say nothing or hold a secret.

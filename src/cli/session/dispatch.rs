@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 
-use super::go_on;
+use super::continue_session;
 use crate::agents;
 use crate::base::lock::{self, FileLock};
 use crate::base::{Refusal, Result, env, names, text};
@@ -131,7 +131,7 @@ fn program(args: &Dispatch, hub: &Hub, has_seat: bool) -> Result<Program> {
 }
 
 fn prompt(file: &Path) -> Result<String> {
-    let text = go_on::read_prompt(file)?;
+    let text = continue_session::read_prompt(file)?;
     secrets::check_text("prompt", &text)?;
     Ok(text)
 }

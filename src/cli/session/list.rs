@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use serde_json::json;
 
 use crate::base::{Result, text};
@@ -27,24 +28,14 @@ pub struct Args {
     #[arg(long, value_name = "TASK")]
     task: Option<String>,
     /// Only sessions with this status
-    #[arg(long, value_enum)]
-    status: Option<Wanted>,
+    #[arg(long, value_parser = PossibleValuesParser::new(Status::ALL.map(Status::as_str)))]
+    status: Option<String>,
     /// List the sessions that scopecraft left in this folder (`<name>.info.json`)
     #[arg(long, value_name = "DIR", help_heading = MORE)]
     from: Option<PathBuf>,
     /// List all sessions, however old
     #[arg(long)]
     all: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Wanted {
-    Starting,
-    Running,
-    Done,
-    Failed,
-    Cancelled,
-    Lost,
 }
 
 /// How many sessions that are over are listed without `--all`.
@@ -72,7 +63,7 @@ pub fn run(args: &Args, app: &App) -> Result<()> {
         false => table(&shown, app.times()).show(),
     });
     if shown.len() < before {
-        app.say(format!("{} more: teof session list --all", before - shown.len()));
+        app.say(format!("{} more; to see them, add --all", before - shown.len()));
     }
     Ok(())
 }
@@ -82,20 +73,8 @@ impl Args {
         let is_called =
             |own: &Option<String>, name: &str| own.as_ref().is_some_and(|own| own == name || short(own) == name);
         let of_task = |name: &String| is_called(&record.task_id, name) || is_called(&record.job, name);
-        self.task.as_ref().is_none_or(of_task) && self.status.is_none_or(|wanted| wanted.status() == record.status)
-    }
-}
-
-impl Wanted {
-    fn status(self) -> Status {
-        match self {
-            Wanted::Starting => Status::Starting,
-            Wanted::Running => Status::Running,
-            Wanted::Done => Status::Done,
-            Wanted::Failed => Status::Failed,
-            Wanted::Cancelled => Status::Cancelled,
-            Wanted::Lost => Status::Lost,
-        }
+        let has_status = |wanted: &String| wanted == record.status.as_str();
+        self.task.as_ref().is_none_or(of_task) && self.status.as_ref().is_none_or(has_status)
     }
 }
 

@@ -4,8 +4,8 @@ mod archive;
 mod attach;
 mod brief;
 mod cancel;
+mod continue_session;
 mod dispatch;
-mod go_on;
 mod list;
 mod logs;
 mod note;
@@ -45,7 +45,7 @@ enum Command {
     Watch(watch::Args),
     Note(note::Args),
     Cancel(cancel::Args),
-    Continue(go_on::Args),
+    Continue(continue_session::Args),
     Archive(archive::Args),
     Brief(brief::Args),
     Wrap(wrap::Args),
@@ -61,7 +61,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Command::Watch(args) => watch::run(&args, app)?,
         Command::Note(args) => note::run(args, app)?,
         Command::Cancel(args) => cancel::run(args, app)?,
-        Command::Continue(args) => return go_on::run(args, app),
+        Command::Continue(args) => return continue_session::run(args, app),
         Command::Archive(args) => archive::run(&args, app)?,
         Command::Brief(args) => return brief::run(&args, app),
         Command::Wrap(args) => wrap::run(args, app)?,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::continue_session;
 use super::dispatch::{self, Dispatch};
-use super::go_on;
 use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
@@ -72,7 +72,7 @@ enum StartMode {
 
 /// How long to wait for the session after the coordinator accepted the task.
 const PATIENCE: Duration = Duration::from_secs(10);
-const SAFETY: Duration = Duration::from_millis(50);
+const SAFETY: Duration = Duration::from_millis(250);
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     args.check_flags()?;
@@ -151,7 +151,7 @@ fn submission(args: &Args, app: &App, hub: &Hub) -> Result<Command> {
             .next(format!("start it as it is: teof session start --mode autonomous --task {}", args.task))
             .into());
     }
-    let prompt = go_on::read_prompt(file)?;
+    let prompt = continue_session::read_prompt(file)?;
     secrets::check_text("prompt", &prompt)?;
     let (first, rest) = prompt.trim().split_once('\n').unwrap_or((prompt.trim(), ""));
     let title = first.trim_start_matches('#').trim();
