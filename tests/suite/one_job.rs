@@ -65,10 +65,14 @@ fn consent_for_one_job_starts_nothing_else() {
     assert_eq!((&status["totals"]["chosen"], &status["jobs"][0]["task"]), (&1.into(), &"document-parser".into()));
     // What `do` grants leaves the limits of the next grant of all tasks as they were.
     teof(&world, "consent revoke -q").expect(0);
+    let settings = world.hub().root.join("teof.toml");
+    let copying = fs::read_to_string(&settings).unwrap().replace("[worktrees]\n", "[worktrees]\ncopy = [\"no.env\"]\n");
+    fs::write(&settings, copying).unwrap();
     teof(&world, "consent grant --max-jobs 3 -q").expect(0);
     teof(&world, "consent revoke -q").expect(0);
     let lexer = teof(&world, "do \"Document the lexer\" --yes").expect(0);
     assert!(lexer.stderr.contains("Waiting for review: j2"), "{}", lexer.stderr);
+    assert!(lexer.stderr.contains("  low: no.env: not copied"), "a finding names its file: {}", lexer.stderr);
     let shown = teof(&world, "consent show").stdout;
     assert!(shown.contains("1 job: document-lexer") && !shown.contains("max_iterations"), "{shown}");
     let file = fs::read_to_string(world.hub().root.join("docs/automation/autonomy-consent.json")).unwrap();

@@ -6,7 +6,7 @@ use super::{approve, reject, retry, show};
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::terminal::{Meaning, pager, paint, progress, style};
-use crate::cli::support::{ask, failure};
+use crate::cli::support::{ask, failure, findings};
 use crate::hub::Hub;
 use crate::review::{Entry, Kind, bundles, diff};
 
@@ -109,7 +109,8 @@ pub fn summary(entry: &Entry) -> String {
         lines.push(format!("  reviewer: {}", text::safe(&review.outcome)));
     }
     let found = bundle.findings.iter();
-    lines.extend(found.map(|finding| format!("  {}: {}", finding.severity, text::safe(&finding.describe()))));
+    lines
+        .extend(found.map(|finding| format!("  {}", findings::with_severity(finding, &findings::short_line(finding)))));
     if bundle.usage.tokens() > 0 {
         let cost = bundle.usage.cost_usd.map_or_else(String::new, |cost| format!(", ${cost:.2}"));
         lines.push(format!("  {}{cost}", text::counted(bundle.usage.tokens(), "token")));

@@ -64,7 +64,7 @@ fn no_result(hub: &Hub, name: &str) -> Option<Refusal> {
     let state = store::load(hub).ok()?;
     let job = state.find(name).ok().filter(|job| job.is_called(name))?;
     let (short, standing) = (job.short(), job.label());
-    let what = format!("{short} has no result to decide about: it is {standing}");
+    let what = format!("{short} has no result to decide about ({standing})");
     let mut refusal = Refusal::not_found("review.not_found", what).with("phase", standing);
     if let Some(last) = &job.last {
         refusal = refusal.because(text::safe(&last.reason));

@@ -7,13 +7,21 @@ use crate::model::run::outcome::Finding;
 
 /// `path:line: code: message (hint)`, on one line.
 pub fn line(finding: &Finding) -> String {
-    let place = match (&finding.path, finding.line) {
+    let hint = finding.hint.as_ref().map_or_else(String::new, |hint| format!(" ({})", text::safe(hint)));
+    format!("{}{}: {}{hint}", place(finding), finding.code, text::safe(&finding.describe()))
+}
+
+/// `path:line: message`, on one line.
+pub fn short_line(finding: &Finding) -> String {
+    format!("{}{}", place(finding), text::safe(&finding.describe()))
+}
+
+fn place(finding: &Finding) -> String {
+    match (&finding.path, finding.line) {
         (Some(path), Some(line)) => format!("{}:{line}: ", text::safe(path)),
         (Some(path), None) => format!("{}: ", text::safe(path)),
         (None, _) => String::new(),
-    };
-    let hint = finding.hint.as_ref().map_or_else(String::new, |hint| format!(" ({})", text::safe(hint)));
-    format!("{place}{}: {}{hint}", finding.code, text::safe(&finding.describe()))
+    }
 }
 
 /// As [`line`], for a finding about a file of the record: with the path that opens it from the current folder.
