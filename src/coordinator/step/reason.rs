@@ -2,7 +2,7 @@
 
 use crate::base::text;
 use crate::coordinator::state::Job;
-use crate::model::run::outcome::{Finding, Outcome};
+use crate::model::run::outcome::{Finding, LastOutput, Outcome};
 
 /// The longest reason that is kept in the state, in characters.
 pub(super) const MAX_REASON: usize = 300;
@@ -11,9 +11,17 @@ const MAX_LINE: usize = 300;
 
 /// The last output line of what made a job fail, as text that follows the reason.
 pub(in crate::coordinator) fn said_last(job: &Job) -> String {
-    let Some(output) = job.last.as_ref().and_then(|last| last.output.as_ref()) else { return String::new() };
-    let line = output.text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    format!("; last output of {}: {}", text::clip(&text::safe(&output.of), 60), text::clip(&text::safe(line), MAX_LINE))
+    let output = job.last.as_ref().and_then(|last| last.output.as_ref());
+    output.map(last_line).unwrap_or_default()
+}
+
+fn last_line(output: &LastOutput) -> String {
+    let line = output.text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let said = |line| {
+        let of = text::clip(&text::safe(&output.of), 60);
+        format!("; last output of {of}: {}", text::clip(&text::safe(line), MAX_LINE))
+    };
+    line.map(said).unwrap_or_default()
 }
 
 /// The findings missing from a refusal's reason, as text that follows it; without those that are only information.
@@ -34,5 +42,18 @@ pub(in crate::coordinator) fn summary(findings: &[Finding]) -> String {
     match told.is_empty() {
         true => String::new(),
         false => format!(": {}", told.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_without_text_is_not_told() {
+        let said =
+            |text: &str| last_line(&LastOutput { of: "coder (claude)".into(), text: text.into(), file: String::new() });
+        assert_eq!(said("one\ntwo\n\n"), "; last output of coder (claude): two");
+        assert_eq!(said(" \n"), "");
     }
 }
