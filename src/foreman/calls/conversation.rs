@@ -182,7 +182,7 @@ fn record(request: &CallRequest, conclusion: &Outcome, report: &Report) -> CallR
         V::Succeeded => "ok".to_owned(),
         V::Failed { why, .. } => format!("failed: {why}"),
         V::RateLimited { why, .. } => format!("limited: {why}"),
-        V::NoResult { why, .. } => format!("no result: {why}"),
+        V::NoResult { why, .. } => why.clone(),
     };
     let chosen = match request.session {
         Session::New(id) | Session::Resume(id) => Some(id.to_owned()),

@@ -78,6 +78,7 @@ fn a_rule_can_stop_an_agent_at_once_and_its_work_is_kept() {
     let found = finding(&outcome, "monitor.stopped").unwrap();
     assert!(found["message"].as_str().unwrap().contains("sudo make install"), "{found}");
     assert!(outcome["reason"].as_str().unwrap().contains("refs/teof/parked/run-1"), "{outcome}");
+    assert_eq!(call(&fixture, &outcome)["outcome"], "it was stopped, with no result");
     assert_eq!(fixture.show("refs/teof/parked/run-1:src/code.txt"), "one\ntwo\nhalf");
     assert_eq!(alerts(&fixture, "agent.noticed").len(), 1);
 }
