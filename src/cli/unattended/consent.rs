@@ -63,7 +63,7 @@ struct Grant {
     /// Stop after a cycle that ran nothing
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = MORE)]
     require_execute: Option<bool>,
-    /// Let approved results be merged and pushed; with `[review] auto` also without a person
+    /// Let the coordinator push work for pull requests, and merge what `[review] auto` allows
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = MORE)]
     allow_apply: Option<bool>,
     /// Start nothing while a feed needs attention
