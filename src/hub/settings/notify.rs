@@ -34,19 +34,6 @@ pub enum Topic {
 }
 
 impl Topic {
-    pub const ALL: [Topic; 10] = [
-        Topic::Completed,
-        Topic::Failed,
-        Topic::Question,
-        Topic::Stuck,
-        Topic::Approval,
-        Topic::Breaker,
-        Topic::Recovered,
-        Topic::Limit,
-        Topic::Problem,
-        Topic::Test,
-    ];
-
     pub fn as_str(self) -> &'static str {
         match self {
             Topic::Completed => "completed",
