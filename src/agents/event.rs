@@ -2,7 +2,7 @@
 
 use super::failure::Kind;
 use crate::base::Stamp;
-use crate::model::agent::Usage;
+use crate::model::agent::{Quota, Usage};
 
 /// Something that an agent said or did.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub enum Event {
         kind: Kind,
     },
     RateLimit(RateLimit),
+    /// How much of a limit is used.
+    Quota(Quota),
     /// The total usage of this call so far.
     Usage(Usage),
     /// Whether background tasks are running after a result.
@@ -73,6 +75,7 @@ impl Event {
             | Event::Warning(_)
             | Event::Trouble { .. }
             | Event::RateLimit(_)
+            | Event::Quota(_)
             | Event::Usage(_)
             | Event::Background(_) => false,
         }

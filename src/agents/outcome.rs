@@ -11,7 +11,7 @@ use super::failure::{self, Kind};
 use super::limits;
 use super::stream::{End, State, Stream};
 use crate::base::{Stamp, text};
-use crate::model::agent::{Format, Usage};
+use crate::model::agent::{Format, Quota, Usage};
 
 /// How many lines at the end of the output of an agent without events are searched for a limit.
 const LAST_LINES: usize = 4;
@@ -73,6 +73,8 @@ pub struct Outcome {
     /// How often each tool was called.
     pub tools: BTreeMap<String, u64>,
     pub rate_limit: Option<RateLimit>,
+    /// How much of its account's limits is used.
+    pub quotas: Vec<Quota>,
 }
 
 impl Stream {
@@ -102,6 +104,7 @@ impl Stream {
             warnings: state.warnings,
             tools: state.tools,
             rate_limit: state.limit,
+            quotas: state.quotas,
         }
     }
 }
@@ -121,6 +124,8 @@ impl Classifier<'_> {
             (_, Exit::NotStarted(why)) => {
                 Verdict::Failed { why: format!("it could not start: {}", line(why)), kind: Kind::SetUp }
             }
+            // Neither its account nor its service is the cause, whatever it said last.
+            (_, Exit::OverLimit(_)) => Verdict::Failed { why: ended(self.exit), kind: Kind::Other },
             (Some(end), _) if !end.ok => self.failed(end),
             (Some(_), Exit::Code(0) | Exit::Lingered) => Verdict::Succeeded,
             (Some(_), exit) => {
@@ -169,7 +174,7 @@ impl Classifier<'_> {
             return match kind {
                 Kind::Limit | Kind::Account | Kind::Billing | Kind::Request => self.failure(*kind, why, why),
                 kind => {
-                    let outage = *kind == Kind::Service && !matches!(self.exit, Exit::OverLimit(_));
+                    let outage = *kind == Kind::Service;
                     Verdict::NoResult { why: format!("{ended}, with no result; last: {why}"), outage }
                 }
             };
@@ -229,7 +234,7 @@ impl Classifier<'_> {
                 self.failure(failure::kind_of(None, line), line, line)
             }
             Exit::Code(0) => Verdict::Succeeded,
-            Exit::NotStarted(_) => self.verdict(),
+            Exit::NotStarted(_) | Exit::OverLimit(_) => self.verdict(),
             _ if failure::kind_of(None, &self.last_lines()) == Kind::Limit => {
                 self.limited(&line(&self.last_lines()), &self.last_lines())
             }

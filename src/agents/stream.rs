@@ -7,7 +7,7 @@ use super::failure::Kind;
 use super::framing::{Frame, Framer};
 use super::parsers::Parser;
 use crate::base::{names, text};
-use crate::model::agent::{Format, Usage};
+use crate::model::agent::{Format, Quota, Usage};
 
 /// How many warnings are kept, and how long each may be, in characters.
 const MAX_WARNINGS: usize = 20;
@@ -40,6 +40,7 @@ pub(super) struct State {
     pub warnings: Vec<String>,
     pub tools: BTreeMap<String, u64>,
     pub limit: Option<RateLimit>,
+    pub quotas: Vec<Quota>,
     /// The last failure that the agent wanted to retry, if it has done nothing since.
     pub trouble: Option<(String, Kind)>,
     pub rejected: Option<String>,
@@ -170,6 +171,7 @@ impl State {
                     self.limit = Some(limit.clone());
                 }
             }
+            Event::Quota(quota) => quota.clone().add(&mut self.quotas),
             Event::Usage(usage) => self.usage = *usage,
             Event::Background(tasks) => self.background = *tasks,
             Event::Result { ok, text, error, kind } => {

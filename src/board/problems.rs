@@ -136,6 +136,12 @@ fn of_runtime(facts: &Facts, found: &mut Vec<Problem>) {
         let problem = Problem::new(Medium, "agent.suspended", what).command("teof agent doctor");
         found.push(problem.about(&one.agent));
     }
+    for one in runtime.quotas.iter().filter(|one| one.holds_back) {
+        let what = format!("{} has used {} (until {}); less urgent work waits", one.agent, one.text, one.until);
+        found.push(
+            Problem::new(Severity::Low, "agent.quota", what).command("teof coordinator resume").about(&one.agent),
+        );
+    }
     budget(runtime, found);
 }
 

@@ -14,6 +14,7 @@ use crate::guard::consent::{self, Standing};
 use crate::hub::{Hub, paths};
 use crate::model::agent::Usage;
 use crate::model::run::job_name::short;
+use crate::review::policy::{self, MergePolicy};
 
 /// How old what no file tells may be: whether the process is stuck, what the last scan found.
 const SLOW: Duration = Duration::from_secs(2);
@@ -43,7 +44,11 @@ pub struct Runtime {
     pub skipped: Vec<Queued>,
     /// Agents that are not called for a while.
     pub suspended: Vec<Suspended>,
+    /// What agents said of their accounts' limits.
+    pub quotas: Vec<Quota>,
     pub consent: Consent,
+    /// What is merged without a person, if the settings say anything of it.
+    pub merge_policy: Option<MergePolicy>,
     pub spent_today: Spent,
     pub spent: Spent,
     pub budget: Budget,
@@ -91,6 +96,21 @@ pub struct Suspended {
     pub reason: String,
 }
 
+/// How much of one of an agent's limits is used.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct Quota {
+    pub agent: String,
+    /// The agent's own name of the limit.
+    pub window: String,
+    /// In percent.
+    pub used: u8,
+    pub until: Stamp,
+    /// Less urgent work waits until then.
+    pub holds_back: bool,
+    /// For people: `93 % of its 5-hour limit`.
+    pub text: String,
+}
+
 /// Whether jobs may start unattended.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Consent {
@@ -135,10 +155,13 @@ impl From<Usage> for Spent {
 }
 
 /// What the settings say.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Limits {
     budget: Budget,
     slots: usize,
+    quota_threshold: u8,
+    /// What is merged without a person.
+    merge: Option<String>,
 }
 
 struct Slow {
@@ -181,6 +204,16 @@ impl Observer {
             until: one.until,
             reason: text::safe(&one.reason),
         });
+        let now = hub.now();
+        let windows = state.quotas.iter().flat_map(|(agent, all)| all.iter().map(move |one| (agent, one)));
+        let quotas = windows.filter(|(_, one)| one.until > now).map(|(agent, one)| Quota {
+            agent: agent.clone(),
+            window: one.window.clone(),
+            used: one.used,
+            until: one.until,
+            holds_back: limits.quota_threshold > 0 && one.used >= limits.quota_threshold,
+            text: one.describe(),
+        });
         Ok(Runtime {
             running: holder.is_some(),
             stuck: slow.stuck.clone().filter(|_| holder.is_some()),
@@ -199,6 +232,8 @@ impl Observer {
             queued: state.submissions.iter().map(|one| queued(&one.task, &one.word)).collect(),
             skipped: state.skips.iter().map(|(task, word)| queued(task, word)).collect(),
             suspended: suspended.collect(),
+            quotas: quotas.collect(),
+            merge_policy: limits.merge.clone().map(|rule| MergePolicy::of(rule, &standing)),
             consent: Consent::of(&standing, state),
             spent_today: if today { state.spent.today.into() } else { Spent::default() },
             spent: state.spent.total.into(),
@@ -254,6 +289,8 @@ fn limits(hub: &Hub, first: bool) -> Result<Limits> {
             job_cost: budget.job_cost,
         },
         slots: settings.coordinator.concurrency,
+        quota_threshold: settings.budget.quota_threshold,
+        merge: policy::describe(&settings.review),
     })
 }
 

@@ -1,6 +1,10 @@
 //! How a coding agent takes its prompt, how its output is parsed, and what it used.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::base::Stamp;
 
 /// The form of an agent's standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -55,6 +59,44 @@ pub struct AgentSession {
     pub worktree: String,
     #[serde(default)]
     pub usage: Usage,
+}
+
+/// How much of one of an account's limits is used, in the agent's own words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Quota {
+    /// Which limit: `five_hour`, `seven_day`.
+    pub window: String,
+    /// In percent.
+    pub used: u8,
+    /// When the window ends and the count starts again.
+    pub until: Stamp,
+}
+
+/// The quotas of each agent, by its name in the settings.
+pub type Quotas = BTreeMap<String, Vec<Quota>>;
+
+/// How many windows an account can have; more are not stored.
+const WINDOWS: usize = 8;
+
+impl Quota {
+    /// Adds a report, in place of an earlier one about the same window.
+    pub fn add(self, known: &mut Vec<Quota>) {
+        match known.iter().position(|one| one.window == self.window) {
+            Some(at) => known[at] = self,
+            None if known.len() < WINDOWS => known.push(self),
+            None => {}
+        }
+    }
+
+    /// For people: `93 % of its 5-hour limit`.
+    pub fn describe(&self) -> String {
+        let window = match self.window.as_str() {
+            "five_hour" => "5-hour".to_owned(),
+            "seven_day" => "7-day".to_owned(),
+            other => other.replace('_', " "),
+        };
+        format!("{} % of its {window} limit", self.used)
+    }
 }
 
 /// More than any job costs, in US dollars; a higher value is wrong and counts as this.

@@ -10,7 +10,7 @@ use super::decision::{self, Kind, PolicyUse};
 use super::pull_request;
 use super::target::merge;
 use crate::base::{Refusal, Result, text};
-use crate::guard::consent::{self, Action, Actor};
+use crate::guard::consent::{self, Action, Actor, Standing};
 use crate::guard::operator;
 use crate::hub::git::object_ids;
 use crate::hub::settings::Review;
@@ -32,6 +32,43 @@ pub fn describe(settings: &Review) -> Option<String> {
              nothing is unusual"
         )
     })
+}
+
+/// What may be merged without a person.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct MergePolicy {
+    /// A sentence.
+    pub rule: String,
+    pub in_force: bool,
+    /// Why it is not in force.
+    pub why_not: Option<String>,
+    /// Who granted the settings that have it.
+    pub granted_by: Option<String>,
+}
+
+impl MergePolicy {
+    /// As `rule`, the policy of the settings, stands under a grant.
+    pub fn of(rule: String, standing: &Standing) -> Self {
+        let why_not = match standing.require(Actor::Coordinator, Action::Apply).err() {
+            Some(e) => {
+                let reason = Refusal::of(&e).and_then(|refusal| refusal.reason.clone());
+                Some(reason.map_or_else(|| format!("{e:#}"), |why| format!("{e:#}: {why}")))
+            }
+            None if standing.only().is_some() => Some("the consent is for single jobs".to_owned()),
+            None => None,
+        };
+        let granted_by = standing.grant.as_ref().map(|grant| text::safe(&grant.by));
+        Self { rule, in_force: why_not.is_none(), why_not: why_not.map(|why| text::safe(&why)), granted_by }
+    }
+
+    /// For people, in one line.
+    pub fn describe(&self) -> String {
+        match (&self.why_not, &self.granted_by) {
+            (Some(why), _) => format!("not in force ({why}): {}", self.rule),
+            (None, Some(by)) => format!("{} (granted by {by})", self.rule),
+            (None, None) => self.rule.clone(),
+        }
+    }
 }
 
 /// The policy in force for work of a priority.

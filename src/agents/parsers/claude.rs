@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::shared::{Emit, LineParser, OpenCalls, Part, clipped, output, tool};
+use super::shared::{Emit, LineParser, OpenCalls, Part, clipped, output, quota, tool};
 use super::usage;
 use crate::agents::event::{Event, RateLimit};
 use crate::agents::failure::{self, Kind};
@@ -114,7 +114,18 @@ struct Limit<'a> {
     status: Scalar<'a>,
     resets_at: Scalar<'a>,
     rate_limit_type: Scalar<'a>,
+    utilization: Scalar<'a>,
     is_using_overage: Scalar<'a>,
+    unified_windows: Entries<Object<Window<'a>>>,
+}
+
+/// How much of one limit is used, as a part of 1.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Window<'a> {
+    #[serde(borrow)]
+    utilization: Scalar<'a>,
+    resets_at: Scalar<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -364,4 +375,9 @@ fn limit(line: &Line<'_>, emit: Emit<'_>) {
         resets_at: info.resets_at.whole().and_then(limits::epoch),
         what: clipped(info.rate_limit_type.text().unwrap_or("limit"), 100),
     }));
+    let percent = |part: &Scalar<'_>| part.sum().map(|part| part * 100.0);
+    let windows = info.unified_windows.0.iter().filter_map(|(name, window)| Some((name.as_str(), window.0.as_ref()?)));
+    let windows = windows.map(|(name, window)| quota(name, percent(&window.utilization), &window.resets_at));
+    let own = quota(info.rate_limit_type.text().unwrap_or("limit"), percent(&info.utilization), &info.resets_at);
+    windows.chain([own]).flatten().for_each(emit);
 }

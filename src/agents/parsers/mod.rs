@@ -45,3 +45,46 @@ impl Parser {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::agents::Stream;
+    use crate::agents::outcome::Exit;
+    use crate::base::Stamp;
+    use crate::model::agent::{Format, Quota};
+
+    #[test]
+    fn reports_about_quotas_that_are_no_refusals_are_kept() {
+        let (five, seven) = (Stamp::from_unix(1_795_229_980), Stamp::from_unix(1_795_600_000));
+        let of = |window: &str, used, until| Quota { window: window.into(), used, until };
+        let claude = r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed","resetsAt":1795229980,"rateLimitType":"five_hour"}}
+            {"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning","resetsAt":1795229980,
+            "rateLimitType":"five_hour","utilization":0.93,"unifiedWindows":{"five_hour":{"utilization":0.93,"resetsAt":1795229980},
+            "seven_day":{"utilization":0.412,"resetsAt":1795600000},"odd":{"utilization":0.5}}}}"#;
+        let codex = r#"{"type":"token_count","rate_limits":{"primary":{"used_percent":93.4,"window_minutes":300,
+            "resets_at":1795229980},"secondary":{"used_percent":41,"window_minutes":10080,"resets_at":1795600000}}}"#;
+        let wrapped = format!(r#"{{"id":"1","msg":{codex}}}"#);
+        for (format, said) in [(Format::Claude, claude), (Format::Codex, codex), (Format::Codex, &wrapped)] {
+            let mut stream = Stream::new(format, None);
+            let lines = said.replace("\n            {", "\r{").replace('\n', " ").replace('\r', "\n");
+            stream.take(format!("{lines}\n").as_bytes());
+            let outcome = stream.into_outcome(&Exit::Code(0), b"", five);
+            assert_eq!(outcome.quotas, [of("five_hour", 93, five), of("seven_day", 41, seven)], "{said}");
+        }
+        assert_eq!(of("five_hour", 93, five).describe(), "93 % of its 5-hour limit");
+    }
+
+    #[test]
+    fn too_much_memory_is_neither_an_outage_nor_an_account_limit() {
+        use crate::agents::outcome::Verdict;
+        let what = "out of memory (memory = \"1g\")";
+        for said in ["", r#"{"type":"error","message":"rate limit reached"}"#] {
+            let mut stream = Stream::new(Format::Codex, None);
+            stream.take(format!("{said}\n").as_bytes());
+            let outcome =
+                stream.into_outcome(&Exit::OverLimit(what.into()), b"usage limit reached", Stamp::from_unix(0));
+            let Verdict::Failed { why, .. } = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+            assert!(why.contains(what), "{why}");
+        }
+    }
+}

@@ -6,11 +6,16 @@ use serde::Deserialize;
 
 use crate::agents::event::Event;
 use crate::agents::lenient::{List, Object, Scalar, read};
+use crate::agents::limits;
 use crate::agents::monitor::operation;
 use crate::base::text;
+use crate::model::agent::Quota;
 
 /// Bytes of a tool's input or output that an event keeps; the raw stream has the rest.
 pub(super) const MAX_TEXT: usize = 4 << 10;
+
+/// The longest name of a limit, in characters.
+const MAX_WINDOW: usize = 40;
 
 /// Where events go.
 pub(super) type Emit<'t> = &'t mut dyn FnMut(Event);
@@ -63,6 +68,15 @@ pub(super) fn clipped(text: &str, max: usize) -> String {
         end -= 1;
     }
     text[..end].to_owned()
+}
+
+/// A report of how much of a limit is used, in percent; `None` without an amount or an end.
+pub(super) fn quota(window: &str, percent: Option<f64>, resets_at: &Scalar<'_>) -> Option<Event> {
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || "_- ".contains(*c);
+    let window = window.chars().filter(is_plain).take(MAX_WINDOW).collect();
+    let until = resets_at.whole().and_then(limits::epoch)?;
+    // A cast saturates; more than all of it is all of it.
+    Some(Event::Quota(Quota { window, used: (percent?.round() as u8).min(100), until }))
 }
 
 pub(super) fn tool(name: Option<&str>, input: Option<&serde_json::value::RawValue>) -> Event {

@@ -8,12 +8,15 @@ use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::terminal::{Meaning, paint};
 use crate::conductor::routing;
+use crate::coordinator::state::store;
+use crate::coordinator::{near_limit, process};
 use crate::foreman::commands::executor;
 use crate::foreman::sandbox::{self, SandboxReport};
-use crate::guard::operator;
+use crate::guard::{consent, operator};
 use crate::hub::settings::template::{self, Entry};
 use crate::hub::{Hub, Settings};
 use crate::ops::doctor::{self, Diagnosis};
+use crate::review::policy::{self, MergePolicy};
 
 /// Find what is wrong with the setup, with a fix for each problem
 ///
@@ -60,6 +63,8 @@ fn diagnoses(app: &App) -> Vec<Diagnosis> {
     found.extend(executor(app));
     found.extend(sandbox(app));
     found.extend(coordinator(app));
+    found.extend(policy(app));
+    found.extend(quotas(app));
     found.extend(frozen(app));
     found.extend(polling(app));
     found
@@ -161,6 +166,37 @@ fn coordinator(app: &App) -> Option<Diagnosis> {
         fix: format!("stop workers that still run (teof bus status), then move it away: mv {file} {file}.damaged"),
         note: false,
     })
+}
+
+/// What is merged without a person.
+fn policy(app: &App) -> Option<Diagnosis> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
+    let rule = policy::describe(&hub.settings().ok()?.review)?;
+    let policy = MergePolicy::of(rule, &consent::standing(&hub).ok()?);
+    let fix = match policy.in_force {
+        true => "to stop that, remove auto under [review] in teof.toml, then: teof consent grant",
+        false => "to put it in force: teof consent grant --allow-apply",
+    };
+    Some(Diagnosis { code: "review.auto".into(), message: policy.describe(), fix: fix.into(), note: true })
+}
+
+/// Agents whose account is near one of its limits, so that less urgent work waits.
+fn quotas(app: &App) -> Vec<Diagnosis> {
+    let Ok(hub) = Hub::locate(app.global.root.as_deref(), app.clock) else { return Vec::new() };
+    let (Ok(settings), Ok(state)) = (hub.settings(), store::load(&hub)) else { return Vec::new() };
+    let config = process::config(settings, &process::Options::default(), false);
+    let near = near_limit(&state, &config).filter(|(_, quota)| quota.until > hub.now());
+    near.map(|(agent, quota)| {
+        let (used, until) = (quota.describe(), app.times().at(quota.until));
+        let message = format!("{agent}: {used} until {until}; less urgent work waits (budget.quota_threshold)");
+        Diagnosis {
+            code: "agent.quota".into(),
+            message,
+            fix: "to start it all the same: teof coordinator resume".into(),
+            note: true,
+        }
+    })
+    .collect()
 }
 
 /// A coordinator that holds its lock and does nothing any more.

@@ -19,7 +19,7 @@ use crate::guard::operator;
 use crate::guard::trust::commands;
 use crate::hub::paths;
 use crate::ops::consent::{Changes, DEFAULT_JOBS, grant, revoke};
-use crate::review::policy;
+use crate::review::policy::{self, MergePolicy};
 
 /// Show, grant or revoke consent for unattended runs
 ///
@@ -187,9 +187,10 @@ fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
     }
 }
 
-/// `{counts, doubt?, reason?, written?, grant?, trusted_commands}`
+/// `{counts, doubt?, reason?, written?, grant?, trusted_commands, merges_without_a_person, merge_policy?}`
 fn print(app: &App, standing: &Standing) -> Result<ExitCode> {
     let allow = commands::trusted(app.hub()?)?.allow_list().to_vec();
+    let auto = policy::describe(&app.hub()?.settings()?.review).map(|rule| MergePolicy::of(rule, standing));
     let document = json!({
         "counts": standing.doubt.is_none() && standing.consent.auto_enabled,
         "doubt": standing.doubt.as_ref().map(|doubt| doubt.code()),
@@ -198,16 +199,16 @@ fn print(app: &App, standing: &Standing) -> Result<ExitCode> {
         "grant": standing.grant,
         "trusted_commands": allow,
         "merges_without_a_person": app.hub()?.settings()?.review.auto,
+        "merge_policy": auto,
     });
     let state = store::load(app.hub()?)?;
     let is_counted = standing.grant.as_ref().map(|grant| grant.at) == state.grant.as_ref().map(|grant| grant.at);
     let started = if is_counted { state.chosen_since_grant() } else { 0 };
-    let auto = policy::describe(&app.hub()?.settings()?.review).filter(|_| standing.consent.allow_apply);
-    app.result(&document, || render(standing, &allow, started, auto, app.times()));
+    app.result(&document, || render(standing, &allow, started, auto.as_ref(), app.times()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(standing: &Standing, allow: &[String], started: u64, auto: Option<String>, times: Times) -> String {
+fn render(standing: &Standing, allow: &[String], started: u64, auto: Option<&MergePolicy>, times: Times) -> String {
     let mut lines = Vec::new();
     match (&standing.doubt, &standing.grant) {
         (Some(doubt), _) => lines.push(format!("no consent: {}", text::safe(&doubt.reason()))),
@@ -230,7 +231,7 @@ fn render(standing: &Standing, allow: &[String], started: u64, auto: Option<Stri
 }
 
 /// What may happen, a sentence each. `started`: the jobs since the grant.
-fn rules(standing: &Standing, started: u64, auto: Option<String>) -> Vec<String> {
+fn rules(standing: &Standing, started: u64, auto: Option<&MergePolicy>) -> Vec<String> {
     let consent = &standing.consent;
     let most = consent.max_iterations;
     let mut rules = vec![match most.saturating_sub(started) {
@@ -244,9 +245,11 @@ fn rules(standing: &Standing, started: u64, auto: Option<String>) -> Vec<String>
         left => format!("{} may start", text::counted(left, "more job")),
     }];
     rules.push(match auto {
-        Some(auto) => format!("agents may work; {auto}"),
-        None => "agents may work; nothing is merged or pushed before a person approves it".to_owned(),
+        Some(auto) if auto.in_force => format!("agents may work; {}", auto.rule),
+        _ => "agents may work; nothing is merged or pushed before a person approves it".to_owned(),
     });
+    let idle = auto.and_then(|auto| auto.why_not.as_ref());
+    rules.extend(idle.map(|why| format!("[review] auto in teof.toml is not in force: {why}")));
     let stops = [
         (consent.require_execute, "after one that did nothing"),
         (consent.halt_on_attention_feeds, "while a prerequisite is not met"),

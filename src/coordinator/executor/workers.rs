@@ -209,11 +209,11 @@ pub fn outcome(hub: &Hub, run: &str) -> Result<Option<Outcome>> {
     }
 }
 
-/// Tokens and US dollars that a run says it has used so far; `None` while it says nothing.
-pub fn used(hub: &Hub, run: &str) -> Option<(u64, f64)> {
+/// What a run says of itself now: what it used, and what its agents say of their limits.
+pub fn live(hub: &Hub, run: &str) -> Option<Live> {
     let bytes = files::read(&hub.local(&paths::live(run)), MAX_LIVE).ok()??;
     let live: Live = serde_json::from_slice(&bytes).ok()?;
-    (live.run == run).then(|| (live.run_tokens, live.run_cost_usd.unwrap_or(0.0)))
+    (live.run == run).then_some(live)
 }
 
 /// Removes the files of a finalized run.

@@ -27,6 +27,8 @@ use crate::ops::session::boot;
 const ALERTS: usize = 100;
 /// How often running workers' usage is read while the day has a budget.
 const USAGE_EVERY: Duration = Duration::from_secs(3);
+/// The same without a budget, for what their agents say of their limits.
+const QUOTAS_EVERY: Duration = Duration::from_secs(30);
 
 impl Shell<'_> {
     pub(super) fn receive(&mut self, messages: Vec<Message>) {
@@ -266,17 +268,24 @@ impl Shell<'_> {
         runs.iter().for_each(|run| self.ask_run(run));
     }
 
-    /// How long until the usage of running workers is due; only a day's budget needs it.
+    /// How long until the usage of running workers is due.
     pub(super) fn usage_due(&self) -> Duration {
-        let has_budget =
-            self.state.volatile.config.as_ref().is_some_and(|own| own.day_tokens > 0 || own.day_cost > 0.0);
-        match has_budget && self.state.jobs.iter().any(|job| matches!(job.phase, Phase::Running { .. })) {
-            true => USAGE_EVERY.saturating_sub(self.usage_read.elapsed()),
-            false => LONG,
-        }
+        let Some(config) = &self.state.volatile.config else { return LONG };
+        let runs = |job: &Job| matches!(job.phase, Phase::Running { .. });
+        let every = match () {
+            () if !self.state.jobs.iter().any(runs) => return LONG,
+            () if config.day_tokens > 0 || config.day_cost > 0.0 => USAGE_EVERY,
+            // Commands have no quota.
+            () if config.quota_threshold > 0 && self.state.jobs.iter().any(|job| runs(job) && job.work.staged) => {
+                QUOTAS_EVERY
+            }
+            () => return LONG,
+        };
+        every.saturating_sub(self.usage_read.elapsed())
     }
 
-    /// Reads what running workers have used, so that the day's budget stops them in the middle of a call.
+    /// Reads what running workers have used, so that the day's budget stops them in the middle of a call, and what their
+    /// agents say of their limits.
     pub(super) fn read_usage(&mut self) {
         if !self.usage_due().is_zero() {
             return;
@@ -285,8 +294,10 @@ impl Shell<'_> {
         let is_running = |job: &&Job| matches!(job.phase, Phase::Running { .. });
         let runs: Vec<_> = self.state.jobs.iter().filter(is_running).map(Job::run_id).collect();
         for run in runs {
-            if let Some((tokens, cost)) = workers::used(&self.hub, &run) {
-                self.feed(Input::Used { run, tokens, cost });
+            let Some(live) = workers::live(&self.hub, &run) else { continue };
+            self.feed(Input::Used { run, tokens: live.run_tokens, cost: live.run_cost_usd.unwrap_or(0.0) });
+            if live.quotas.iter().any(|(agent, quotas)| self.state.quotas.get(agent) != Some(quotas)) {
+                self.feed(Input::Quotas(live.quotas));
             }
         }
     }

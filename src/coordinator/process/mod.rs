@@ -17,6 +17,6 @@ mod watch;
 
 pub use ended::Ended;
 pub use holder::{frozen, holder, is_running, last_wake};
-pub use options::{Options, Preview, preview};
+pub use options::{Options, Preview, config, preview};
 pub use run::{one_shot, run};
 pub use shell::Progress;

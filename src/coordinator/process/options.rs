@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::observe;
 use crate::base::Result;
 use crate::coordinator::state::config::{Config, Receiver};
-use crate::coordinator::state::input::{Action, Decision, Effect, Input};
+use crate::coordinator::state::input::{Action, Decision, Effect, Input, Skipped};
 use crate::coordinator::state::store;
 use crate::coordinator::step::step;
 use crate::hub::Hub;
 use crate::hub::settings::Settings;
 use crate::hub::settings::notify::Notify;
+use crate::model::priority::Priority;
 
 /// The longest sleep; the safety poll is shorter.
 pub const LONG: Duration = Duration::from_secs(600);
@@ -57,6 +58,8 @@ pub fn config(settings: &Settings, options: &Options, polls: bool) -> Config {
         review_lease: settings.review.lease,
         day_tokens: settings.budget.day_tokens,
         day_cost: settings.budget.day_cost,
+        quota_threshold: settings.budget.quota_threshold,
+        quota_priority: Priority::text(&settings.budget.quota_priority),
         stop_within: own.stop_within,
         receivers: settings.notify.iter().map(receiver).collect(),
         one_shot: options.one_shot,
@@ -103,14 +106,19 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
         let is_skipped = |one: &Decision| one.skipped.iter().any(|skipped| skipped.task == *task);
         decisions.iter().any(|one| one.task.as_ref() == Some(task) || is_skipped(one))
     };
-    let no_slot = offered.into_iter().filter(|task| !is_decided(task)).collect();
-    Ok(Preview { decisions, no_slot, obstacle })
+    let passed = std::mem::take(&mut state.volatile.passed).into_iter();
+    let waiting: Vec<_> = passed.filter(|passed| offered.contains(&passed.task) && !is_decided(&passed.task)).collect();
+    let is_waiting = |task: &String| waiting.iter().any(|passed| passed.task == *task);
+    let no_slot = offered.iter().filter(|task| !is_decided(task) && !is_waiting(task)).cloned().collect();
+    Ok(Preview { decisions, waiting, no_slot, obstacle })
 }
 
 /// What a coordinator would do.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Preview {
     pub decisions: Vec<Decision>,
+    /// What waits for something else than a free worker.
+    pub waiting: Vec<Skipped>,
     /// The tasks that wait until one of the workers is free.
     pub no_slot: Vec<String>,
     /// Why it would not run unattended.

@@ -12,15 +12,16 @@ impl State {
     /// of an account's limit is a moment that somebody else named, and stays.
     pub fn turn_back(&mut self, back: Duration) {
         let earlier = |at: &mut Stamp| *at = at.minus(back);
-        let State { jobs, pending, cooling, suspended, outages, unrecorded_since, recorded_at_rest, volatile, .. } =
-            self;
+        let State { jobs, pending, cooling, suspended, quotas, outages, volatile, .. } = self;
+        let (unrecorded_since, recorded_at_rest) = (&mut self.unrecorded_since, &mut self.recorded_at_rest);
         for (agent, suspension) in suspended.iter_mut() {
             if outages.contains_key(agent) {
                 earlier(&mut suspension.until);
             }
         }
         for job in jobs {
-            let is_suspended = job.work.agents.iter().any(|agent| suspended.contains_key(agent));
+            let names_time = |agent: &String| suspended.contains_key(agent) || quotas.contains_key(agent);
+            let is_suspended = job.work.agents.iter().any(names_time);
             match &mut job.phase {
                 Phase::Waiting { until } if !is_suspended => earlier(until),
                 _ => {}
@@ -42,14 +43,15 @@ impl State {
     pub fn forget_far_waits(&mut self, config: &Config, now: Stamp) {
         let retry = config.retry_after.iter().copied().chain([config.poll_max]).max().unwrap_or_default();
         let nearest = |at: &mut Stamp, longest: Duration| *at = (*at).min(now.plus(longest));
-        let State { jobs, cooling, suspended, outages, unrecorded_since, recorded_at_rest, .. } = self;
+        let State { jobs, cooling, suspended, quotas, outages, unrecorded_since, recorded_at_rest, .. } = self;
         for (agent, suspension) in suspended.iter_mut() {
             if outages.contains_key(agent) {
                 nearest(&mut suspension.until, config.outage_most.max(config.outage_first));
             }
         }
         for job in jobs.iter_mut() {
-            let is_suspended = job.work.agents.iter().any(|agent| suspended.contains_key(agent));
+            let names_time = |agent: &String| suspended.contains_key(agent) || quotas.contains_key(agent);
+            let is_suspended = job.work.agents.iter().any(names_time);
             match &mut job.phase {
                 Phase::Waiting { until } if !is_suspended => nearest(until, retry),
                 _ => {}

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::hub::settings::notify::Topic;
+use crate::model::priority::Priority;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -59,6 +60,9 @@ pub struct Config {
     pub day_tokens: u64,
     /// Cost limit per day in US dollars; 0: no limit.
     pub day_cost: f64,
+    /// Percent of an agent's own limit from which on work less urgent than `quota_priority` waits; 0: never.
+    pub quota_threshold: u8,
+    pub quota_priority: Priority,
     /// How long workers may finish their stages when the coordinator is told to stop.
     pub stop_within: Duration,
     /// Who is told what happens.
@@ -94,6 +98,8 @@ impl Default for Config {
             review_lease: 30 * 24 * 60 * MINUTE,
             day_tokens: 0,
             day_cost: 0.0,
+            quota_threshold: 90,
+            quota_priority: Priority::MEDIUM,
             stop_within: 10 * MINUTE,
             receivers: Vec::new(),
             one_shot: false,

@@ -12,6 +12,7 @@ use crate::base::Stamp;
 use crate::guard::operator::Recognised;
 use crate::guard::trust::Only;
 use crate::hub::settings::notify::Topic;
+use crate::model::agent::Quotas;
 use crate::model::is_default;
 use crate::model::plan::Link;
 use crate::model::priority::Priority;
@@ -36,6 +37,8 @@ pub enum Input {
     Run { run: String, is: RunState },
     /// What a running worker's agents have used so far in this run.
     Used { run: String, tokens: u64, cost: f64 },
+    /// What running workers' agents say of their accounts' limits.
+    Quotas(Quotas),
     /// An operator's command. May come again after a crash.
     Command { id: String, word: Word, command: Command },
     /// Something happened that people are told about, and nothing is decided by it.

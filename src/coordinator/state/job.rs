@@ -332,6 +332,7 @@ impl Job {
             passes: 1,
             session: None,
             suspended: None,
+            quotas: Default::default(),
             needs_person: false,
             last_output: None,
             question: None,

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Refusal, Result, Stamp, json};
 use crate::guard::trust::Only;
+use crate::model::agent::Quotas;
 use input::Action;
 pub use job::{Decision, Job, Last, Phase, Wish};
 use submission::Submission;
@@ -73,6 +74,9 @@ pub struct State {
     /// How often in a row each agent was suspended because its service was down.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub outages: BTreeMap<String, u32>,
+    /// What agents said of their accounts' limits whose windows have not ended.
+    #[serde(skip_serializing_if = "Quotas::is_empty")]
+    pub quotas: Quotas,
     /// Usage of agents.
     pub spent: Spent,
     /// Since when the record has uncommitted changes.
@@ -159,6 +163,12 @@ impl State {
         #[derive(Deserialize, schemars::JsonSchema)]
         struct Versioned {
             version: u32,
+        }
+        let parsed = serde_json::from_slice::<Self>(bytes);
+        if let Ok(state) = parsed
+            && (1..=VERSION).contains(&state.version)
+        {
+            return Ok(state);
         }
         let refuse = |why: String| {
             Refusal::guard("coordinator.state", "cannot use the coordinator's saved state")

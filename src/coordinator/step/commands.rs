@@ -123,7 +123,10 @@ impl StepContext<'_> {
     /// Ends a pause and the suspensions of agents: a person overrides the time that an agent named.
     fn resume(&mut self) -> Result<String, String> {
         let paused = self.state.paused.take().is_some();
-        let agents: Vec<String> = std::mem::take(&mut self.state.suspended).into_keys().collect();
+        let mut agents: Vec<String> = std::mem::take(&mut self.state.suspended).into_keys().collect();
+        agents.extend(self.ignore_quotas());
+        agents.sort();
+        agents.dedup();
         // The person has fixed the cause, so the waits start over.
         self.state.outages.clear();
         let now = self.now;

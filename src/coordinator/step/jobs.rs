@@ -28,6 +28,7 @@ impl StepContext<'_> {
                 && job.paused.is_none()
                 && closed(self.state, &job.task).is_none()
                 && has_room(self.state, &self.config, &job.seat)
+                && !self.waits_for_quota(&id)
             {
                 self.begin(&id);
             }
@@ -129,6 +130,9 @@ impl StepContext<'_> {
             self.enter(id, Phase::Waiting { until });
         } else {
             let run = job.run_id();
+            if self.waits_for_quota(id) {
+                return;
+            }
             self.enter(id, Phase::Spawning);
             self.queue(Action::Spawn { job: id.to_owned(), run });
         }

@@ -163,13 +163,17 @@ impl StepContext<'_> {
             && is_quiet(self.state)
             && self.has_more_to_start()
             && !self.state.live_jobs().any(retries);
-        let until = self.state.suspended.values().map(|suspension| suspension.until).min().filter(|_| waits);
+        let resets = super::choose::quotas::resets(self.state, &self.config);
+        let untils = self.state.suspended.values().map(|suspension| suspension.until).chain(resets);
+        let until = untils.min().filter(|_| waits);
         let Some(until) = until.filter(|until| self.state.volatile.notified_wait != Some(*until)) else { return };
         self.state.volatile.notified_wait = Some(until);
         let wait = time::rounded(until.since(self.now));
         let agents: Vec<_> =
             self.state.suspended.iter().map(|(agent, one)| format!("{agent}: {}", one.reason)).collect();
-        let agents = agents.join("; ");
+        let near = super::choose::quotas::near_limit(self.state, &self.config);
+        let near = near.map(|(agent, quota)| format!("{agent}: {} is used", quota.describe()));
+        let agents = agents.into_iter().chain(near).collect::<Vec<_>>().join("; ");
         self.say(
             None,
             format!(

@@ -19,6 +19,7 @@ pub(super) mod termination;
 
 use std::time::Duration;
 
+pub use choose::quotas::near_limit;
 use context::{StepContext, closed, commit_due, has_room, rests, taken};
 
 use super::state::config::Config;
@@ -67,6 +68,7 @@ pub fn next_wake(state: &State) -> Option<Stamp> {
         _ => None,
     });
     let awakenings = state.suspended.values().map(|suspension| suspension.until);
+    let awakenings = awakenings.chain(choose::quotas::resets(state, config));
     let due =
         volatile.next_poll.into_iter().chain(volatile.observe_after).chain(retries).chain(attempts).chain(awakenings);
     let stop = volatile.stop_by.filter(|_| volatile.termination == Some(How::Stage));
@@ -90,6 +92,7 @@ impl StepContext<'_> {
             Input::Reply { id, reply } => self.replied(id, reply),
             Input::Run { run, is } => self.run_is(&run, is),
             Input::Used { run, tokens, cost } => self.uses(&run, tokens, cost),
+            Input::Quotas(quotas) => self.learn(quotas),
             Input::Command { id, word, command } => self.command(id, word, command),
             Input::Noticed { topic, job, text } => self.notify(topic, job.as_deref(), &text),
             // A one-shot run ends soon anyway and does not own the workers.
@@ -322,5 +325,6 @@ impl StepContext<'_> {
         let suspended = self.state.suspended.len();
         self.state.suspended.retain(|_, suspension| suspension.until > self.now);
         self.state.volatile.observe_again |= self.state.suspended.len() < suspended;
+        self.forget_quotas();
     }
 }

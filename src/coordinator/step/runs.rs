@@ -38,6 +38,7 @@ impl StepContext<'_> {
     fn ended(&mut self, id: &str, outcome: &Outcome) {
         let reason = text::clip(&outcome.reason, MAX_REASON);
         self.count(id, outcome);
+        self.learn(outcome.quotas.clone());
         let Some(job) = self.job_mut(id) else { return };
         let cancelled = job.wish.is_some();
         job.last = Some(Last::of(outcome, reason.clone()));

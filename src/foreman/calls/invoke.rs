@@ -283,6 +283,9 @@ fn note(context: &mut StageContext, stage: &mut StageReport, said: &CallResult) 
         let notes = called.notes.iter().filter(|note| !left.words.contains(&note.text)).map(|note| note.text.clone());
         left.words.extend(notes.collect::<Vec<_>>());
     }
+    for quota in &said.conclusion.quotas {
+        quota.clone().add(context.report.quotas.entry(called.agent.clone()).or_default());
+    }
     context.store.add_usage(context.hub, &job, &run, called.session.as_deref(), called.usage)?;
     stage.session_usage = called.session.as_deref().and_then(|id| used_before(context, id)).unwrap_or_default();
     (context.report.usage, context.report.spent) = (context.store.run_usage(&run), context.store.spent);

@@ -82,6 +82,11 @@ impl<'a, 'w> CallObserver<'a, 'w> {
     /// Shows what the agent does while it works.
     fn show(&mut self, events: &[Event]) {
         let live = self.request.live;
+        for event in events {
+            if let Event::Quota(quota) = event {
+                live.quota(&self.request.agent.name, quota);
+            }
+        }
         if let Some(Event::Started { session, model }) = events.iter().find(|e| matches!(e, Event::Started { .. })) {
             live.identify(session.as_deref(), model.as_deref());
         }

@@ -17,7 +17,7 @@ use crate::foreman::telemetry::Tracer;
 use crate::foreman::work::Work;
 use crate::guard::secrets;
 use crate::hub::{Hub, paths};
-use crate::model::agent::Usage;
+use crate::model::agent::{Quota, Quotas, Usage};
 use crate::model::run::live::Live;
 use crate::model::run::noticed::{Errors, Noticed};
 use crate::sessions::{
@@ -116,6 +116,7 @@ impl<'a> Publisher<'a> {
             cost_usd: None,
             run_tokens: 0,
             run_cost_usd: None,
+            quotas: Quotas::new(),
         };
         let path = hub.local(&paths::live(run));
         if let Err(e) = files::create_parent(&path) {
@@ -293,6 +294,11 @@ impl<'a> Publisher<'a> {
         if known != (tokens, cost) {
             self.change(|now| (now.live.run_tokens, now.live.run_cost_usd) = (tokens, cost));
         }
+    }
+
+    /// An agent says how much of its account's limit is used.
+    pub fn quota(&self, agent: &str, quota: &Quota) {
+        self.change(|now| quota.clone().add(now.live.quotas.entry(agent.to_owned()).or_default()));
     }
 
     /// What the session used so far.

@@ -15,7 +15,7 @@ use crate::foreman::watch::Halt;
 use crate::foreman::work::Work;
 use crate::guard::{secrets, sentinels};
 use crate::hub::worktrees::Place;
-use crate::model::agent::{AgentSession, Usage};
+use crate::model::agent::{AgentSession, Quotas, Usage};
 use crate::model::run::bundle::File;
 use crate::model::run::noticed::Noticed;
 use crate::model::run::outcome::{Finding, LastOutput, Outcome, Suspended, Verdict};
@@ -78,6 +78,8 @@ pub struct Report<'a> {
     /// What the job used in all its runs.
     pub spent: Usage,
     pub suspended: Option<Suspended>,
+    /// What agents said of their accounts' limits.
+    pub quotas: Quotas,
     /// An agent cannot work until a person acts.
     pub needs_person: bool,
     /// What a rule of the monitor pauses the job for, at the end of the stage.
@@ -123,6 +125,7 @@ impl<'a> Report<'a> {
             usage: Usage::default(),
             spent: Usage::default(),
             suspended: None,
+            quotas: Quotas::default(),
             needs_person: false,
             monitor_pause: None,
             question: None,
@@ -240,6 +243,7 @@ impl<'a> Report<'a> {
             passes: self.passes,
             session: self.coders_session(),
             suspended: self.suspended.clone(),
+            quotas: self.quotas.clone(),
             needs_person: self.needs_person,
             last_output: self.last_output.clone(),
             question: self.question.clone(),

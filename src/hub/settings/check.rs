@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Settings, monitor};
+use super::{Budget, Settings, monitor};
 use crate::model::run::order::{Binding, STAGES};
 
 /// The priorities that a policy can name.
@@ -23,6 +23,14 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     }
     if let Some(odd) = settings.review.auto.iter().find(|word| !PRIORITIES.contains(&word.as_str())) {
         return Err(format!("[review] auto: unknown priority {odd:?}; valid: {}", PRIORITIES.join(", ")));
+    }
+    let Budget { quota_threshold, quota_priority, .. } = &settings.budget;
+    if *quota_threshold > 100 {
+        return Err(format!("[budget] quota_threshold: {quota_threshold} is more than 100 percent"));
+    }
+    if !PRIORITIES.contains(&quota_priority.as_str()) {
+        let valid = PRIORITIES.join(", ");
+        return Err(format!("[budget] quota_priority: unknown priority {quota_priority:?}; valid: {valid}"));
     }
     for (at, rule) in settings.routing.iter().enumerate() {
         let rule_name = format!("[[routing]] rule {}", at + 1);
@@ -76,6 +84,8 @@ mod tests {
             ("[pipeline]\nstages = [\"coder\", \"coder\"]", "out of order or repeated"),
             ("[pipeline]\nstages = [\"tester\"]", "the stage \"coder\" is required"),
             ("[review]\nauto = [\"lwo\"]", "unknown priority \"lwo\""),
+            ("[budget]\nquota_threshold = 101", "more than 100 percent"),
+            ("[budget]\nquota_priority = \"hihg\"", "unknown priority \"hihg\""),
             ("[roles.codre]\nagent = \"x\"", "unknown role \"codre\""),
             ("[roles.coder]\nagent = \"x\"\ncommand = \"y\"", "not both"),
             ("[[routing]]\nup_to = 3\nstages = []", "rule 1: stages"),

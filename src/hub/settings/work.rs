@@ -66,7 +66,7 @@ impl Default for Pipeline {
 }
 
 /// 0 means no limit.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Budget {
     /// Token limit per job; 0 means no limit. Exceeding it opens the breaker.
@@ -77,6 +77,18 @@ pub struct Budget {
     pub day_tokens: u64,
     /// Cost limit per day (UTC) for all jobs in US dollars; 0 means no limit. Exceeding it opens the breaker.
     pub day_cost: f64,
+    /// Percent of an agent's own limit, as the agent reports it, from which on only work of `quota_priority` or more
+    /// urgent work starts on it, until the limit's window ends; 0 means that all work does.
+    pub quota_threshold: u8,
+    /// That priority: `urgent`, `high`, `medium` or `low`.
+    pub quota_priority: String,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let (job_tokens, job_cost, day_tokens, day_cost) = Default::default();
+        Self { job_tokens, job_cost, day_tokens, day_cost, quota_threshold: 90, quota_priority: "medium".into() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

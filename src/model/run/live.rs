@@ -1,6 +1,7 @@
 //! What a run does at this moment: machine-local, `live/<run>.json`, replaced while the run lasts and removed at its end.
 //!
-//! For people who watch; of it the coordinator reads what the run used, for the day's budget.
+//! For people who watch; of it the coordinator reads what the run used, for the day's budget, and what its agents say of
+//! their limits.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::noticed::{Errors, Noticed};
 use crate::base::Stamp;
+use crate::model::agent::Quotas;
 
 /// A run as its worker last described it. Every text is one line without control characters or secrets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -68,4 +70,7 @@ pub struct Live {
     pub run_tokens: u64,
     #[serde(default)]
     pub run_cost_usd: Option<f64>,
+    /// What agents said in this run of their accounts' limits.
+    #[serde(default, skip_serializing_if = "Quotas::is_empty")]
+    pub quotas: Quotas,
 }

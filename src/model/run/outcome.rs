@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::Stamp;
-use crate::model::agent::{AgentSession, Usage};
+use crate::model::agent::{AgentSession, Quotas, Usage};
 use crate::model::event::Severity;
 use crate::model::is_default;
 
@@ -59,6 +59,9 @@ pub struct Outcome {
     /// An agent is suspended: not a failure, and not retried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspended>,
+    /// What its agents last said of their accounts' limits.
+    #[serde(default, skip_serializing_if = "Quotas::is_empty")]
+    pub quotas: Quotas,
     /// It needs a person's action, so it is not retried; the reason has the fix.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_person: bool,

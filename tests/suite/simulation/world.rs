@@ -496,6 +496,7 @@ impl World {
             passes: worker.passes,
             session: None,
             suspended: None,
+            quotas: Default::default(),
             needs_person: false,
             last_output: None,
             question: None,

@@ -146,6 +146,7 @@ fn preview(found: &Preview) -> String {
             lines.push(format!("  and {} more", last.more));
         }
     }
+    lines.extend(found.waiting.iter().map(|waits| format!("  not {}: {}", waits.task, waits.why)));
     let no_slot = found.no_slot.iter().filter(|_| found.obstacle.is_none());
     lines.extend(no_slot.map(|task| format!("  not {task}: waits until a worker is free (coordinator.concurrency)")));
     if let Some(obstacle) = &found.obstacle {

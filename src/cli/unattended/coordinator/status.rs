@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{headlines, last_output};
 use crate::base::{Result, Stamp, json, lock, text};
-use crate::board::runtime::Consent;
+use crate::board::runtime::{Consent, Quota};
 use crate::board::{self, Parts, Reader, Snapshot};
 use crate::cli::App;
 use crate::cli::support::terminal::live;
@@ -23,6 +23,7 @@ use crate::hub::watch::Watch;
 use crate::hub::{Hub, paths};
 use crate::model::run::job_name::short;
 use crate::plans;
+use crate::review::policy::MergePolicy;
 
 /// The longest command line in the column of stages, in characters.
 const MAX_STAGE: usize = 16;
@@ -39,8 +40,8 @@ const RECENT: usize = 10;
 /// With --json: {summary: {running, questions, reviews, blocked, tokens_today, cost_usd_today, jobs_left}, consent,
 /// running, holder, frozen, paused, breaker, jobs, finished: [{id, short, task, plan, step, title, seat, phase, state,
 /// stage, run, last, live: {stage, round, stage_since, agent, last_tool, last_line, last_at, tokens, cost_usd}, ...}],
-/// submissions, skipped, suspended, spent, unread_commands, nothing_is_chosen, no_item_is_taken, totals}. The lists of
-/// `summary` are short ids; `live` is null unless the job runs. Keys are added, never renamed.
+/// submissions, skipped, suspended, quotas, merge_policy, spent, unread_commands, nothing_is_chosen, no_item_is_taken,
+/// totals}. The lists of `summary` are short ids; `live` is null unless the job runs. Keys are added, never renamed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof coordinator status\n\
@@ -105,6 +106,10 @@ pub struct Document<'a> {
     submissions: &'a VecDeque<Submission>,
     skipped: &'a BTreeMap<String, Word>,
     suspended: &'a BTreeMap<String, Suspension>,
+    /// What agents said of their accounts' limits.
+    quotas: &'a [Quota],
+    /// What is merged without a person.
+    merge_policy: Option<&'a MergePolicy>,
     spent: &'a Spent,
     unread_commands: usize,
     /// Why no new job starts.
@@ -187,6 +192,8 @@ impl Overview {
             submissions: &state.submissions,
             skipped: &state.skips,
             suspended: &state.suspended,
+            quotas: &runtime.quotas,
+            merge_policy: runtime.merge_policy.as_ref(),
             spent: &state.spent,
             unread_commands: runtime.unread_commands,
             nothing_is_chosen: &runtime.nothing_is_chosen,
@@ -220,6 +227,10 @@ impl Overview {
             lines.push(format!("  {}", text::safe(&stuck.fix)));
         }
         lines.extend(obstacles(state, runtime.unread_commands, times));
+        lines.extend(runtime.quotas.iter().filter_map(|one| quota(one, times)));
+        lines.extend(
+            runtime.merge_policy.iter().map(|policy| text::safe(&format!("Merge policy: {}", policy.describe()))),
+        );
         lines.extend(runtime.nothing_is_chosen.iter().map(|why| attention(&format!("No new job starts: {why}"))));
         if !runtime.nothing_is_chosen.is_empty() {
             lines.push("  when it is fixed, or to accept it: teof coordinator reset-breaker".to_owned());
@@ -331,6 +342,16 @@ fn obstacles(state: &State, unread: usize, times: Times) -> Vec<String> {
         lines.push(format!("{} {wait} for the coordinator", text::counted(unread, "command")));
     }
     lines
+}
+
+/// An agent's limit that is more than half used.
+fn quota(one: &Quota, times: Times) -> Option<String> {
+    let line = format!("{}: {} until {}", one.agent, one.text, times.at(one.until));
+    match one.holds_back {
+        true => Some(attention(&format!("{line}; less urgent work waits (all the same: teof coordinator resume)"))),
+        false if one.used >= 50 => Some(text::safe(&line)),
+        false => None,
+    }
 }
 
 /// How the list of jobs is shown.

@@ -4,6 +4,7 @@
 //! step per plan, operators' commands, seats and their daily limits.
 
 mod preempt;
+pub(super) mod quotas;
 
 use std::collections::BTreeSet;
 
@@ -115,6 +116,11 @@ impl StepContext<'_> {
         }
         if let Some((agent, suspension)) = state.asleep(&offer.agents, self.now) {
             let why = format!("its agent {agent} is suspended until {}: {}", suspension.until, suspension.reason);
+            return Some((LeftAs::Suspended, why));
+        }
+        if let Some(why) =
+            quotas::withheld(state, &self.config, &offer.agents, offer.priority, self.now).map(|held| held.why())
+        {
             return Some((LeftAs::Suspended, why));
         }
         let plan = offer.plan.as_ref()?;

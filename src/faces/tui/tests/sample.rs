@@ -191,6 +191,8 @@ fn runtime() -> Runtime {
         queued: Vec::new(),
         skipped: Vec::new(),
         suspended: Vec::new(),
+        quotas: Vec::new(),
+        merge_policy: None,
         consent: Consent {
             given: true,
             why: None,
