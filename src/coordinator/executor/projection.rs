@@ -8,11 +8,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::Stamp;
-
 use crate::coordinator::state::{Ending, Job, Phase, State, Suspension, Word};
+use crate::model::is_default;
 
 /// How many incidents are listed, newest first.
 const INCIDENTS: usize = 20;
+/// How many submissions are listed, oldest first: each change of the queue writes the list again.
+const SUBMISSIONS: usize = 100;
 
 /// The projection, without its `version` and `generated_at`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -33,6 +35,9 @@ pub struct Projection<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Queues<'a> {
     submissions: Vec<Submitted<'a>>,
+    /// How many more wait than `submissions` lists.
+    #[serde(skip_serializing_if = "is_default")]
+    more_submissions: usize,
     waiting: Vec<Queued<'a>>,
     /// Tasks skipped by an operator.
     skipped: &'a BTreeMap<String, Word>,
@@ -99,7 +104,7 @@ struct CircuitBreaker<'a> {
 
 impl<'a> Projection<'a> {
     pub fn of(state: &'a State, manager: &'a str) -> Self {
-        let submissions = state.submissions.iter();
+        let submissions = state.submissions.iter().take(SUBMISSIONS);
         let trip = state.breaker.open.as_ref();
         Projection {
             manager_agent: manager,
@@ -107,6 +112,7 @@ impl<'a> Projection<'a> {
                 submissions: submissions
                     .map(|one| Submitted { task_id: &one.task, by: &one.word.by, at: one.word.at })
                     .collect(),
+                more_submissions: state.submissions.len().saturating_sub(SUBMISSIONS),
                 waiting: queued(state, |job| !job.takes_a_slot() && !job.is_under_review()),
                 skipped: &state.skips,
                 reassigned: &state.reassigned,

@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::projection::Projection;
-use crate::base::{Result, files, json, jsonl, text};
+use crate::base::{Result, Stamp, files, json, jsonl, text};
 use crate::bus::{events, messages};
 use crate::coordinator::metrics::Metrics;
 use crate::coordinator::state::input::{Decision, Reply};
@@ -33,6 +34,21 @@ pub fn decisions(manager: &str) -> String {
     format!("{}/decisions.jsonl", paths::agent(manager))
 }
 
+/// A published file.
+#[derive(Serialize)]
+struct Published<'a> {
+    version: u32,
+    generated_at: Stamp,
+    #[serde(flatten)]
+    content: &'a Map<String, Value>,
+}
+
+/// What of such a file says when it was written.
+#[derive(Deserialize)]
+struct Written {
+    generated_at: Stamp,
+}
+
 /// Writes projection and metrics if they changed.
 pub fn project(hub: &Hub, manager: &str, state: &State, metrics: &Metrics) -> Result<()> {
     let mut transaction = Transaction::new("publish the coordinator's state");
@@ -40,18 +56,14 @@ pub fn project(hub: &Hub, manager: &str, state: &State, metrics: &Metrics) -> Re
         (projection(manager), object(json!(Projection::of(state, manager)))),
         (SUMMARY.into(), summary(state, metrics)),
     ] {
-        let document = |at: Value| {
-            let mut map = Map::from_iter([("version".into(), json!(1)), ("generated_at".into(), at)]);
-            map.extend(content.clone());
-            json::pretty(&map) + "\n"
-        };
+        let document = |at: Stamp| json::pretty(&Published { version: 1, generated_at: at, content: &content }) + "\n";
         // Compared as text: a number with a fraction may differ after reading it again.
         let old = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten().unwrap_or_default();
-        let written_at = serde_json::from_slice::<Value>(&old).ok().and_then(|old| old.get("generated_at").cloned());
+        let written_at = serde_json::from_slice::<Written>(&old).ok().map(|old| old.generated_at);
         if written_at.is_some_and(|at| document(at).as_bytes() == old) {
             continue;
         }
-        let text = document(json!(hub.now()));
+        let text = document(hub.now());
         transaction.replace(path, text);
     }
     match transaction.is_empty() {

@@ -30,7 +30,7 @@ impl Shell<'_> {
         while !self.effects.is_empty() && self.leave.is_none() {
             let Some(effect) = self.next_effect() else { break };
             if effect.needs_saving(|action| self.saving.store.knows(action)) {
-                if let Err(e) = self.saving.store.save(&self.hub, &self.state) {
+                if let Err(e) = self.saving.save(&self.hub, &self.state) {
                     self.effects.push_front(effect);
                     return self.cannot_save(e);
                 }
@@ -44,7 +44,7 @@ impl Shell<'_> {
     /// Saves the state, and writes projection and metrics when due (or always with `at_once`). Unchanged files are
     /// not written.
     pub(super) fn publish(&mut self, at_once: bool) {
-        let saved = self.saving.store.save(&self.hub, &self.state);
+        let saved = self.saving.save(&self.hub, &self.state);
         self.saving.is_outdated |= self.saving.store.take_news();
         if !self.saving.is_outdated || self.committing.is_some() || !(at_once || self.projection_due().is_zero()) {
             return;

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::base::Result;
 use crate::coordinator::metrics::Recent;
+use crate::coordinator::state::State;
 use crate::coordinator::state::store::Store;
+use crate::hub::Hub;
 
 /// Wait before saving is retried.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
@@ -16,6 +19,8 @@ pub(super) const PROJECTION_EVERY: Duration = Duration::from_millis(500);
 #[derive(Default)]
 pub(super) struct Saving {
     pub store: Store,
+    /// The state may have changed since it was last saved.
+    pub is_due: bool,
     /// When projection and metrics were last written, and whether newer state was saved since.
     pub projected: Option<Instant>,
     pub is_outdated: bool,
@@ -26,6 +31,15 @@ pub(super) struct Saving {
 }
 
 impl Saving {
+    /// Saves the state if it may have changed. Writing down a state, if only to compare it, takes time with its size.
+    pub fn save(&mut self, hub: &Hub, state: &State) -> Result<()> {
+        if self.is_due {
+            self.store.save(hub, state)?;
+            self.is_due = false;
+        }
+        Ok(())
+    }
+
     pub fn has_failed_for(&self, patience: Duration, now: Instant) -> bool {
         self.failing_since.is_some_and(|since| now.saturating_duration_since(since) >= patience)
     }

@@ -99,6 +99,7 @@ pub(super) struct Shell<'t> {
 
 impl Shell<'_> {
     pub(super) fn feed(&mut self, input: Input) {
+        self.saving.is_due = true;
         self.effects.extend(step(&mut self.state, input, self.hub.now()));
     }
 

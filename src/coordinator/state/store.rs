@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
 use super::{FILE, State};
 use crate::base::{Result, files};
 use crate::hub::Hub;
@@ -14,6 +17,24 @@ pub fn load(hub: &Hub) -> Result<State> {
     match files::read(&hub.local(FILE), MAX)? {
         None => Ok(State::new()),
         Some(bytes) => State::from_bytes(&bytes),
+    }
+}
+
+/// How many submissions wait. Costs less than the whole state.
+///
+/// # Errors
+/// As [`load`], for what it reads of the file.
+pub fn queued(hub: &Hub) -> Result<usize> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Queue {
+        submissions: Vec<IgnoredAny>,
+    }
+    let Some(bytes) = files::read(&hub.local(FILE), MAX)? else { return Ok(0) };
+    match serde_json::from_slice::<Queue>(&bytes) {
+        Ok(queue) => Ok(queue.submissions.len()),
+        // It says what is wrong with the file.
+        Err(_) => Ok(State::from_bytes(&bytes)?.submissions.len()),
     }
 }
 

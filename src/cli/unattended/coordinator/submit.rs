@@ -128,7 +128,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 /// # Errors
 /// `submit.full` (exit 1).
 pub fn check_room(hub: &Hub, more: usize) -> Result<()> {
-    let waiting = store::load(hub)?.submissions.len();
+    let waiting = store::queued(hub)?;
     let most = hub.settings()?.coordinator.queue;
     match waiting + more > most {
         true => Err(full(&hub.shown(paths::SETTINGS), waiting, more, most).into()),
