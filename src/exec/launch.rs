@@ -15,10 +15,11 @@ use std::process::{Command, ExitCode};
 use rustix::stdio;
 
 use super::confinement::{self, Confinement};
+use super::limits::Placement;
 use super::processes::{ancestry, reaper};
 
 /// The first argument that selects this mode. What follows: our pid, where the program's stderr goes
-/// ([`MERGED`], or a path that opens a pipe), its confinement, the program, its arguments.
+/// ([`MERGED`], or a path that opens a pipe), its placement, its confinement, the program, its arguments.
 const MODE: &str = "__launch";
 const MERGED: &str = "-";
 
@@ -41,12 +42,13 @@ pub fn detached(arguments: &[&str]) -> std::io::Result<Command> {
 pub(super) fn command(
     launcher: &OsStr,
     stderr: Option<&StderrPipe>,
+    placement: &Placement,
     confinement: Option<&Confinement>,
     argv: &[String],
 ) -> Command {
     let stderr = stderr.map_or(MERGED.to_owned(), StderrPipe::path);
     let mut command = Command::new(launcher);
-    command.arg(MODE).arg(std::process::id().to_string()).arg(stderr);
+    command.arg(MODE).arg(std::process::id().to_string()).arg(stderr).arg(placement.argument());
     command.arg(Confinement::argument(confinement)).args(argv);
     command
 }
@@ -108,9 +110,9 @@ pub(super) fn run_hidden_mode() -> Option<ExitCode> {
     }
     let parent = args.next().and_then(|pid| pid.to_str()?.parse().ok());
     let stderr = args.next().unwrap_or_else(|| MERGED.into());
-    let confinement = args.next().unwrap_or_default();
+    let (placement, confinement) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
     let program: Vec<OsString> = args.collect();
-    Some(match prepare(parent, &stderr, &confinement, &program) {
+    Some(match prepare(parent, &stderr, (&placement, &confinement), &program) {
         Ok(never) => match never {},
         Err(_) => ExitCode::from(127),
     })
@@ -119,13 +121,14 @@ pub(super) fn run_hidden_mode() -> Option<ExitCode> {
 fn prepare(
     parent: Option<i32>,
     stderr: &OsStr,
-    confinement: &OsStr,
+    (placement, confinement): (&OsStr, &OsStr),
     argv: &[OsString],
 ) -> std::io::Result<std::convert::Infallible> {
     // A descriptor of its own, which the kernel closes on exec.
     let mut status = std::fs::File::from(rustix::io::fcntl_dupfd_cloexec(stdio::stderr(), 3)?);
     // Confined last: what comes before looks at the supervisor.
-    let ready = set_up(parent, stderr).and_then(|()| confine(confinement));
+    let placed = set_up(parent, stderr).and_then(|()| Placement::apply(&placement.to_string_lossy()));
+    let ready = placed.and_then(|()| confine(confinement));
     let failed = match (ready, argv) {
         (Ok(()), [program, args @ ..]) => Command::new(program).args(args).exec(),
         (Ok(()), []) => std::io::Error::other("no program was named"),

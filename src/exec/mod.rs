@@ -3,7 +3,7 @@
 //! # Theory of operation
 //!
 //! [`Supervisor::run`] starts one program through [`launch`], a hidden mode of our own binary that makes a
-//! session, asks for SIGKILL when its parent dies, confines itself ([`Confinement`]), and then execs the program. The
+//! session, asks for SIGKILL when its parent dies, limits and confines itself ([`limits`], [`Confinement`]), and then execs the program. The
 //! supervisor copies the output to a file ([`output`]) and checks three time limits. An [`Observer`] sees each piece
 //! of output and may stop the program. When the program is over, the supervisor finds what is left of its process tree
 //! and ends it ([`processes`]).
@@ -20,6 +20,7 @@ mod confinement;
 mod environment;
 mod executors;
 mod launch;
+mod limits;
 mod output;
 mod own_command;
 mod probe;
@@ -31,6 +32,8 @@ pub use confinement::{Confinement, Level, Network, Support};
 pub use environment::allowed;
 pub use executors::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, docker, run_hidden_mode, tmux};
 pub use launch::{detached, own_file};
+pub use limits::cgroup::LEAF as CGROUP_LEAF;
+pub use limits::{Base as CgroupBase, Group as Cgroup, Limit, Limits, RunLimits};
 pub use output::{Captured, Control, Input, Keep, Observer};
 pub use own_command::OwnCommand;
 pub use probe::{Answer, probe, tell};

@@ -14,6 +14,7 @@ use rustix::process::Pid;
 
 use super::confinement::Confinement;
 use super::launch::{self, StderrPipe};
+use super::limits::{Meter, RunLimits};
 use super::output::capture::{Capture, Captured, Keep};
 use super::output::follow::Followed;
 use super::output::observer::{Control, Input, Observer};
@@ -50,6 +51,8 @@ pub struct Spec {
     pub keep: Keep,
     /// What the program may do; `None`: all that this user may.
     pub confinement: Option<Confinement>,
+    /// What it may use, together with the other programs of its run.
+    pub limits: Option<RunLimits>,
 }
 
 impl Spec {
@@ -164,6 +167,8 @@ impl Supervisor {
         let mut streams = Streams::new(Capture::create(&spec.output, spec.keep)?, errors);
         let started = Instant::now();
         let ours = self.adopts.then(process_tree::children);
+        // What it counts from is older than the program.
+        let mut meter = spec.limits.as_ref().map(Meter::start);
         let (verdict, duration, (ended, survivors)) = match self.start(spec)? {
             Err(reason) => (Verdict::NotStarted(reason), started.elapsed(), Default::default()),
             Ok(Started { child, out, err, input }) => {
@@ -179,11 +184,12 @@ impl Supervisor {
                 };
                 streams.attach(out, err);
                 let mut watch = Watch { child, streams: &mut streams, observer, input, started };
-                let told = watch.until_over(spec.clocks)?;
+                let told = watch.until_over(spec.clocks, &mut || meter.as_mut()?.over(&tree))?;
                 let duration = started.elapsed();
                 let termination = watch.end(&tree, spec.clocks.grace)?;
                 watch.streams.drain(ENDING_TICK, watch.observer)?;
-                (watch.verdict(told)?, duration, termination)
+                let verdict = watch.verdict(told)?;
+                (meter.map_or(verdict.clone(), |meter| limited(verdict, &meter)), duration, termination)
             }
         };
         let (output, errors) = streams.finish()?;
@@ -223,7 +229,9 @@ impl Supervisor {
         let errors = spec.errors.is_some().then(std::io::pipe).transpose().context("make a pipe")?;
         let (err, errors_end) = errors.unzip();
         let stderr = errors_end.as_ref().map(|end| StderrPipe::new(end.as_fd())).transpose()?;
-        let mut command = launch::command(&self.launcher, stderr.as_ref(), spec.confinement.as_ref(), &spec.argv);
+        let placement = spec.limits.as_ref().map(RunLimits::placement).unwrap_or_default();
+        let confinement = spec.confinement.as_ref();
+        let mut command = launch::command(&self.launcher, stderr.as_ref(), &placement, confinement, &spec.argv);
         command
             .current_dir(&spec.cwd)
             .env_clear()
@@ -247,6 +255,16 @@ impl Supervisor {
         }
         let input = child.stdin.take().map(|stdin| written(stdin, spec.stdin.clone()));
         Ok(Ok(Started { child, out, err, input }))
+    }
+}
+
+/// The verdict about a program that ended by itself, or of which a limit is known to have been the end.
+fn limited(verdict: Verdict, meter: &Meter) -> Verdict {
+    match verdict {
+        Verdict::Exited(_) | Verdict::Signalled(_) => {
+            meter.over_at_end(!verdict.succeeded()).map_or(verdict, Verdict::OverLimit)
+        }
+        other => other,
     }
 }
 
@@ -287,12 +305,16 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// Returns when the program is over (`None`) or has to be stopped, with the verdict.
-    fn until_over(&mut self, clocks: Clocks) -> Result<Option<Verdict>> {
+    /// `over`: what it uses too much of, by now.
+    fn until_over(&mut self, clocks: Clocks, over: &mut dyn FnMut() -> Option<String>) -> Result<Option<Verdict>> {
         let past = |limit: Option<Duration>, since: Instant| limit.is_some_and(|limit| since.elapsed() >= limit);
         let mut finished = None;
         loop {
             if self.exited()? {
                 return Ok(None);
+            }
+            if let Some(what) = over() {
+                return Ok(Some(Verdict::OverLimit(what)));
             }
             self.give_input();
             // It may print more after a result: then the time to exit starts again with its next result.

@@ -146,6 +146,7 @@ fn attempt(
     let runner = Runner::new(live, work, &supervisor, &settings, &place, request.unattended)?;
     report.session = runner.session.display().to_string();
     report.sandbox = Some(runner.sandbox().clone());
+    report.limits = runner.limits().to_vec();
     let _guardian = supervisor.start_reaper(&runner.own_marks(), settings.grace, runner.after_death(&run))?;
     report.place = Some(place);
     if let Some(end) = setup::make_ready(hub, report, &runner, &mut watch, request.unattended, say)? {

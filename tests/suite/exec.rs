@@ -5,7 +5,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use teof::exec::{Clocks, Control, Keep, Observer, ProcessTree, Report, Spec, Supervisor, TimedOut, Verdict};
+use teof::exec::{
+    Cgroup, Clocks, Control, Keep, Limit, Limits, Observer, ProcessTree, Report, RunLimits, Spec, Supervisor, TimedOut,
+    Verdict,
+};
 
 use crate::harness::temp;
 
@@ -40,6 +43,7 @@ impl Place {
             errors: None,
             keep: Keep::default(),
             confinement: None,
+            limits: None,
         }
     }
 
@@ -338,4 +342,69 @@ fn output_after_the_final_answer_is_read() {
     let mut listener = Listener { enough_at: "result", more_at: "again", ..Listener::default() };
     assert_eq!(place.attended(&spec, &mut listener).verdict, Verdict::Exited(4));
     assert!(listener.says("more"));
+}
+
+/// A limit as the settings would have it.
+fn limit(name: &str, most: u64) -> Option<Limit> {
+    Some(Limit { most, setting: format!("{name} = {most}") })
+}
+
+/// How a program ends, and what it printed, under limits.
+fn limited(script: &str, limits: Limits, group: Option<Cgroup>) -> (Verdict, String) {
+    let place = Place::new();
+    let files = place.dir.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    let clocks = Clocks { wall: Some(Duration::from_secs(60)), ..place.spec("").clocks };
+    let limits = RunLimits { limits, folders: vec![files.clone()], group: group.map(Into::into) };
+    let spec = Spec { cwd: files, limits: Some(limits), clocks, ..place.spec(script) };
+    let report = place.run(&spec);
+    (report.verdict.clone(), text(&report))
+}
+
+#[test]
+fn programs_that_use_too_much_together_are_stopped_with_the_reason() {
+    let over = |what: &str| Verdict::OverLimit(what.to_owned());
+    // None of them alone uses as much.
+    let fill = "for n in 1 2 3 4; do (x=$(head -c 30000000 /dev/zero | tr '\\0' x); sleep 300; true) & done; wait";
+    let memory = Limits { memory: limit("memory", 64 << 20), ..Limits::default() };
+    assert_eq!(limited(fill, memory.clone(), None).0, over("out of memory (memory = 67108864)"));
+    // What the kernel limits of one process.
+    assert_eq!(limited("ulimit -d", memory, None), (Verdict::Exited(0), "131072\n".into()));
+    let pids = Limits { pids: limit("pids", 4), ..Limits::default() };
+    let many = "for n in 1 2 3 4 5 6; do sleep 300 & done; wait";
+    assert_eq!(limited(many, pids.clone(), None).0, over("more processes and threads than 4 (pids = 4)"));
+    assert_eq!(limited("sleep 0.1 & wait", pids, None).0, Verdict::Exited(0));
+    let disk = Limits { disk: limit("disk", 1 << 20), ..Limits::default() };
+    for script in ["head -c 3000000 /dev/zero > big; sleep 300", "head -c 3000000 /dev/zero > big"] {
+        let (verdict, _) = limited(script, disk.clone(), None);
+        let Verdict::OverLimit(what) = verdict else { panic!("{script}: {verdict:?}") };
+        assert!(what.contains("MiB in its worktree and temporary folder (disk = 1048576)"), "{what}");
+    }
+    assert_eq!(limited("echo 1 > small", disk, None).0, Verdict::Exited(0));
+}
+
+#[test]
+fn a_program_starts_in_its_cgroup_and_the_kernels_count_says_what_ended_it() {
+    let limits = || Limits { memory: limit("memory", 1), pids: limit("pids", 1), ..Limits::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let run = |script: &str| {
+        for (name, text) in [("cgroup.procs", ""), ("memory.events", "oom 3\noom_kill 3\n"), ("pids.events", "max 0\n")]
+        {
+            std::fs::write(file(name), text).unwrap();
+        }
+        let script = script.replace("HERE", folder.path().to_str().unwrap());
+        limited(&script, limits(), Some(Cgroup::of_folder(folder.path().to_owned()))).0
+    };
+    assert_eq!(run("sleep 1.2 & wait"), Verdict::Exited(0), "the kernel counts, so nothing is added up");
+    assert_eq!(std::fs::read_to_string(file("cgroup.procs")).unwrap(), "0");
+    let killed = "printf 'oom 4\\noom_kill 4\\n' > HERE/memory.events; kill -9 $$";
+    assert_eq!(run(killed), Verdict::OverLimit("out of memory (memory = 1)".into()));
+    let refused = "printf 'max 1\\n' > HERE/pids.events; exit 2";
+    assert_eq!(run(refused), Verdict::OverLimit("more processes and threads than 1 (pids = 1)".into()));
+    assert_eq!(run("printf 'max 1\\n' > HERE/pids.events"), Verdict::Exited(0), "it did without");
+    assert_eq!(run("exit 2"), Verdict::Exited(2), "what other programs exceeded before");
+    let gone = Cgroup::of_folder(folder.path().join("gone"));
+    let (verdict, _) = limited("true", limits(), Some(gone));
+    assert!(matches!(&verdict, Verdict::NotStarted(why) if why.contains("cannot enter its cgroup")), "{verdict:?}");
 }

@@ -102,6 +102,24 @@ fn an_agent_without_progress_is_stopped_and_suspended() {
 }
 
 #[test]
+fn an_agent_over_a_limit_failed_and_is_not_suspended() {
+    let bench = Bench::new("head -c 30000000 /dev/zero > big; sleep 1000");
+    let settings = bench.world.read("teof.toml");
+    bench.world.write("teof.toml", &format!("{settings}[worker.limits]\ndisk = \"20m\"\ncpus = \"64\"\n"));
+    let outcome = bench.run();
+    expect(&outcome, "failed", "worker.limits.disk = \"20m\"");
+    assert_eq!(
+        (&outcome["suspended"], &outcome["needs_person"]),
+        (&Value::Null, &Value::Null),
+        "an attempt: {outcome:#}"
+    );
+    let envelope = bench.world.read_json(outcome["envelope"].as_str().unwrap());
+    let reported = envelope["limits"].as_array().unwrap();
+    assert_eq!(reported[1], json!({"what": "disk", "limit": "20m", "by": "watch"}), "{reported:?}");
+    assert!(["cgroup", "none"].contains(&reported[0]["by"].as_str().unwrap()), "{reported:?}");
+}
+
+#[test]
 fn an_agent_is_stopped_at_its_time_limit() {
     let talk = "while :; do say '{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"hm\"}]}}'; sleep 0.1; done";
     expect(&Bench::new(talk).with("wall", json!("1s")).run(), "failed", "time limit reached");

@@ -62,6 +62,7 @@ fn diagnoses(app: &App) -> Vec<Diagnosis> {
     found.extend(agents(app));
     found.extend(executor(app));
     found.extend(sandbox(app));
+    found.extend(limits(app));
     found.extend(coordinator(app));
     found.extend(policy(app));
     found.extend(quotas(app));
@@ -151,6 +152,21 @@ fn sandbox(app: &App) -> Option<Diagnosis> {
     };
     let code = format!("sandbox.{}", report.state);
     Some(Diagnosis { code, message, fix: fix.to_owned(), note: true })
+}
+
+/// What limits the programs of jobs, as seen from here: a service may have a cgroup that a terminal has not.
+fn limits(app: &App) -> Option<Diagnosis> {
+    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
+    let (limits, no_group) = sandbox::limits_here(&hub).ok()??;
+    let each: Vec<_> = limits.iter().map(|one| format!("{} {} ({})", one.what, one.limit, one.by)).collect();
+    let why = no_group.map(|why| format!("; {why}")).unwrap_or_default();
+    let is_weak = limits.iter().any(|one| one.what != "disk" && matches!(one.by, "watch" | "none"));
+    let fix = match is_weak {
+        true => "the kernel enforces them in a service: teof service install",
+        false => "nothing to do; each envelope says what was enforced",
+    };
+    let message = format!("the programs of a job together are limited to: {}{why}", each.join(", "));
+    Some(Diagnosis { code: "limits".into(), message, fix: fix.into(), note: true })
 }
 
 /// A saved state that no coordinator could start from.

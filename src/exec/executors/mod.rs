@@ -15,7 +15,7 @@ pub use process::Process as ProcessExecutor;
 
 use std::process::ExitCode;
 
-use super::launch;
+use super::{launch, limits::cgroup};
 
 /// Call this first in `main`: when the arguments select a hidden mode, the process does nothing else. It does not
 /// return when it execs a program.
@@ -27,6 +27,7 @@ pub fn run_hidden_mode() -> Option<ExitCode> {
         Some(tmux::MARKED) => Some(tmux::run_marked(args)),
         Some(tmux::RELAY) => Some(tmux::relay(args)),
         Some(docker::REMOVE) => Some(docker::remove_of_run(args)),
+        Some(cgroup::REMOVE) => Some(cgroup::remove_of_run(args)),
         _ => launch::run_hidden_mode(),
     }
 }

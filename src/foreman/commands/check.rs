@@ -56,7 +56,8 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
     exec::end_marked(marks.clone(), settings.grace);
     let supervisor = Supervisor::new()?;
     let executor = Chosen::new(hub, &Subject { job: run, task: "" }, &at)?.with(&[]);
-    let _reaper = supervisor.start_reaper(&marks, settings.grace, executor.after_death(run))?;
+    let _reaper =
+        supervisor.start_reaper(&marks, settings.grace, executor.after_death(run).or_else(|| sandbox.after_death()))?;
     for (at, command) in commands.iter().enumerate() {
         say(&format!("[{}/{}] {}", at + 1, commands.len(), text::safe(&command.to_string())));
         let mut env = exec::allowed(&settings.env);
@@ -65,7 +66,7 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
         let clocks = spec::clocks(settings, settings.no_output, settings.wall, command);
         let output = session.join(format!("test-{}.log", at + 1));
         let spec = spec::of(command, folder, env, marks.clone(), clocks, output, settings.max_output)?;
-        let spec = Spec { confinement: sandbox.for_command(), ..spec };
+        let spec = Spec { confinement: sandbox.for_command(), limits: sandbox.limits(), ..spec };
         let report = executor.run(&supervisor, spec, &format!("test-{}", at + 1), &mut || Control::Continue)?;
         let trial = trial(command, &report);
         say(&format!("      {} in {:.1}s", trial.outcome, report.duration.as_secs_f64()));

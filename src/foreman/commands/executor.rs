@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::base::{Result, env, lock};
 use crate::exec::docker::{self, Engine};
-use crate::exec::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, tmux};
+use crate::exec::{Access, CgroupBase, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, tmux};
 use crate::foreman::sandbox::{self, Workplace};
 use crate::guard::trust;
 use crate::hub::settings::{Container, ExecutorKind};
@@ -102,8 +102,12 @@ pub fn remove_left(hub: &Hub, run: &str) -> Result<Vec<String>> {
     remove(hub, &|left| left.run == run)
 }
 
-/// Removes the containers of tasks that no run is alive for. Returns them, for people.
+/// Removes the containers of tasks that no run is alive for, and the cgroups of workers that are gone. Returns the
+/// containers, for people.
 pub fn remove_orphans(hub: &Hub) -> Result<Vec<String>> {
+    if let Ok(base) = CgroupBase::of_this_process() {
+        base.sweep();
+    }
     // The tests of a review belong to no task; their own reaper removes them.
     let is_alive = |task: &str| task.is_empty() || lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(true);
     remove(hub, &|left| !is_alive(&left.task))
@@ -122,12 +126,15 @@ fn logs(hub: &Hub) -> PathBuf {
 
 /// The settings that count: what opens more of this machine counts when a person granted it.
 fn options(hub: &Hub) -> Result<DockerOptions> {
-    let own = &hub.settings()?.worker.docker;
+    let (own, limits) = (&hub.settings()?.worker.docker, &hub.settings()?.worker.limits);
     let is_granted = trust::are_settings_granted(hub)?;
     let Container { engine, image, user, home, network, memory, cpus, pids, mounts, ssh, pull } =
         if is_granted { own.clone() } else { own.closed() };
     let keys = || Some(PathBuf::from(env::var(env::HOME)?).join(".ssh"));
     let program = engine.program().to_owned();
+    let or_limit = |own: String, limit: &String| if own.is_empty() { limit.clone() } else { own };
+    let (memory, cpus) = (or_limit(memory, &limits.memory), or_limit(cpus, &limits.cpus));
+    let pids = if pids == 0 { limits.pids } else { pids };
     Ok(DockerOptions {
         program,
         image,

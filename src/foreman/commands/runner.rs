@@ -15,7 +15,7 @@ use crate::exec::{
     self, AfterDeath, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict,
 };
 use crate::foreman::broker::{Broker, Seat};
-use crate::foreman::sandbox::{Sandbox, SandboxReport, Workplace};
+use crate::foreman::sandbox::{LimitReport, Sandbox, SandboxReport, Workplace};
 use crate::foreman::watch::{Halt, Watch};
 use crate::guard::result::git_trace;
 use crate::guard::secrets;
@@ -152,6 +152,11 @@ impl<'a> Runner<'a> {
         self.sandbox.report()
     }
 
+    /// What limits its programs.
+    pub fn limits(&self) -> &[LimitReport] {
+        self.sandbox.limits_report()
+    }
+
     /// Runs an agent's call under an observer, in the session that began. `scratch` is its folder for what it is given
     /// in files.
     pub fn run_agent(
@@ -188,13 +193,14 @@ impl<'a> Runner<'a> {
             errors: Some(folder.errors()),
             keep: Keep { file: self.settings.max_output, ..Keep::default() },
             confinement: self.sandbox.for_agent(agent, &writable),
+            limits: self.sandbox.limits(),
         };
         self.executor.with(&[scratch.to_owned()]).run(self.supervisor, spec, name, attendant)
     }
 
     /// What removes everything of this run outside of our process tree, once this process was killed.
     pub fn after_death(&self, run: &str) -> Option<AfterDeath> {
-        self.executor.with(&[]).after_death(run)
+        self.executor.with(&[]).after_death(run).or_else(|| self.sandbox.after_death())
     }
 
     /// Runs one command unless the run must stop, and adds the result to `results`. `Break`: the run stopped before or
@@ -231,7 +237,7 @@ impl<'a> Runner<'a> {
         let clocks = spec::clocks(self.settings, self.no_output, self.wall, command);
         let (output, limit) = (folder.stream(), self.settings.max_output);
         let spec = spec::of(command, &self.root, env, self.marks.clone(), clocks, output, limit)?;
-        let spec = Spec { confinement: self.sandbox.for_command(), ..spec };
+        let spec = Spec { confinement: self.sandbox.for_command(), limits: self.sandbox.limits(), ..spec };
         self.live.begin(&SessionStart {
             folder: &folder,
             mode: Mode::Process,

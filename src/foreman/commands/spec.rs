@@ -38,6 +38,7 @@ pub fn of(
         errors: None,
         keep: Keep { file: max_output, ..Keep::default() },
         confinement: None,
+        limits: None,
     })
 }
 

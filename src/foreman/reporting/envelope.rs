@@ -8,7 +8,7 @@ use crate::foreman::calls::answer::Answer;
 use crate::foreman::calls::conversation::CallRecord;
 use crate::foreman::commands::runner::CommandResult;
 use crate::foreman::routines::Round;
-use crate::foreman::sandbox::SandboxReport;
+use crate::foreman::sandbox::{LimitReport, SandboxReport};
 use crate::model::agent::Usage;
 use crate::model::is_default;
 use crate::model::run::outcome::{Finding, LastOutput, Suspended, Verdict};
@@ -67,6 +67,9 @@ pub struct Envelope<'a> {
     pub bundle: Option<&'a str>,
     /// What the kernel confined the run's programs to; `None` when nothing started.
     pub sandbox: Option<&'a SandboxReport>,
+    /// What the run's programs may use together, and what enforces it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub limits: &'a [LimitReport],
     /// The run's folder, on the machine that ran it. Each call and command names its own output.
     pub raw_output: &'a str,
 }

@@ -9,7 +9,7 @@ use super::evidence::Evidence;
 use crate::base::{Result, Stamp};
 use crate::foreman::commands::runner::CommandResult;
 use crate::foreman::routines::Round;
-use crate::foreman::sandbox::SandboxReport;
+use crate::foreman::sandbox::{LimitReport, SandboxReport};
 use crate::foreman::stages::next_stage::CODER;
 use crate::foreman::watch::Halt;
 use crate::foreman::work::Work;
@@ -102,6 +102,8 @@ pub struct Report<'a> {
     pub session: String,
     /// What the kernel confined; `None` when nothing started.
     pub sandbox: Option<SandboxReport>,
+    /// What the run's programs may use, and what enforces that.
+    pub limits: Vec<LimitReport>,
 }
 
 impl<'a> Report<'a> {
@@ -137,6 +139,7 @@ impl<'a> Report<'a> {
             kept_refs: Vec::new(),
             session: String::new(),
             sandbox: None,
+            limits: Vec::new(),
         }
     }
 
@@ -215,6 +218,7 @@ impl<'a> Report<'a> {
             last_output: self.last_output.as_ref(),
             bundle: self.bundle.as_deref(),
             sandbox: self.sandbox.as_ref(),
+            limits: &self.limits,
             raw_output: &self.session,
         });
         // An agent may have chosen parts of it, such as file names.

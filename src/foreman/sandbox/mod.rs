@@ -7,6 +7,7 @@
 //! Settings open the sandbox only as a person granted them; without a grant the defaults apply.
 
 mod git_dir;
+mod limits;
 mod places;
 mod report;
 mod sandboxed;
@@ -14,6 +15,7 @@ mod temp_folder;
 mod workplace;
 
 pub use git_dir::writable as of_git_dir;
+pub use limits::{LimitReport, limits_here};
 pub use report::{SandboxReport, settings};
 pub use sandboxed::Sandbox;
 pub use workplace::Workplace;

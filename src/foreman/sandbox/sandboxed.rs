@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::limits::{LimitReport, Limited};
 use super::report::{self, SandboxReport};
 use super::temp_folder::TempFolder;
 use super::workplace::Workplace;
 use super::{git_dir, places};
 use crate::agents::Agent;
 use crate::base::Result;
-use crate::exec::Confinement;
+use crate::exec::{AfterDeath, Confinement, RunLimits};
 use crate::guard::trust;
 use crate::hub::Hub;
 use crate::hub::settings::ExecutorKind;
@@ -20,6 +21,7 @@ pub struct Sandbox {
     /// A person granted the settings.
     granted: bool,
     temp: Option<TempFolder>,
+    limited: Limited,
     report: SandboxReport,
 }
 
@@ -35,7 +37,8 @@ impl Sandbox {
             report.state = report::CONTAINER;
         }
         if !report.is_on() {
-            return Ok(Self { policy: None, granted: false, temp: None, report });
+            let limited = Limited::new(hub, vec![at.root.to_owned()])?;
+            return Ok(Self { policy: None, granted: false, temp: None, limited, report });
         }
         let temp = TempFolder::create(hub, run)?;
         let mut write = git_dir::writable(&hub.common_dir, at)?;
@@ -45,11 +48,28 @@ impl Sandbox {
         write.extend(granted.filter_map(|path| places::expand(path)));
         let read = (!settings.read.is_empty()).then(|| places::readable(hub, at, &settings.read));
         let policy = Confinement { write: places::outermost(write), read, network: report::network(&settings) };
-        Ok(Self { policy: Some(policy), granted: trust::are_settings_granted(hub)?, temp: Some(temp), report })
+        let limited = Limited::new(hub, vec![at.root.to_owned(), temp.path().to_owned()])?;
+        let granted = trust::are_settings_granted(hub)?;
+        Ok(Self { policy: Some(policy), granted, temp: Some(temp), limited, report })
     }
 
     pub fn report(&self) -> &SandboxReport {
         &self.report
+    }
+
+    /// What its programs may use together.
+    pub fn limits(&self) -> Option<RunLimits> {
+        self.limited.of_run()
+    }
+
+    /// What enforces those limits.
+    pub fn limits_report(&self) -> &[LimitReport] {
+        &self.limited.report
+    }
+
+    /// What removes its cgroup once this process was killed.
+    pub fn after_death(&self) -> Option<AfterDeath> {
+        self.limited.after_death()
     }
 
     /// For a command, a test or a set-up.

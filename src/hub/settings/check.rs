@@ -14,6 +14,7 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     stages("[pipeline] stages", &settings.pipeline.stages)?;
     roles("[roles", &settings.roles)?;
     monitor::check(&settings.monitor)?;
+    settings.worker.limits.check()?;
     let mut receivers = BTreeSet::new();
     for receiver in &settings.notify {
         receiver.check().map_err(|why| format!("[[notify]] {why}"))?;

@@ -12,13 +12,14 @@ use crate::hub::paths;
 
 /// Limits on one seat or worker that protect the others: read only from the hub's `teof.toml`, never from the caller's
 /// environment or user file.
-pub(super) const GUARD_TERMS: [(&str, &str); 7] = [
+pub(super) const GUARD_TERMS: [(&str, &str); 8] = [
     ("claims", "agent_window"),
     ("review", "auto"),
     ("review", "auto_confidence"),
     ("session", "max_age"),
     ("worker", "executor"),
     ("worker", "docker"),
+    ("worker", "limits"),
     ("worker", "sandbox"),
 ];
 

@@ -8,6 +8,7 @@ mod check;
 pub mod edit;
 mod executor;
 pub mod granted;
+pub mod limits;
 pub mod load;
 pub mod monitor;
 pub mod notify;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use executor::{Container, Engine, ExecutorKind};
+pub use limits::Limits;
 pub use monitor::MonitorRule;
 pub use sandbox::{Sandbox, SandboxMode, SandboxNetwork};
 pub use sections::{

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::executor::{Container, ExecutorKind};
+use super::limits::Limits;
 use super::sandbox::{self, Sandbox};
 use crate::base::time::{Span, span};
 
@@ -220,6 +221,8 @@ pub struct Worker {
     pub executor: ExecutorKind,
     /// How containers are made.
     pub docker: Container,
+    /// What the programs of one job may use together.
+    pub limits: Limits,
     /// What the programs of a worker may do.
     #[serde(deserialize_with = "sandbox::deserialize")]
     pub sandbox: Sandbox,
@@ -373,6 +376,7 @@ impl Default for Worker {
             max_output: 64 * MIB,
             executor: ExecutorKind::default(),
             docker: Container::default(),
+            limits: Limits::default(),
             sandbox: Sandbox::default(),
         }
     }

@@ -28,6 +28,9 @@ fn units_are_accepted_by_the_tools_of_their_service_managers() {
         let text = unit["text"].as_str().unwrap();
         let has = |line: &str| text.lines().any(|found| found == line);
         assert!(has("Type=notify") && has("NotifyAccess=main") && has("KillMode=process"), "{text}");
+        // Only with the subgroup may the cgroup of a service be divided.
+        assert_eq!(has("DelegateSubgroup=coordinator"), has("Delegate=memory pids cpu"), "{text}");
+        assert!(has("DelegateSubgroup=coordinator") || text.contains("From systemd 254 on (here: "), "{text}");
         assert!(has("TimeoutStopSec=780s"), "the limit of a stop, and what it takes to end the workers: {text}");
         assert_eq!(text.contains("\nUser="), user.is_empty(), "{text}");
         if !is_there("systemd-analyze") {

@@ -48,6 +48,7 @@ impl Place {
             errors: Some(self.path(&format!("{name}.err"))),
             keep: Keep::default(),
             confinement: None,
+            limits: None,
         }
     }
 

@@ -131,6 +131,61 @@ fn waiting_for_a_suspended_agent_is_reported() {
 }
 
 #[test]
+fn what_holds_work_back_and_what_is_merged_without_a_person_is_said() {
+    let settings = "[review]\nauto = [\"low\"]\n[worker.limits]\nmemory = \"4g\"\ndisk = \"10g\"\n";
+    let near = r#"printf '{"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning","rateLimitType":"five_hour","utilization":0.93,"resetsAt":%s}}\n' $(($(date +%s) + 7200))"#;
+    let site = Site::new(settings, &format!("echo two >> src/code.txt\n{near}\n{DONE}"));
+    site.submit("Append two");
+    assert_eq!(site.run().code, 0);
+    let status = site.world.ok(&["status"]);
+    assert!(
+        status.contains("coder: 93 % of its 5-hour limit until ") && status.contains("less urgent work waits"),
+        "{status}"
+    );
+    assert!(status.contains("Merge policy: work of priority low is merged without a person"), "{status}");
+    let document = site.world.json(&["status"]);
+    let (quota, policy) = (&document["quotas"][0], &document["merge_policy"]);
+    assert_eq!((&quota["used"], &quota["holds_back"], &policy["in_force"]), (&json!(93), &json!(true), &json!(true)));
+    let doctor = site.world.run(&["doctor"]).stdout;
+    for what in [
+        "agent.quota: coder: 93 % of its 5-hour limit",
+        "review.auto: work of priority low",
+        "memory 4g (",
+        "disk 10g (watch)",
+    ] {
+        assert!(doctor.contains(what), "{what}: {doctor}");
+    }
+    let objective = |words: &str, priority: &str| {
+        site.world.ok(&["coordinator", "submit", "--objective", words, "--test", "true", "--priority", priority]);
+    };
+    objective("Append later", "low");
+    objective("Append now", "medium");
+    let preview = site.world.json(&["coordinator", "run", "--dry-run"]);
+    let chosen = &preview["decisions"][0];
+    assert_eq!(
+        (preview["decisions"].as_array().unwrap().len(), &chosen["task"]),
+        (1, &json!("append-now")),
+        "{preview:#}"
+    );
+    let waiting = &preview["waiting"][0];
+    let why = waiting["why"].as_str().unwrap();
+    assert_eq!(
+        (&waiting["task"], preview["no_slot"].as_array().unwrap().len()),
+        (&json!("append-later"), 0),
+        "{preview:#}"
+    );
+    assert!(why.contains("its agent coder has used 93 % of its 5-hour limit"), "{why}");
+
+    let consent = site.world.ok(&["consent", "show"]);
+    assert!(consent.contains("agents may work; work of priority low is merged without a person"), "{consent}");
+    site.world.ok(&["consent", "grant", "--allow-apply", "false", "--continuous"]);
+    let consent = site.world.ok(&["consent", "show"]);
+    assert!(consent.contains("[review] auto in teof.toml is not in force: "), "{consent}");
+    assert!(site.world.ok(&["status"]).contains("Merge policy: not in force ("));
+    assert!(site.world.run(&["doctor"]).stdout.contains("fix: to put it in force: teof consent grant --allow-apply"));
+}
+
+#[test]
 fn consent_that_is_used_up_ends_it_with_the_reason() {
     let site = Site::granted("", &format!("echo two >> src/code.txt\n{DONE}"), &["--max-iterations", "1"]);
     site.submit("Append two");

@@ -2,11 +2,18 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 
 use super::place::Place;
 use crate::base::{Result, env};
+use crate::exec::{self, Answer};
+
+/// The version that knows `DelegateSubgroup=`.
+const SUBGROUPS: u32 = 254;
+/// How long systemd may take to tell its version.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub fn path(place: &Place, user: bool) -> Result<PathBuf> {
     let folder = match user {
@@ -85,6 +92,34 @@ fn service(out: &mut String, place: &Place) {
         specifiers(&place.home.join(".config/teof/environment").display().to_string()),
         place.stop.as_secs(),
     );
+    delegate(out);
+}
+
+/// Lets each job have a cgroup, in which the kernel enforces `[worker.limits]`. A service whose own cgroup is divided
+/// cannot start again while workers of a crash run, unless its process starts in a child of that.
+fn delegate(out: &mut String) {
+    match version() {
+        Some(old) if old < SUBGROUPS => {
+            let _ = writeln!(
+                out,
+                "# From systemd {SUBGROUPS} on (here: {old}) each job gets a cgroup for [worker.limits]; then print this again."
+            );
+        }
+        _ => {
+            let leaf = exec::CGROUP_LEAF;
+            let _ = write!(
+                out,
+                "# Each job gets a cgroup of its own for [worker.limits].\nDelegate=memory pids cpu\nDelegateSubgroup={leaf}\n"
+            );
+        }
+    }
+}
+
+/// The version of systemd here, if there is one.
+fn version() -> Option<u32> {
+    let asked = ["systemctl", "--version"].map(str::to_owned);
+    let Answer::Printed(said) = exec::probe(&asked, Path::new("/"), &exec::allowed(&[]), PATIENCE) else { return None };
+    said.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// What a worker needs stays possible: new namespaces (agents' own sandboxes, containers), set-group-id folders (shared
