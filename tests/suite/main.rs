@@ -17,6 +17,7 @@ mod conductor;
 mod confinement;
 mod consent;
 mod coordinator;
+mod criteria;
 mod dangers;
 mod dashboard;
 mod deep_nesting;

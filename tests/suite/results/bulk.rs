@@ -94,3 +94,29 @@ fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
     let jobs = site.world.json(&["status"])["totals"]["chosen"].clone();
     assert_eq!(site.world.json(&["report"])["usage"]["jobs"], jobs, "{report}");
 }
+
+/// Waits until three of them are at work; says what each found where it works.
+const TOGETHER: &str = r#"own=${PWD##*-}; touch "$here/here-$own"; n=0
+while [ "$(ls "$here" | grep -c '^here-')" -lt 3 ]; do n=$((n + 1)); [ $n -lt 1200 ] || exit 1; sleep 0.05; done
+ls src > "$here/seen-$own"; git branch --show-current > "$here/branch-$own"
+echo page > "src/$own.txt""#;
+
+#[test]
+fn three_pipelines_work_at_once_each_in_its_own_worktree() {
+    let site = Site::new("", &format!("{TOGETHER}\n{DONE}"));
+    let tasks: Vec<_> = (1..=3).map(|n| site.submit(&format!("Write page {n}"))).collect();
+    assert_eq!(site.run().code, 0);
+    let read = |name: &str| fs::read_to_string(site.coder.file(name)).unwrap();
+    let mut branches = Vec::new();
+    for (n, task) in (1..).zip(&tasks) {
+        let job = site.job(task);
+        let commit = job["last"]["commit"].as_str().unwrap();
+        let changed = site.world.git(&["diff", "--name-only", &format!("main...{commit}")]);
+        assert_eq!((&job["phase"]["is"], changed.trim()), (&json!("review"), &*format!("src/{n}.txt")), "{job:#}");
+        assert_eq!(read(&format!("seen-{n}")), "code.txt\n", "nothing of the others");
+        branches.push(read(&format!("branch-{n}")));
+    }
+    branches.sort();
+    branches.dedup();
+    assert!(branches.len() == 3 && !branches.contains(&"main\n".to_owned()), "{branches:?}");
+}
