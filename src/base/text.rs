@@ -105,6 +105,26 @@ pub fn alternatives(words: &[&str]) -> String {
     }
 }
 
+/// The text with its `%XX` as the bytes that they stand for; what is no such code stays.
+pub fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = |at: usize| after.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        match (first, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high * 16 + low) as u8);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +134,11 @@ mod tests {
         assert_eq!(alternatives(&["now"]), "now");
         assert_eq!(alternatives(&["now", "later"]), "now or later");
         assert_eq!(alternatives(&["now", "later", "never"]), "now, later, or never");
+    }
+
+    #[test]
+    fn percent_codes_are_bytes_and_anything_else_stays() {
+        assert_eq!(percent_decoded("Bearer%20a%2Bb+c%C3%A4 100% %zz%2"), "Bearer a+b+cä 100% %zz%2");
     }
 
     #[test]

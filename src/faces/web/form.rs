@@ -1,5 +1,7 @@
 //! Reads the fields of forms and of addresses: `application/x-www-form-urlencoded`.
 
+use crate::base::text;
+
 /// The largest form, in bytes.
 pub const MAX: usize = 64 * 1024;
 
@@ -8,7 +10,7 @@ pub fn fields(encoded: &str) -> Vec<(String, String)> {
     let pairs = encoded.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(key, value)| (decode(key), decode(value)))
+        .map(|(key, value)| (decoded(key), decoded(value)))
         .collect()
 }
 
@@ -17,23 +19,8 @@ pub fn field(encoded: &str, name: &str) -> Option<String> {
     fields(encoded).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = |at: usize| after.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-        match (first, hex(0), hex(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push((high * 16 + low) as u8);
-                rest = &after[2..];
-                continue;
-            }
-            (b'+', ..) => bytes.push(b' '),
-            _ => bytes.push(first),
-        }
-        rest = after;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+fn decoded(text: &str) -> String {
+    text::percent_decoded(&text.replace('+', " "))
 }
 
 #[cfg(test)]

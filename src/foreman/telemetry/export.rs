@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::base::{Result, env};
+use crate::base::{Result, env, text};
 
 /// Seconds that one request may take.
 const PATIENCE: u32 = 10;
@@ -44,11 +44,9 @@ impl Collector {
         let whole = env::var(env::OTEL_TRACES_ENDPOINT);
         let base = || Some(format!("{}/v1/traces", env::var(env::OTEL_ENDPOINT)?.trim_end_matches('/')));
         let url = whole.or_else(base).filter(|url| url.starts_with("http://") || url.starts_with("https://"))?;
-        let headers = env::var(env::OTEL_HEADERS).unwrap_or_default();
-        let headers = headers.split(',').filter_map(|one| one.split_once('='));
         Some(Collector {
             url,
-            headers: headers.map(|(name, value)| format!("{}: {}", name.trim(), value.trim())).collect(),
+            headers: headers(&env::var(env::OTEL_HEADERS).unwrap_or_default()),
             service: env::var(env::OTEL_SERVICE).unwrap_or_else(|| "teof".to_owned()),
         })
     }
@@ -130,6 +128,12 @@ fn quoted(value: &str) -> String {
     format!("\"{escaped}\"")
 }
 
+/// The headers of a list such as `api-key=a%20b,x=y`, whose values are percent-encoded.
+fn headers(list: &str) -> Vec<String> {
+    let pairs = list.split(',').filter_map(|one| one.split_once('='));
+    pairs.map(|(name, value)| format!("{}: {}", name.trim(), text::percent_decoded(value.trim()))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +142,7 @@ mod tests {
     fn a_request_is_one_configuration_in_which_nothing_escapes_its_quotes() {
         let collector = Collector {
             url: "http://localhost:4318/v1/traces".into(),
-            headers: vec!["api-key: a\"b".into()],
+            headers: headers("api-key=a%22b"),
             service: "teof".into(),
         };
         let span = Span {
