@@ -47,7 +47,8 @@ pub(super) struct CallObserver<'a, 'w> {
     /// How many lines were shown.
     shown: usize,
     began: Instant,
-    looked_for_notes: Instant,
+    /// `None`: a note could not be given, so none is looked for any more in this call.
+    looked_for_notes: Option<Instant>,
 }
 
 impl<'a, 'w> CallObserver<'a, 'w> {
@@ -75,7 +76,7 @@ impl<'a, 'w> CallObserver<'a, 'w> {
             alerted: BTreeSet::new(),
             shown: 0,
             began: now,
-            looked_for_notes: now,
+            looked_for_notes: Some(now),
         })
     }
 
@@ -158,7 +159,8 @@ impl<'a, 'w> CallObserver<'a, 'w> {
                 Some(agents::message(&message))
             }
             Err(e) => {
-                tracing::warn!("cannot give a note to the agent: {e:#}");
+                tracing::warn!("cannot give a note to the agent: {e:#}; its next call gets it");
+                self.looked_for_notes = None;
                 None
             }
         }
@@ -208,10 +210,10 @@ impl Observer for CallObserver<'_, '_> {
         if !self.request.agent.takes_messages() || self.reading.is_final() {
             return Input::End;
         }
-        if self.looked_for_notes.elapsed() < NOTES_EVERY {
+        if self.looked_for_notes.is_none_or(|last| last.elapsed() < NOTES_EVERY) {
             return Input::Nothing;
         }
-        self.looked_for_notes = Instant::now();
+        self.looked_for_notes = Some(Instant::now());
         self.next_note().map_or(Input::Nothing, Input::Bytes)
     }
 }
