@@ -16,6 +16,7 @@ use rustix::stdio;
 
 use super::confinement::{self, Confinement};
 use super::limits::Placement;
+use super::own_binary::own_binary;
 use super::processes::{ancestry, reaper};
 
 /// The first argument that selects this mode. What follows: our pid, where the program's stderr goes
@@ -74,21 +75,6 @@ impl StderrPipe {
             false => format!("/dev/fd/{descriptor}"),
         }
     }
-}
-
-/// Where our own binary is: on Linux the running one, even if its file was replaced meanwhile.
-pub(super) fn own_binary() -> std::io::Result<OsString> {
-    if cfg!(target_os = "linux") {
-        return Ok("/proc/self/exe".into());
-    }
-    std::env::current_exe().map(Into::into)
-}
-
-/// The same for a program that another process starts, which must be able to do so when we are gone.
-pub fn own_file() -> std::io::Result<OsString> {
-    let own = std::env::current_exe()?;
-    // A file that was replaced has another name by now.
-    Ok(if own.exists() { own.into() } else { format!("/proc/{}/exe", std::process::id()).into() })
 }
 
 /// Runs the mode that the arguments select, if they do. It does not return when it execs a program.

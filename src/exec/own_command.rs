@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::launch;
+use super::own_binary::own_binary;
 use super::processes::Beside;
 use super::processes::process_tree::is_over;
 use crate::base::Result;
@@ -38,7 +38,7 @@ impl OwnCommand {
     /// When it cannot be started.
     pub fn run(self, beside: &Beside, limit: Duration) -> Result<Option<i32>> {
         use std::os::unix::process::CommandExt;
-        let mut command = Command::new(launch::own_binary().context("find our own binary")?);
+        let mut command = Command::new(own_binary().context("find our own binary")?);
         command
             .arg0("teof")
             .args(&self.arguments)
@@ -48,7 +48,7 @@ impl OwnCommand {
             .stdin(self.stdin.map_or_else(Stdio::null, Stdio::from))
             .stdout(self.stdout)
             .stderr(self.stderr);
-        // Nobody lists the processes between its start and its entry.
+        // Hold the list from spawn to entry, so that the reaper does not see an unlisted child.
         let mut running = beside.running();
         let mut child = command.spawn().context("start a command of our own")?;
         running.insert(child.id().cast_signed());

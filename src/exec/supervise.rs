@@ -19,6 +19,7 @@ use super::output::capture::{Capture, Captured, Keep};
 use super::output::follow::Followed;
 use super::output::observer::{Control, Input, Observer};
 use super::output::streams::{Source, Streams};
+use super::own_binary;
 use super::processes::Beside;
 use super::processes::process_tree::{self, Process, ProcessTree};
 use super::processes::reaper::{AfterDeath, Reaper};
@@ -141,7 +142,7 @@ impl Supervisor {
     pub fn new() -> Result<Self> {
         #[cfg(target_os = "linux")]
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).context("adopt orphans")?;
-        let launcher = launch::own_binary().context("find our own binary")?;
+        let launcher = own_binary::own_binary().context("find our own binary")?;
         let beside = Beside::default();
         Ok(Self { launcher, adopts: cfg!(target_os = "linux"), since: process_tree::own_start(), beside })
     }
@@ -198,21 +199,16 @@ impl Supervisor {
 
     /// Our own binary, for a program that another process starts.
     pub(super) fn own_file(&self) -> std::io::Result<OsString> {
-        if self.adopts || self.launcher == launch::own_binary()? {
-            launch::own_file()
+        if self.adopts || self.launcher == own_binary::own_binary()? {
+            own_binary::own_file()
         } else {
             Ok(self.launcher.clone())
         }
     }
 
     /// Starts a process that ends every process with all `marks` if this process dies before the reaper is dropped.
-    /// Then our binary does what `after` says.
-    pub fn start_reaper(
-        &self,
-        marks: &[(String, String)],
-        grace: Duration,
-        after: Option<AfterDeath>,
-    ) -> Result<Reaper> {
+    /// Then `after` follows.
+    pub fn start_reaper(&self, marks: &[(String, String)], grace: Duration, after: AfterDeath) -> Result<Reaper> {
         Reaper::start(&self.launcher, marks, grace, self.since, after)
     }
 

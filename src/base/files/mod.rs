@@ -12,7 +12,7 @@ pub use open::{
 pub use path::{seen_from, within};
 pub use refusals::io_refusal;
 pub use replace::{
-    Beside, create_parent, discard, is_temporary, remove, rename, replace, replace_unsynced, sync_folder, write_beside,
-    write_beside_unsynced,
+    Beside, create_parent, discard, is_temporary, remove, remove_own_folder, rename, replace, replace_unsynced,
+    sync_folder, write_beside, write_beside_unsynced,
 };
 pub use stat_cache::StatCache;

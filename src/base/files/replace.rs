@@ -127,6 +127,18 @@ pub fn discard(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes a folder of this account with all that is in it; anything else is left alone.
+///
+/// # Errors
+/// When a part of it cannot be removed.
+pub fn remove_own_folder(path: &Path) -> io::Result<()> {
+    let own = rustix::process::getuid().as_raw();
+    match path.symlink_metadata() {
+        Ok(found) if found.is_dir() && found.uid() == own => std::fs::remove_dir_all(path),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the names in `folder` durable.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     disk::sync_folder(folder).map_err(|e| io_refusal(e, "sync", folder))

@@ -11,7 +11,7 @@ use crate::conductor::routing;
 use crate::coordinator::state::store;
 use crate::coordinator::{near_limit, process};
 use crate::foreman::commands::executor;
-use crate::foreman::sandbox::{self, SandboxReport};
+use crate::foreman::sandbox::{self, SandboxReport, SandboxState};
 use crate::guard::{consent, operator};
 use crate::hub::settings::template::{self, Entry};
 use crate::hub::{Hub, Settings};
@@ -127,30 +127,34 @@ fn executor(app: &App) -> Option<Diagnosis> {
     })
 }
 
-/// Whether the kernel confines what workers start.
+/// What confines the programs that workers start.
 fn sandbox(app: &App) -> Option<Diagnosis> {
     let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
-    let report = SandboxReport::of(&sandbox::settings(&hub).ok()?);
+    let report = SandboxReport::of(&hub).ok()?;
     let landlock = format!("Landlock version {}", report.landlock);
     let (message, fix) = match report.state {
-        "full" => (format!("workers are confined by the kernel ({landlock})"), "nothing to do; see what is writable: teof doctor --settings"),
-        "partial" => (
+        SandboxState::Full => (format!("workers are confined by the kernel ({landlock})"), "nothing to do; see what is writable: teof doctor --settings"),
+        SandboxState::Partial => (
             format!("workers are confined by the kernel ({landlock}), except that {}", report.open.join("; ")),
             "a newer kernel closes the gaps",
         ),
-        "none" => (
+        SandboxState::None => (
             "workers are not confined, because this kernel offers no Landlock: their programs can write wherever you can"
                 .to_owned(),
             "use Linux 5.13 or newer with landlock in lsm= on the kernel's command line, or executor = \"docker\" \
              under [worker] in teof.toml",
         ),
-        _ if report.landlock == 0 => return None,
-        _ => (
+        SandboxState::Container => (
+            "workers are confined by their containers, as well as the engine does it".to_owned(),
+            "nothing to do; see what is mounted: teof doctor --settings",
+        ),
+        SandboxState::Off if report.landlock == 0 => return None,
+        SandboxState::Off => (
             format!("workers are not confined, although this kernel could ({landlock})"),
             "set mode = \"on\" under [worker.sandbox] in teof.toml, then: teof consent grant",
         ),
     };
-    let code = format!("sandbox.{}", report.state);
+    let code = format!("sandbox.{}", report.state.word());
     Some(Diagnosis { code, message, fix: fix.to_owned(), note: true })
 }
 

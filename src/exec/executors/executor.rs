@@ -10,9 +10,6 @@ pub trait Executor: std::fmt::Debug {
     /// Its name in the settings and in records.
     fn name(&self) -> &'static str;
 
-    /// Refuses when no program can be started now. Ask before work is taken.
-    fn check(&self) -> Result<()>;
-
     /// Runs one program to its end, and removes what it left outside of our process tree. `title` names it to people;
     /// it is an identifier.
     ///
@@ -21,7 +18,7 @@ pub trait Executor: std::fmt::Debug {
     fn run(&self, supervisor: &Supervisor, spec: Spec, title: &str, observer: &mut dyn Observer) -> Result<Report>;
 
     /// What removes everything of a run outside of our process tree, once its supervisor was killed.
-    fn after_death(&self, _run: &str) -> Option<AfterDeath> {
-        None
+    fn after_death(&self, _run: &str) -> AfterDeath {
+        AfterDeath::default()
     }
 }

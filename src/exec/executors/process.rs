@@ -14,10 +14,6 @@ impl Executor for Process {
         "process"
     }
 
-    fn check(&self) -> Result<()> {
-        Ok(())
-    }
-
     fn run(&self, supervisor: &Supervisor, spec: Spec, _title: &str, observer: &mut dyn Observer) -> Result<Report> {
         supervisor.run(&spec, observer)
     }

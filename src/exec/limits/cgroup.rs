@@ -233,7 +233,7 @@ impl Group {
 
     /// What removes it once this process was killed.
     pub fn after_death(&self) -> AfterDeath {
-        AfterDeath { args: vec![REMOVE.to_owned(), self.folder.display().to_string()], env: Vec::new() }
+        AfterDeath { args: vec![REMOVE.to_owned(), self.folder.display().to_string()], ..AfterDeath::default() }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Beside(Arc<Mutex<HashSet<i32>>>);
 
 impl Beside {
-    /// The list, which nobody changes while it is held: whoever starts or reaps such a child holds it meanwhile.
+    /// The list, locked while such a child starts or is reaped.
     pub(in crate::exec) fn running(&self) -> MutexGuard<'_, HashSet<i32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,6 +6,7 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -13,17 +14,22 @@ use anyhow::Context;
 
 use super::process_tree::ProcessTree;
 use super::termination::end_tree;
-use crate::base::Result;
+use crate::base::{Result, files};
+use crate::exec::own_binary::own_binary;
 
 /// The first argument that selects this mode. What follows: the grace in milliseconds, when the supervisor started
-/// (see [`ProcessTree::since`]), `name=value`s; after [`THEN`], our own arguments for what is left to do.
+/// (see [`ProcessTree::since`]), `name=value`s; after [`THEN`], the folders to remove; after another, our own arguments
+/// for what is left to do.
 pub(in crate::exec) const MODE: &str = "__guard";
 
 const THEN: &str = "--";
 
-/// What our binary does after a supervisor was killed and its process tree has ended: for what lives elsewhere.
-#[derive(Clone, Debug)]
+/// What follows after a supervisor was killed and its process tree has ended: for what lives elsewhere.
+#[derive(Clone, Debug, Default)]
 pub struct AfterDeath {
+    /// Folders of this account, which are removed.
+    pub folders: Vec<PathBuf>,
+    /// What our binary is called with; empty: nothing.
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
 }
@@ -42,17 +48,18 @@ impl Reaper {
         marks: &[(String, String)],
         grace: Duration,
         since: u64,
-        after: Option<AfterDeath>,
+        after: AfterDeath,
     ) -> Result<Self> {
-        let (args, env) = after.map_or_else(Default::default, |after| (after.args, after.env));
         let mut child = Command::new(launcher)
             .arg(MODE)
             .args([grace.as_millis().to_string(), since.to_string()])
             .args(marks.iter().map(|(name, value)| format!("{name}={value}")))
             .arg(THEN)
-            .args(args)
+            .args(after.folders)
+            .arg(THEN)
+            .args(after.args)
             .env_clear()
-            .envs(env)
+            .envs(after.env)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -67,7 +74,7 @@ impl Reaper {
 impl Drop for Reaper {
     /// Lets the reaper look once more and waits until it has exited.
     fn drop(&mut self) {
-        // Whoever is killed writes nothing.
+        // A byte means a normal end; a killed supervisor writes none.
         let told = self.alive.take().map(|mut alive| alive.write_all(b"."));
         drop(told);
         let _ = self.child.wait();
@@ -81,15 +88,21 @@ pub(in crate::exec) fn run(args: impl Iterator<Item = std::ffi::OsString>) -> Ex
     let since = args.next().and_then(|ticks| ticks.parse().ok()).unwrap_or_default();
     let mark = |text: String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let marks: Vec<_> = args.by_ref().take_while(|arg| arg != THEN).filter_map(mark).collect();
+    let folders: Vec<PathBuf> = args.by_ref().take_while(|arg| arg != THEN).map(PathBuf::from).collect();
     let then: Vec<String> = args.collect();
     // A signal to the supervisor's group or terminal is not for us.
     let _ = rustix::process::setsid();
     let mut told = Vec::new();
     let _ = std::io::stdin().read_to_end(&mut told);
     end_tree(&ProcessTree { marks, since, ..ProcessTree::default() }, grace);
-    if told.is_empty() && !then.is_empty() {
-        let own = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
-        let _ = Command::new(own).args(then).stdin(Stdio::null()).status();
+    if told.is_empty() {
+        for folder in folders {
+            // Nobody is left to hear of a failure.
+            let _ = files::remove_own_folder(&folder);
+        }
+        if let (false, Ok(own)) = (then.is_empty(), own_binary()) {
+            let _ = Command::new(own).args(then).stdin(Stdio::null()).status();
+        }
     }
     ExitCode::SUCCESS
 }

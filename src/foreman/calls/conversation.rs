@@ -87,7 +87,7 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
         session: request.session,
         model: request.model,
         budget: request.remaining_budget(),
-        confined: runner.sandbox().is_on(),
+        confined: runner.sandbox().state.is_on(),
     };
     request.live.trace.call(&agent.name);
     let mut call = agent.call(&ask)?;

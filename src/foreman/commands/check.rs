@@ -51,13 +51,13 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
     // As in a run, without a branch: nothing is committed here.
     let repository = git2::Repository::open(folder).context("open the worktree of the tests")?;
     let at = Workplace { root: folder, git_dir: repository.path(), branch: "", session: &session, own: &[] };
-    let sandbox = Sandbox::new(hub, run, &at)?;
+    let sandbox = Sandbox::new(hub, &at)?;
     let marks = runner::marks(hub, run);
     exec::end_marked(marks.clone(), settings.grace);
     let supervisor = Supervisor::new()?;
     let executor = Chosen::new(hub, &Subject { job: run, task: "" }, &at)?.with(&[]);
-    let _reaper =
-        supervisor.start_reaper(&marks, settings.grace, executor.after_death(run).or_else(|| sandbox.after_death()))?;
+    let after = sandbox.after_death(executor.after_death(run));
+    let _reaper = supervisor.start_reaper(&marks, settings.grace, after)?;
     for (at, command) in commands.iter().enumerate() {
         say(&format!("[{}/{}] {}", at + 1, commands.len(), text::safe(&command.to_string())));
         let mut env = exec::allowed(&settings.env);

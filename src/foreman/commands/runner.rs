@@ -81,7 +81,7 @@ impl<'a> Runner<'a> {
             own: &own,
         };
         let executor = Chosen::new(hub, &Subject { job: work.job(), task: &work.order.task_id }, &at)?;
-        let sandbox = Sandbox::new(hub, &run, &at)?;
+        let sandbox = Sandbox::new(hub, &at)?;
         let order = &work.order;
         let own = [
             (env::AGENT, order.agent_id.clone()),
@@ -107,7 +107,10 @@ impl<'a> Runner<'a> {
             branch: place.branch.clone(),
             session,
             live,
-            environment: Environment { confinement: Some(sandbox.report().state.to_owned()), ..executor.environment() },
+            environment: Environment {
+                confinement: Some(sandbox.report().state.word().to_owned()),
+                ..executor.environment()
+            },
             env: variables,
             marks: marks(hub, &run),
             no_output: order.guardrails.no_output,
@@ -199,8 +202,8 @@ impl<'a> Runner<'a> {
     }
 
     /// What removes everything of this run outside of our process tree, once this process was killed.
-    pub fn after_death(&self, run: &str) -> Option<AfterDeath> {
-        self.executor.with(&[]).after_death(run).or_else(|| self.sandbox.after_death())
+    pub fn after_death(&self, run: &str) -> AfterDeath {
+        self.sandbox.after_death(self.executor.with(&[]).after_death(run))
     }
 
     /// Runs one command unless the run must stop, and adds the result to `results`. `Break`: the run stopped before or
@@ -252,14 +255,16 @@ impl<'a> Runner<'a> {
         let mut observer = CommandObserver { watch, live: self.live, stopped: None };
         let report = self.executor.with(&[]).run(self.supervisor, spec, name, &mut observer)?;
         let mut done = CommandResult::of(command, &report);
-        if let Some(stopped) = observer.stopped.filter(|_| done.was_cancelled()) {
+        let stopped = observer.stopped.filter(|_| done.was_cancelled());
+        if let Some(stopped) = &stopped {
             (done.status, done.outcome) = ("failed".to_owned(), secrets::redact(&text::safe(&stopped.describe())));
-            self.live.end(|record| {
-                done.describe(record);
-                record.status = Status::Cancelled;
-            });
         }
-        self.live.end(|record| done.describe(record));
+        self.live.end(|record| {
+            done.describe(record);
+            if stopped.is_some() {
+                record.status = Status::Cancelled;
+            }
+        });
         Ok(done)
     }
 }

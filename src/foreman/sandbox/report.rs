@@ -7,16 +7,57 @@ use crate::base::Result;
 use crate::exec::{Level, Network, Support};
 use crate::guard::trust;
 use crate::hub::Hub;
-use crate::hub::settings::{Sandbox as Settings, SandboxMode, SandboxNetwork};
+use crate::hub::settings::{ExecutorKind, Sandbox as Settings, SandboxMode, SandboxNetwork};
 
-/// The state where containers confine programs.
-pub(super) const CONTAINER: &str = "container";
+/// What confines the programs of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxState {
+    /// The kernel, completely.
+    Full,
+    /// The kernel, except for what it leaves open.
+    Partial,
+    /// Nothing: the kernel has no Landlock.
+    None,
+    /// Nothing, as the settings say.
+    Off,
+    /// Containers.
+    Container,
+}
+
+impl SandboxState {
+    /// As it is recorded.
+    pub fn word(self) -> &'static str {
+        match self {
+            SandboxState::Full => "full",
+            SandboxState::Partial => "partial",
+            SandboxState::None => "none",
+            SandboxState::Off => "off",
+            SandboxState::Container => "container",
+        }
+    }
+
+    /// Whether the kernel confines what is started.
+    pub fn is_on(self) -> bool {
+        matches!(self, SandboxState::Full | SandboxState::Partial)
+    }
+}
+
+impl From<Level> for SandboxState {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Full => SandboxState::Full,
+            Level::Partial => SandboxState::Partial,
+            Level::None => SandboxState::None,
+        }
+    }
+}
 
 /// The sandbox as the record shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct SandboxReport {
     /// What the kernel enforced: `full`, `partial`, `none`; `off` in the settings; or `container`, where that confines.
-    pub state: &'static str,
+    pub state: SandboxState,
     /// The version of Landlock; 0: the kernel has none.
     pub landlock: u32,
     /// What the kernel leaves open.
@@ -36,30 +77,40 @@ pub struct SandboxReport {
 ///
 /// # Errors
 /// When the settings or the trust file cannot be read.
-pub fn settings(hub: &Hub) -> Result<Settings> {
+pub(super) fn settings(hub: &Hub) -> Result<Settings> {
     let own = &hub.settings()?.worker.sandbox;
     Ok(if trust::are_settings_granted(hub)? { own.clone() } else { own.closed() })
 }
 
 impl SandboxReport {
-    /// What is in force on this machine with these settings.
-    pub fn of(settings: &Settings) -> Self {
+    /// What is in force on this machine.
+    ///
+    /// # Errors
+    /// When the settings or the trust file cannot be read.
+    pub fn of(hub: &Hub) -> Result<Self> {
         let support = Support::of_this_kernel();
-        let (level, open) = support.enforced(network(settings));
-        let state = if settings.mode == SandboxMode::Off { "off" } else { level.word() };
-        Self {
-            state,
-            landlock: support.abi,
-            open: if settings.mode == SandboxMode::Off { Vec::new() } else { open },
-            network: settings.network,
-            write: settings.write.clone(),
-            read: settings.read.clone(),
+        let worker = &hub.settings()?.worker;
+        if worker.executor == ExecutorKind::Docker {
+            return Ok(Self::of_containers(support.abi, &worker.docker.network));
         }
+        let settings = settings(hub)?;
+        let (level, open) = support.enforced(network(&settings));
+        let is_off = settings.mode == SandboxMode::Off;
+        Ok(Self {
+            state: if is_off { SandboxState::Off } else { level.into() },
+            landlock: support.abi,
+            open: if is_off { Vec::new() } else { open },
+            network: settings.network,
+            write: settings.write,
+            read: settings.read,
+        })
     }
 
-    /// Whether the kernel confines what is started.
-    pub fn is_on(&self) -> bool {
-        self.state == Level::Full.word() || self.state == Level::Partial.word()
+    /// The kernel confines nothing there: what is reachable says `[worker.docker]`.
+    fn of_containers(landlock: u32, network: &str) -> Self {
+        let network = if network == "none" { SandboxNetwork::None } else { SandboxNetwork::All };
+        let state = SandboxState::Container;
+        Self { state, landlock, open: Vec::new(), network, write: Vec::new(), read: Vec::new() }
     }
 }
 

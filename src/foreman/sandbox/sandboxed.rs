@@ -8,11 +8,10 @@ use super::temp_folder::TempFolder;
 use super::workplace::Workplace;
 use super::{git_dir, places};
 use crate::agents::Agent;
-use crate::base::Result;
+use crate::base::{Result, env};
 use crate::exec::{AfterDeath, Confinement, RunLimits};
 use crate::guard::trust;
 use crate::hub::Hub;
-use crate::hub::settings::ExecutorKind;
 
 /// The sandbox of one run, or of the tests of a review. Its temporary folder is removed when it is dropped.
 pub struct Sandbox {
@@ -26,21 +25,18 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// The sandbox of programs in a worktree. `run` names the temporary folder.
+    /// The sandbox of programs in a worktree.
     ///
     /// # Errors
     /// When the settings cannot be read, or a folder cannot be made.
-    pub fn new(hub: &Hub, run: &str, at: &Workplace) -> Result<Self> {
-        let settings = report::settings(hub)?;
-        let mut report = SandboxReport::of(&settings);
-        if hub.settings()?.worker.executor == ExecutorKind::Docker {
-            report.state = report::CONTAINER;
-        }
-        if !report.is_on() {
+    pub fn new(hub: &Hub, at: &Workplace) -> Result<Self> {
+        let report = SandboxReport::of(hub)?;
+        if !report.state.is_on() {
             let limited = Limited::new(hub, vec![at.root.to_owned()])?;
             return Ok(Self { policy: None, granted: false, temp: None, limited, report });
         }
-        let temp = TempFolder::create(hub, run)?;
+        let settings = report::settings(hub)?;
+        let temp = TempFolder::create(at.session)?;
         let mut write = git_dir::writable(&hub.common_dir, at)?;
         write.extend([at.root.canonicalize()?, temp.path().to_owned()]);
         write.extend(at.own.iter().cloned());
@@ -67,9 +63,13 @@ impl Sandbox {
         &self.limited.report
     }
 
-    /// What removes its cgroup once this process was killed.
-    pub fn after_death(&self) -> Option<AfterDeath> {
-        self.limited.after_death()
+    /// What follows once this process was killed: what the executor names, else the removal of the cgroup; and of the
+    /// temporary folder.
+    pub fn after_death(&self, of_executor: AfterDeath) -> AfterDeath {
+        let of_limits = || self.limited.after_death().unwrap_or_default();
+        let mut after = if of_executor.args.is_empty() { of_limits() } else { of_executor };
+        after.folders.extend(self.temp.as_ref().map(|temp| temp.path().to_owned()));
+        after
     }
 
     /// For a command, a test or a set-up.
@@ -89,7 +89,7 @@ impl Sandbox {
     /// writable, which SQLite believes.)
     pub fn variables(&self) -> Vec<(String, String)> {
         let Some(temp) = &self.temp else { return Vec::new() };
-        ["TMPDIR", "SQLITE_TMPDIR"].map(|name| (name.to_owned(), temp.path().display().to_string())).into()
+        [env::TMPDIR, "SQLITE_TMPDIR"].map(|name| (name.to_owned(), temp.path().display().to_string())).into()
     }
 
     /// Settings for git: it must not tidy up objects and refs that it cannot write, which it would complain about.

@@ -3,11 +3,10 @@
 //! It has a short path, because the path of a socket must fit into 108 bytes.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::{Result, digest, env, files};
-use crate::hub::Hub;
 
 /// How many names are tried: another account may have taken one.
 const NAMES: usize = 20;
@@ -16,17 +15,18 @@ const NAMES: usize = 20;
 pub(super) struct TempFolder(PathBuf);
 
 impl TempFolder {
-    /// Creates the folder, for this account only. What an earlier attempt of the same run left is removed.
-    pub fn create(hub: &Hub, run: &str) -> Result<Self> {
-        let base = PathBuf::from(env::var("TMPDIR").unwrap_or_else(|| "/tmp".to_owned()));
+    /// Creates the folder, for this account only. `session` is the folder of this attempt of the run: each has its own,
+    /// so that the reaper of an earlier one does not remove it.
+    pub fn create(session: &Path) -> Result<Self> {
+        let base = PathBuf::from(env::var(env::TMPDIR).unwrap_or_else(|| "/tmp".to_owned()));
         let base = base.canonicalize().map_err(|e| files::io_refusal(e, "find", &base))?;
-        let name = &digest::sha256(format!("{}\0{run}", hub.root.display()).as_bytes())[..10];
-        let mut at = base.join(format!("teof-{name}"));
-        for n in 2..NAMES {
+        let name = &digest::sha256(session.as_os_str().as_encoded_bytes())[..10];
+        for n in 1..=NAMES {
+            let at = base.join(if n == 1 { format!("teof-{name}") } else { format!("teof-{name}-{n}") });
             remove_own(&at);
             match std::fs::DirBuilder::new().mode(0o700).create(&at) {
                 Ok(()) => return Ok(Self(at)),
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => at = base.join(format!("teof-{name}-{n}")),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(files::io_refusal(e, "create", &at)),
             }
         }
@@ -45,8 +45,7 @@ impl Drop for TempFolder {
 }
 
 fn remove_own(path: &Path) {
-    let own = rustix::process::getuid().as_raw();
-    if path.symlink_metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == own) {
-        let _ = std::fs::remove_dir_all(path);
+    if let Err(e) = files::remove_own_folder(path) {
+        tracing::warn!("cannot remove the temporary folder {}: {e}", path.display());
     }
 }

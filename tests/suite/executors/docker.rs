@@ -52,7 +52,7 @@ pub fn containers(client: &Path) -> Vec<String> {
 }
 
 fn refusal(docker: &Docker) -> String {
-    let error = docker.check().unwrap_err();
+    let error = Engine(&docker.options).check().unwrap_err();
     Refusal::of(&error).unwrap().code.to_owned()
 }
 
@@ -61,7 +61,7 @@ fn a_program_in_a_container_is_supervised_and_nothing_of_it_is_left() {
     let place = Place::new();
     let client = stand_in(&place.path("bin"));
     let docker = docker(&place, &client);
-    docker.check().unwrap();
+    Engine(&docker.options).check().unwrap();
 
     let done =
         run(&docker, place.spec("a", "cat; pwd; echo \"$API_KEY $TEOF_RUN $IS_SANDBOX\"; echo talk >&2; exit 7"));
@@ -142,7 +142,7 @@ fn a_missing_client_engine_or_image_is_told_before_anything_runs() {
     docker.options.image = "none:1".into();
     assert_eq!(refusal(&docker), "docker.image_missing");
     docker.options.pull = true;
-    docker.check().unwrap();
+    Engine(&docker.options).check().unwrap();
     let fetched = run(&docker, place.spec("a", "echo fetched"));
     assert!(fetched.verdict.succeeded(), "{fetched:?}");
     docker.options.ssh = Some(place.path("keys"));
@@ -169,7 +169,7 @@ fn a_real_engine_runs_a_program() {
     let place = Place::new();
     let mut docker = docker(&place, Path::new("docker"));
     docker.options.image = image.to_owned();
-    docker.check().unwrap();
+    Engine(&docker.options).check().unwrap();
     let done = run(&docker, place.spec("a", "cat; echo written > file; echo talk >&2; exit 7"));
     assert_eq!(done.verdict, Verdict::Exited(7), "{done:?}");
     assert_eq!((read(&done.output.path).as_str(), read(&place.path("file")).as_str()), ("the prompt\n", "written\n"));

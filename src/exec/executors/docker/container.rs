@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::argv::{self, Access, Mounts, Program};
+use super::argv::{self, Mounts, Program};
 use super::elf;
 use super::engine::{self, Engine, Left, State};
 use super::options::Options;
@@ -40,10 +40,6 @@ impl Executor for Docker {
         "docker"
     }
 
-    fn check(&self) -> Result<()> {
-        Engine(&self.options).check()
-    }
-
     fn run(&self, supervisor: &Supervisor, spec: Spec, title: &str, observer: &mut dyn Observer) -> Result<Report> {
         let engine = Engine(&self.options);
         let image_path = engine.image_path()?;
@@ -52,11 +48,6 @@ impl Executor for Docker {
         let name = container_name(&hub, &run, title);
         let variables: Vec<_> = spec.env.iter().chain(&spec.marks).cloned().collect();
         let own_binary = elf::own_static_binary();
-        let mut mounts = self.mounts.clone();
-        // The programs speak to the foreman over a socket in this folder.
-        let broker =
-            variables.iter().find(|(name, _)| name == env::BROKER).and_then(|(_, path)| Path::new(path).parent());
-        mounts.extend(broker.map(|folder| (folder.to_owned(), Access::Read)));
         let program = Program {
             name: &name,
             argv: &spec.argv,
@@ -68,7 +59,7 @@ impl Executor for Docker {
                 (engine::TASK, self.task.clone()),
                 ("teof.job", self.job.clone()),
             ],
-            mounts: &mounts,
+            mounts: &self.mounts,
             has_stdin: !spec.stdin.is_empty(),
             image_path: &image_path,
             own_binary: own_binary.as_deref(),
@@ -86,11 +77,11 @@ impl Executor for Docker {
         Ok(report)
     }
 
-    fn after_death(&self, run: &str) -> Option<AfterDeath> {
+    fn after_death(&self, run: &str) -> AfterDeath {
         let paths = [&self.hub, &self.logs].map(|path| path.display().to_string());
         let [hub, logs] = paths;
         let args = vec![REMOVE.to_owned(), self.options.program.clone(), hub, run.to_owned(), logs];
-        Some(AfterDeath { args, env: engine::of_client() })
+        AfterDeath { args, env: engine::of_client(), ..AfterDeath::default() }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::base::{files, text};
 use crate::exec::confinement::Confinement;
 use crate::exec::launch::{self, StderrPipe};
 use crate::exec::limits::Placement;
+use crate::exec::own_binary::own_binary;
 use crate::exec::processes::process_tree::ProcessTree;
 use crate::exec::processes::termination::end_tree;
 use crate::exec::supervise::Verdict;
@@ -210,7 +211,7 @@ fn relayed(
     let (stderr, stderr_end) = std::io::pipe()?;
     let stderr_path = StderrPipe::new(stderr_end.as_fd())?;
     let mut command =
-        launch::command(&launch::own_binary()?, Some(&stderr_path), &Placement::default(), confinement, &job.argv);
+        launch::command(&own_binary()?, Some(&stderr_path), &Placement::default(), confinement, &job.argv);
     let env = job.env.iter().map(|(name, value)| (name, value));
     command.current_dir(&job.cwd).env_clear().envs(env).stdin(input).stdout(stdout_end).stderr(status_end);
     let mut child = command.spawn()?;

@@ -30,10 +30,6 @@ impl Executor for Tmux {
         "tmux"
     }
 
-    fn check(&self) -> Result<()> {
-        Server::check()
-    }
-
     fn run(&self, supervisor: &Supervisor, spec: Spec, title: &str, observer: &mut dyn Observer) -> Result<Report> {
         let folder = spec.output.with_extension("window");
         files::create_parent(&folder)?;
@@ -43,11 +39,12 @@ impl Executor for Tmux {
         let env = spec.env.iter().chain(&spec.marks).cloned().collect();
         pane::prepare(&folder, &Job { argv: spec.argv.clone(), cwd: spec.cwd.clone(), env, kind }, &spec.stdin)?;
         let name = format!("{}-{title}", self.task);
-        let argv = own_mode(supervisor.own_file()?, MODE, &folder);
+        let own = supervisor.own_file()?;
+        let relay = vec![own.to_string_lossy().into_owned(), RELAY.to_owned(), folder.display().to_string()];
+        let argv = own_mode(own, MODE, &folder);
         // The folder of its output is its session's.
         let key = spec.output.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
         let window = self.server.open(&name, &key, &spec.cwd, &spec.marks, &argv)?;
-        let relay = ["/proc/self/exe", RELAY, &folder.to_string_lossy()].map(str::to_owned).into();
         // The window's process confines the program; the relay reads its pipes.
         let spec = Spec { argv: relay, stdin: Vec::new(), confinement: None, ..spec };
         let report = supervisor.run(&spec, observer);
