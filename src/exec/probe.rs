@@ -73,10 +73,26 @@ fn run(argv: &[String], folder: &Path, env: &[(String, String)], input: Option<V
         // One that reads nothing is over, or is killed in time; then the pipe is closed.
         std::thread::spawn(move || stdin.write_all(&input));
     }
+    answer(child, timeout, |child| {
+        end_tree(child, mark);
+        end_group(child);
+    })
+}
+
+/// Runs a client for at most `timeout`, and kills it alone: the server that it starts lives on.
+pub(in crate::exec) fn ask_client(command: &mut Command, timeout: Duration) -> Answer {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    match command.spawn() {
+        Ok(child) => answer(child, timeout, |child| drop(child.kill())),
+        Err(e) => Answer::NotStarted(e.to_string()),
+    }
+}
+
+/// Waits for a child's answer; `end` kills what is left of it.
+fn answer(mut child: Child, timeout: Duration, end: impl FnOnce(&mut Child)) -> Answer {
     let (stdout, stderr) = (read_all(child.stdout.take()), read_all(child.stderr.take()));
     let in_time = wait(&child, timeout);
-    end_tree(&child, mark);
-    end_group(&child);
+    end(&mut child);
     // Reaped last: before that, its pid is nobody else's.
     let status = child.wait().ok().filter(|_| in_time);
     let printed = |from: &Receiver<Vec<u8>>| {

@@ -32,7 +32,7 @@ pub fn run(args: &Args, app: &App) -> Result<()> {
     operator::run::refuse("join a session")?;
     let hub = app.hub_to_read()?;
     let found = show::find(hub, &args.session)?;
-    let Some((server, window)) = terminals::window(hub, &found) else { return Err(without(&found).into()) };
+    let Some((server, window)) = terminals::window(hub, &found)? else { return Err(without(&found).into()) };
     let command = server.attach(&window);
     let joins = !app.global.json && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if joins && let [program, args @ ..] = command.as_slice() {

@@ -189,8 +189,8 @@ fn terminal(mut record: SessionRecord) -> SessionRecord {
 /// `session.not_ended` when a process survives; when the record cannot be written.
 pub fn end(hub: &Hub, record: &SessionRecord, why: &str) -> Result<SessionRecord> {
     let grace = hub.settings()?.worker.grace;
-    // First, because interactive shells end at SIGHUP, not at SIGTERM.
-    if let Some((server, window)) = window(hub, record) {
+    // First, because interactive shells end at SIGHUP, not at SIGTERM. A server that does not answer changes nothing.
+    if let Ok(Some((server, window))) = window(hub, record) {
         server.close(&window);
     }
     let (_, survivors) = exec::end_marked(marks(hub, &record.id), grace);
@@ -212,9 +212,16 @@ pub fn end(hub: &Hub, record: &SessionRecord, why: &str) -> Result<SessionRecord
 }
 
 /// The window of a session, and its server, if it is open.
-pub fn window(hub: &Hub, record: &SessionRecord) -> Option<(Server, Window)> {
-    let servers = [executor::of_people(hub), executor::of_runs(hub)];
-    servers.into_iter().find_map(|server| server.find(&record.id).map(|window| (server, window)))
+///
+/// # Errors
+/// When a server does not answer.
+pub fn window(hub: &Hub, record: &SessionRecord) -> Result<Option<(Server, Window)>> {
+    for server in [executor::of_people(hub), executor::of_runs(hub)] {
+        if let Some(window) = server.find(&record.id)? {
+            return Ok(Some((server, window)));
+        }
+    }
+    Ok(None)
 }
 
 fn modified(path: &Path) -> Option<Stamp> {

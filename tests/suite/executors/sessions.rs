@@ -98,7 +98,7 @@ fn an_interactive_agent_works_in_the_tasks_worktree_and_its_end_is_recorded() {
         (record["environment"]["executor"].as_str(), record["worktree"].as_str()),
         (Some("tmux"), Some(worktree))
     );
-    let window = Server::of_people(&world.repo.join(".git/teof/tmux")).find(id).unwrap();
+    let window = Server::of_people(&world.repo.join(".git/teof/tmux")).find(id).unwrap().unwrap();
     let attach = world.ok(&["session", "attach", TASK]);
     let socket = socket(&world).display().to_string();
     assert_eq!(attach.trim(), format!("tmux -S {socket} attach-session -t teof:{}", window.id));
@@ -145,7 +145,7 @@ fn a_persons_shell_is_started_under_a_claim_and_cancelled_with_all_that_it_runs(
     assert_eq!(world.read_json("_bus/claims/QUEUE-002.json")["agent_id"], "operator");
     let id = show(&world, "QUEUE-002")["id"].as_str().unwrap().to_owned();
     let server = Server::of_people(&world.repo.join(".git/teof/tmux"));
-    let window = server.find(&id).unwrap();
+    let window = server.find(&id).unwrap().unwrap();
     let ready = world.folder().join("ready");
     tmux(&world, &["send-keys", "-t", &window.id, "-l", &format!("setsid sleep 600 & touch {}\n", ready.display())]);
     until("the shell works", || ready.exists());
@@ -154,7 +154,7 @@ fn a_persons_shell_is_started_under_a_claim_and_cancelled_with_all_that_it_runs(
     assert_eq!(record["status"], "cancelled");
     assert!(record["reason"].as_str().unwrap().ends_with(": enough"), "{record}");
     assert_eq!(tree(&world, &id).living(), []);
-    assert!(server.windows().is_empty());
+    assert!(server.windows().unwrap().is_empty());
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_terminal_is_refused_where_the_claim_the_seat_or_the_flags_say_so() {
     assert!(open.stderr.contains("is not private"), "{}", open.stderr);
     let left = fs::read_dir(world.sessions()).unwrap().count();
     assert_eq!(left, 0, "nothing is left of a terminal that did not open");
-    assert!(Server::of_people(&tmux).windows().is_empty());
+    assert!(Server::of_people(&tmux).windows().unwrap().is_empty());
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn run(tmux: &Tmux, spec: Spec) -> Report {
 fn a_program_in_a_window_is_supervised_and_nothing_of_it_is_left() {
     let place = Place::new();
     let Some(tmux) = tmux(&place) else { return };
-    tmux.check().unwrap();
+    Server::check().unwrap();
     let done = run(&tmux, place.spec("a", "cat; pwd; echo \"$API_KEY $TEOF_RUN\"; echo talk >&2; exit 7"));
     assert_eq!(done.verdict, Verdict::Exited(7), "{done:?}");
     let here = place.dir.path().display();
@@ -56,7 +56,7 @@ fn a_program_in_a_window_is_supervised_and_nothing_of_it_is_left() {
     let late = run(&tmux, late);
     assert_eq!((late.verdict, read(&late.output.path).as_str()), (Verdict::TimedOut(TimedOut::Wall), "begun\n"));
     assert!(place.nothing_is_left());
-    assert!(tmux.server.windows().is_empty(), "{:?}", tmux.server.windows());
+    assert!(tmux.server.windows().unwrap().is_empty(), "{:?}", tmux.server.windows().unwrap());
     let left: Vec<_> = std::fs::read_dir(place.dir.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("window")), "{left:?}");
 }
@@ -72,7 +72,7 @@ fn a_window_shows_the_output_under_the_tasks_name_and_closing_it_ends_the_progra
     let ready = place.path("ready");
     let mut close = || {
         if shown.is_empty() && ready.exists() {
-            let window = server.windows().remove(0);
+            let window = server.windows().unwrap().remove(0);
             assert!(server.attach(&window).ends_with(&[format!("teof:{}", window.id)]));
             until("the window shows the output", || {
                 shown = ask(&server, &window, &["capture-pane", "-p"]);
@@ -105,11 +105,11 @@ fn a_persons_terminal_outlives_its_starter_is_logged_and_tells_how_it_ended() {
         launcher: env!("CARGO_BIN_EXE_teof").into(),
     };
     let window = open_terminal(&tmux.server, &terminal, &folder).unwrap();
-    assert_eq!(tmux.server.find("session-1"), Some(window.clone()));
+    assert_eq!(tmux.server.find("session-1").unwrap(), Some(window.clone()));
     ask(&tmux.server, &window, &["send-keys", "-l", "hello\n"]);
     until("it has ended", || ended(&folder).is_some());
     assert_eq!(ended(&folder).unwrap().exit_code(), Some(5));
-    until("its window is closed", || tmux.server.windows().is_empty());
+    until("its window is closed", || tmux.server.windows().unwrap().is_empty());
     let log = read(&folder.join("terminal.log"));
     assert!(log.contains("typed: hello"), "{log:?}");
     assert!(!folder.join("hacked").exists() && !place.path("hacked").exists());

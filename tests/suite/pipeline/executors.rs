@@ -157,7 +157,7 @@ fn a_killed_foremans_windows_close() {
     child.kill().unwrap();
     child.wait().unwrap();
     let server = Server::of_runs(&fixture.world.repo.join(".git/teof/tmux"));
-    until("its window closes", || server.windows().is_empty());
+    until("its window closes", || server.windows().unwrap().is_empty());
     let outcome = fixture.executed_run("run-1");
     assert_verdict(&outcome, "succeeded");
 }

@@ -14,8 +14,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use crate::base::lock::FileLock;
-use crate::base::{Refusal, Result, digest, env, files, text};
-use crate::exec::probe::{Answer, probe};
+use crate::base::{Exit, Refusal, Result, digest, env, files, text};
+use crate::exec::probe::{self, Answer};
 use crate::exec::processes::ancestry;
 
 const PROGRAM: &str = "tmux";
@@ -71,7 +71,7 @@ impl Server {
             let next = "install tmux 3.2 or later, or run agents without: executor = \"process\" under [worker]";
             Err(Refusal::guard("tmux.missing", what).because(text::safe(&why)).next(next).into())
         };
-        match probe(&[PROGRAM, "-V"].map(str::to_owned), Path::new("/"), &environment(), PATIENCE) {
+        match probe::probe(&[PROGRAM, "-V"].map(str::to_owned), Path::new("/"), &environment(), PATIENCE) {
             Answer::Printed(said) if version(&said).is_none_or(|found| found >= SINCE) => Ok(()),
             Answer::Printed(said) => refuse("tmux is too old", format!("it is {said}, and 3.2 is needed")),
             Answer::NotStarted(why) => refuse("cannot run tmux", why),
@@ -95,7 +95,7 @@ impl Server {
         // tmux has a lock of its own, called `<socket>.lock`.
         let lock = self.socket.with_extension("open");
         let _lock = FileLock::acquire(&lock, PATIENCE, "lock.wait", "open a window")?;
-        let is_first = self.windows().is_empty();
+        let is_first = self.windows()?.is_empty();
         let mut command = match argv {
             // This client becomes the server.
             [own, ..] if is_first && self.is_marked => {
@@ -137,18 +137,31 @@ impl Server {
     }
 
     /// The open windows; none when no server runs.
-    pub fn windows(&self) -> Vec<Window> {
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn windows(&self) -> Result<Vec<Window>> {
         if !self.socket.exists() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let format = format!("#{{window_id}} #{{pane_pid}} #{{{KEY}}}");
-        let said = self.answer(self.client().args(["list-windows", "-t", SESSION, "-F", &format]));
-        said.map(|said| said.lines().filter_map(parse).collect()).unwrap_or_default()
+        let mut client = self.client();
+        client.args(["list-windows", "-t", SESSION, "-F", &format]);
+        match probe::ask_client(&mut client, PATIENCE) {
+            Answer::Printed(said) => Ok(said.lines().filter_map(parse).collect()),
+            // There is no server, or no session.
+            Answer::Failed(..) => Ok(Vec::new()),
+            Answer::NotStarted(why) => Err(failed(&why).into()),
+            Answer::TimedOut => Err(self.silent().into()),
+        }
     }
 
     /// The window that was opened with this key.
-    pub fn find(&self, key: &str) -> Option<Window> {
-        self.windows().into_iter().find(|window| window.key == key)
+    ///
+    /// # Errors
+    /// As [`Server::windows`].
+    pub fn find(&self, key: &str) -> Result<Option<Window>> {
+        Ok(self.windows()?.into_iter().find(|window| window.key == key))
     }
 
     /// Closes a window; what runs in it gets SIGHUP. A missing one is no error.
@@ -180,11 +193,18 @@ impl Server {
     }
 
     fn answer(&self, command: &mut Command) -> Result<String> {
-        let done = command.output().map_err(|e| failed(&e.to_string()))?;
-        match done.status.success() {
-            true => Ok(String::from_utf8_lossy(&done.stdout).into_owned()),
-            false => Err(failed(&String::from_utf8_lossy(&done.stderr)).into()),
+        match probe::ask_client(command, PATIENCE) {
+            Answer::Printed(said) => Ok(said),
+            Answer::Failed(_, why) | Answer::NotStarted(why) => Err(failed(&why).into()),
+            Answer::TimedOut => Err(self.silent().into()),
         }
+    }
+
+    fn silent(&self) -> Refusal {
+        let socket = self.socket.display();
+        Refusal::new(Exit::TimedOut, "tmux.silent", "the tmux server does not answer")
+            .because(format!("the one at {socket} took more than {} seconds", PATIENCE.as_secs()))
+            .next("see whether it is stopped (T): ps -C tmux -o pid,stat,args")
     }
 
     /// Whoever can reach the socket commands the server, so the folder is ours alone.
