@@ -1,4 +1,4 @@
-//! SHA-256, as lower-case hex.
+//! SHA-256 and random names, as lower-case hex.
 
 use std::io::{self, Read};
 
@@ -19,6 +19,13 @@ pub fn sha256_reader(mut from: impl Read) -> io::Result<String> {
             n => hasher.update(&buffer[..n]),
         }
     }
+}
+
+/// `N` random bytes as hex, which nobody can guess.
+pub fn random_hex<const N: usize>() -> io::Result<String> {
+    let mut bytes = [0; N];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(hex(&bytes))
 }
 
 /// Lower-case hex.

@@ -1,7 +1,7 @@
 //! `teof web`
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -97,10 +97,8 @@ struct Leader(PathBuf);
 
 impl Leader {
     fn to(link: &str) -> std::io::Result<Leader> {
-        let mut random = [0; 8];
-        File::open("/dev/urandom")?.read_exact(&mut random)?;
         let own = env::var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir());
-        let name = format!("teof-web-{}.html", digest::hex(&random));
+        let name = format!("teof-web-{}.html", digest::random_hex::<8>()?);
         let leader = Leader(own.unwrap_or_else(std::env::temp_dir).join(name));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&leader.0)?;
         write!(

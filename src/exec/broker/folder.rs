@@ -1,7 +1,7 @@
 //! The private folder of a broker's socket: short enough for a socket's path, and removed with the broker.
 
 use std::fs::DirBuilder;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -59,21 +59,14 @@ impl Drop for Folder {
 }
 
 fn create_in(base: &Path) -> io::Result<Folder> {
-    let mut random = [0; 4];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let name = format!("{PREFIX}{}-{}", std::process::id(), digest::hex(&random));
-    let folder = Folder { path: base.join(name) };
-    if folder.socket().as_os_str().len() > MAX_PATH {
+    let name = format!("{PREFIX}{}-{}", std::process::id(), digest::random_hex::<4>()?);
+    let path = base.join(name);
+    if path.join(SOCKET).as_os_str().len() > MAX_PATH {
         return Err(io::Error::other("its path is too long for a socket"));
     }
     // Fails when the name is taken, by a link too.
-    match DirBuilder::new().mode(0o700).create(&folder.path) {
-        Ok(()) => Ok(folder),
-        Err(e) => {
-            std::mem::forget(folder);
-            Err(e)
-        }
-    }
+    DirBuilder::new().mode(0o700).create(&path)?;
+    Ok(Folder { path })
 }
 
 /// Removes the folders of this account whose broker is gone.

@@ -6,8 +6,6 @@
 //! stolen link or session does not help a worker or another account: where the kernel tells who sent a request, pages are
 //! shown, a link is opened, and something is decided, for the person's own programs alone.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
@@ -174,10 +172,7 @@ fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
 }
 
 fn secret() -> Result<String> {
-    let mut bytes = [0; BYTES];
-    let mut source = File::open("/dev/urandom").context("open /dev/urandom")?;
-    source.read_exact(&mut bytes).context("read /dev/urandom")?;
-    Ok(digest::hex(&bytes))
+    digest::random_hex::<BYTES>().context("read /dev/urandom")
 }
 
 #[cfg(test)]

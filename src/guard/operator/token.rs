@@ -49,10 +49,7 @@ pub fn issue(name: &str, now: Stamp) -> Result<String> {
             .next("list them: teof operator list; remove one: teof operator revoke <name>")
             .into());
     }
-    let mut bytes = [0; BYTES];
-    let mut source = std::fs::File::open("/dev/urandom").context("open /dev/urandom")?;
-    std::io::Read::read_exact(&mut source, &mut bytes).context("read /dev/urandom")?;
-    let secret = format!("{PREFIX}{}", digest::hex(&bytes));
+    let secret = format!("{PREFIX}{}", digest::random_hex::<BYTES>().context("read /dev/urandom")?);
     tokens.push(Token { name: name.to_owned(), at: now, sha256: digest::sha256(secret.as_bytes()) });
     save(&tokens)?;
     Ok(secret)
