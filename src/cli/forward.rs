@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::base::{Exit, Refusal, Result, env};
+use crate::base::{Exit, Refusal, Result, digest, env};
 use crate::cli::App;
 use crate::exec::broker::{self, Failed, Reply};
 use crate::foreman::broker::protocol::{Answer, Call, DISPLAY};
@@ -20,7 +20,7 @@ use crate::guard::operator::verbs::Request;
 const PATIENCE: Duration = Duration::from_secs(400);
 /// How long a busy worker is asked again.
 const BUSY: Duration = Duration::from_secs(120);
-/// Between two of those times, in milliseconds: the first, and the most.
+/// Wait between retries in milliseconds: the first, the maximum.
 const PAUSES: (u64, u64) = (20, 1000);
 /// How often a request is repeated when the answer was lost.
 const REPEATS: usize = 3;
@@ -44,7 +44,8 @@ pub fn to_worker(socket: &Path, arguments: &[OsString], app: &App) -> Result<Opt
     let Ok(hub) = app.hub() else { return Ok(None) };
     let display = DISPLAY.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name)?)));
     let call = Call {
-        id: new_id(app),
+        // Unlike that of any other request of the run.
+        id: digest::random_hex::<8>()?,
         root: hub.root.clone(),
         request: request?,
         agent: env::var(env::AGENT),
@@ -55,7 +56,7 @@ pub fn to_worker(socket: &Path, arguments: &[OsString], app: &App) -> Result<Opt
         Answer::OtherHub => return Ok(None),
         Answer::Killed => return Err(killed().into()),
         Answer::Busy => return Err(busy().into()),
-        Answer::Refused { why } => return Err(refused(&why).into()),
+        Answer::Refused(refused) => return Err(Refusal::from(refused).into()),
     };
     Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(Exit::Fault as u8))))
 }
@@ -75,7 +76,7 @@ fn send(socket: &Path, call: &Call) -> Result<Answer> {
         match broker::call(socket, &bytes, &files, PATIENCE) {
             Ok(Reply::Answer(answer)) => match Answer::parse(&answer) {
                 Some(answer) => return Ok(answer),
-                None => return Err(refused("the worker's answer is not one").into()),
+                None => return Ok(Answer::refused("the worker's answer is not one")),
             },
             Ok(Reply::Busy) if started.elapsed() < BUSY => {
                 std::thread::sleep(Duration::from_millis(pause));
@@ -83,21 +84,10 @@ fn send(socket: &Path, call: &Call) -> Result<Answer> {
             }
             Ok(Reply::Busy) => return Ok(Answer::Busy),
             Ok(Reply::Stranger) | Err(Failed::Foreign) => return Err(not_of_run(socket).into()),
-            Ok(Reply::Unreadable) => return Err(refused("it did not arrive whole").into()),
+            Ok(Reply::Unreadable) => return Ok(Answer::refused("it did not arrive whole")),
             Err(Failed::Lost(_)) if lost < REPEATS => lost += 1,
             Err(Failed::Lost(e) | Failed::Unreachable(e)) => return Err(gone(&e, lost > 0).into()),
         }
-    }
-}
-
-/// Unlike that of any other request of the run.
-fn new_id(app: &App) -> String {
-    let mut random = [0; 8];
-    let filled =
-        std::fs::File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut random));
-    match filled {
-        Ok(()) => crate::base::digest::hex(&random),
-        Err(_) => format!("{}-{}", std::process::id(), app.now().compact()),
     }
 }
 
@@ -117,7 +107,7 @@ fn not_of_run(socket: &Path) -> Refusal {
 
 fn busy() -> Refusal {
     Refusal::new(Exit::TimedOut, "broker.busy", "the worker of this run is busy with other commands of it")
-        .because(format!("it did not take the command within {} seconds; nothing was written", BUSY.as_secs()))
+        .because("it did not take the command in time; nothing was written")
         .next("give fewer commands at once, and repeat this one")
 }
 
@@ -131,12 +121,6 @@ fn too_large() -> Refusal {
     Refusal::usage("broker.too_large", "the command is too large")
         .because(format!("the worker of this run takes {} bytes", broker::MAX_REQUEST))
         .next("write less, or as a batch from stdin: teof bus event --batch")
-}
-
-fn refused(why: &str) -> Refusal {
-    Refusal::unattended("broker.refused", "the worker of this run refused the command")
-        .because(why.to_owned())
-        .next("say in your answer what is needed and why; a person will do it")
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{Answer, Call};
-use receipts::Places;
-use repeats::{Repeats, Turn};
+use receipts::RunFolders;
+use repeats::{Repeats, Seen};
 use slots::Slots;
 
 use crate::base::{Refusal, Result, digest, env};
@@ -46,7 +46,7 @@ pub struct Seat {
     root: PathBuf,
     /// The variables that tell a program its seat, task, epoch, receipts, run and hub.
     own: Vec<(String, String)>,
-    places: Places,
+    places: RunFolders,
 }
 
 impl Seat {
@@ -61,7 +61,7 @@ impl Seat {
             (env::ROOT, root.display().to_string()),
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value)).into();
-        let places = Places {
+        let places = RunFolders {
             worktree: worktree.to_owned(),
             receipts: receipts.to_owned(),
             agent: order.agent_id.clone(),
@@ -78,9 +78,9 @@ impl Broker {
     /// # Errors
     /// When there is no place for the socket.
     pub fn open(seat: Seat, beside: Beside) -> Result<Option<Broker>> {
-        let desk = Desk { seat, beside, slots: Slots::new(AT_ONCE), repeats: Repeats::default() };
-        let desk = Arc::new(desk);
-        let server = Server::start(Box::new(move |request| desk.answer(request).to_bytes()))?;
+        let dispatcher = Dispatcher { seat, beside, slots: Slots::new(AT_ONCE), repeats: Repeats::default() };
+        let dispatcher = Arc::new(dispatcher);
+        let server = Server::start(Box::new(move |request| dispatcher.answer(request).to_bytes()))?;
         Ok(server.map(Broker))
     }
 
@@ -91,28 +91,28 @@ impl Broker {
 }
 
 /// Answers the requests, each in its own thread.
-struct Desk {
+struct Dispatcher {
     seat: Seat,
     beside: Beside,
     slots: Slots,
     repeats: Repeats,
 }
 
-impl Desk {
+impl Dispatcher {
     fn answer(&self, request: Request) -> Answer {
         let sha256 = digest::sha256(&request.bytes);
         let Some(call) = Call::parse(&request.bytes) else {
-            return Answer::Refused { why: "it is not a request".to_owned() };
+            return Answer::refused("it is not a request");
         };
         if call.root != self.seat.root {
             return Answer::OtherHub;
         }
         if let Err(refusal) = call.request.check() {
-            return Answer::Refused { why: refusal.message };
+            return Answer::refused(refusal.message);
         }
         match self.repeats.begin(&call.id, sha256) {
-            Turn::Repeated(answer) => answer,
-            Turn::First => {
+            Seen::Repeated(answer) => answer,
+            Seen::First => {
                 let answer = self.perform(&call, request);
                 self.repeats.end(&call.id, answer.clone());
                 answer
@@ -123,13 +123,12 @@ impl Desk {
     fn perform(&self, call: &Call, request: Request) -> Answer {
         let mut files = request.files.into_iter();
         let (Some(stdout), Some(stderr)) = (files.next(), files.next()) else {
-            return Answer::Refused { why: "it came without the files for its output".to_owned() };
+            return Answer::refused("it came without the files for its output");
         };
         let Some(_slot) = self.slots.take(TURN) else { return Answer::Busy };
         let mut asked = call.request.clone();
-        if let Err(e) = receipts::bring_in(&self.seat.root, &self.seat.places, &mut asked) {
-            let reason = Refusal::of(&e).and_then(|refusal| refusal.reason.as_deref());
-            return Answer::Refused { why: reason.map_or_else(|| e.to_string(), |reason| format!("{e}: {reason}")) };
+        if let Err(e) = receipts::import(&self.seat.root, &self.seat.places, &mut asked) {
+            return Refusal::of(&e).map_or_else(|| Answer::refused(e.to_string()), Answer::of);
         }
         let own = OwnCommand {
             arguments: asked.arguments(),
@@ -142,7 +141,7 @@ impl Desk {
         match own.run(&self.beside, LIMIT) {
             Ok(Some(code)) => Answer::Done { exit: code },
             Ok(None) => Answer::Killed,
-            Err(e) => Answer::Refused { why: format!("it cannot be started: {e:#}") },
+            Err(e) => Answer::refused(format!("it cannot be started: {e:#}")),
         }
     }
 

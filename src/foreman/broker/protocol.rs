@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::names;
+use crate::base::{Exit, Refusal, names};
 use crate::guard::operator::verbs::Request;
 
 /// The variables that say how output looks; the only ones that a program passes on besides the seat.
@@ -39,7 +39,47 @@ pub enum Answer {
     /// Too many commands at once. Nothing was done.
     Busy,
     /// Nothing was done.
-    Refused { why: String },
+    Refused(Refused),
+}
+
+/// A refusal of the broker's: what the command itself would have said, or that the broker does not do it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    pub exit: i32,
+    pub code: String,
+    pub message: String,
+    pub reason: Option<String>,
+    pub next: Vec<String>,
+}
+
+/// The code of what the broker does not do.
+pub const REFUSED: &str = "broker.refused";
+
+impl Answer {
+    /// The broker does not do this.
+    pub fn refused(why: impl Into<String>) -> Answer {
+        let refusal = Refusal::unattended(REFUSED, "the worker of this run refused the command")
+            .because(why)
+            .next("say in your answer what is needed and why; a person will do it");
+        Answer::of(&refusal)
+    }
+
+    /// The same answer as without a broker.
+    pub fn of(refusal: &Refusal) -> Answer {
+        let Refusal { exit, code, message, reason, next, .. } = refusal.clone();
+        Answer::Refused(Refused { exit: exit as i32, code: code.to_owned(), message, reason, next })
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Refusal {
+        let exits = [Exit::Refused, Exit::Usage, Exit::Held, Exit::NotFound, Exit::TimedOut, Exit::Unattended];
+        let exit = exits.into_iter().find(|exit| *exit as i32 == refused.exit).unwrap_or(Exit::Unattended);
+        // The process ends with it.
+        let mut refusal = Refusal::new(exit, refused.code.leak(), refused.message);
+        (refusal.reason, refusal.next) = (refused.reason, refused.next);
+        refusal
+    }
 }
 
 impl Call {

@@ -19,7 +19,7 @@ use crate::receipts::entry;
 
 /// Where the programs of a run leave receipts, and for which seat.
 #[derive(Debug)]
-pub struct Places {
+pub struct RunFolders {
     pub worktree: PathBuf,
     /// `TEOF_RECEIPTS_DIR`; stands for the seat's folder.
     pub receipts: PathBuf,
@@ -29,11 +29,11 @@ pub struct Places {
     pub epoch: Option<u64>,
 }
 
-/// Brings in the files that a request names; its paths are those of the hub afterwards.
+/// Imports the files that a request names; its paths are those of the hub afterwards.
 ///
 /// # Errors
 /// A refusal that names the file.
-pub fn bring_in(hub_root: &Path, places: &Places, request: &mut Request) -> Result<()> {
+pub fn import(hub_root: &Path, places: &RunFolders, request: &mut Request) -> Result<()> {
     let named: Vec<&mut String> = match request.verb.as_str() {
         "receipts add" => request.words.iter_mut().collect(),
         "plan attach" => {
@@ -65,7 +65,7 @@ struct Named<'a> {
     target: String,
 }
 
-impl Places {
+impl RunFolders {
     /// `None`: the path is not one of the run's.
     fn find(&self, path: &str) -> Option<Named<'_>> {
         let below = |folder: &Path| Path::new(path).strip_prefix(folder).ok()?.to_str().map(str::to_owned);
@@ -80,7 +80,7 @@ impl Places {
 }
 
 /// Whether the hub has the file now. It has not when there is none.
-fn copy(hub: &Hub, places: &Places, named: &Named) -> Result<bool> {
+fn copy(hub: &Hub, places: &RunFolders, named: &Named) -> Result<bool> {
     let exists = |hub: &Hub| Ok::<_, anyhow::Error>(hub.path(&named.target)?.symlink_metadata().is_ok());
     if exists(hub)? {
         return Ok(true);
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn paths_are_those_of_the_run() {
-        let places = Places {
+        let places = RunFolders {
             worktree: "/w".into(),
             receipts: "/s/receipts".into(),
             agent: "a".into(),

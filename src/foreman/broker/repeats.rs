@@ -23,7 +23,7 @@ struct Known {
 }
 
 /// What to do with a request.
-pub enum Turn {
+pub enum Seen {
     /// Perform it, then [`Repeats::end`] it.
     First,
     /// It was asked before.
@@ -32,15 +32,15 @@ pub enum Turn {
 
 impl Repeats {
     /// A repeated request waits for the first one's answer.
-    pub fn begin(&self, id: &str, sha256: String) -> Turn {
+    pub fn begin(&self, id: &str, sha256: String) -> Seen {
         let mut known = self.known();
         loop {
             match known.requests.get(id) {
                 None => break,
                 Some((first, _)) if *first != sha256 => {
-                    return Turn::Repeated(Answer::Refused { why: "its id is that of another request".to_owned() });
+                    return Seen::Repeated(Answer::refused("its id is that of another request"));
                 }
-                Some((_, Some(answer))) => return Turn::Repeated(answer.clone()),
+                Some((_, Some(answer))) => return Seen::Repeated(answer.clone()),
                 Some((_, None)) => known = self.answered.wait(known).unwrap_or_else(PoisonError::into_inner),
             }
         }
@@ -51,7 +51,7 @@ impl Repeats {
         {
             known.requests.remove(&oldest);
         }
-        Turn::First
+        Seen::First
     }
 
     /// What was not done may be asked again under the same id.
@@ -84,18 +84,18 @@ mod tests {
     fn a_repeated_request_gets_the_first_answer_and_another_one_none() {
         let repeats = Repeats::default();
         let done = Answer::Done { exit: 3 };
-        assert!(matches!(repeats.begin("a", "1".into()), Turn::First));
+        assert!(matches!(repeats.begin("a", "1".into()), Seen::First));
         std::thread::scope(|scope| {
             let again = scope.spawn(|| match repeats.begin("a", "1".into()) {
-                Turn::Repeated(answer) => answer,
-                Turn::First => Answer::Busy,
+                Seen::Repeated(answer) => answer,
+                Seen::First => Answer::Busy,
             });
             repeats.end("a", done.clone());
             assert_eq!(again.join().unwrap(), done);
         });
-        assert!(matches!(repeats.begin("a", "2".into()), Turn::Repeated(Answer::Refused { .. })));
-        assert!(matches!(repeats.begin("b", "1".into()), Turn::First));
+        assert!(matches!(repeats.begin("a", "2".into()), Seen::Repeated(Answer::Refused(_))));
+        assert!(matches!(repeats.begin("b", "1".into()), Seen::First));
         repeats.end("b", Answer::Busy);
-        assert!(matches!(repeats.begin("b", "1".into()), Turn::First), "what was not done may be asked again");
+        assert!(matches!(repeats.begin("b", "1".into()), Seen::First), "what was not done may be asked again");
     }
 }
