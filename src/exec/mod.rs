@@ -38,7 +38,7 @@ pub use limits::{Base as CgroupBase, Group as Cgroup, Limit, Limits, RunLimits};
 pub use output::{Captured, Control, Input, Keep, Observer};
 pub use own_binary::own_file;
 pub use own_command::OwnCommand;
-pub use probe::{Answer, probe, tell};
+pub use probe::{Answer, probe, probe_with_input};
 pub use processes::{AfterDeath, Ancestor, Beside, Holder, Peer, Process, ProcessTree, Reaper, Vitals};
 pub use processes::{ancestors, end_marked, is_marked, marked, peer, started, vitals, vitals_of};
 pub use supervise::{Clocks, Report, Spec, Supervisor, TimedOut, Verdict};

@@ -45,7 +45,13 @@ pub fn probe(argv: &[String], folder: &Path, env: &[(String, String)], timeout: 
 }
 
 /// As [`probe`], for a program that reads `stdin`.
-pub fn tell(argv: &[String], folder: &Path, env: &[(String, String)], stdin: &[u8], timeout: Duration) -> Answer {
+pub fn probe_with_input(
+    argv: &[String],
+    folder: &Path,
+    env: &[(String, String)],
+    stdin: &[u8],
+    timeout: Duration,
+) -> Answer {
     run(argv, folder, env, Some(stdin.to_owned()), timeout)
 }
 
@@ -184,7 +190,10 @@ mod tests {
         assert_eq!(sh("echo no >&2; exit 3", 9_000), Answer::Failed("exit code 3".to_owned(), "no".to_owned()));
         assert!(matches!(probe(&["/nowhere".to_owned()], Path::new("/"), &[], TICK), Answer::NotStarted(_)));
         let argv = ["/bin/cat".to_owned()];
-        assert_eq!(tell(&argv, Path::new("/"), &[], b"word", Duration::from_secs(9)), Answer::Printed("word".into()));
+        assert_eq!(
+            probe_with_input(&argv, Path::new("/"), &[], b"word", Duration::from_secs(9)),
+            Answer::Printed("word".into())
+        );
         assert_eq!(sh("read line && echo \"$line\"", 9_000), Answer::Failed("exit code 1".to_owned(), String::new()));
     }
 

@@ -42,7 +42,7 @@ pub fn deliver(receiver: &Notify, event: &Value, notice: &Notice) -> Result<(), 
     variables.retain(|(name, _)| !PRIVATE.contains(&name.as_str()) && name != env::PATH);
     variables.extend(env::safe_path().map(|path| (env::PATH.to_owned(), path)));
     // Not in the repository, whose files are not ours to trust.
-    let answer = exec::tell(&argv, Path::new("/"), &variables, stdin.as_bytes(), receiver.timeout);
+    let answer = exec::probe_with_input(&argv, Path::new("/"), &variables, stdin.as_bytes(), receiver.timeout);
     let why = match answer {
         Answer::Printed(_) => return Ok(()),
         Answer::Failed(how, said) if said.is_empty() => how,
