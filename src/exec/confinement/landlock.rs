@@ -89,15 +89,13 @@ fn is_folder(opened: &OwnedFd) -> io::Result<bool> {
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
-/// The version that the kernel has, 0 for none, and whether it is built in and switched off. Without a flag to set,
-/// `apply` only asks.
-pub(super) fn version() -> (u32, bool) {
+/// The version that the kernel has; 0: none, or switched off. Without a flag to set, `apply` only asks.
+pub(super) fn version() -> u32 {
     match RestrictSelf::default().no_new_privs(false).apply().map(|status| status.landlock) {
         Ok(LandlockStatus::Available { effective_abi, kernel_abi }) => {
             let newer = kernel_abi.and_then(|abi| abi.try_into().ok());
-            (newer.unwrap_or(effective_abi as u32), false)
+            newer.unwrap_or(effective_abi as u32)
         }
-        Ok(LandlockStatus::NotEnabled) => (0, true),
-        Ok(LandlockStatus::NotImplemented) | Err(_) => (0, false),
+        Ok(LandlockStatus::NotEnabled | LandlockStatus::NotImplemented) | Err(_) => 0,
     }
 }

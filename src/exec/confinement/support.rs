@@ -7,8 +7,6 @@ use super::policy::Network;
 pub struct Support {
     /// The version of Landlock's interface; 0: none.
     pub abi: u32,
-    /// Built in, and switched off when the kernel started.
-    pub switched_off: bool,
 }
 
 /// How much of what is asked for is enforced.
@@ -33,10 +31,10 @@ impl Support {
     /// What this machine offers. Asks the kernel, changes nothing.
     pub fn of_this_kernel() -> Self {
         #[cfg(target_os = "linux")]
-        let (abi, switched_off) = super::landlock::version();
+        let abi = super::landlock::version();
         #[cfg(not(target_os = "linux"))]
-        let (abi, switched_off) = (0, false);
-        Self { abi, switched_off }
+        let abi = 0;
+        Self { abi }
     }
 
     /// How much is enforced, and what stays open, for people.
@@ -67,7 +65,7 @@ mod tests {
 
     #[test]
     fn an_older_kernel_leaves_more_open() {
-        let of = |abi| Support { abi, switched_off: false };
+        let of = |abi| Support { abi };
         assert_eq!(of(0).enforced(Network::All), (Level::None, vec![]));
         assert_eq!(of(7).enforced(Network::All), (Level::Full, vec![]));
         assert_eq!(of(7).enforced(Network::None), (Level::Partial, vec!["UDP is open"]));
