@@ -125,7 +125,7 @@ impl Classifier<'_> {
                 Verdict::Failed { why: format!("it could not start: {}", line(why)), kind: Kind::SetUp }
             }
             // Neither its account nor its service is the cause, whatever it said last.
-            (_, Exit::OverLimit(_)) => Verdict::Failed { why: ended(self.exit), kind: Kind::Other },
+            (_, Exit::OverLimit(_)) => Verdict::NoResult { why: ended(self.exit), outage: false },
             (Some(end), _) if !end.ok => self.failed(end),
             (Some(_), Exit::Code(0) | Exit::Lingered) => Verdict::Succeeded,
             (Some(_), exit) => {

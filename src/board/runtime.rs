@@ -11,10 +11,11 @@ use crate::base::{Result, Stamp, text};
 use crate::coordinator::state::{State, Totals};
 use crate::coordinator::{inbox, pauses, process};
 use crate::guard::consent::{self, Standing};
+use crate::hub::settings::Review;
 use crate::hub::{Hub, paths};
 use crate::model::agent::Usage;
 use crate::model::run::job_name::short;
-use crate::review::policy::{self, MergePolicy};
+use crate::review::policy::MergePolicy;
 
 /// How old what no file tells may be: whether the process is stuck, what the last scan found.
 const SLOW: Duration = Duration::from_secs(2);
@@ -161,7 +162,7 @@ struct Limits {
     slots: usize,
     quota_threshold: u8,
     /// What is merged without a person.
-    merge: Option<String>,
+    review: Review,
 }
 
 struct Slow {
@@ -233,7 +234,7 @@ impl Observer {
             skipped: state.skips.iter().map(|(task, word)| queued(task, word)).collect(),
             suspended: suspended.collect(),
             quotas: quotas.collect(),
-            merge_policy: limits.merge.clone().map(|rule| MergePolicy::of(rule, &standing)),
+            merge_policy: MergePolicy::of(&limits.review, &standing),
             consent: Consent::of(&standing, state),
             spent_today: if today { state.spent.today.into() } else { Spent::default() },
             spent: state.spent.total.into(),
@@ -290,7 +291,7 @@ fn limits(hub: &Hub, first: bool) -> Result<Limits> {
         },
         slots: settings.coordinator.concurrency,
         quota_threshold: settings.budget.quota_threshold,
-        merge: policy::describe(&settings.review),
+        review: settings.review.clone(),
     })
 }
 

@@ -24,7 +24,7 @@ pub fn covers(auto: &[String], priority: Priority) -> bool {
 }
 
 /// The settings of the policy as a sentence; `None` when there is none.
-pub fn describe(settings: &Review) -> Option<String> {
+fn describe(settings: &Review) -> Option<String> {
     let (which, sure) = (settings.auto.join(", "), settings.auto_confidence);
     (!which.is_empty()).then(|| {
         format!(
@@ -39,6 +39,9 @@ pub fn describe(settings: &Review) -> Option<String> {
 pub struct MergePolicy {
     /// A sentence.
     pub rule: String,
+    /// The same in a few words.
+    #[serde(skip)]
+    pub short: String,
     pub in_force: bool,
     /// Why it is not in force.
     pub why_not: Option<String>,
@@ -47,8 +50,11 @@ pub struct MergePolicy {
 }
 
 impl MergePolicy {
-    /// As `rule`, the policy of the settings, stands under a grant.
-    pub fn of(rule: String, standing: &Standing) -> Self {
+    /// As the policy of the settings stands under a grant; `None` when they have none.
+    pub fn of(settings: &Review, standing: &Standing) -> Option<Self> {
+        let rule = describe(settings)?;
+        let short =
+            format!("priority {} (reviewer at least {} % sure)", settings.auto.join(", "), settings.auto_confidence);
         let why_not = match standing.require(Actor::Coordinator, Action::Apply).err() {
             Some(e) => {
                 let reason = Refusal::of(&e).and_then(|refusal| refusal.reason.clone());
@@ -58,7 +64,21 @@ impl MergePolicy {
             None => None,
         };
         let granted_by = standing.grant.as_ref().map(|grant| text::safe(&grant.by));
-        Self { rule, in_force: why_not.is_none(), why_not: why_not.map(|why| text::safe(&why)), granted_by }
+        Some(Self {
+            rule,
+            short,
+            in_force: why_not.is_none(),
+            why_not: why_not.map(|why| text::safe(&why)),
+            granted_by,
+        })
+    }
+
+    /// For a list of what is so now.
+    pub fn headline(&self) -> String {
+        match &self.why_not {
+            None => format!("Merged without a person: {}", self.short),
+            Some(why) => format!("Nothing is merged without a person, whatever [review] auto says: {why}"),
+        }
     }
 
     /// For people, in one line.

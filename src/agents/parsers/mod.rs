@@ -83,7 +83,7 @@ mod tests {
             stream.take(format!("{said}\n").as_bytes());
             let outcome =
                 stream.into_outcome(&Exit::OverLimit(what.into()), b"usage limit reached", Stamp::from_unix(0));
-            let Verdict::Failed { why, .. } = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+            let Verdict::NoResult { why, outage: false } = outcome.verdict else { panic!("{:?}", outcome.verdict) };
             assert!(why.contains(what), "{why}");
         }
     }

@@ -10,13 +10,14 @@ use crate::cli::support::terminal::{Meaning, paint};
 use crate::conductor::routing;
 use crate::coordinator::state::store;
 use crate::coordinator::{near_limit, process};
+use crate::exec::CgroupBase;
 use crate::foreman::commands::executor;
 use crate::foreman::sandbox::{self, SandboxReport, SandboxState};
 use crate::guard::{consent, operator};
 use crate::hub::settings::template::{self, Entry};
 use crate::hub::{Hub, Settings};
 use crate::ops::doctor::{self, Diagnosis};
-use crate::review::policy::{self, MergePolicy};
+use crate::review::policy::MergePolicy;
 
 /// Find what is wrong with the setup, with a fix for each problem
 ///
@@ -162,11 +163,17 @@ fn sandbox(app: &App) -> Option<Diagnosis> {
 fn limits(app: &App) -> Option<Diagnosis> {
     let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
     let (limits, no_group) = sandbox::limits_here(&hub).ok()??;
-    let each: Vec<_> = limits.iter().map(|one| format!("{} {} ({})", one.what, one.limit, one.by)).collect();
+    let by = |by: &'static str| if by == "none" { "not enforced" } else { by };
+    let each: Vec<_> = limits.iter().map(|one| format!("{} {} ({})", one.what, one.limit, by(one.by))).collect();
     let why = no_group.map(|why| format!("; {why}")).unwrap_or_default();
     let is_weak = limits.iter().any(|one| one.what != "disk" && matches!(one.by, "watch" | "none"));
     let fix = match is_weak {
-        true => "the kernel enforces them in a service: teof service install",
+        true if CgroupBase::is_possible() => {
+            "the kernel enforces them in a service, from systemd 254 on: teof service install"
+        }
+        true => {
+            "the kernel would with cgroup v2; containers do, too: executor = \"docker\" under [worker] in teof.toml"
+        }
         false => "nothing to do; each envelope says what was enforced",
     };
     let message = format!("the programs of a job together are limited to: {}{why}", each.join(", "));
@@ -191,8 +198,7 @@ fn coordinator(app: &App) -> Option<Diagnosis> {
 /// What is merged without a person.
 fn policy(app: &App) -> Option<Diagnosis> {
     let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
-    let rule = policy::describe(&hub.settings().ok()?.review)?;
-    let policy = MergePolicy::of(rule, &consent::standing(&hub).ok()?);
+    let policy = MergePolicy::of(&hub.settings().ok()?.review, &consent::standing(&hub).ok()?)?;
     let fix = match policy.in_force {
         true => "to stop that, remove auto under [review] in teof.toml, then: teof consent grant",
         false => "to put it in force: teof consent grant --allow-apply",

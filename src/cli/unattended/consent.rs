@@ -19,7 +19,7 @@ use crate::guard::operator;
 use crate::guard::trust::commands;
 use crate::hub::paths;
 use crate::ops::consent::{Changes, DEFAULT_JOBS, grant, revoke};
-use crate::review::policy::{self, MergePolicy};
+use crate::review::policy::MergePolicy;
 
 /// Show, grant or revoke consent for unattended runs
 ///
@@ -190,7 +190,7 @@ fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
 /// `{counts, doubt?, reason?, written?, grant?, trusted_commands, merges_without_a_person, merge_policy?}`
 fn print(app: &App, standing: &Standing) -> Result<ExitCode> {
     let allow = commands::trusted(app.hub()?)?.allow_list().to_vec();
-    let auto = policy::describe(&app.hub()?.settings()?.review).map(|rule| MergePolicy::of(rule, standing));
+    let auto = MergePolicy::of(&app.hub()?.settings()?.review, standing);
     let document = json!({
         "counts": standing.doubt.is_none() && standing.consent.auto_enabled,
         "doubt": standing.doubt.as_ref().map(|doubt| doubt.code()),

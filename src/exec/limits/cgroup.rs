@@ -28,6 +28,8 @@ pub const LEAF: &str = "coordinator";
 const MOUNT: &str = "/sys/fs/cgroup";
 /// The names of runs' groups.
 const PREFIX: &str = "teof-run-";
+/// Names those that a cgroup can have.
+const LIST: &str = "cgroup.controllers";
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 /// The period of `cpu.max`, in microseconds.
 const PERIOD: u64 = 100_000;
@@ -46,6 +48,11 @@ pub struct Base {
 }
 
 impl Base {
+    /// Whether the machine has cgroups of version 2 at all.
+    pub fn is_possible() -> bool {
+        Path::new(MOUNT).join(LIST).is_file()
+    }
+
     /// The one of this process. Changes nothing.
     ///
     /// # Errors
@@ -55,7 +62,7 @@ impl Base {
     }
 
     fn find(membership: &Path, mount: &Path) -> Result<Base, String> {
-        if !mount.join("cgroup.controllers").is_file() {
+        if !mount.join(LIST).is_file() {
             return Err("this machine has no cgroup v2 in /sys/fs/cgroup".into());
         }
         let membership = fs::read_to_string(membership).unwrap_or_default();
@@ -72,7 +79,7 @@ impl Base {
             }
             _ => own.clone(),
         };
-        let listed = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
+        let listed = fs::read_to_string(folder.join(LIST)).unwrap_or_default();
         let controllers = listed.split_whitespace().map(str::to_owned).collect();
         Ok(Base { folder, own, controllers })
     }

@@ -15,6 +15,7 @@ const SOURCE: &str = concat!(
     include_str!("mod.rs"),
     include_str!("sections.rs"),
     include_str!("executor.rs"),
+    include_str!("limits.rs"),
     include_str!("sandbox.rs"),
     include_str!("work.rs")
 );
@@ -119,7 +120,7 @@ fn sections() -> HashMap<&'static str, &'static str> {
     let fields = SOURCE.split_once("pub struct Settings {").map_or("", |(_, rest)| rest);
     let fields = fields.split_once('}').map_or("", |(fields, _)| fields).lines();
     let fields = fields.filter_map(|line| line.trim().strip_prefix("pub ")?.trim_end_matches(',').split_once(": "));
-    let inner = [("Container", "worker.docker"), ("Sandbox", "worker.sandbox")];
+    let inner = [("Container", "worker.docker"), ("Limits", "worker.limits"), ("Sandbox", "worker.sandbox")];
     fields.map(|(section, kind)| (kind, section)).chain(inner).collect()
 }
 

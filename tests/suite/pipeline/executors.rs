@@ -29,7 +29,8 @@ impl Fixture {
         // The fakes note their calls in folders of their own.
         let mounts = json!([folder.join("fake"), folder.join("judge")]);
         fixture.settings(&format!(
-            "[worker]\nexecutor = \"docker\"\n[worker.docker]\nimage = \"my-claude:authenticated\"\nmounts = {mounts}\n"
+            "[worker]\nexecutor = \"docker\"\n[worker.docker]\nimage = \"my-claude:authenticated\"\nmounts = {mounts}\ncpus = \"1.5\"\n\
+             [worker.limits]\nmemory = \"3g\"\ncpus = \"9\"\npids = 64\n"
         ));
         (fixture, client)
     }
@@ -62,6 +63,9 @@ fn a_job_runs_in_containers_from_its_plan_to_its_review() {
     let (worktree, git) = (fixture.worktree(), fixture.world.repo.join(".git"));
     for part in [
         "--label=teof.job=job-1".to_owned(),
+        "--memory=3g".to_owned(),
+        "--cpus=1.5".to_owned(),
+        "--pids-limit=64".to_owned(),
         format!("--label=teof.task={TASK}"),
         format!("source={0},target={0} ", worktree.display()),
         format!("source={0},target={0},readonly", fixture.world.repo.display()),

@@ -1,6 +1,7 @@
 //! `run --until-idle` always ends, and its exit code says whether something is blocked or waits.
 
 use super::*;
+use crate::harness::until;
 
 /// What `run --json` says at its end.
 fn summary(ran: &Ran) -> Value {
@@ -132,17 +133,23 @@ fn waiting_for_a_suspended_agent_is_reported() {
 
 #[test]
 fn what_holds_work_back_and_what_is_merged_without_a_person_is_said() {
-    let settings = "[review]\nauto = [\"low\"]\n[worker.limits]\nmemory = \"4g\"\ndisk = \"10g\"\n";
+    let settings = "[review]\nauto = [\"low\"]\n[budget]\nday_tokens = 1000000\n[worker.limits]\nmemory = \"4g\"\ndisk = \"10g\"\n";
     let near = r#"printf '{"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning","rateLimitType":"five_hour","utilization":0.93,"resetsAt":%s}}\n' $(($(date +%s) + 7200))"#;
-    let site = Site::new(settings, &format!("echo two >> src/code.txt\n{near}\n{DONE}"));
+    let site = Site::new(
+        settings,
+        &format!("echo two >> src/code.txt\n{near}\nwhile [ ! -e \"$here/go\" ]; do sleep 0.05; done\n{DONE}"),
+    );
     site.submit("Append two");
-    assert_eq!(site.run().code, 0);
+    let mut running = site.world.spawn(&["coordinator", "run", "--until-idle"]);
+    until("it is known while the agent works", || site.world.json(&["status"])["quotas"][0]["used"] == 93);
+    fs::write(site.coder.file("go"), "").unwrap();
+    assert!(running.wait().unwrap().success());
     let status = site.world.ok(&["status"]);
     assert!(
         status.contains("coder: 93 % of its 5-hour limit until ") && status.contains("less urgent work waits"),
         "{status}"
     );
-    assert!(status.contains("Merge policy: work of priority low is merged without a person"), "{status}");
+    assert!(status.contains("Merged without a person: priority low (reviewer at least 90 % sure)"), "{status}");
     let document = site.world.json(&["status"]);
     let (quota, policy) = (&document["quotas"][0], &document["merge_policy"]);
     assert_eq!((&quota["used"], &quota["holds_back"], &policy["in_force"]), (&json!(93), &json!(true), &json!(true)));
@@ -181,7 +188,7 @@ fn what_holds_work_back_and_what_is_merged_without_a_person_is_said() {
     site.world.ok(&["consent", "grant", "--allow-apply", "false", "--continuous"]);
     let consent = site.world.ok(&["consent", "show"]);
     assert!(consent.contains("[review] auto in teof.toml is not in force: "), "{consent}");
-    assert!(site.world.ok(&["status"]).contains("Merge policy: not in force ("));
+    assert!(site.world.ok(&["status"]).contains("Nothing is merged without a person, whatever [review] auto says: "));
     assert!(site.world.run(&["doctor"]).stdout.contains("fix: to put it in force: teof consent grant --allow-apply"));
 }
 

@@ -227,10 +227,8 @@ impl Overview {
             lines.push(format!("  {}", text::safe(&stuck.fix)));
         }
         lines.extend(obstacles(state, runtime.unread_commands, times));
-        lines.extend(runtime.quotas.iter().filter_map(|one| quota(one, times)));
-        lines.extend(
-            runtime.merge_policy.iter().map(|policy| text::safe(&format!("Merge policy: {}", policy.describe()))),
-        );
+        lines.extend(runtime.quotas.iter().flat_map(|one| quota(one, times)));
+        lines.extend(runtime.merge_policy.iter().map(|policy| text::safe(&policy.headline())));
         lines.extend(runtime.nothing_is_chosen.iter().map(|why| attention(&format!("No new job starts: {why}"))));
         if !runtime.nothing_is_chosen.is_empty() {
             lines.push("  when it is fixed, or to accept it: teof coordinator reset-breaker".to_owned());
@@ -345,12 +343,15 @@ fn obstacles(state: &State, unread: usize, times: Times) -> Vec<String> {
 }
 
 /// An agent's limit that is more than half used.
-fn quota(one: &Quota, times: Times) -> Option<String> {
+fn quota(one: &Quota, times: Times) -> Vec<String> {
     let line = format!("{}: {} until {}", one.agent, one.text, times.at(one.until));
     match one.holds_back {
-        true => Some(attention(&format!("{line}; less urgent work waits (all the same: teof coordinator resume)"))),
-        false if one.used >= 50 => Some(text::safe(&line)),
-        false => None,
+        true => vec![
+            attention(&format!("{line}; less urgent work waits")),
+            "  start it all the same: teof coordinator resume".to_owned(),
+        ],
+        false if one.used >= 50 => vec![text::safe(&line)],
+        false => Vec::new(),
     }
 }
 
