@@ -6,14 +6,15 @@
 pub mod broker;
 pub mod calls;
 pub mod commands;
-pub mod explain;
 pub mod preview;
 pub mod reporting;
+pub mod results;
 pub mod routines;
 pub mod run;
 pub mod sandbox;
 mod stages;
 pub mod telemetry;
+mod trust;
 mod watch;
 mod work;
 

@@ -7,15 +7,16 @@ use serde_json::json;
 
 use super::calls::{notes, prompts, roles};
 use super::commands::runner::{self, Runner};
-use super::commands::trust;
 use super::commands::{executor, terminals};
 use super::reporting::live::Publisher;
 use super::reporting::report::{End, Report};
 use super::reporting::{evidence, last_output, record};
 use super::routines;
+use super::stages::checks::{self, baseline, elsewhere};
 use super::stages::context::StageContext;
-use super::stages::{baseline, checks, elsewhere, pipeline, setup, stage_store};
+use super::stages::{pipeline, setup, stage_store};
 use super::telemetry::StageEnd;
+use super::trust;
 use super::watch::{self, Halt, Watch};
 use super::work::{Given, Work};
 use crate::base::lock::FileLock;

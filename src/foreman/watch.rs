@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::commands::trust;
+use super::trust;
 use super::work::Work;
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, Stamp};

@@ -4,7 +4,7 @@ use super::context::StepContext;
 use crate::base::text;
 use crate::coordinator::state::Phase;
 use crate::coordinator::state::input::Action;
-use crate::foreman::calls::question;
+use crate::foreman::results::question;
 use crate::hub::settings::notify::Topic;
 
 impl StepContext<'_> {

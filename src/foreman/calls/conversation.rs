@@ -1,23 +1,21 @@
 //! Calls an agent once: supervises it, reads its stream and classifies how it ended. Nothing in the stream is
 //! trusted.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::notes::Note;
 use super::observer::CallObserver;
 use super::request::CallRequest;
 use crate::agents::{Agent, CallSpec, Exit, Outcome, Session};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, digest, env, files, names, text};
 use crate::exec::{Captured, Report, TimedOut, Verdict};
-use crate::foreman::commands::runner::{Output, Runner};
+use crate::foreman::commands::runner::Runner;
 use crate::foreman::reporting::live::SessionStart;
+use crate::foreman::results::call_record::CallRecord;
+use crate::foreman::results::command_result::Output;
 use crate::foreman::watch::Watch;
 use crate::guard::secrets;
 use crate::hub::Hub;
-use crate::model::agent::Usage;
-use crate::model::is_default;
 use crate::model::run::noticed::{Errors, Noticed};
 use crate::sessions::{Mode, SessionRecord, Status, StopRequest};
 
@@ -42,37 +40,6 @@ pub struct CallResult {
     pub timed_out: Option<TimedOut>,
     pub called: CallRecord,
     pub survivors: Vec<String>,
-}
-
-/// A call as written to the record.
-#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct CallRecord {
-    pub agent: String,
-    pub model: Option<String>,
-    pub session: Option<String>,
-    pub prompt_sha256: String,
-    /// For people.
-    pub outcome: String,
-    pub duration_seconds: f64,
-    pub usage: Usage,
-    pub output: Output,
-    pub errors: Option<Output>,
-    /// The end of its output and of its stderr, without secrets.
-    pub tail: String,
-    pub errors_tail: String,
-    pub warnings: Vec<String>,
-    pub tools: std::collections::BTreeMap<String, u64>,
-    /// How many errors its tools and it had.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub errors_seen: Errors,
-    /// The operations and errors that a rule matched.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub noticed: Vec<Noticed>,
-    /// Notes from people that it got.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<Note>,
-    /// Processes that it left running and that were stopped.
-    pub ended: Vec<String>,
 }
 
 /// Calls the agent and waits for its end.

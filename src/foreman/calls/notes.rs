@@ -6,9 +6,8 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
-use crate::base::{Result, Stamp, files, json, quote, text};
+use crate::base::{Result, files, json, quote, text};
+use crate::foreman::results::call_record::{Given, How, Note};
 use crate::guard::secrets;
 use crate::hub::Hub;
 
@@ -16,32 +15,6 @@ use crate::hub::Hub;
 pub const MAX_NOTE: usize = 16_000;
 /// The largest file of a note, in bytes.
 const MAX_FILE: u64 = 256 << 10;
-
-/// A note to an agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Note {
-    pub by: String,
-    pub at: Stamp,
-    pub text: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub given: Option<Given>,
-}
-
-/// How the agent got it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Given {
-    pub at: Stamp,
-    pub how: How,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum How {
-    /// While it worked.
-    Session,
-    /// At the beginning of a call.
-    NextCall,
-}
 
 /// A note in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]

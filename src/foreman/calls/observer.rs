@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::notes::{self, How, Note};
+use super::notes;
 use super::request::CallRequest;
 use crate::agents::monitor::Monitor;
 use crate::agents::{self, Event, Stream};
@@ -13,11 +13,15 @@ use crate::base::lock::FileLock;
 use crate::base::{Result, text};
 use crate::exec::{Control, Input, Observer};
 use crate::foreman::reporting::alert;
+use crate::foreman::results::call_record::{How, Note};
 use crate::foreman::watch::Watch;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::model::run::noticed::{Action, Noticed};
 use crate::sessions::StopRequest;
+
+/// What stands before the path of a call's raw output in the worker's log.
+pub const RAW_OUTPUT: &str = "raw output: ";
 
 /// How many lines of a call are shown while it runs, and how long each may be, in characters.
 const MAX_SHOWN: usize = 1000;

@@ -4,13 +4,13 @@
 //! Text from orders, plans and agents is quoted line by line, so it cannot pass for instructions. Custom templates
 //! come from the hub, never from the worktree.
 
-use super::answer;
 use crate::base::{Refusal, Result, files, quote};
-use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, TESTER};
+use crate::foreman::results::answer;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::model::run::order::Order;
 use crate::model::run::outcome::Finding;
+use crate::model::run::stage::{CODER, PLANNER, REVIEWER, TESTER};
 
 /// Characters of a quoted part, and of the quoted diff.
 const MAX_PART: usize = 16_000;

@@ -6,7 +6,7 @@ use crate::hub::Hub;
 use crate::model::run::order::{Binding, Order};
 
 use crate::foreman::commands::executor;
-use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, ROLES, TESTER};
+use crate::model::run::stage::{CODER, PLANNER, REVIEWER, ROLES, TESTER};
 
 /// What a role runs.
 #[derive(Clone, Debug)]

@@ -5,6 +5,4 @@ pub mod executor;
 pub(super) mod push_block;
 pub(super) mod runner;
 mod spec;
-pub(super) mod suggestions;
 pub mod terminals;
-pub(super) mod trust;

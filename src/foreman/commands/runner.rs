@@ -4,17 +4,14 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::executor::{Chosen, Subject};
 use super::push_block::PushBlock;
 use super::spec;
 use crate::agents::{Agent, Call};
 use crate::base::{Result, env, files, text};
-use crate::exec::{
-    self, AfterDeath, Captured, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict,
-};
+use crate::exec::{self, AfterDeath, Clocks, Control, Keep, Observer, Report, Spec, Supervisor, TimedOut, Verdict};
 use crate::foreman::broker::{Broker, Seat};
+use crate::foreman::results::command_result::{CommandResult, Output};
 use crate::foreman::sandbox::{LimitReport, Sandbox, SandboxReport, Workplace};
 use crate::foreman::watch::{Halt, Watch};
 use crate::guard::result::git_trace;
@@ -329,47 +326,6 @@ pub fn new_folder(hub: &Hub, run: &str) -> Result<PathBuf> {
     anyhow::bail!("no free folder for run {run} in {}", runs.display())
 }
 
-/// The result of a command as written to the record.
-#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct CommandResult {
-    pub label: String,
-    pub cmd: String,
-    /// `ok`, `failed`, `timed_out`, `cancelled` or `not_started`.
-    pub status: String,
-    /// For people: `exit code 3`, `no output for too long`.
-    pub outcome: String,
-    pub exit_code: Option<i32>,
-    pub duration_seconds: f64,
-    pub output: Output,
-    /// The end of the output, without secrets.
-    pub tail: String,
-    /// Processes that it left running and that were stopped.
-    pub ended: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub survivors: Vec<String>,
-}
-
-/// The raw output; the file is machine-local.
-#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Output {
-    pub file: String,
-    /// Of the file.
-    pub sha256: String,
-    pub bytes: u64,
-    pub kept: u64,
-}
-
-impl Output {
-    pub fn of(captured: &Captured) -> Self {
-        Self {
-            file: captured.path.display().to_string(),
-            sha256: captured.sha256.clone(),
-            bytes: captured.bytes,
-            kept: captured.kept,
-        }
-    }
-}
-
 impl CommandResult {
     fn of(command: &Command, report: &Report) -> Self {
         let (status, outcome) = describe(&report.verdict);
@@ -398,14 +354,6 @@ impl CommandResult {
             _ => Status::Failed,
         };
         record.reason = (record.status != Status::Done).then(|| self.outcome.clone());
-    }
-
-    pub fn succeeded(&self) -> bool {
-        self.status == "ok"
-    }
-
-    pub fn was_cancelled(&self) -> bool {
-        self.status == "cancelled"
     }
 }
 

@@ -5,10 +5,10 @@ use std::fs;
 use super::envelope::StageReport;
 use super::report::Report;
 use crate::base::Stamp;
-use crate::foreman::commands::runner::CommandResult;
-use crate::foreman::stages::next_stage::{PLANNER, REVIEWER};
+use crate::foreman::results::command_result::CommandResult;
 use crate::hub::{Hub, paths};
 use crate::model::run::bundle::{Bundle, Diff, Receipt, Stage, Test, VERSION};
+use crate::model::run::stage::{PLANNER, REVIEWER};
 
 /// The path of a bundle without its extension.
 pub fn stem(agent: &str, now: Stamp, run: &str) -> String {

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::base::Stamp;
-use crate::foreman::calls::answer::Answer;
-use crate::foreman::calls::conversation::CallRecord;
-use crate::foreman::commands::runner::CommandResult;
+use crate::foreman::results::answer::Answer;
+use crate::foreman::results::call_record::CallRecord;
+use crate::foreman::results::command_result::CommandResult;
 use crate::foreman::routines::Round;
 use crate::foreman::sandbox::{LimitReport, SandboxReport};
 use crate::model::agent::Usage;

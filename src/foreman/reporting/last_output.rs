@@ -1,8 +1,8 @@
 //! Finds the last output of the agent or command that made a run fail, so that nobody has to search its file.
 
 use super::report::Report;
-use crate::foreman::calls::conversation::CallRecord;
-use crate::foreman::commands::runner::{CommandResult, Output};
+use crate::foreman::results::call_record::CallRecord;
+use crate::foreman::results::command_result::{CommandResult, Output};
 use crate::model::run::outcome::LastOutput;
 
 /// How much of it is shown with the outcome: lines and characters.

@@ -10,11 +10,11 @@ use super::report::{End, Report};
 use super::{bundle, bundle_markdown};
 use crate::base::{Result, json};
 use crate::bus::events;
-use crate::foreman::stages::next_stage::REVIEWER;
 use crate::guard::claim::errors;
 use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::{Event, Severity};
 use crate::model::run::outcome::{Finding, Outcome, Verdict};
+use crate::model::run::stage::REVIEWER;
 use crate::receipts::{self, ledger};
 
 /// Writes everything and the run's outcome in one transaction, so that after a crash a run has its envelope, its

@@ -7,10 +7,9 @@ use super::envelope::{
 };
 use super::evidence::Evidence;
 use crate::base::{Result, Stamp};
-use crate::foreman::commands::runner::CommandResult;
+use crate::foreman::results::command_result::CommandResult;
 use crate::foreman::routines::Round;
 use crate::foreman::sandbox::{LimitReport, SandboxReport};
-use crate::foreman::stages::next_stage::CODER;
 use crate::foreman::watch::Halt;
 use crate::foreman::work::Work;
 use crate::guard::{secrets, sentinels};
@@ -19,6 +18,7 @@ use crate::model::agent::{AgentSession, Quotas, Usage};
 use crate::model::run::bundle::File;
 use crate::model::run::noticed::Noticed;
 use crate::model::run::outcome::{Finding, LastOutput, Outcome, Suspended, Verdict};
+use crate::model::run::stage::CODER;
 
 /// How a run ended.
 #[derive(Clone, Debug)]

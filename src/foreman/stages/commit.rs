@@ -4,7 +4,7 @@ use anyhow::Context;
 use git2::{DiffOptions, ErrorCode, Oid, Patch, Repository};
 
 use super::context::StageContext;
-use super::next_stage::{CODER, COMMANDS};
+use crate::model::run::stage::{CODER, COMMANDS};
 
 use crate::base::Result;
 use crate::foreman::calls::prompts::MAX_DIFF;

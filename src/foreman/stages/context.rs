@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use super::stage_store::StageStore;
 use crate::base::Result;
-use crate::foreman::commands::runner::{CommandResult, Runner};
+use crate::foreman::commands::runner::Runner;
 use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::reporting::live::Publisher;
 use crate::foreman::reporting::report::{End, Report};
+use crate::foreman::results::command_result::CommandResult;
 use crate::foreman::watch::Watch;
 use crate::guard::result::Surroundings;
 use crate::hub::Hub;

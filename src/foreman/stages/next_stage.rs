@@ -6,18 +6,7 @@
 
 use crate::model::run::order::Order;
 use crate::model::run::outcome::Finding;
-
-/// Runs the commands of an order that has no roles.
-pub const COMMANDS: &str = "commands";
-/// Ports the previous order's work onto this order's base; `carry` in files.
-pub const FORWARD_PORT: &str = "carry";
-pub const PLANNER: &str = "planner";
-pub const CODER: &str = "coder";
-pub const TESTER: &str = "tester";
-pub const REVIEWER: &str = "reviewer";
-
-/// The roles, in the order of their stages.
-pub const ROLES: [&str; 4] = [PLANNER, CODER, TESTER, REVIEWER];
+use crate::model::run::stage::{CODER, FORWARD_PORT, PLANNER, REVIEWER, TESTER};
 
 /// The pipeline of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::run::stage::COMMANDS;
 
     const ALL: Plan =
         Plan { commands: false, planner: true, tester: true, reviewer: true, forward_port: false, passes: 3, used: 0 };

@@ -5,19 +5,21 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
+use super::agent_stage::{invoke, unfinished};
+use super::checks::{self, base_tests};
 use super::context::StageContext;
-use super::next_stage::{self, CODER, COMMANDS, FORWARD_PORT, Next, PLANNER, Plan, REVIEWER, TESTER};
-use super::{base_tests, checks, commit, forward_port, stage_store};
+use super::next_stage::{self, Next, Plan};
+use super::suggestions;
+use super::{commit, forward_port, stage_store};
 use crate::base::{Result, names, text};
 use crate::foreman::calls::prompts::Material;
 use crate::foreman::calls::roles::{self, ResolvedRole};
-use crate::foreman::calls::{invoke, unfinished};
-use crate::foreman::commands::suggestions;
 use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::reporting::report::{End, Report};
 use crate::foreman::reporting::{collect, evidence};
 use crate::model::run::order::ExpectedReceipt;
 use crate::model::run::outcome::{Finding, Verdict};
+use crate::model::run::stage::{CODER, COMMANDS, FORWARD_PORT, PLANNER, REVIEWER, TESTER};
 
 /// Runs the stages that no earlier attempt has committed. `Some` ends the run; with `None` the findings decide.
 pub fn run_stages(context: &mut StageContext) -> Result<Option<End>> {

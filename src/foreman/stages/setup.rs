@@ -6,8 +6,9 @@
 use std::ops::ControlFlow::{Break, Continue};
 
 use crate::base::{Result, digest, text};
-use crate::foreman::commands::runner::{CommandResult, Runner};
+use crate::foreman::commands::runner::Runner;
 use crate::foreman::reporting::report::{End, Report};
+use crate::foreman::results::command_result::CommandResult;
 use crate::foreman::watch::Watch;
 use crate::guard::trust::commands;
 use crate::hub::Hub;

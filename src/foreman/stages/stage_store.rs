@@ -8,12 +8,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::next_stage::{Done, REVIEWER, TESTER};
+use super::next_stage::Done;
 use crate::base::{Result, files, json};
 use crate::foreman::reporting::envelope::StageReport;
 use crate::hub::Hub;
 use crate::hub::worktrees::checkpoint::Checkpoint;
 use crate::model::agent::Usage;
+use crate::model::run::stage::{REVIEWER, TESTER};
 
 /// The last call of a stage that has no checkpoint yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,3 +6,4 @@ pub mod live;
 pub mod noticed;
 pub mod order;
 pub mod outcome;
+pub mod stage;

@@ -2,7 +2,8 @@
 //! agents that give no sign of life.
 
 use serde_json::{Value, json};
-use teof::foreman::calls::notes::{self, How};
+use teof::foreman::calls::notes;
+use teof::foreman::results::call_record::How;
 
 use super::{Fixture, assert_verdict, finding};
 use crate::harness::agents::DONE;

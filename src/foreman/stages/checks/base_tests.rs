@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::commit;
-use super::context::StageContext;
-use super::next_stage::TESTER;
 use crate::base::Result;
-use crate::foreman::commands::runner::CommandResult;
 use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::reporting::report::End;
+use crate::foreman::results::command_result::CommandResult;
+use crate::foreman::stages::commit;
+use crate::foreman::stages::context::StageContext;
 use crate::model::command::Command;
+use crate::model::run::stage::TESTER;
 
 /// The code of a test's failure.
 pub const FAILED: &str = "test.failed";

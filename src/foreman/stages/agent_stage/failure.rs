@@ -3,11 +3,11 @@
 //! An account limit, an outage or a stop does not count as an attempt. A failure that only a person can fix is not
 //! retried. A call that reached the agent's own limit is continued in its session, a few times.
 
-use super::conversation::CallResult;
 use crate::agents::{Agent, Kind, Verdict as CallVerdict, limits};
 use crate::base::text;
 use crate::base::time::show_span;
 use crate::exec::TimedOut;
+use crate::foreman::calls::conversation::CallResult;
 use crate::foreman::reporting::alert;
 use crate::foreman::reporting::report::End;
 use crate::foreman::stages::commit;

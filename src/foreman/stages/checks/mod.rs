@@ -1,20 +1,26 @@
 //! Checks the result of a run with guards and tests, whatever its commands reported.
 
+pub(in crate::foreman) mod base_tests;
+pub(in crate::foreman) mod baseline;
+pub(in crate::foreman) mod elsewhere;
+pub(in crate::foreman) mod targets;
+
 use std::ops::ControlFlow::{self, Break, Continue};
 
-use super::base_tests::{self, OnBase};
+use super::commit;
 use super::context::StageContext;
-use super::{commit, targets};
 use crate::base::Result;
 use crate::foreman::commands::push_block;
-use crate::foreman::commands::runner::{CommandResult, Runner};
+use crate::foreman::commands::runner::Runner;
 use crate::foreman::reporting::envelope::{DiffReport, StageReport};
 use crate::foreman::reporting::report::{End, Report};
+use crate::foreman::results::command_result::CommandResult;
 use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, personal, surroundings};
 use crate::hub::Hub;
 use crate::model::command::Command;
 use crate::model::run::bundle::File;
 use crate::model::run::outcome::{Finding, Verdict};
+use base_tests::OnBase;
 
 /// How many changed files are listed in a bundle; the others are counted.
 const MOST_FILES: usize = 1000;

@@ -2,30 +2,30 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use super::answer::{self, Answer};
-use super::conversation::{self, CallRecord, CallResult};
 use super::failure::{self, FollowUp};
-use super::notes;
-use super::prompts::{self, Material};
-use super::question;
-use super::request::CallRequest;
 use super::unfinished;
 use crate::agents::{self, Agent, Session};
 use crate::base::{Result, text};
+use crate::foreman::calls::RAW_OUTPUT;
+use crate::foreman::calls::conversation::{self, CallResult};
+use crate::foreman::calls::notes;
+use crate::foreman::calls::prompts::{self, Material};
+use crate::foreman::calls::request::CallRequest;
 use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::reporting::report::End;
+use crate::foreman::results::answer::{self, Answer};
+use crate::foreman::results::call_record::{CallRecord, How};
+use crate::foreman::results::question;
 use crate::foreman::stages::context::StageContext;
-use crate::foreman::stages::next_stage::{CODER, PLANNER, REVIEWER, TESTER};
 use crate::foreman::stages::stage_store::Unfinished;
 use crate::model::agent::Usage;
 use crate::model::command::Command;
 use crate::model::run::noticed::{Action, Noticed};
 use crate::model::run::outcome::{Finding, Verdict};
+use crate::model::run::stage::{CODER, PLANNER, REVIEWER, TESTER};
 
 /// How often an agent is started again after its start collided with another's.
 const STARTS: u32 = 3;
-/// What stands before the path of a call's raw output in the worker's log.
-pub const RAW_OUTPUT: &str = "raw output: ";
 /// Code of the finding about an answer without the requested form.
 pub const UNREADABLE: &str = "answer.unreadable";
 /// Code of the finding about what the monitor noticed.
@@ -243,7 +243,7 @@ fn one_call(
         words: before.words.into_iter().chain(open.notes.iter().map(|stored| stored.note.text.clone())).collect(),
     };
     context.store.start_call(context.hub, &job, begun)?;
-    let given = open.notes.iter().map(|stored| notes::mark_given(context.hub, stored, notes::How::NextCall));
+    let given = open.notes.iter().map(|stored| notes::mark_given(context.hub, stored, How::NextCall));
     let given = given.collect::<Result<Vec<_>>>()?;
     (context.say)(&format!("      {RAW_OUTPUT}{}", folder.stream().display()));
     let wanted = CallRequest {

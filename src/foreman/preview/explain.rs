@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::calls::prompts::{self, Material};
-use super::calls::roles::{self, ResolvedRole};
-use super::stages::next_stage::{CODER, ROLES};
-use super::work::{Given, Work};
 use crate::base::{Refusal, Result, text};
+use crate::foreman::calls::prompts::{self, Material};
+use crate::foreman::calls::roles::{self, ResolvedRole};
+use crate::foreman::work::{Given, Work};
 use crate::hub::Hub;
 use crate::model::run::order::{Complexity, Order, Spend};
+use crate::model::run::stage::{CODER, ROLES};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {

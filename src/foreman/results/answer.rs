@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use super::last_object::last_object;
 use super::question;
 use crate::base::text;
-use crate::foreman::stages::next_stage::{REVIEWER, TESTER};
 use crate::guard::secrets;
 use crate::model::command::{Command, Program};
 use crate::model::event::Severity;
 use crate::model::run::outcome::Finding;
+use crate::model::run::stage::{REVIEWER, TESTER};
 
 /// Limits on what is kept of an answer: characters per text, and entries per list.
 const MAX_FIELD: usize = 16_000;
@@ -165,8 +165,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::foreman::calls::last_object::MAX_TEXT;
-    use crate::foreman::stages::next_stage::{CODER, PLANNER};
+    use crate::foreman::results::last_object::MAX_TEXT;
+    use crate::model::run::stage::{CODER, PLANNER};
 
     #[test]
     fn the_last_object_counts_fenced_or_not() {
@@ -304,7 +304,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read(said in any::<String>(), role in prop::sample::select(&crate::foreman::stages::next_stage::ROLES[..])) {
+        fn any_text_is_read(said in any::<String>(), role in prop::sample::select(&crate::model::run::stage::ROLES[..])) {
             let _ = parse(&said, role);
         }
 

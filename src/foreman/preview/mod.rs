@@ -1,11 +1,12 @@
 //! Shows what a run would do. Writes nothing and starts nothing.
 
+pub mod explain;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::calls::{prompts, roles};
-use super::explain::{self, Role};
 use super::run::incomplete;
 use super::watch;
 use super::work::{Given, Work};
@@ -15,6 +16,7 @@ use crate::hub::{Hub, worktrees};
 use crate::model::command::Command;
 use crate::model::run::order::{ExpectedReceipt, Guardrails};
 use crate::seats::freshness::{self, Freshness};
+use explain::Role;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Preview {

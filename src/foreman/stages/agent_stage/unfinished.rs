@@ -5,14 +5,15 @@
 //! possible, a new session starts; the uncommitted work is in the worktree, and the prompt lists it. Both prompts
 //! include what people said meanwhile.
 
-use super::notes::{self, Stored};
-use super::prompts;
 use crate::agents::{self, Agent, Stream};
 use crate::base::{Result, files, quote, text};
+use crate::foreman::calls::notes::{self, Stored};
+use crate::foreman::calls::prompts;
 use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::stages::context::StageContext;
-use crate::foreman::stages::next_stage::{self, CODER, Next, Plan};
+use crate::foreman::stages::next_stage::{self, Next, Plan};
 use crate::foreman::stages::stage_store::Unfinished;
+use crate::model::run::stage::CODER;
 
 /// How many changed files a prompt names.
 const MAX_NAMED: usize = 50;
