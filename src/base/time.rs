@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, SubsecRound, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Refusal, Result, env};
@@ -91,8 +91,26 @@ fn fits((found, wanted): (&u8, &u8)) -> bool {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.format("%Y-%m-%dT%H:%M:%SZ").fmt(f)
+        match canonical_text(&self.0) {
+            Some(text) => f.pad(std::str::from_utf8(&text).unwrap_or_default()),
+            None => self.0.format("%Y-%m-%dT%H:%M:%SZ").fmt(f),
+        }
     }
+}
+
+/// The digits written directly: files hold thousands of times, and reading a format for each takes most of their
+/// writing. `None` for leap seconds and for years that need more than four digits.
+fn canonical_text(at: &DateTime<Utc>) -> Option<[u8; 20]> {
+    let year = u32::try_from(at.year()).ok().filter(|year| *year <= 9999)?;
+    if at.nanosecond() >= 1_000_000_000 {
+        return None;
+    }
+    let mut text = *b"0000-00-00T00:00:00Z";
+    let pairs = [year / 100, year % 100, at.month(), at.day(), at.hour(), at.minute(), at.second()];
+    for (place, pair) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(pairs) {
+        (text[place], text[place + 1]) = (b'0' + (pair / 10) as u8, b'0' + (pair % 10) as u8);
+    }
+    Some(text)
 }
 
 impl fmt::Debug for Stamp {
@@ -272,6 +290,18 @@ mod tests {
         for bad in ["2025-13-19T13:08:54Z", "2025-02-30T13:08:54Z", "2025-10-19T24:00:00Z", "x"] {
             assert_eq!(Stamp::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_stamp_is_written_as_its_format_says() {
+        let format = |at: Stamp| at.0.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let odd = [i64::MIN, -62_167_219_201, -1, 0, 253_402_300_799, 253_402_300_800, i64::MAX];
+        let many = (0..2000).map(|n| n * 126_700_123 - 62_167_219_200);
+        for at in odd.into_iter().chain(many).map(Stamp::from_unix) {
+            assert_eq!(at.to_string(), format(at));
+        }
+        let leap = Stamp::parse("2016-12-31T23:59:60Z").unwrap();
+        assert_eq!((leap.to_string(), format!("{leap:>22}")), (format(leap), format!("  {}", format(leap))));
     }
 
     #[test]
