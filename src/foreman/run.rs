@@ -10,7 +10,7 @@ use super::commands::runner::{self, Runner};
 use super::commands::{executor, terminals};
 use super::reporting::live::Publisher;
 use super::reporting::report::{End, Report};
-use super::reporting::{evidence, last_output, record};
+use super::reporting::{evidence, last_output, record, refused_write};
 use super::routines;
 use super::stages::checks::{self, baseline, elsewhere};
 use super::stages::context::StageContext;
@@ -316,9 +316,12 @@ fn advice(error: &anyhow::Error) -> Option<Finding> {
 }
 
 /// Writes the run into the record and returns its outcome.
-fn finish(hub: &Hub, mut report: Report, end: End) -> Result<Outcome> {
+fn finish(hub: &Hub, mut report: Report, mut end: End) -> Result<Outcome> {
     if end.verdict != Verdict::Succeeded {
         report.last_output = last_output::find(&report);
+    }
+    if matches!(end.verdict, Verdict::Failed | Verdict::Blocked) {
+        end.reason = refused_write::explain(hub, &report, end.reason);
     }
     let written = match (report.has_begun(), end.verdict) {
         (true, _) => retry_while_locked(|| record::write(hub, &mut report, &end)).map(Some),

@@ -9,17 +9,30 @@ use crate::model::run::outcome::LastOutput;
 const LINES: usize = 12;
 const CHARACTERS: usize = 1200;
 
-/// The last lines of the failed command, else of the last agent call.
-pub fn find(report: &Report) -> Option<LastOutput> {
+/// What made a run fail.
+pub enum Culprit<'a> {
+    Command(&'a CommandResult),
+    /// The last call of an agent, and its stage.
+    Call(&'a str, &'a CallRecord),
+}
+
+/// The failed command, else the last agent call.
+pub fn culprit<'a>(report: &'a Report) -> Option<Culprit<'a>> {
     let stage = report.stages.last();
     let stage_runs = stage.into_iter().flat_map(|stage| stage.commands.iter().chain(&stage.tests));
     let failed = |done: &&CommandResult| !done.succeeded() && !done.was_cancelled();
     let command = report.setup.iter().chain(stage_runs).chain(&report.tests).rfind(failed);
-    if let Some(command) = command {
-        return Some(last_output(command.label.clone(), &command.tail, &command.output));
+    let last_call =
+        || report.stages.iter().rev().find_map(|stage| Some(Culprit::Call(&stage.name, stage.calls.last()?)));
+    command.map(Culprit::Command).or_else(last_call)
+}
+
+/// The last lines of what made the run fail.
+pub fn find(report: &Report) -> Option<LastOutput> {
+    match culprit(report)? {
+        Culprit::Command(command) => Some(last_output(command.label.clone(), &command.tail, &command.output)),
+        Culprit::Call(stage, called) => of_call(stage, called),
     }
-    let called = report.stages.iter().rev().find_map(|stage| Some((&stage.name, stage.calls.last()?)));
-    called.and_then(|(stage, called)| of_call(stage, called))
 }
 
 /// The end of an agent's output, or of its stderr when there is no output.

@@ -9,4 +9,5 @@ pub(super) mod evidence;
 pub(super) mod last_output;
 pub(super) mod live;
 pub(super) mod record;
+pub(super) mod refused_write;
 pub(super) mod report;
