@@ -205,6 +205,7 @@ fn guardrails(order: &Order, role: &str, receipts: &str) -> String {
          - Never change: _bus/, _plans/, _report/, vault/, AGENT_MANIFEST*.json, teof.toml, git's own files.\n\
          {place}\
          - Receipts directory: {receipts}\n\
+         - Write only in the worktree, the receipts directory and $TMPDIR: other writes may be refused.\n\
          - Do not commit, push, switch branches or claim tasks: the foreman commits your work.\n",
         crate::base::text::counted(rules.diff_limit, "line"),
         globs("Paths that may change", &rules.allowed),
