@@ -134,10 +134,6 @@ reviewer = { agent = "$agent" }
 [guard]
 tests = ["sh test.sh"]
 
-# The kernel confines what a worker starts.
-[worker.sandbox]
-mode = "on"
-
 [agents.$agent]
 END
     case $agent in

@@ -87,9 +87,9 @@ impl Agency {
             "teof.toml",
             &format!(
                 "[coordinator]\nretry_first = \"0s\"\nretry_later = \"0s\"\npoll_min = \"1s\"\n[guard]\ntests = [\"! grep -rq wrong --include=*.txt .\"]\n\
-                 [worker]\ngrace = \"1s\"\n[agents.fake]\ncommand = [\"sh\", {program:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\n\
-                 [agents.second]\ncommand = [\"sh\", {program:?}, \"codex\"]\nformat = \"codex\"\nenv = [\"HOME\"]\n\
-                 [agents.third]\ncommand = [\"sh\", {program:?}, \"gemini\"]\nformat = \"gemini\"\nenv = [\"HOME\"]\n\
+                 [worker]\ngrace = \"1s\"\n[agents.fake]\ncommand = [\"sh\", {program:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\nwrite = [\"~/\"]\n\
+                 [agents.second]\ncommand = [\"sh\", {program:?}, \"codex\"]\nformat = \"codex\"\nenv = [\"HOME\"]\nwrite = [\"~/\"]\n\
+                 [agents.third]\ncommand = [\"sh\", {program:?}, \"gemini\"]\nformat = \"gemini\"\nenv = [\"HOME\"]\nwrite = [\"~/\"]\n\
                  [roles.coder]\nagent = \"fake\"\n{settings}\n"
             ),
         );
@@ -188,7 +188,7 @@ impl Agency {
 fn an_agent_that_needs_a_person_is_called_once_and_its_job_is_blocked() {
     let keyless = "cat > /dev/null; echo called >> $HOME/log; echo 'Invalid API key' >&2; exit 1";
     let agency = Agency::with(&format!(
-        "[agents.keyless]\ncommand = [\"sh\", \"-c\", {keyless:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\n"
+        "[agents.keyless]\ncommand = [\"sh\", \"-c\", {keyless:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\nwrite = [\"~/\"]\n"
     ));
     let task = agency.plan("locked", "keyless");
     agency.finish_with(1);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::work::UNCONFINED;
 use crate::harness::{Ran, World, until};
 
 /// A hub where `commands` do the work of every task, one at a time.
@@ -14,7 +15,7 @@ fn world(commands: &str, settings: &str) -> World {
     }
     let line = json!(format!("echo $TEOF_TASK >> {}/ran; {commands}", world.folder().display()));
     let quick = "[coordinator]\nconcurrency = 1\nretries = 0\npoll_min = \"1s\"\n[guard]\ntests = [\"true\"]\n";
-    world.write("teof.toml", &format!("{quick}[commands]\ndefault = [{line}]\n{settings}"));
+    world.write("teof.toml", &format!("{quick}[commands]\ndefault = [{line}]\n{settings}{UNCONFINED}"));
     world.git(&["add", "-A"]);
     world.git(&["commit", "-qm", "Set up"]);
     world.ok(&["consent", "grant", "--continuous", "--max-iterations", "0"]);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use teof::exec::ProcessTree;
 
 use crate::harness::World;
+use crate::harness::work::UNCONFINED;
 
 const RUN: &str = "run-1";
 
@@ -31,10 +32,10 @@ impl Bench {
         let program = world.folder().join("agent.sh");
         fs::write(&program, format!("{SPEAK}{script}\n")).unwrap();
         let settings = format!(
-            "[worker]\ngrace = \"1s\"\nafter_result = \"1s\"\n[agents.fake]\ncommand = [\"sh\", {:?}]\nformat = \"claude\"\n[roles.coder]\nagent = \"fake\"\n",
+            "[worker]\ngrace = \"1s\"\nafter_result = \"1s\"\n[agents.fake]\ncommand = [\"sh\", {:?}]\nformat = \"claude\"\n[roles.coder]\nagent = \"fake\"\n{UNCONFINED}",
             program.display().to_string()
         );
-        world.write("teof.toml", &settings);
+        world.trust_settings(&settings);
         let order = world.order(json!({
             "guardrails.tests": ["true"], "stages": ["coder"], "roles": {"coder": {"agent": "fake"}},
         }));

@@ -21,7 +21,7 @@ fn world(settings: &str) -> World {
     }
     let line = json!(format!("echo $TEOF_TASK >> {}/ran; echo x > $TEOF_TASK.txt", world.folder().display()));
     let quick = "[coordinator]\nconcurrency = 1\nretries = 0\n[guard]\ntests = [\"true\"]\n";
-    world.write("teof.toml", &format!("{quick}[commands]\ndefault = [{line}]\n{settings}"));
+    world.write("teof.toml", &format!("{quick}[commands]\ndefault = [{line}]\n{settings}{}", world.open_sandbox()));
     world.git(&["add", "-A"]);
     world.git(&["commit", "-qm", "Set up"]);
     world.ok(&["consent", "grant", "--continuous", "--max-iterations", "0"]);

@@ -26,7 +26,7 @@ fn yard(settings: &str) -> World {
 fn gated(world: &World) -> String {
     let folder = world.folder().display().to_string();
     let line = format!("echo ran >> {folder}/ran; while [ ! -e {folder}/open ]; do sleep 0.02; done; echo x > x.txt");
-    format!("[commands]\ndefault = [{}]\n", json!(line))
+    format!("[commands]\ndefault = [{}]\n{}", json!(line), world.open_sandbox())
 }
 
 fn with_gate() -> World {

@@ -15,7 +15,7 @@ fn world() -> World {
     let folder = world.folder().display().to_string();
     let run = json!(format!("echo $TEOF_TASK >> {folder}/ran; echo x > x.txt"));
     let settings = "[coordinator]\nconcurrency = 1\nretries = 0\nqueue = 4\n[guard]\ntests = [\"true\"]\n";
-    world.write("teof.toml", &format!("{settings}[commands]\ndefault = [{run}]\n"));
+    world.write("teof.toml", &format!("{settings}[commands]\ndefault = [{run}]\n{}", world.open_sandbox()));
     world.ok(&["consent", "grant", "--continuous", "--max-iterations", "0"]);
     world
 }

@@ -164,9 +164,10 @@ fn nothing_is_copied_through_a_link_or_from_git_or_the_record() {
 fn the_set_up_runs_once_and_its_tracked_changes_are_reverted() {
     let grove = Grove::new();
     let ran = grove.world.folder().join("ran");
-    grove.settings(&format!(
-        "[worktrees]\nsetup = [\"echo once >> {}\", \"test -f .env && mkdir build && touch build/out && echo y > src/code.txt && echo z > new\"]\n",
-        ran.display()
+    grove.world.trust_settings(&format!(
+        "[worktrees]\nsetup = [\"echo once >> {}\", \"test -f .env && mkdir build && touch build/out && echo y > src/code.txt && echo z > new\"]\n{}",
+        ran.display(),
+        grove.world.open_sandbox()
     ));
     grove.world.write(".env", "A=1\n");
     let work =

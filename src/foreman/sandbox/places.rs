@@ -4,9 +4,10 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::workplace::Workplace;
-use crate::agents::OwnPath;
+use crate::agents::{self, OwnPath};
 use crate::base::env;
 use crate::hub::Hub;
+use crate::hub::settings::CACHES;
 
 /// Folders that a variable may move elsewhere.
 const MOVED: [(&str, &str); 4] = [
@@ -39,15 +40,42 @@ const TOOLS: [&str; 6] = ["~/.cargo", "~/.rustup", "~/.local/bin", "~/.nvm", "~/
 
 /// A path of the settings. One that is neither absolute nor from `~` is none, and neither is one that does not exist.
 pub(super) fn expand(path: &str) -> Option<PathBuf> {
-    let moved = MOVED.iter().find_map(|(from, variable)| {
+    resolve(&absolute(path))
+}
+
+/// A writable path of the settings: a folder, marked by a slash at its end, is created.
+pub(super) fn granted(path: &str) -> Option<PathBuf> {
+    let absolute = absolute(path);
+    if path.ends_with('/') {
+        create(&absolute);
+    }
+    resolve(&absolute)
+}
+
+/// A cache of the settings. One that its program would create is created, because only what exists can be granted.
+pub(super) fn cache(path: &str) -> Option<PathBuf> {
+    let absolute = absolute(path);
+    let is_used = |program: &str| program.is_empty() || agents::find_program(program, Path::new("/")).is_some();
+    if !absolute.exists() && CACHES.iter().any(|(known, program)| *known == path && is_used(program)) {
+        create(&absolute);
+    }
+    resolve(&absolute)
+}
+
+fn absolute(path: &str) -> PathBuf {
+    let below = |from: &str, variable: &str| {
         let rest = path.strip_prefix(from).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
         Some(PathBuf::from(env::var(variable)?).join(rest.trim_start_matches('/')))
-    });
-    let at_home = || {
-        let rest = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
-        Some(PathBuf::from(env::var(env::HOME)?).join(rest.trim_start_matches('/')))
     };
-    resolve(&moved.or_else(at_home).unwrap_or_else(|| PathBuf::from(path)))
+    let moved = MOVED.iter().find_map(|(from, variable)| below(from, variable));
+    moved.or_else(|| below("~", env::HOME)).unwrap_or_else(|| PathBuf::from(path))
+}
+
+/// For this account only. Without it, what needs the folder fails and says so.
+fn create(folder: &Path) {
+    if folder.is_absolute() {
+        let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    }
 }
 
 /// The path without links; `None` when it does not exist.
@@ -58,7 +86,7 @@ pub(super) fn resolve(path: &Path) -> Option<PathBuf> {
 /// A path of an agent, if it is this account's; a folder is created, because the agent would create it.
 pub(super) fn of_agent(own: &OwnPath) -> Option<PathBuf> {
     if own.is_folder {
-        let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&own.path);
+        create(&own.path);
     }
     let path = resolve(&own.path)?;
     let is_ours = path.metadata().is_ok_and(|meta| meta.uid() == rustix::process::getuid().as_raw());

@@ -40,8 +40,8 @@ impl Sandbox {
         let mut write = git_dir::writable(&hub.common_dir, at)?;
         write.extend([at.root.canonicalize()?, temp.path().to_owned()]);
         write.extend(at.own.iter().cloned());
-        let granted = settings.caches.iter().chain(&settings.write);
-        write.extend(granted.filter_map(|path| places::expand(path)));
+        write.extend(settings.caches.iter().filter_map(|path| places::cache(path)));
+        write.extend(settings.write.iter().filter_map(|path| places::granted(path)));
         let read = (!settings.read.is_empty()).then(|| places::readable(hub, at, &settings.read));
         let policy = Confinement { write: places::outermost(write), read, network: report::network(&settings) };
         let limited = Limited::new(hub, vec![at.root.to_owned(), temp.path().to_owned()])?;

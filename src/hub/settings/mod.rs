@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use executor::{Container, Engine, ExecutorKind};
 pub use limits::Limits;
 pub use monitor::MonitorRule;
-pub use sandbox::{Sandbox, SandboxMode, SandboxNetwork};
+pub use sandbox::{CACHES, Sandbox, SandboxMode, SandboxNetwork};
 pub use sections::{
     Claims, Commands, Coordinator, Git, Guard, Lock, Log, LogFormat, LogTo, People, Require, Session, Sources, Worker,
 };

@@ -12,7 +12,8 @@ pub struct Sandbox {
     /// Whether the kernel confines what a worker starts, where it can: `on` or `off`. Settings that loosen the
     /// sandbox count only once granted, in the hub's teof.toml.
     pub mode: SandboxMode,
-    /// Paths that are writable besides the worktree, the run's own folders and `caches`: absolute, or from `~`.
+    /// Paths that are writable besides the worktree, the run's own folders and `caches`: absolute, or from `~`. One that
+    /// ends with `/` is a folder, and is created if missing.
     pub write: Vec<String>,
     /// Caches of build tools and package managers that are writable.
     pub caches: Vec<String>,
@@ -25,8 +26,8 @@ pub struct Sandbox {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SandboxMode {
-    On,
     #[default]
+    On,
     Off,
 }
 
@@ -43,29 +44,37 @@ impl Default for Sandbox {
         Self {
             mode: SandboxMode::default(),
             write: Vec::new(),
-            caches: CACHES.map(str::to_owned).to_vec(),
+            caches: CACHES.map(|(path, _)| path.to_owned()).to_vec(),
             read: Vec::new(),
             network: SandboxNetwork::default(),
         }
     }
 }
 
-/// What build tools and package managers write outside of a project. Not their settings or programs.
-const CACHES: [&str; 14] = [
-    "~/.cache",
-    "~/.cargo/registry",
-    "~/.cargo/git",
-    "~/.npm",
-    "~/.yarn",
-    "~/.local/share/pnpm/store",
-    "~/.bun/install/cache",
-    "~/go/pkg",
-    "~/.gradle/caches",
-    "~/.gradle/wrapper",
-    "~/.gradle/daemon",
-    "~/.m2/repository",
-    "~/.nuget/packages",
-    "~/.pub-cache",
+/// What build tools and package managers write outside of a project, and the program that makes it; none: every
+/// program may. Not their settings or programs.
+pub const CACHES: [(&str, &str); 21] = [
+    ("~/.cache", ""),
+    ("~/.cargo/registry", "cargo"),
+    ("~/.cargo/git", "cargo"),
+    ("~/.npm", "npm"),
+    ("~/.yarn", "yarn"),
+    ("~/.local/share/pnpm/store", "pnpm"),
+    ("~/.bun/install/cache", "bun"),
+    ("~/go/pkg", "go"),
+    ("~/.gradle/caches", "java"),
+    ("~/.gradle/wrapper", "java"),
+    ("~/.gradle/daemon", "java"),
+    ("~/.gradle/native", "java"),
+    ("~/.gradle/notifications", "java"),
+    ("~/.gradle/workers", "java"),
+    ("~/.gradle/.tmp", "java"),
+    ("~/.m2/repository", "java"),
+    ("~/.m2/wrapper", "java"),
+    ("~/.nuget/packages", "dotnet"),
+    ("~/.local/share/NuGet", "dotnet"),
+    ("~/.pub-cache", "dart"),
+    ("~/.ccache", "ccache"),
 ];
 
 /// Also reads the short form `sandbox = "off"` of files that have no such table.

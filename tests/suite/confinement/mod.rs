@@ -8,8 +8,8 @@ mod settings;
 use serde_json::{Value, json};
 use teof::exec::Support;
 
-use crate::harness::work::SEAT;
-use crate::harness::{World, skip};
+use crate::harness::work::{SEAT, UNCONFINED};
+use crate::harness::{World, skip, until, until_or};
 
 /// Whether the kernel confines; without it a test is skipped.
 fn kernel_confines(test: &str) -> bool {

@@ -6,14 +6,12 @@ use teof::exec::Network;
 
 use super::*;
 
-const ON: &str = "[worker]\nsandbox = \"on\"\n";
-
 #[test]
-fn a_worker_writes_to_its_worktree_and_commits_on_its_branch_and_nowhere_else() {
+fn without_settings_a_worker_writes_to_its_worktree_and_commits_on_its_branch_and_nowhere_else() {
     if !kernel_confines("a worker writes to its worktree") {
         return;
     }
-    let mut job = Confined::new(ON);
+    let mut job = Confined::new("");
     let outside = job.world.folder().join("outside");
     std::fs::write(&outside, "kept\n").unwrap();
     let hub = job.world.repo.clone();
@@ -59,16 +57,22 @@ fn only_settings_that_a_person_granted_open_the_sandbox() {
     }
     let folder = tempfile::tempdir().unwrap();
     let outside = folder.path().canonicalize().unwrap();
-    let write = format!("echo x > {}/x", outside.display());
-    let open = format!("[worker.sandbox]\nmode = \"on\"\nwrite = [\"{}\"]\n", outside.display());
-    let mut job = Confined::new(ON);
-    job.world.write("teof.toml", &open);
-    let (outcome, envelope) = job.run("run-1", &[&write]);
-    assert_eq!(outcome["verdict"], "failed", "{outcome:#}");
-    assert_eq!(envelope["sandbox"].get("write"), None, "{}", envelope["sandbox"]);
+    let write = format!("echo x > {}/new/x", outside.display());
+    let open = format!("[worker.sandbox]\nwrite = [\"{}/new/\"]\n", outside.display());
+    for settings in [&open, super::UNCONFINED] {
+        let mut job = Confined::new("");
+        job.world.write("teof.toml", settings);
+        let (outcome, envelope) = job.run("run-1", &[&format!("mkdir -p {}/new; {write}", outside.display())]);
+        assert_eq!(outcome["verdict"], "failed", "{outcome:#}");
+        assert_eq!(envelope["sandbox"].get("write"), None, "{}", envelope["sandbox"]);
+        // Nobody looks for the sandbox behind that, so the reason names it.
+        let reason = outcome["reason"].as_str().unwrap();
+        assert!(reason.contains("under [worker.sandbox]") && reason.contains("mode = \"off\""), "{reason}");
+        assert!(reason.contains(&format!("{}/new/x", outside.display())), "{reason}");
+    }
     let (outcome, envelope) = Confined::new(&open).run("run-1", &[&write]);
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
-    assert_eq!(envelope["sandbox"]["write"], json!([outside.display().to_string()]));
+    assert_eq!(envelope["sandbox"]["write"], json!([format!("{}/new/", outside.display())]));
 }
 
 #[test]
@@ -112,4 +116,36 @@ fn with_a_list_only_that_is_readable_and_git_works_and_without_network_nothing_i
     let ran = envelope["stages"][0]["commands"].as_array().unwrap();
     assert!(ran.len() == commands.len() && ran.iter().all(|one| one["status"] == "ok"), "{envelope:#}");
     assert_eq!(envelope["sandbox"]["network"], "none");
+}
+
+#[test]
+fn a_refused_agent_learns_its_setting_and_a_killed_worker_leaves_no_temporary_folder() {
+    if !kernel_confines("what an agent of one's own may write") {
+        return;
+    }
+    let job = |what: &str, write: &str| {
+        let mut job = Confined::new("");
+        let program = format!("cat > /dev/null; cd {} && {what}", job.world.folder().display());
+        let write = write.replace("FOLDER", &job.world.folder().display().to_string());
+        let own = format!("[agents.own]\ncommand = [\"sh\", \"-c\", {program:?}]\nformat = \"text\"\n{write}\n");
+        job.world.grant(&own);
+        job.order["stages"] = json!(["coder"]);
+        job.order["roles"] = json!({"coder": {"agent": "own"}});
+        job
+    };
+    let (outcome, _) = job("echo x > own.log", "").run("run-1", &[]);
+    let reason = outcome["reason"].as_str().unwrap();
+    assert!(outcome["verdict"] != "succeeded" && reason.contains("write under [agents.own]"), "{outcome:#}");
+    let job = job("echo $TMPDIR > own.log; exec sleep 600", "write = [\"FOLDER/\"]");
+    let (folder, order) = (job.world.folder(), job.world.write_order(&job.order));
+    let mut child = job.world.spawn(&["foreman", "run", &order, "--execute", "--run", "run-1"]);
+    let temp = || std::fs::read_to_string(folder.join("own.log")).unwrap_or_default().trim().to_owned();
+    until_or(
+        || format!("the agent to work: {:?}", job.world.outcome("run-1")),
+        || std::path::Path::new(&temp()).is_absolute(),
+    );
+    assert!(std::path::Path::new(&temp()).is_dir());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("its reaper removes the folder", || !std::path::Path::new(&temp()).exists());
 }

@@ -46,7 +46,7 @@ impl Yard {
             world.write(&format!("AGENT_MANIFEST.{id}.json"), &seat(id, "engineer"));
         }
         let quick = "retry_first = \"0s\"\nretry_later = \"0s\"\npoll_min = \"1s\"\n";
-        world.write("teof.toml", &format!("[coordinator]\n{quick}{settings}"));
+        world.write("teof.toml", &format!("{}[coordinator]\n{quick}{settings}", world.open_sandbox()));
         let consent = json!({"auto_enabled": true, "continuous": true, "max_iterations": 0});
         world.write("docs/automation/autonomy-consent.json", &consent.to_string());
         let yard = Yard { world };

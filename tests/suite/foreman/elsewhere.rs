@@ -3,7 +3,7 @@
 use super::*;
 
 fn fixture(commands: &[&str]) -> Fixture {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new().unconfined();
     // A changed file of a person's, before the work begins.
     fixture.world.write("README.md", "mine\n");
     let hub = fixture.world.repo.display().to_string();

@@ -105,7 +105,8 @@ fn next_run_stops_leftover_processes_of_a_dead_worker() {
 
 #[test]
 fn the_next_attempt_finds_what_a_dead_one_planted() {
-    let fixture = Fixture::new().commands(&["git config core.fsmonitor ./evil; touch planted; sleep 1000"]);
+    let fixture =
+        Fixture::new().unconfined().commands(&["git config core.fsmonitor ./evil; touch planted; sleep 1000"]);
     let mut child = fixture.spawn("run-1");
     wait_for(&fixture.worktree().join("planted"));
     child.kill().unwrap();

@@ -71,12 +71,13 @@ fn a_worker_that_merges_its_own_work_is_reported() {
     let own = "echo x >> src/code.txt; git add src; git -c user.name=x -c user.email=x@x commit -qm mine";
     let fixture = Fixture::new().commands(&[own, RECEIPT]);
     assert_eq!(fixture.run("run-1").0["verdict"], "succeeded", "a commit of its own is no fault");
-    let fixture = Fixture::new().commands(&[&format!("{own}; git update-ref refs/heads/main HEAD"), RECEIPT]);
+    let fixture =
+        Fixture::new().unconfined().commands(&[&format!("{own}; git update-ref refs/heads/main HEAD"), RECEIPT]);
     let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
     assert!(Fixture::finding(&outcome, "git.merged").is_some(), "{outcome:#}");
     // Its tests are its own code as well, and run when all else is looked at.
-    let fixture = Fixture::new().commands(&[&format!("{own}; git reset -q --soft HEAD~1"), RECEIPT]);
+    let fixture = Fixture::new().unconfined().commands(&[&format!("{own}; git reset -q --soft HEAD~1"), RECEIPT]);
     let fixture = fixture.with("guardrails.tests", json!(["git update-ref refs/heads/main HEAD"]));
     let (outcome, _) = fixture.run("run-1");
     assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");

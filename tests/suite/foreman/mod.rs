@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use teof::exec::ProcessTree;
 
 use crate::harness::World;
-use crate::harness::work::{SEAT, TASK, set};
+use crate::harness::work::{SEAT, TASK, UNCONFINED, set};
 
 /// A world with a seat, a session, a claim, and an order that can be given commands.
 struct Fixture {
@@ -39,6 +39,12 @@ impl Fixture {
     /// A person grants consent, with these lines under `[commands]`.
     fn consent(&self, commands: &str) {
         self.world.grant(&format!("[commands]\n{commands}\n"));
+    }
+
+    /// What programs do that no kernel confines.
+    fn unconfined(self) -> Fixture {
+        self.world.trust_settings(UNCONFINED);
+        self
     }
 
     fn commands(mut self, lines: &[&str]) -> Fixture {

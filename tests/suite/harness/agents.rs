@@ -104,9 +104,10 @@ impl Fake {
     pub fn settings(&self) -> String {
         let prompt = if self.file("streams").exists() { "prompt = \"stream\"\n" } else { "" };
         format!(
-            "[agents.{}]\ncommand = [{}]\nformat = \"claude\"\n{prompt}session_args = [\"--session-id={{session}}\"]\nresume_args = [\"--resume={{session}}\"]\n",
+            "[agents.{}]\ncommand = [{}]\nformat = \"claude\"\n{prompt}session_args = [\"--session-id={{session}}\"]\nresume_args = [\"--resume={{session}}\"]\nwrite = [{}]\n",
             self.name,
-            Value::from(self.program().display().to_string())
+            Value::from(self.program().display().to_string()),
+            Value::from(format!("{}/", self.folder.display()))
         )
     }
 }

@@ -13,7 +13,15 @@ use super::World;
 pub const SEAT: &str = "codex-1";
 pub const TASK: &str = "QUEUE-001";
 
+/// Settings for tests of what programs do that no kernel confines.
+pub const UNCONFINED: &str = "[worker.sandbox]\nmode = \"off\"\n";
+
 impl World {
+    /// Settings that let commands write beside the repository, where tests read what they did.
+    pub fn open_sandbox(&self) -> String {
+        format!("[worker.sandbox]\nwrite = [\"{}/\"]\n", self.folder().display())
+    }
+
     /// A world with two lines in `src/code.txt`, these files, an empty log, and a seat with a fresh session and a claim.
     pub fn with_work(files: &[(&str, &str)]) -> World {
         World::new().add_work(files)
@@ -77,6 +85,15 @@ impl World {
     pub fn grant(&self, settings: &str) {
         let consent = r#"{"auto_enabled": true, "continuous": true, "max_iterations": 0}"#;
         self.write("docs/automation/autonomy-consent.json", consent);
+        self.trust(settings, consent);
+    }
+
+    /// These settings, trusted by a person who consents to no unattended work.
+    pub fn trust_settings(&self, settings: &str) {
+        self.trust(settings, "");
+    }
+
+    fn trust(&self, settings: &str, consent: &str) {
         self.write("teof.toml", settings);
         let hub = self.hub();
         let grant = Grant {

@@ -246,6 +246,7 @@ fn the_environment_cannot_loosen_guards() {
 #[test]
 fn rollback_commands_run_on_a_persons_word_in_a_worktree_and_leave_a_receipt() {
     let mut desk = crate::review::Desk::new();
+    desk.world.trust_settings(&desk.world.open_sandbox());
     let undo = format!("cat src/code.txt > {0}/undone; pwd >> {0}/undone", desk.world.folder().display());
     let plan = |undo: &str| {
         let step = json!({"id": "S1", "title": "Do it", "status": "queued", "notes": "", "receipts": [],

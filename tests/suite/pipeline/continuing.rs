@@ -60,7 +60,8 @@ fn a_call_that_ran_out_of_time_goes_on_in_its_own_session() {
 fn an_agent_without_sessions_finds_its_work_and_reads_what_it_is() {
     let fixture = Fixture::new().with("roles.coder", json!({"agent": "plain"}));
     let program = Value::from(fixture.coder.program().display().to_string());
-    fixture.settings(&format!("[agents.plain]\ncommand = [{program}]\nformat = \"claude\"\n"));
+    let folder = Value::from(format!("{}/", fixture.coder.program().parent().unwrap().display()));
+    fixture.settings(&format!("[agents.plain]\ncommand = [{program}]\nformat = \"claude\"\nwrite = [{folder}]\n"));
     fixture.coder.on(1, &format!("echo new > src/new.txt\n{HALF}\nlimit 4102444800"));
     let first = fixture.run("run-1");
     assert_verdict(&first, "paused");
@@ -165,8 +166,9 @@ fn failures_that_need_a_person_are_not_retried() {
 fn the_remaining_budget_is_passed_to_the_agent() {
     let fixture = Fixture::new().with("budget", json!({"cost": 0.5})).with("roles.coder", json!({"agent": "frugal"}));
     let program = Value::from(fixture.coder.program().display().to_string());
+    let folder = Value::from(format!("{}/", fixture.coder.program().parent().unwrap().display()));
     fixture.settings(&format!(
-        "[agents.frugal]\ncommand = [{program}]\nformat = \"claude\"\nbudget_args = [\"--max-budget-usd={{budget}}\"]\n"
+        "[agents.frugal]\ncommand = [{program}]\nformat = \"claude\"\nwrite = [{folder}]\nbudget_args = [\"--max-budget-usd={{budget}}\"]\n"
     ));
     fixture.coder.on(1, &format!("echo tree >> src/code.txt\n{DONE}"));
     fs::write(fixture.judge.file("default"), APPROVE).unwrap();

@@ -73,6 +73,7 @@ fn a_push_is_blocked_and_reported() {
 #[test]
 fn a_checkpoint_that_a_later_round_merges_is_seen() {
     let fixture = Fixture::new();
+    fixture.settings(UNCONFINED);
     fixture.coder.on(1, &format!("echo wrong >> src/code.txt\n{DONE}"));
     fixture.coder.on(2, &format!("git update-ref refs/heads/main HEAD; echo three >> src/code.txt\n{DONE}"));
     let outcome = fixture.run("run-1");
@@ -87,6 +88,7 @@ fn a_call_that_fails_hides_no_push_and_no_planted_setting() {
         ("git config core.fsmonitor ./evil", "git.surroundings"),
     ] {
         let fixture = Fixture::new();
+        fixture.settings(UNCONFINED);
         let remote = fixture.world.folder().join("remote.git");
         fixture.world.git(&["init", "-q", "--bare", remote.to_str().unwrap()]);
         fixture.world.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
@@ -144,7 +146,8 @@ fn ignored_files_are_not_part_of_the_result() {
 
 #[test]
 fn a_test_that_fails_and_then_passes_needs_a_person() {
-    let fixture = Fixture::new().with("guardrails.tests", json!(["test -e ../flaky || { touch ../flaky; false; }"]));
+    let fixture =
+        Fixture::new().with("guardrails.tests", json!(["test -e $TMPDIR/flaky || { touch $TMPDIR/flaky; false; }"]));
     let outcome = fixture.run("run-1");
     assert_verdict(&outcome, "succeeded");
     assert_eq!(finding(&outcome, "test.flaky").unwrap()["severity"], "medium");

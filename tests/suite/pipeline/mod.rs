@@ -17,7 +17,7 @@ use teof::model::event::Event;
 
 use crate::harness::World;
 use crate::harness::agents::{APPROVE, DONE, Fake, REJECT};
-use crate::harness::work::{SEAT, TASK, set};
+use crate::harness::work::{SEAT, TASK, UNCONFINED, set};
 
 /// A world with a seat, its session and claim, two fake agents, and an order for them.
 struct Fixture {

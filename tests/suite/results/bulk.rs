@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal};
 
 use super::*;
 use crate::harness::until;
+use crate::harness::work::UNCONFINED;
 
 /// Two changes that conflict, one of its own, one that fails, and one with the marks of a conflict in it.
 const WORK: &str = r#"case ${PWD##*-} in
@@ -24,7 +25,7 @@ fn last_line(ran: &Ran) -> &str {
 
 #[test]
 fn several_decisions_are_taken_one_by_one_and_a_refusal_stops_no_other() {
-    let site = Site::new(&format!("[guard]\ntests = [{HELD:?}]"), &format!("{WORK}\n{DONE}"));
+    let site = Site::new(&format!("[guard]\ntests = [{HELD:?}]\n{UNCONFINED}"), &format!("{WORK}\n{DONE}"));
     for (what, said) in [("approve --all-passing", "Nothing to approve"), ("retry --all-blocked", "Nothing to retry")] {
         let args = [&["review"], what.split(' ').collect::<Vec<_>>().as_slice()].concat();
         assert!(site.world.ok(&args).starts_with(said), "{what}");

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::harness::until;
+use crate::harness::work::UNCONFINED;
 
 /// What `run --json` says at its end.
 fn summary(ran: &Ran) -> Value {
@@ -228,7 +229,7 @@ fn consent_that_is_used_up_ends_it_with_the_reason() {
 
 #[test]
 fn a_hub_that_leaves_its_branch_ends_it_with_the_reason() {
-    let site = Site::appending("");
+    let site = Site::appending(UNCONFINED);
     let repo = site.world.repo.display().to_string();
     site.coder.on(1, &format!("git -C '{repo}' switch -qc elsewhere; echo two >> src/code.txt\n{DONE}"));
     site.submit("Append two");
@@ -241,7 +242,7 @@ fn a_hub_that_leaves_its_branch_ends_it_with_the_reason() {
 
 #[test]
 fn settings_that_break_while_it_runs_end_it_with_the_reason() {
-    let site = Site::appending("");
+    let site = Site::appending(UNCONFINED);
     let settings = site.world.repo.join("teof.toml").display().to_string();
     site.coder.on(1, &format!("echo 'nonsense = [' >> '{settings}'; echo two >> src/code.txt\n{DONE}"));
     site.submit("Append two");

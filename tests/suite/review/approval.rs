@@ -56,7 +56,7 @@ fn a_target_without_a_checkout_only_moves_its_ref() {
 
 #[test]
 fn approve_continues_when_only_the_record_moved() {
-    let desk = Desk::tested(&[
+    let desk = Desk::writing(&[
         "echo ran >> $HOME/ran; cd \"$TEOF_ROOT\" && echo x > _report/x.txt && git add _report/x.txt && \
         git -c user.name=t -c user.email=t@t commit -qm record -- _report/x.txt",
     ]);
@@ -69,7 +69,7 @@ fn approve_continues_when_only_the_record_moved() {
 
 #[test]
 fn approve_merges_and_tests_again_when_the_target_moved() {
-    let desk = Desk::tested(&[
+    let desk = Desk::writing(&[
         "echo ran >> $HOME/ran; test -e $HOME/moved && exit 0; touch $HOME/moved; cd \"$TEOF_ROOT\" && \
         echo y > src/other.txt && git -c user.name=t -c user.email=t@t commit -qm code -- src/other.txt",
     ]);
@@ -110,7 +110,7 @@ fn approve_refuses_when_tests_fail_on_the_merged_tree() {
 
 #[test]
 fn approve_refuses_when_tests_break_the_record() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::writing(&[]);
     let log = desk.world.repo.join("_bus/events/events.jsonl");
     desk.bundle(&[&format!("echo broken >> '{}'", log.display())]);
     let refused = desk.refused();
@@ -159,7 +159,7 @@ fn approve_refuses_while_the_record_has_findings() {
 
 #[test]
 fn approve_succeeds_after_a_kill_during_tests() {
-    let desk = Desk::tested(&["touch $HOME/begun; test -e $HOME/go || sleep 600"]);
+    let desk = Desk::writing(&["touch $HOME/begun; test -e $HOME/go || sleep 600"]);
     let mut child = desk.world.spawn(&["review", "approve", JOB]);
     until("the test began", || desk.world.folder().join("home/begun").exists());
     child.kill().unwrap();
@@ -247,7 +247,7 @@ fn work_on_top_of_squashed_work_is_not_in_conflict_with_it() {
 
 #[test]
 fn approving_work_without_changes_creates_no_commit() {
-    let desk = Desk::tested(&["touch $HOME/ran"]);
+    let desk = Desk::writing(&["touch $HOME/ran"]);
     desk.world.git(&["merge", "-q", "--squash", &desk.commit]);
     desk.world.git(&["commit", "-qm", "By hand"]);
     let main = desk.main();

@@ -57,7 +57,7 @@ fn approve_refuses_when_uncommitted_files_are_in_the_way() {
         ("src/code.txt", &hide),
     ];
     for (at, (path, change)) in cases.into_iter().enumerate() {
-        let desk = Desk::tested(&["touch ../ran"]);
+        let desk = Desk::writing(&["touch ../ran"]);
         change(&desk);
         let (main, before) = (desk.main(), desk.persons());
         let index = fs::read(desk.world.repo.join(".git/index")).unwrap();
@@ -104,6 +104,7 @@ fn a_branch_that_a_rebase_or_a_bisect_elsewhere_will_put_back_is_not_moved() {
     for (operation, begin, end) in cases {
         let desk = Desk::tested(&["touch $HOME/ran"]);
         desk.leave_main();
+        desk.world.trust_settings(&desk.world.open_sandbox());
         let folder = desk.world.folder().join("persons");
         desk.world.git(&["worktree", "add", "-q", folder.to_str().unwrap(), "main"]);
         begin(&desk, &folder);

@@ -40,6 +40,13 @@ impl Desk {
         Desk::tested(&[])
     }
 
+    /// Whose tests may write beside the repository, and to it.
+    fn writing(tests: &[&str]) -> Desk {
+        let desk = Desk::tested(tests);
+        desk.world.trust_settings(&desk.world.open_sandbox());
+        desk
+    }
+
     fn tested(tests: &[&str]) -> Desk {
         let world = World::new();
         for folder in ["_bus", "_plans", "_report"] {
