@@ -408,3 +408,22 @@ fn a_program_starts_in_its_cgroup_and_the_kernels_count_says_what_ended_it() {
     let (verdict, _) = limited("true", limits(), Some(gone));
     assert!(matches!(&verdict, Verdict::NotStarted(why) if why.contains("cannot enter its cgroup")), "{verdict:?}");
 }
+
+#[test]
+fn a_real_cgroup_holds_the_program_and_is_removed_with_what_is_left_in_it() {
+    // Few machines delegate one to tests; root can make one without limits.
+    let made = |mount: &str| {
+        let folder = PathBuf::from(format!("{mount}/teof-run-0-0-{}", std::process::id()));
+        let is_cgroup = folder.with_file_name("cgroup.procs").exists();
+        (is_cgroup && std::fs::create_dir(&folder).is_ok()).then_some(folder)
+    };
+    let Some(folder) = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].into_iter().find_map(made) else {
+        return crate::harness::skip("a program in a real cgroup", "none can be made here");
+    };
+    let limits = Limits { memory: limit("memory", 1 << 40), ..Limits::default() };
+    let script = "tail -n 1 /proc/self/cgroup; (env -i setsid sleep 300 > /dev/null 2>&1 &)";
+    let (verdict, said) = limited(script, limits, Some(Cgroup::of_folder(folder.clone())));
+    assert_eq!(verdict, Verdict::Exited(0));
+    assert!(said.trim().ends_with(folder.file_name().unwrap().to_str().unwrap()), "{said}");
+    assert!(!folder.exists(), "its last process left its tree, and not its cgroup");
+}
