@@ -398,36 +398,6 @@ mod tests {
         for (actor, action, wanted) in rows {
             assert_eq!(consents.map(|consent| flag(consent, actor, action)), wanted, "{actor:?} {action:?}");
         }
-        // The page names, for each action, the flags that must permit it.
-        let documented = include_str!("../../docs/consent.md");
-        let flags = |wanted: [&str; 8]| {
-            let mut flags: Vec<String> = Vec::new();
-            for cell in wanted.into_iter().filter(|cell| *cell != "yes") {
-                let shown = if cell == "never" { cell.to_owned() } else { format!("`{cell}`") };
-                if !flags.contains(&shown) {
-                    flags.push(shown);
-                }
-            }
-            flags.join(", ")
-        };
-        for (_, action, wanted) in rows.into_iter().filter(|(actor, ..)| *actor == L) {
-            let (_, _, coordinator) =
-                rows.into_iter().find(|(actor, other, _)| *actor == C && *other == action).unwrap();
-            let line = format!("| {} | {} | {} |\n", row_name(action), flags(wanted), flags(coordinator));
-            assert!(documented.contains(&line), "docs/consent.md lacks: {line}");
-        }
-    }
-
-    fn row_name(action: Action) -> &'static str {
-        match action {
-            Action::Execute => "execute commands",
-            Action::Suggested => "execute what an agent suggests",
-            Action::Apply => "merge, push",
-            Action::Cycle(Cycle { idle: true, .. }) => "a cycle after one that executed nothing",
-            Action::Cycle(Cycle { attention: true, .. }) => "a cycle while feeds need attention",
-            Action::Cycle(Cycle { ci_failed: true, .. }) => "a cycle while CI fails",
-            Action::Cycle(_) => "a cycle",
-        }
     }
 
     #[test]
