@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -40,6 +40,8 @@ const INPUT: &str = "window-input";
 const PIPES: [&str; 2] = ["window-out", "window-err"];
 /// How long the program's children may hold its output open.
 const DRAIN: Duration = Duration::from_millis(500);
+/// How long tmux may take to write the end of a terminal's output to its log.
+const FLUSH: Duration = Duration::from_secs(2);
 /// How long the window may take to start our binary.
 const START: Duration = Duration::from_secs(20);
 /// Between SIGTERM and SIGKILL for what the program left.
@@ -179,11 +181,14 @@ fn in_terminal(job: &Job, log: &Path) -> std::io::Result<Ended> {
         signal_hook::flag::register(signal, ignored.clone())?;
     }
     let of_tmux = |name: &str| crate::base::env::var(name);
+    let mut is_logged = false;
     if let (Some(tmux), Some(pane)) = (of_tmux("TMUX"), of_tmux("TMUX_PANE"))
         && let Some(socket) = tmux.split(',').next()
-        && let Err(e) = Server::log(Path::new(socket), &pane, log)
     {
-        let _ = std::io::stderr().write_all(format!("teof: this terminal is not logged: {e:#}\n").as_bytes());
+        match Server::log(Path::new(socket), &pane, log) {
+            Ok(()) => is_logged = true,
+            Err(e) => tell(&format!("this terminal is not logged: {e:#}")),
+        }
     }
     let Some((program, args)) = job.argv.split_first() else {
         return Err(std::io::Error::other("no program was named"));
@@ -192,7 +197,44 @@ fn in_terminal(job: &Job, log: &Path) -> std::io::Result<Ended> {
     let mut command = Command::new(program);
     command.args(args).current_dir(&job.cwd).env_clear().envs(env).env("TERM", "screen-256color");
     let mut child = command.spawn().map_err(|e| std::io::Error::other(format!("{program}: {e}")))?;
-    child.wait().map(Ended::of)
+    let ended = child.wait().map(Ended::of)?;
+    if is_logged {
+        tell_end(&ended, log);
+    }
+    Ok(ended)
+}
+
+/// Says in the terminal how the program ended, and waits until the log has it: tmux copies it in the background, and
+/// whoever sees that a session is over reads its whole log.
+fn tell_end(ended: &Ended, log: &Path) {
+    let said = match ended {
+        Ended::Exited(code) => format!("the program ended with exit code {code}"),
+        Ended::Signalled(signal) => format!("signal {signal} ended the program"),
+        Ended::NotStarted(why) => why.clone(),
+    };
+    tell(&said);
+    let until = Instant::now() + FLUSH;
+    while !ends_with(log, &said) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether a file's last line has this text.
+fn ends_with(path: &Path, text: &str) -> bool {
+    let tail = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        // The line has a prefix and its end.
+        file.seek(SeekFrom::Start(length.saturating_sub(text.len() as u64 + 16)))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        std::io::Result::Ok(String::from_utf8_lossy(&tail).contains(text))
+    };
+    tail().unwrap_or(false)
+}
+
+fn tell(what: &str) {
+    let _ = std::io::stdout().write_all(format!("teof: {what}\r\n").as_bytes());
 }
 
 /// Runs the program with pipes, and copies its output into the window and to the supervisor.
