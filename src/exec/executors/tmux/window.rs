@@ -53,6 +53,8 @@ impl Executor for Tmux {
         pane::clear(&folder);
         let _ = std::fs::remove_dir(&folder);
         let mut report = report?;
+        // It may still be exiting when the relay has ended.
+        report.ended.retain(|process| process.pid != window.pid);
         if matches!(report.verdict, Verdict::Exited(_) | Verdict::Signalled(_)) {
             report.verdict = ended.map_or(Verdict::Signalled(HANG_UP), Ended::verdict);
         }
