@@ -1,6 +1,7 @@
 //! `teof do` beside others: its consent covers its own job, and it goes on with what there is.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -66,13 +67,22 @@ fn consent_for_one_job_starts_nothing_else() {
     // What `do` grants leaves the limits of the next grant of all tasks as they were.
     teof(&world, "consent revoke -q").expect(0);
     let settings = world.hub().root.join("teof.toml");
-    let copying = fs::read_to_string(&settings).unwrap().replace("[worktrees]\n", "[worktrees]\ncopy = [\"no.env\"]\n");
+    let copying = fs::read_to_string(&settings)
+        .unwrap()
+        .replace("[worktrees]\n", "[worktrees]\ncopy = [\"no.env\", \"my.env\"]\n");
     fs::write(&settings, copying).unwrap();
+    fs::write(world.repo.join("my.env"), "PORT=1\n").unwrap();
     teof(&world, "consent grant --max-jobs 3 -q").expect(0);
     teof(&world, "consent revoke -q").expect(0);
     let lexer = teof(&world, "do \"Document the lexer\" --yes").expect(0);
     assert!(lexer.stderr.contains("Waiting for review: j2"), "{}", lexer.stderr);
     assert!(lexer.stderr.contains("  low: no.env: not copied"), "a finding names its file: {}", lexer.stderr);
+    let worktree = teof(&world, "worktree find document-lexer").expect(0).stdout;
+    assert_eq!(
+        fs::read_to_string(Path::new(worktree.trim()).join("my.env")).unwrap(),
+        "PORT=1\n",
+        "it stays when a stage is reverted"
+    );
     let shown = teof(&world, "consent show").stdout;
     assert!(shown.contains("1 job: document-lexer") && !shown.contains("max_iterations"), "{shown}");
     let file = fs::read_to_string(world.hub().root.join("docs/automation/autonomy-consent.json")).unwrap();

@@ -15,7 +15,8 @@ pub struct Worktrees {
     /// Command lines that run once in a new worktree, in order; each must succeed. Git must ignore the files they
     /// create.
     pub setup: Vec<String>,
-    /// Paths of files that are copied from the hub into each worktree; they are never committed.
+    /// Paths of files that are copied from the hub, or else from the main worktree, into each worktree; they are never
+    /// committed.
     pub copy: Vec<String>,
     /// How many finished worktrees are kept, newest first.
     pub keep: usize,

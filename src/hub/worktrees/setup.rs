@@ -12,7 +12,7 @@ use git2::Repository;
 
 use super::checkpoint::filtered;
 use super::metadata::WorktreeMetadata;
-use super::place::Place;
+use super::place::{Place, main_worktree};
 use crate::base::{Refusal, Result, files};
 use crate::hub::{Hub, paths};
 
@@ -23,8 +23,8 @@ const MAX_BYTES: u64 = files::MAX_DOCUMENT;
 /// A file that was not copied, and why.
 pub type LeftOut = (String, &'static str);
 
-/// Copies files of the hub into the worktree, with the same names and modes. An existing file is replaced unless git
-/// tracks it.
+/// Copies files of the hub, or else of the main worktree, into the worktree, with the same names and modes. An existing
+/// file is replaced unless git tracks it.
 ///
 /// # Errors
 /// When one is not a regular file, too large, reached through a link, or must not be copied.
@@ -37,16 +37,18 @@ pub fn copy_in(hub: &Hub, place: &Place, wanted: &[String]) -> Result<Vec<LeftOu
     }
     let repo = Repository::open(&place.git_dir).context("open the worktree's repository")?;
     let tree = repo.find_commit(place.tip())?.tree()?;
+    let sources: Vec<_> =
+        [Some(hub.root.clone()), main_worktree(hub).map(|main| main.root)].into_iter().flatten().collect();
     let (mut copies, mut left_out) = (Vec::new(), Vec::new());
     for path in wanted {
-        let source = files::within(&hub.root, path)?;
         check_copyable(path)?;
         if tree.get_path(Path::new(path)).is_ok() {
             left_out.push((path.clone(), "git tracks it, so the branch's version is used"));
             continue;
         }
-        let Some(file) = files::open_regular(&source)? else {
-            left_out.push((path.clone(), "not in the hub"));
+        let found = sources.iter().map(|root| files::open_regular(&files::within(root, path)?));
+        let Some(file) = found.filter_map(Result::transpose).next().transpose()? else {
+            left_out.push((path.clone(), "neither in the hub nor in the main worktree"));
             continue;
         };
         let size = file.metadata()?.len();
@@ -77,7 +79,7 @@ fn check_copyable(path: &str) -> Result<()> {
 fn not_copied(what: &str, why: &str) -> anyhow::Error {
     Refusal::guard("worktree.copy", format!("not copied into the worktree: {what}"))
         .because(why)
-        .next("list regular files in [worktrees] copy, relative to the hub")
+        .next("list regular files in [worktrees] copy, relative to the repository")
         .into()
 }
 

@@ -173,14 +173,15 @@ impl WorktreeRepository {
         self.update_head_and_index(branch, &commit.tree()?);
         let mut checkout = CheckoutBuilder::new();
         checkout.force().remove_untracked(true);
-        // Files under a filter stay as the set-up left them: git's version would be a pointer.
-        if !WorktreeMetadata::read(self.repo.path()).filtered.is_empty() {
+        // Files under a filter stay as the set-up left them: git's version would be a pointer. Copied files stay, too.
+        let metadata = WorktreeMetadata::read(self.repo.path());
+        if !metadata.filtered.is_empty() || !metadata.copied.is_empty() {
             let (changed, nested) = self.changes(tip)?;
             if changed.is_empty() && nested.is_empty() {
                 return Ok(());
             }
             checkout.disable_pathspec_match(true);
-            changed.iter().for_each(|path| {
+            changed.iter().chain(&nested).for_each(|path| {
                 checkout.path(path.as_str());
             });
         }
