@@ -89,6 +89,9 @@ pub struct StageRun {
     pub agent: Option<String>,
     pub passed: bool,
     pub seconds: f64,
+    /// Of its calls of agents.
+    pub tokens: u64,
+    pub cost_usd: Option<f64>,
 }
 
 /// Envelopes as read last.
@@ -121,12 +124,17 @@ impl Envelopes {
 
 fn read(path: &Path) -> Option<Run> {
     let found = runs::read(path)?;
-    let stages = found.stages.into_iter().filter(|stage| !stage.done_before).map(|stage| StageRun {
-        stage: stage.name,
-        round: stage.round,
-        agent: stage.agent,
-        passed: stage.passed,
-        seconds: stage.duration_seconds,
+    let stages = found.stages.into_iter().filter(|stage| !stage.done_before).map(|stage| {
+        let used = stage.calls.iter().fold(Usage::default(), |sum, call| sum.plus(call.usage));
+        StageRun {
+            stage: stage.name,
+            round: stage.round,
+            agent: stage.agent,
+            passed: stage.passed,
+            seconds: stage.duration_seconds,
+            tokens: used.tokens(),
+            cost_usd: used.cost_usd,
+        }
     });
     Some(Run {
         job: found.job.unwrap_or_else(|| found.run.clone()),

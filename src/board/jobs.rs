@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::cached::{Cached, Version};
+use super::runtime::Spent;
 use crate::base::{Result, Stamp, files, text};
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::state::{self, Ending, FILE, Phase, State, store};
@@ -17,6 +18,10 @@ use crate::sessions::{self, Mode, SessionRecord};
 
 /// The longest reason, in characters.
 const REASON: usize = 400;
+/// After this many seconds without a sign of work, a running job is named.
+const QUIET: u64 = 300;
+/// The longest part of a question, in characters.
+const ASKED: usize = 240;
 /// More than a live file has, in bytes.
 const MAX_LIVE: u64 = 64 * 1024;
 
@@ -66,6 +71,8 @@ pub struct Job {
     /// Used by its current run, and by all its runs while it runs.
     pub tokens: u64,
     pub cost_usd: Option<f64>,
+    /// Used by its current run, and not yet counted by the coordinator.
+    pub uncounted: Spent,
     /// The coder's passes so far, and how many are allowed.
     pub passes: u32,
     pub max_passes: u32,
@@ -101,6 +108,16 @@ impl Job {
     pub fn quiet_seconds(&self, now: Stamp) -> Option<u64> {
         self.elapsed_seconds?;
         Some(now.since(self.last_at?).as_secs())
+    }
+
+    /// The same, once it is so long that a person should look.
+    pub fn stuck_seconds(&self, now: Stamp) -> Option<u64> {
+        self.quiet_seconds(now).filter(|quiet| *quiet >= QUIET)
+    }
+
+    /// What it asks, and the sentence before it, which says what it is about.
+    pub fn asked(&self) -> Option<String> {
+        self.question.as_deref().map(last_sentences)
     }
 
     pub fn is_running(&self) -> bool {
@@ -149,6 +166,7 @@ impl Job {
             last_at: live.and_then(|live| live.last_at),
             tokens: live.map_or(job.counted.tokens(), |live| live.tokens),
             cost_usd: live.map_or(job.counted.cost_usd, |live| live.cost_usd),
+            uncounted: live.map(|live| uncounted(job, live)).unwrap_or_default(),
             passes: last.map_or(0, |last| last.passes),
             max_passes: job.work.passes,
             failures: job.failures,
@@ -167,6 +185,26 @@ impl Job {
             takes_notes: live.is_some_and(|live| live.takes_notes),
             run,
         }
+    }
+}
+
+/// The last two sentences; the last one alone where both are long.
+fn last_sentences(question: &str) -> String {
+    let words: Vec<&str> = question.split_whitespace().collect();
+    let ends = words.iter().enumerate().filter(|(_, word)| word.ends_with(['.', '?', '!']));
+    let mut starts: Vec<usize> = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+    starts.retain(|start| *start < words.len());
+    let from = |back: usize| words[starts.len().checked_sub(back).map_or(0, |at| starts[at])..].join(" ");
+    let both = from(2);
+    if both.chars().count() > ASKED { text::clip(&from(1), ASKED) } else { both }
+}
+
+/// As the coordinator has it for the day's budget.
+fn uncounted(job: &state::Job, live: &Live) -> Spent {
+    let counted = job.counted;
+    Spent {
+        tokens: live.run_tokens.saturating_sub(counted.tokens()),
+        cost_usd: live.run_cost_usd.map(|cost| (cost - counted.cost_usd.unwrap_or(0.0)).max(0.0)),
     }
 }
 
@@ -265,5 +303,18 @@ impl Jobs {
         let mut jobs: Vec<_> = state.live_jobs().map(|job| Job::of(hub, state, job, live(job))).collect();
         jobs.extend(over);
         (jobs, is_changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_sentences;
+
+    #[test]
+    fn a_question_is_shown_with_the_sentence_before_it() {
+        let asked = "I looked.\n\nExports have 2026-03-01, invoices 01/03/2026.\nWhich one\nis right?\n";
+        assert_eq!(last_sentences(asked), "Exports have 2026-03-01, invoices 01/03/2026. Which one is right?");
+        assert_eq!(last_sentences(&format!("{}. Which one?", "long ".repeat(60))), "Which one?");
+        assert_eq!(["", "Which one", "Which one?"].map(last_sentences), ["", "Which one", "Which one?"]);
     }
 }

@@ -9,8 +9,6 @@ use super::runtime::Runtime;
 use crate::base::{Stamp, text};
 use crate::model::run::noticed::Action;
 
-/// After this many seconds without a sign of work, a running job is named.
-pub const QUIET: u64 = 300;
 /// This part of a budget is worth a word.
 const NEARLY: f64 = 0.9;
 /// How many problems of one kind are listed one by one.
@@ -172,8 +170,7 @@ fn of_jobs(facts: &Facts, found: &mut Vec<Problem>) {
         found.push(of_job(Problem::new(Medium, "job.blocked", what), job));
     }
     for job in facts.jobs {
-        let quiet = job.quiet_seconds(facts.now).filter(|quiet| *quiet >= QUIET);
-        if let Some(quiet) = quiet {
+        if let Some(quiet) = job.stuck_seconds(facts.now) {
             let what = format!("{} has done nothing for {} min", job.short, quiet / 60);
             let problem = Problem::new(Medium, "job.quiet", what).command(format!("teof logs {}", job.short));
             found.push(problem.about(&job.short).since(job.last_at));

@@ -11,7 +11,7 @@ use super::jobs::{Job, Jobs};
 use super::plans::Plans;
 use super::problems::{self, Facts};
 use super::review::Queue;
-use super::runtime::Observer;
+use super::runtime::{Observer, Spent};
 use super::seats::Seats;
 use super::snapshot::{Parts, Snapshot};
 use super::worktrees::Worktrees;
@@ -52,7 +52,8 @@ impl Reader {
     /// among [`Snapshot::unusable`].
     pub fn read(&mut self, hub: &Hub, parts: Parts) -> Result<Snapshot> {
         let (state, jobs) = self.jobs(hub)?;
-        let runtime = self.runtime.read(hub, &state)?;
+        let running = jobs.iter().fold(Spent::default(), |sum, job| sum.plus(job.uncounted));
+        let runtime = self.runtime.read(hub, &state, running)?;
         let mut record = Record::default();
         if parts.record {
             let (claims, unusable, changed) = self.claims.read(hub)?;

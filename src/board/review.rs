@@ -97,6 +97,40 @@ impl From<&Entry> for Reviewable {
     }
 }
 
+impl Reviewable {
+    /// `1 test passed`, as [`tested`].
+    pub fn tests_said(&self) -> String {
+        tested(self.tests_passed, self.tests)
+    }
+
+    pub fn findings(&self) -> usize {
+        self.high_findings + self.other_findings
+    }
+
+    /// `no findings`, or how many there are and the gravest one.
+    pub fn findings_said(&self) -> String {
+        let counted = match (self.high_findings, self.findings()) {
+            (high, all) if high > 0 && high == all => text::counted(all, "high finding"),
+            (0, all) => text::counted(all, "finding"),
+            (high, all) => format!("{}, {high} high", text::counted(all, "finding")),
+        };
+        match (&self.finding, self.findings()) {
+            (_, 0) => "no findings".to_owned(),
+            (Some(finding), _) => format!("{counted}: {finding}"),
+            (None, _) => counted,
+        }
+    }
+}
+
+/// How the tests of a result ended: `1 test passed`, `1 of 2 tests failed`, `not tested`.
+pub fn tested(passed: usize, all: usize) -> String {
+    match all.saturating_sub(passed) {
+        _ if all == 0 => "not tested".to_owned(),
+        0 => format!("{} passed", text::counted(all, "test")),
+        failed => format!("{failed} of {} failed", text::counted(all, "test")),
+    }
+}
+
 /// The last files and jobs.
 #[derive(Default)]
 pub(super) struct Queue {

@@ -50,7 +50,10 @@ pub struct Runtime {
     pub consent: Consent,
     /// What is merged without a person, if the settings say anything of it.
     pub merge_policy: Option<MergePolicy>,
+    /// What the budget of the day counts: runs that ended, and what running jobs have used so far.
     pub spent_today: Spent,
+    /// The part of it that belongs to running jobs.
+    pub spent_running: Spent,
     pub spent: Spent,
     pub budget: Budget,
     pub totals: Totals,
@@ -140,6 +143,16 @@ pub struct Spent {
     pub cost_usd: Option<f64>,
 }
 
+impl Spent {
+    pub fn plus(self, more: Spent) -> Spent {
+        let cost_usd = match (self.cost_usd, more.cost_usd) {
+            (None, None) => None,
+            (own, more) => Some(own.unwrap_or(0.0) + more.unwrap_or(0.0)),
+        };
+        Spent { tokens: self.tokens.saturating_add(more.tokens), cost_usd }
+    }
+}
+
 /// Limits; 0 is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Budget {
@@ -181,7 +194,8 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    pub fn read(&mut self, hub: &Hub, state: &State) -> Result<Runtime> {
+    /// `running`: what running jobs have used and the coordinator has not counted yet.
+    pub fn read(&mut self, hub: &Hub, state: &State, running: Spent) -> Result<Runtime> {
         let settings = hub.root.join(paths::SETTINGS);
         let first = self.limits.is_empty();
         let (limits, _) = self.limits.get([&settings], || limits(hub, first))?;
@@ -236,7 +250,8 @@ impl Observer {
             quotas: quotas.collect(),
             merge_policy: MergePolicy::of(&limits.review, &standing),
             consent: Consent::of(&standing, state),
-            spent_today: if today { state.spent.today.into() } else { Spent::default() },
+            spent_today: if today { state.spent.today.into() } else { Spent::default() }.plus(running),
+            spent_running: running,
             spent: state.spent.total.into(),
             budget: limits.budget,
             totals: state.totals.clone(),

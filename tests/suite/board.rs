@@ -53,6 +53,7 @@ fn the_board_shows_a_job_from_its_start_to_its_review_and_what_is_wrong_with_the
     until("the agent's words", || {
         running = reader.read(&hub, Parts::ALL).unwrap();
         running.jobs.first().is_some_and(|job| job.last_line.as_deref().is_some_and(|line| line.starts_with("looks")))
+            && running.runtime.spent_today.tokens >= 4321
     });
     let job = running.job("j1").unwrap();
     assert_eq!((job.phase, job.stage.as_deref(), job.round), ("running", Some("coder"), Some(1)));
@@ -61,6 +62,7 @@ fn the_board_shows_a_job_from_its_start_to_its_review_and_what_is_wrong_with_the
     assert!(!job.last_line.as_deref().unwrap().contains('\u{1b}'), "{:?}", job.last_line);
     assert!(job.tokens >= 4321 && job.elapsed_seconds.is_some() && job.next.is_none());
     let runtime = &running.runtime;
+    assert_eq!(runtime.spent_today, runtime.spent_running, "a running job counts for today before it ends");
     assert!(runtime.running && runtime.consent.given && runtime.budget.day_tokens == 1_000_000);
     assert_eq!((runtime.consent.jobs_allowed, runtime.consent.jobs_left), (Some(3), Some(2)));
     let claim = running.claims.iter().find(|claim| claim.is_live).unwrap();
@@ -96,6 +98,7 @@ fn the_board_shows_a_job_from_its_start_to_its_review_and_what_is_wrong_with_the
     assert_eq!((done.history.jobs, done.history.succeeded), (1, 1));
     assert!(done.history.stages.iter().any(|stage| stage.stage == "coder" && stage.count == 1));
     assert_eq!(done.history.days[0].tokens, done.runtime.spent_today.tokens);
+    assert_eq!(done.runtime.spent_running.tokens, 0);
     reader.inspect_worktrees(&hub).unwrap();
     let inspected = reader.read(&hub, Parts::ALL).unwrap();
     let content = inspected.worktrees.iter().find(|one| one.short.as_deref() == Some("j1")).unwrap().content.as_ref();

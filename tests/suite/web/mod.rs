@@ -192,6 +192,7 @@ fn the_page_is_for_the_session_of_its_link_alone_and_decides_as_the_person() {
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     assert_eq!(board.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(board.header("cache-control"), Some("no-store"));
+    assert!(board.body.contains("<a class=\"button\" href=\"/review\">Review"), "{}", board.body);
     for path in ["/", "/events?page=/"] {
         for foreign in [
             [("Host", "evil.example")],

@@ -7,7 +7,7 @@ use ratatui::widgets::{Clear, Widget};
 
 use super::super::state::{Prompt, Section, State, Tab};
 use super::cells::{age, fit, wide};
-use super::theme::Theme;
+use super::theme::{Colours, Theme};
 use crate::base::text;
 use crate::board::jobs::Job;
 
@@ -21,9 +21,7 @@ const BESIDE: usize = 14;
 pub fn draw(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let (text, style) = message(state, theme);
     let width = usize::from(area.width.saturating_sub(2));
-    let lines: Vec<_> = textwrap::wrap(&text, width).into_iter().map(|line| fit(&line, width)).collect();
-    // The end of what is written is what the person looks at.
-    let lines = &lines[lines.len().saturating_sub(MOST)..];
+    let lines = wrapped(&text, width);
     let top = area.y + 1 - lines.len().max(1) as u16;
     Clear.render(Rect { y: top, height: lines.len().max(1) as u16, ..area }, buffer);
     for (at, line) in lines.iter().enumerate() {
@@ -38,6 +36,18 @@ pub fn draw(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
         let after = buffer.set_stringn(x as u16, area.y + 1, key, width, theme.heading()).0;
         x = usize::from(buffer.set_stringn(after, area.y + 1, label, width, theme.quiet()).0);
     }
+}
+
+/// Rows above the keys.
+pub fn height(state: &State) -> u16 {
+    let (text, _) = message(state, Theme(Colours::None));
+    wrapped(&text, state.size.0.saturating_sub(2).into()).len().max(1) as u16
+}
+
+/// The end of what is written is what the person looks at.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let lines: Vec<_> = textwrap::wrap(text, width).into_iter().map(|line| fit(&line, width)).collect();
+    lines[lines.len().saturating_sub(MOST)..].to_vec()
 }
 
 fn message(state: &State, theme: Theme) -> (String, Style) {
@@ -94,7 +104,13 @@ fn selected(state: &State) -> Option<String> {
             let job = *state.jobs().get(at)?;
             (of_job(job)?, job.next.as_ref())
         }
-        Section::Review | Section::Claims | Section::Events => return None,
+        Section::Review => {
+            let result = *state.review().get(at)?;
+            let helps = (result.findings() > 0)
+                .then(|| format!("{}: {}; {}", result.short, result.tests_said(), result.findings_said()));
+            return helps.map(|what| text::clip(&text::safe(&what), SHOWN));
+        }
+        Section::Claims | Section::Events => return None,
     };
     let what = text::safe_block(&what);
     let what = what.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n");

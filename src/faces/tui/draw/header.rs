@@ -6,7 +6,6 @@ use ratatui::style::Style;
 
 use super::super::state::State;
 use super::cells::{clock, count, fit, money, wide};
-use super::layout::WIDE;
 use super::theme::Theme;
 use crate::base::text;
 use crate::board::Snapshot;
@@ -15,12 +14,14 @@ pub fn draw(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let mut left =
         vec![(" teof".to_owned(), theme.heading()), (format!(" {}", fit(&state.project, 16)), theme.quiet())];
     let mut right = vec![(clock(state.now), theme.quiet())];
+    let room = area.width.saturating_sub(1) as usize;
     if let Some(board) = &state.board {
         left.extend(standing(board, theme).into_iter().map(|(text, style)| (format!("  {text}"), style)));
-        right.insert(0, (format!("{}  ", today(board, area.width >= WIDE)), Style::new()));
+        let sum = |parts: &[(String, Style)]| parts.iter().map(|(text, _)| wide(text)).sum::<usize>();
+        let room = room.saturating_sub(sum(&left) + sum(&right) + 4);
+        right.insert(0, (format!("{}  ", today(board, room)), Style::new()));
     }
     let mut x = area.x;
-    let room = area.width.saturating_sub(2) as usize;
     let taken: usize = right.iter().map(|(text, _)| wide(text)).sum();
     for (text, style) in left {
         let left = room.saturating_sub(taken + 2 + x as usize);
@@ -48,26 +49,28 @@ fn standing(board: &Snapshot, theme: Theme) -> Vec<(String, Style)> {
     if runtime.breaker.open_since.is_some() {
         parts.push(("breaker open".to_owned(), theme.bad()));
     }
-    parts.push((format!("{running} of {} workers busy", runtime.slots), Style::new()));
+    parts.push((format!("{running} of {}", text::counted(runtime.slots, "slot")), Style::new()));
     if !runtime.queued.is_empty() {
         parts.push((format!("{} queued", runtime.queued.len()), theme.quiet()));
     }
     parts
 }
 
-/// `today $1.23 of $20.00, 45k tokens`; the tokens only where there is room, or no cost is known.
-fn today(board: &Snapshot, is_wide: bool) -> String {
+/// `today $1.23 of $20.00, 45k tokens`, running jobs included. Where the room is too small for it, it is said shorter.
+fn today(board: &Snapshot, room: usize) -> String {
     let (spent, budget) = (board.runtime.spent_today, board.runtime.budget);
-    let mut parts = Vec::new();
-    if let Some(cost) = spent.cost_usd {
-        let of = if budget.day_cost > 0.0 { format!(" of ${:.2}", budget.day_cost) } else { String::new() };
-        parts.push(format!("{}{of}", money(Some(cost))));
-    }
-    if !is_wide && !parts.is_empty() && budget.day_tokens == 0 {
-        return format!("today {}", parts.join(", "));
-    }
-    let of = if budget.day_tokens > 0 { format!(" of {}", count(budget.day_tokens)) } else { String::new() };
-    let noun = text::counted(spent.tokens, "token").rsplit(' ').next().unwrap_or_default().to_owned();
-    parts.push(format!("{}{of} {noun}", count(spent.tokens)));
-    format!("today {}", parts.join(", "))
+    let limit = |is_set: bool, limit: String| if is_set { format!(" of {limit}") } else { String::new() };
+    let of_tokens = limit(budget.day_tokens > 0, count(budget.day_tokens));
+    let noun = if spent.tokens == 1 && of_tokens.is_empty() { "token" } else { "tokens" };
+    let tokens = format!("{}{of_tokens} {noun}", count(spent.tokens));
+    let Some(cost) = spent.cost_usd else { return format!("today {tokens}") };
+    let cost = money(Some(cost));
+    let of_cost = limit(budget.day_cost > 0.0, money(Some(budget.day_cost)));
+    let forms = [
+        format!("today {cost}{of_cost}, {tokens}"),
+        format!("today {cost}{}, {tokens}", of_cost.trim_end_matches(".00")),
+        format!("{cost}{}, {tokens}", of_cost.trim_end_matches(".00")),
+    ];
+    let fits = forms.iter().find(|form| wide(form) <= room);
+    fits.cloned().unwrap_or_else(|| format!("{cost}, {} {noun}", count(spent.tokens)))
 }

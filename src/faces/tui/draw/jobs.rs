@@ -11,7 +11,6 @@ use super::list::{FIRST, entry, heading, mark, nothing};
 use super::theme::Theme;
 use crate::base::Stamp;
 use crate::board::jobs::Job;
-use crate::board::problems::QUIET;
 
 /// The width of a seat's name, in columns.
 const SEAT: u16 = 10;
@@ -35,9 +34,9 @@ pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area:
         let Some(place) = entry(area, part, at - part.first) else { return };
         let mut cells = vec![
             left(job.short.clone(), FIRST, theme.heading()),
-            stage(job, theme),
+            stage(job, state.now, theme),
             left(job.seat.clone(), SEAT, Style::new()),
-            right(time(job, state.now), 8, Style::new()),
+            time(job, state.now, theme),
         ];
         if is_wide {
             cells.push(right(if job.tokens > 0 { count(job.tokens) } else { String::new() }, 7, Style::new()));
@@ -68,13 +67,14 @@ fn doing_width(area: Rect) -> u16 {
     (area.width - 60 - SEAT) * 3 / 5
 }
 
-fn stage(job: &Job, theme: Theme) -> Cell {
+fn stage(job: &Job, now: Stamp, theme: Theme) -> Cell {
     let text = match (&job.stage, job.round) {
         (Some(stage), Some(round)) if job.is_running() && round > 1 => format!("{stage}, round {round}"),
         (Some(stage), _) if job.is_running() => stage.clone(),
         _ => job.label.to_owned(),
     };
     let style = match job.phase {
+        "running" if job.stuck_seconds(now).is_some() => theme.attention(),
         "running" => theme.active(),
         "question" => theme.attention(),
         "blocked" => theme.bad(),
@@ -84,23 +84,24 @@ fn stage(job: &Job, theme: Theme) -> Cell {
     left(text, 14, style)
 }
 
-/// How long it runs; else since when it waits or is over.
-fn time(job: &Job, now: Stamp) -> String {
-    match (job.elapsed_seconds, job.since) {
-        (Some(_), Some(since)) => age(now, since),
-        (Some(seconds), None) => span(seconds),
-        (None, Some(since)) => age(now, since),
-        (None, None) => String::new(),
-    }
+/// How long it runs; else since when it waits, is over, or has done nothing.
+fn time(job: &Job, now: Stamp, theme: Theme) -> Cell {
+    let (text, style) = match (job.stuck_seconds(now), job.elapsed_seconds, job.since) {
+        (Some(quiet), ..) => (span(quiet), theme.attention()),
+        (None, _, Some(since)) => (age(now, since), Style::new()),
+        (None, Some(seconds), None) => (span(seconds), Style::new()),
+        (None, None, None) => (String::new(), Style::new()),
+    };
+    right(text, 8, style)
 }
 
 fn needs_word(job: &Job, now: Stamp) -> bool {
-    !job.is_running() || job.quiet_seconds(now).is_some_and(|quiet| quiet >= QUIET)
+    !job.is_running() || job.stuck_seconds(now).is_some()
 }
 
 /// What it does now, or why it does nothing.
 fn doing(job: &Job, now: Stamp, theme: Theme) -> (String, Style) {
-    if let Some(quiet) = job.quiet_seconds(now).filter(|quiet| *quiet >= QUIET) {
+    if let Some(quiet) = job.stuck_seconds(now) {
         let last = job.last_tool.as_deref().map(tool).or_else(|| job.last_line.clone()).unwrap_or_default();
         return (format!("nothing for {} min; last: {last}", quiet / 60), theme.attention());
     }

@@ -1,15 +1,16 @@
 //! How the board shares the screen among its lists.
 
 use super::super::state::{Section, State};
+use super::footer;
 
 /// The smallest screen, in columns and rows.
 pub const MIN: (u16, u16) = (60, 16);
 /// From this width on, a job fits into one row.
 pub const WIDE: u16 = 110;
-/// The header, and the two lines at the bottom.
-const AROUND: u16 = 3;
+/// The header, and the keys at the bottom.
+const AROUND: u16 = 2;
 /// What each list gets before any gets more, in rows.
-const FIRST: [u16; 5] = [3, 4, 3, 2, 2];
+const FIRST: [u16; 5] = [3, 4, 3, 2, 1];
 /// More claims than these give way to events.
 const CLAIMS: u16 = 6;
 
@@ -23,6 +24,10 @@ pub struct Part {
     pub rows: u16,
     /// The first entry that is shown.
     pub first: usize,
+    /// How many are shown.
+    pub shown: usize,
+    /// The last row says how many more there are.
+    pub is_cut: bool,
     /// Rows of one entry.
     pub row_height: u16,
 }
@@ -30,7 +35,7 @@ pub struct Part {
 /// The lists from the top to the bottom.
 pub fn parts(state: &State) -> Vec<Part> {
     let lists = Section::ALL.len() as u16;
-    let room = state.size.1.saturating_sub(AROUND + lists);
+    let room = state.size.1.saturating_sub(AROUND + lists + footer::height(state));
     let lens = Section::ALL.map(|section| state.len(section).min(1000) as u16);
     let height = job_height(state, lens, room);
     let wanted = |section: Section| {
@@ -68,9 +73,11 @@ pub fn parts(state: &State) -> Vec<Part> {
     let place = |section: Section| {
         let rows = rows[section as usize];
         let row_height = if section == Section::Jobs { height } else { 1 };
-        let shown = usize::from(rows / row_height).max(1);
+        // Of events there always are more.
+        let is_cut = section != Section::Events && rows > 1 && usize::from(rows / row_height) < state.len(section);
+        let shown = usize::from((rows - u16::from(is_cut)) / row_height).max(1);
         let first = (state.at(section) + 1).saturating_sub(shown);
-        let part = Part { section, top, rows, first, row_height };
+        let part = Part { section, top, rows, first, shown, is_cut, row_height };
         top += 1 + rows + gap;
         part
     };

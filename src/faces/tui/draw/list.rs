@@ -24,10 +24,25 @@ pub const FIRST: u16 = 11;
 
 /// Where the entry of a list that is so far from its first shown one stands.
 pub fn entry(area: Rect, part: &Part, at: usize) -> Option<Rect> {
+    if at >= part.shown {
+        return None;
+    }
     let offset = u16::try_from(at).ok()?.checked_mul(part.row_height)?;
     let y = area.y + 1 + offset;
     let height = part.row_height.min(area.bottom().saturating_sub(y));
     (height > 0).then_some(Rect { x: 1, y, width: area.width.saturating_sub(2), height })
+}
+
+/// In the last row of a list that does not fit: how many entries are not shown.
+pub fn more(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area: Rect) {
+    if !part.is_cut || area.height == 0 {
+        return;
+    }
+    let below = state.len(part.section).saturating_sub(part.first + part.shown);
+    let counts = [(below, "more"), (part.first, "more above")];
+    let said: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let line = Rect { x: 1, y: area.bottom() - 1, width: area.width.saturating_sub(2), height: 1 };
+    row(buffer, line, vec![left(said.join(", "), REST, theme.quiet())]);
 }
 
 /// Marks the selected row.

@@ -14,7 +14,7 @@ use crate::board::claims::Claim;
 pub fn claims(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let quiet = theme.quiet();
     let (task, seat) = widths(area);
-    let columns = vec![left("", task - 12, quiet), left("seat", seat, quiet), right("lease", 8, quiet)];
+    let columns = vec![left("", task - 12, quiet), left("seat", seat, quiet), right("lease", LEASE, quiet)];
     heading(state, Section::Claims, columns, theme, buffer, area);
     if part.rows > 0 && state.len(Section::Claims) == 0 {
         return nothing("nobody holds a task", theme, buffer, area);
@@ -22,16 +22,23 @@ pub fn claims(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, are
     for (at, claim) in state.claims().into_iter().enumerate().skip(part.first) {
         let Some(place) = entry(area, part, at - part.first) else { return };
         let left_of_lease = claim.lease_left(state.now);
+        let job = state.job_of(&claim.task);
         let (lease, style) = match left_of_lease {
+            // Its lease is long, as it waits for a person.
+            Some(0..) if job.is_some_and(|job| job.phase == "review") => ("held for review".to_owned(), theme.quiet()),
+            Some(0..) if job.is_some_and(|job| job.phase == "question") => {
+                ("held for answer".to_owned(), theme.quiet())
+            }
             Some(left @ 0..) => (span(left.unsigned_abs()), Style::new()),
             Some(_) => ("over".to_owned(), theme.attention()),
             None => ("none".to_owned(), theme.quiet()),
         };
         let (note, note_style) = note(claim, theme);
         let cells = vec![
-            left(claim.task.clone(), task, Style::new()),
+            left(job.map(|job| job.short.clone()).unwrap_or_default(), JOB, theme.heading()),
+            left(claim.task.clone(), task - JOB - 1, Style::new()),
             left(claim.seat.clone().unwrap_or_default(), seat, Style::new()),
-            right(lease, 8, style),
+            right(lease, LEASE, style),
             left(format!(" {note}"), REST, note_style),
         ];
         row(buffer, place, cells);
@@ -39,9 +46,13 @@ pub fn claims(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, are
     }
 }
 
-/// The widths of the task and the seat.
+/// The widths of the job's id and of the lease, in columns.
+const JOB: u16 = 4;
+const LEASE: u16 = 15;
+
+/// The widths of the job's id and task together, and of the seat.
 fn widths(area: Rect) -> (u16, u16) {
-    if area.width >= 100 { (32, 20) } else { (24, 16) }
+    if area.width >= 100 { (34, 20) } else { (26, 12) }
 }
 
 fn note(claim: &Claim, theme: Theme) -> (String, Style) {

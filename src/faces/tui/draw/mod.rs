@@ -67,5 +67,6 @@ fn board(state: &State, theme: Theme, buffer: &mut Buffer) {
             Section::Claims => lists::claims(state, &part, theme, buffer, area),
             Section::Events => lists::events(state, &part, theme, buffer, area),
         }
+        list::more(state, &part, theme, buffer, area);
     }
 }

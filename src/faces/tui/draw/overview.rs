@@ -70,8 +70,8 @@ fn standing(out: &mut Page, state: &State, job: &Job) {
     };
     let since = job.since.map(|since| format!(" for {}", age(state.now, since))).unwrap_or_default();
     let style = match job.phase {
-        "running" => theme.active(),
-        "question" | "review" => theme.attention(),
+        "running" if job.stuck_seconds(state.now).is_none() => theme.active(),
+        "running" | "question" | "review" => theme.attention(),
         "blocked" => theme.bad(),
         "done" => theme.good(),
         _ => plain,

@@ -5,19 +5,19 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::state::{Section, State};
-use super::cells::{REST, age, left, money, right, row};
+use super::cells::{REST, age, left, money, right, row, wide};
 use super::layout::Part;
 use super::list::{FIRST, entry, heading, mark, nothing};
 use super::theme::Theme;
-use crate::base::text;
 use crate::board::review::Reviewable;
 
 pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let quiet = theme.quiet();
+    let width = checks_width(area);
     let columns = vec![
-        left("checks", 20, quiet),
-        right("change", 11, quiet),
-        right("cost", 7, quiet),
+        left("checks", width, quiet),
+        right("change", 9, quiet),
+        right("cost", 6, quiet),
         right("waits", 7, quiet),
         left(" title", REST, quiet),
     ];
@@ -27,12 +27,12 @@ pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area:
     }
     for (at, result) in state.review().into_iter().enumerate().skip(part.first) {
         let Some(place) = entry(area, part, at - part.first) else { return };
-        let (checks, style) = checks(result, theme);
+        let (checks, style) = (checks(result, width.into()), style(result, theme));
         let cells = vec![
             left(result.short.clone(), FIRST, theme.heading()),
-            left(checks, 20, style),
-            right(format!("+{} -{}", result.added, result.removed), 11, Style::new()),
-            right(money(result.cost_usd), 7, Style::new()),
+            left(checks, width, style),
+            right(format!("+{} -{}", result.added, result.removed), 9, Style::new()),
+            right(money(result.cost_usd), 6, Style::new()),
             right(age(state.now, result.since), 7, Style::new()),
             left(format!(" {}", result.title), REST, Style::new()),
         ];
@@ -41,18 +41,30 @@ pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area:
     }
 }
 
-/// Whether a result is safe to approve, in a few words.
-pub fn checks(result: &Reviewable, theme: Theme) -> (String, Style) {
-    let failed = result.tests - result.tests_passed;
+/// The width of what the checks say.
+fn checks_width(area: Rect) -> u16 {
+    26 + area.width.saturating_sub(80) / 2
+}
+
+/// Whether a result is safe to approve: its tests, and the gravest finding. Shorter where the room is too small for it.
+fn checks(result: &Reviewable, room: usize) -> String {
+    if result.altered.is_some() {
+        return "altered".to_owned();
+    }
+    let tests = result.tests_said();
+    // The word alone; a failed test is told in full.
+    let short = if tests.ends_with("passed") { "passed" } else { &tests };
+    let grade = if result.high_findings > 0 { "high: " } else { "" };
+    let finding = result.finding.as_deref().filter(|_| result.findings() == 1).map(|one| format!("{grade}{one}"));
+    let findings = finding.unwrap_or_else(|| result.findings_said());
+    let full = format!("{tests}, {findings}");
+    if wide(&full) <= room { full } else { format!("{short}, {findings}") }
+}
+
+fn style(result: &Reviewable, theme: Theme) -> Style {
     match () {
-        () if result.altered.is_some() => ("altered".to_owned(), theme.bad()),
-        () if failed > 0 => (format!("{failed} of {} failed", text::counted(result.tests, "test")), theme.bad()),
-        () if result.high_findings > 0 => (text::counted(result.high_findings, "high finding"), theme.bad()),
-        () if result.tests == 0 => ("not tested".to_owned(), theme.attention()),
-        () if !result.is_passing => (text::counted(result.other_findings, "finding"), theme.attention()),
-        () if result.other_findings > 0 => {
-            (format!("passed, {}", text::counted(result.other_findings, "note")), theme.good())
-        }
-        () => (format!("passed, {}", text::counted(result.tests, "test")), theme.good()),
+        () if result.altered.is_some() || result.tests_passed < result.tests || result.high_findings > 0 => theme.bad(),
+        () if !result.is_passing => theme.attention(),
+        () => theme.good(),
     }
 }

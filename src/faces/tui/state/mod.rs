@@ -43,7 +43,7 @@ impl Section {
 /// The order of the jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// As they were chosen.
+    /// As they were chosen, those with a problem first.
     #[default]
     Chosen,
     /// The longest run first.
@@ -76,7 +76,7 @@ impl Sort {
 
     pub fn describe(self) -> &'static str {
         match self {
-            Sort::Chosen => "in the order of choice",
+            Sort::Chosen => "problems first, then in the order of choice",
             Sort::Time => "the longest run first",
             Sort::Cost => "the highest cost first",
             Sort::Quiet => "the longest without a sign of life first",

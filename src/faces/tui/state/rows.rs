@@ -1,6 +1,7 @@
 //! Which rows each list has, and which of them is selected.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use super::{Section, Selected, Sort, State};
 use crate::board::claims::Claim;
@@ -31,7 +32,10 @@ impl State {
         };
         let mut jobs: Vec<_> = all.filter(is_shown).filter(is_wanted).collect();
         match self.sort {
-            Sort::Chosen => {}
+            Sort::Chosen => {
+                let ranks = self.ranks("");
+                jobs.sort_by_key(|job| ranks.get(job.short.as_str()).copied().unwrap_or(usize::MAX));
+            }
             Sort::Time => jobs.sort_by_key(|job| Reverse(job.elapsed_seconds)),
             Sort::Cost => jobs.sort_by(|a, b| {
                 let cost = |job: &Job| (job.cost_usd.unwrap_or(0.0), job.tokens as f64);
@@ -47,11 +51,36 @@ impl State {
         all.filter(|one| self.passes(|| [&*one.short, &one.task, &one.title, &one.seat].join("\n"))).collect()
     }
 
-    /// Live claims.
-    pub fn claims(&self) -> Vec<&Claim> {
+    fn live_claims(&self) -> impl Iterator<Item = &Claim> {
         let all = self.board.iter().flat_map(|board| board.claims.iter());
         let words = |claim: &Claim| [&*claim.task, claim.seat.as_deref().unwrap_or_default()].join("\n");
-        all.filter(|claim| claim.is_live && self.passes(|| words(claim))).collect()
+        all.filter(move |claim| claim.is_live && self.passes(|| words(claim)))
+    }
+
+    /// Live claims, those with a problem first.
+    pub fn claims(&self) -> Vec<&Claim> {
+        let ranks = self.ranks("claim.");
+        let (mut claims, others): (Vec<_>, Vec<_>) =
+            self.live_claims().partition(|claim| !ranks.is_empty() && ranks.contains_key(claim.task.as_str()));
+        claims.sort_by_key(|claim| ranks[claim.task.as_str()]);
+        claims.extend(others);
+        claims
+    }
+
+    /// The place of what the problems of a kind are about: rows with a problem come first, in the order of the problems.
+    fn ranks(&self, kind: &str) -> HashMap<&str, usize> {
+        let problems = self.board.iter().flat_map(|board| &board.problems).enumerate();
+        let of_kind = problems.filter(|(_, problem)| problem.kind.starts_with(kind));
+        let mut ranks = HashMap::new();
+        for (at, about) in of_kind.filter_map(|(at, problem)| Some((at, problem.about.as_deref()?))) {
+            ranks.entry(about).or_insert(at);
+        }
+        ranks
+    }
+
+    /// The job that holds the claim of a task.
+    pub fn job_of(&self, task: &str) -> Option<&Job> {
+        self.board.as_ref()?.live_jobs().find(|job| job.task == task)
     }
 
     /// Newest first.
@@ -116,7 +145,7 @@ impl State {
             Section::Problems => self.problems().len(),
             Section::Jobs => self.jobs().len(),
             Section::Review => self.review().len(),
-            Section::Claims => self.claims().len(),
+            Section::Claims => self.live_claims().count(),
             Section::Events => self.events().len(),
         }
     }

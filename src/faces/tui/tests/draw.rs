@@ -43,16 +43,18 @@ fn a_small_screen_shows_every_list_and_what_matters() {
     let top = state(80, 24);
     let order: Vec<u16> = Section::ALL.iter().map(|section| row(&top, &[section.title()]).0).collect();
     assert!(order.is_sorted(), "{order:?}\n{}", shown(&top));
-    row(&top, &["billing", "running", "2 of 3 workers busy", "today $3.46 of $20.00"]);
+    row(&top, &["billing", "running", "2 of 3 slots", "today $3.46 of $20, 429k tokens"]);
     row(&top, &["!!", "the coordinator is stuck"]);
     row(&top, &["j8 has done nothing for 14 min", "14m 00s"]);
     row(&top, &["j7", "coder, round 2", "worker-1", "12m 05s", "$0.42", "Title of j7"]);
     row(&top, &["Edit src/a.rs"]);
+    let (stuck, line) = row(&top, &["j8", "coder, round 2", "14m 00s"]);
+    assert!(stuck < row(&top, &["j7", "coder"]).0, "what has a problem comes first: {line}");
     row(&top, &["nothing for 14 min; last: Bash make"]);
     row(&top, &["asks: Which date format?"]);
-    row(&top, &["j1", "passed, 2 tests", "+12 -1", "$0.62", "5m 00s", "Title of j1"]);
-    row(&top, &["j2", "1 high finding"]);
-    row(&top, &["task-j7", "worker-1", "30m 00s", "assigned to worker-2"]);
+    row(&top, &["j1", "passed, no findings", "+12 -1", "$0.62", "5m 00s", "Title of j1"]);
+    row(&top, &["j2", "passed, high: the wait ha…"]);
+    row(&top, &["j7", "task-j7", "worker-1", "30m 00s", "assigned to worker-2"]);
     assert!(row(&top, &["later"]).0 < row(&top, &["earlier"]).0, "the newest event first");
     row(&top, &["? help", "q quit"]);
     assert!(rows(&screen(&top, MANY)).iter().all(|row| cells::wide(row) <= 80));
@@ -62,7 +64,7 @@ fn a_small_screen_shows_every_list_and_what_matters() {
 fn a_large_screen_shows_a_job_in_one_row_and_what_helps() {
     let top = state(120, 40);
     row(&top, &["j7", "coder, round 2", "worker-1", "45k", "Title of j7", "Edit src/a.rs"]);
-    row(&top, &["2 of 3 workers busy", "today $3.46 of $20.00, 429k tokens"]);
+    row(&top, &["2 of 3 slots", "today $3.46 of $20.00, 429k tokens"]);
     row(&top, &["j8 has done nothing", "teof logs j8"]);
     row(&top, &["j4", "blocked"]);
     let (review, _) = row(&top, &["REVIEW"]);
@@ -77,8 +79,14 @@ fn ten_jobs_fit_a_small_screen_and_the_selected_row_is_always_visible() {
     update(&mut top, Input::Board(Arc::new(many)));
     top.select(Section::Jobs, 11);
     row(&top, &["n12", "coder"]);
+    row(&top, &["more above"]);
     top.select(Section::Jobs, 0);
     row(&top, &["n1 ", "coder"]);
+    let (more, line) = row(&top, &[" more"]);
+    let last = rows(&screen(&top, MANY))[usize::from(more) - 1].clone();
+    let shown: usize = last.split_whitespace().next().unwrap()[1..].parse().unwrap();
+    assert_eq!(line.trim(), format!("{} more", 12 - shown), "in the last row: {last}");
+    assert_eq!(more + 1, row(&top, &["REVIEW"]).0);
     row(&top, &["EVENTS"]);
 }
 
@@ -94,7 +102,7 @@ fn a_screen_that_is_too_small_says_so() {
 #[test]
 fn a_terminal_that_shrank_unnoticed_is_drawn_as_far_as_it_goes() {
     let mut page = state(120, 50);
-    page.select(Section::Jobs, 1);
+    page.select(Section::Jobs, 2);
     update(&mut page, Input::Key(Key::Char('l')));
     let log = (0..200).map(|n| format!("line {n}")).collect();
     update(&mut page, Input::News(News { job: "job-j7".into(), is_new_log: true, log, ..News::default() }));
@@ -117,7 +125,7 @@ fn hostile_and_wide_text_stays_in_its_column() {
     assert!(cells::wide(&line) <= 80 + line.matches(' ').count(), "{line}");
     let controls = |buffer: &Buffer| buffer.content().iter().any(|cell| cell.symbol().contains(char::is_control));
     assert!(!controls(&screen(&top, MANY)));
-    top.select(Section::Jobs, 1);
+    top.select(Section::Jobs, 2);
     update(&mut top, Input::Key(Key::Char('l')));
     let log = vec!["raw \u{1b}]0;x\u{7} end".to_owned()];
     update(&mut top, Input::News(News { job: "job-j7".into(), is_new_log: true, log, ..News::default() }));
@@ -140,7 +148,8 @@ fn questions_are_shown_whole_and_help_names_the_keys() {
     top.select(Section::Review, 1);
     update(&mut top, Input::Key(Key::Char('a')));
     let text = shown(&top).split_whitespace().collect::<Vec<_>>().join(" ");
-    let question = "NOT ALL CHECKS PASSED. Approve j2 “Title of j2”: merge 01234567, 1 file, +12 -1, into main?";
+    let question = "NOT ALL CHECKS PASSED. Approve j2 “Title of j2”: 2 tests passed, 1 high finding: the wait has no limit; \
+                    merge 01234567, 1 file, +12 -1, into main?";
     assert!(text.contains(question), "{text}");
     row(&top, &["y yes", "n no"]);
     let asked =
@@ -149,7 +158,7 @@ fn questions_are_shown_whole_and_help_names_the_keys() {
     asking.jobs[0].question = Some(format!("I found two formats.\n{asked}"));
     let mut top = state(80, 24);
     update(&mut top, Input::Board(Arc::new(asking)));
-    top.select(Section::Jobs, 0);
+    top.select(Section::Jobs, 1);
     let text = shown(&top).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(&format!("j5 asks: I found two formats. {asked}")), "{text}");
     let mut top = state(80, 24);

@@ -32,7 +32,10 @@ fn a_decision_is_given_only_after_y_and_names_the_result_on_the_screen() {
     let mut top = at_result(0);
     assert_eq!(press(&mut top, "a"), []);
     let Some(Prompt::Confirm { question, .. }) = &top.prompt else { panic!("{:?}", top.prompt) };
-    assert_eq!(question, "Approve j1 “Title of j1”: merge 01234567, 1 file, +12 -1, into main?");
+    assert_eq!(
+        question,
+        "Approve j1 “Title of j1”: 2 tests passed, no findings; merge 01234567, 1 file, +12 -1, into main?"
+    );
     // Neither Enter nor another command's key is a yes.
     assert_eq!(press(&mut top, "\naqxr "), []);
     let run = Command::Approve { job: "job-j1.1".into() };
@@ -62,7 +65,7 @@ fn notes_and_answers_are_written_before_they_are_sent() {
     let reject = Command::Reject { job: "job-j2.1".into(), note: "no q".into() };
     assert_eq!(press(&mut top, "xno q\n"), [Effect::Perform(reject)]);
     let mut top = state(80, 24);
-    top.select(Section::Jobs, 0);
+    top.select(Section::Jobs, 1);
     let answer = Command::Answer { job: "job-j5.1".into(), text: "ISO".into() };
     assert_eq!(press(&mut top, "wISO\n"), [Effect::Perform(answer)]);
     // Pasted text presses no keys.
@@ -74,13 +77,13 @@ fn notes_and_answers_are_written_before_they_are_sent() {
 #[test]
 fn what_is_not_possible_is_said_and_asks_nothing() {
     let mut top = state(80, 24);
-    top.select(Section::Jobs, 1);
+    top.select(Section::Jobs, 2);
     press(&mut top, "x");
     assert_eq!((said(&top), &top.prompt), ("j7 has no result that waits for a decision: running", &None));
     press(&mut top, "a");
     assert_eq!((said(&top), &top.prompt), ("j1 waits for your review: Enter opens it, a approves it", &None));
     assert_eq!((top.section, top.at(Section::Review)), (Section::Review, 0));
-    top.select(Section::Jobs, 1);
+    top.select(Section::Jobs, 2);
     press(&mut top, "w");
     assert_eq!(said(&top), "j7 asks nothing");
     top.select(Section::Problems, 0);
@@ -127,11 +130,11 @@ fn the_result_of_a_command_is_shown_and_the_way_out_waits_for_it() {
 #[test]
 fn a_selected_row_stays_selected_when_others_come_and_go() {
     let mut top = state(80, 24);
-    top.select(Section::Jobs, 1);
+    top.select(Section::Jobs, 2);
     let mut more = board();
     more.jobs.insert(0, running("j6"));
     update(&mut top, Input::Board(Arc::new(more)));
-    assert_eq!((top.at(Section::Jobs), top.target().as_deref()), (2, Some("job-j7")));
+    assert_eq!((top.at(Section::Jobs), top.target().as_deref()), (3, Some("job-j7")));
     let mut fewer = board();
     fewer.jobs.clear();
     update(&mut top, Input::Board(Arc::new(fewer)));
@@ -154,9 +157,9 @@ fn a_selected_row_stays_selected_when_others_come_and_go() {
 fn filter_sort_and_finished_jobs_choose_the_rows() {
     let shorts = |top: &State| top.jobs().iter().map(|job| job.short.clone()).collect::<Vec<_>>().join(" ");
     let mut top = state(80, 24);
-    assert_eq!(shorts(&top), "j5 j7 j8 j4", "a blocked job waits for a person");
+    assert_eq!(shorts(&top), "j8 j5 j7 j4", "what has a problem first; a blocked job waits for a person");
     press(&mut top, "f");
-    assert_eq!(shorts(&top), "j5 j7 j8 j4 j3");
+    assert_eq!(shorts(&top), "j8 j5 j7 j4 j3");
     press(&mut top, "fsss");
     assert_eq!(shorts(&top), "j8 j7 j5 j4", "the longest without a sign of life first");
     press(&mut top, "/J7\n");

@@ -5,6 +5,8 @@ use crate::base::text;
 use crate::board::review::Reviewable;
 use crate::faces::operator::Command;
 
+/// The longest finding in a question, in characters.
+const FINDING: usize = 100;
 /// The longest title in a question, in characters.
 const TITLE: usize = 40;
 
@@ -65,8 +67,10 @@ fn approve(state: &State, id: &str) -> Result<Prompt, String> {
     let commit = result.commit.get(..8).unwrap_or(&result.commit);
     let caution = if result.is_passing { "" } else { "NOT ALL CHECKS PASSED. " };
     let question = format!(
-        "{caution}Approve {}: merge {commit}, {}, +{} -{}, into {}?",
+        "{caution}Approve {}: {}, {}; merge {commit}, {}, +{} -{}, into {}?",
         name(state, id),
+        result.tests_said(),
+        text::clip(&result.findings_said(), FINDING),
         text::counted(result.files, "file"),
         result.added,
         result.removed,

@@ -8,7 +8,8 @@ pub enum Address {
     Board,
     Review,
     Plans,
-    Timeline(Range),
+    /// Of so many hours; else of as many as have something to show.
+    Timeline(Option<Range>),
     Costs,
     /// A job, by its id, long or short.
     Job(String),
@@ -39,7 +40,7 @@ pub const MENU: [(Address, &str); 5] = [
     (Address::Board, "Board"),
     (Address::Review, "Review"),
     (Address::Plans, "Plans"),
-    (Address::Timeline(Range::Day), "Timeline"),
+    (Address::Timeline(None), "Timeline"),
     (Address::Costs, "Costs"),
 ];
 
@@ -49,7 +50,7 @@ impl Address {
         if let Some(job) = path.strip_prefix("/jobs/") {
             return names::check_id("job", job).ok().map(|_| Address::Job(job.to_owned()));
         }
-        let ranges = Range::ALL.into_iter().map(Address::Timeline);
+        let ranges = Range::ALL.into_iter().map(|range| Address::Timeline(Some(range)));
         MENU.into_iter().map(|(page, _)| page).chain(ranges).find(|page| page.path() == path)
     }
 
@@ -58,8 +59,8 @@ impl Address {
             Address::Board => "/".to_owned(),
             Address::Review => "/review".to_owned(),
             Address::Plans => "/plans".to_owned(),
-            Address::Timeline(Range::Day) => "/timeline".to_owned(),
-            Address::Timeline(range) => format!("/timeline/{}h", range.hours()),
+            Address::Timeline(None) => "/timeline".to_owned(),
+            Address::Timeline(Some(range)) => format!("/timeline/{}h", range.hours()),
             Address::Costs => "/costs".to_owned(),
             Address::Job(job) => format!("/jobs/{job}"),
         }
@@ -88,7 +89,7 @@ mod tests {
             assert_eq!(Address::parse(&address.path()), Some(address));
         }
         for range in Range::ALL {
-            let address = Address::Timeline(range);
+            let address = Address::Timeline(Some(range));
             assert_eq!(Address::parse(&address.path()), Some(address));
         }
         assert_eq!(Address::parse("/jobs/j1"), Some(Address::Job("j1".to_owned())));

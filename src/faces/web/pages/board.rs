@@ -8,7 +8,8 @@ use super::view::View;
 use crate::base::text;
 use crate::board::Snapshot;
 use crate::board::jobs::Job;
-use crate::board::problems::{QUIET, Severity};
+use crate::board::problems::{Problem, Severity};
+use crate::board::review::Reviewable;
 
 /// How many finished jobs are shown.
 const FINISHED: usize = 8;
@@ -39,20 +40,45 @@ fn problems(snapshot: &Snapshot) -> Markup {
                         (badge(tone, word))
                         div.what {
                             p {
-                                @match problem.about.as_deref() {
-                                    Some(about) if is_job(snapshot, about) => a href={ "/jobs/" (about) } { (problem.what) },
-                                    _ => @if problem.kind == "review.waiting" { a href="/review" { (problem.what) } }
-                                        @else { (problem.what) },
-                                }
-                                @if let Some(since) = problem.since { " " span.when { (ago(since)) } }
+                                (words(snapshot, problem))
+                                // Its words say how long.
+                                @if let Some(since) = problem.since.filter(|_| problem.kind != "job.quiet") { " " span.when { (ago(since)) } }
                             }
-                            @if let Some(command) = &problem.command { code { (command) } }
+                            p.act {
+                                @if let Some(command) = &problem.command { code { (command) } }
+                                @if let Some((path, word)) = action(snapshot, problem) {
+                                    a.button href=(path) { (word) @if let Some(about) = &problem.about { span.hidden { " " (about) } } }
+                                }
+                            }
                         }
                     }
                 }
             }
         }
     }
+}
+
+/// A question with the sentence before it, which says what it is about.
+fn words(snapshot: &Snapshot, problem: &Problem) -> String {
+    let job = problem.about.as_deref().filter(|_| problem.kind == "job.question").and_then(|about| snapshot.job(about));
+    let asked = job.and_then(|job| Some(format!("{} asks: {}", job.short, job.asked()?)));
+    asked.unwrap_or_else(|| problem.what.clone())
+}
+
+/// Where a person acts on a problem, and the words of the link.
+fn action(snapshot: &Snapshot, problem: &Problem) -> Option<(String, &'static str)> {
+    match problem.kind {
+        "review.waiting" => return Some(("/review".to_owned(), "Review")),
+        "coordinator.paused" => return Some(("#controls".to_owned(), "Resume")),
+        _ => {}
+    }
+    let about = problem.about.as_deref().filter(|about| is_job(snapshot, about))?;
+    let (part, word) = match problem.kind {
+        "job.question" => ("#decision", "Answer"),
+        "job.blocked" | "job.quiet" | "job.retry" | "agent.noticed" => ("#log", "Open the log"),
+        _ => ("", "Open the job"),
+    };
+    Some((format!("/jobs/{about}{part}"), word))
 }
 
 fn grade(severity: Severity) -> (Tone, &'static str) {
@@ -91,6 +117,7 @@ fn jobs(snapshot: &Snapshot) -> Markup {
             columns[at].push(job);
         }
     }
+    columns[4].sort_by_key(|job| ["question", "blocked"].iter().position(|phase| *phase == job.phase).unwrap_or(2));
     let finished = columns[5].len();
     columns[5].truncate(FINISHED);
     let queued = &snapshot.runtime.queued;
@@ -123,8 +150,8 @@ fn jobs(snapshot: &Snapshot) -> Markup {
 }
 
 fn card(snapshot: &Snapshot, job: &Job) -> Markup {
-    let quiet = job.quiet_seconds(snapshot.generated_at).filter(|quiet| *quiet >= QUIET);
-    let tone = if quiet.is_some() { Tone::Attention } else { Tone::of(job) };
+    let now = snapshot.generated_at;
+    let (tone, is_stuck) = (Tone::at(job, now), job.stuck_seconds(now).is_some());
     let result = snapshot.review.iter().find(|one| one.job == job.id);
     let used = used(job.tokens, job.cost_usd);
     html! {
@@ -134,7 +161,12 @@ fn card(snapshot: &Snapshot, job: &Job) -> Markup {
                 @if job.is_running() {
                     (job.stage.as_deref().unwrap_or("starting"))
                     @if let Some(round) = job.round.filter(|round| *round > 1) { ", round " (round) }
-                    @if let Some(since) = job.since { " · " (lasting(since)) }
+                    " · "
+                    @match (is_stuck, job.since, job.last_at) {
+                        (true, _, Some(at)) => span.attention { "nothing for " (lasting(at)) },
+                        (_, Some(since), _) => (lasting(since)),
+                        _ => {},
+                    }
                 } @else {
                     (badge(Tone::of(job), job.label))
                     @if let Some(since) = job.since { " " (ago(since)) }
@@ -142,40 +174,31 @@ fn card(snapshot: &Snapshot, job: &Job) -> Markup {
                 }
             }
             @if let Some(result) = result {
-                p.meta {
-                    (tested(result.tests_passed, result.tests)) " · "
-                    span.plus { "+" (result.added) } " " span.minus { "−" (result.removed) }
-                    @let found = result.high_findings + result.other_findings;
-                    @if found > 0 {
-                        " · " span class=(if result.is_passing { "" } else { "attention" }) { (text::counted(found, "finding")) }
-                    }
-                }
+                (checks(result))
             }
             @if job.is_running() {
-                @if let Some(quiet) = quiet { p.why { "no sign of work for " (quiet / 60) " min" } }
                 @if let Some(line) = job.last_tool.as_ref().or(job.last_line.as_ref()) { p.said { (said(line)) } }
-            } @else if let Some(line) = asked(job).or(job.reason.as_deref()) {
-                @if job.phase != "done" && job.phase != "review" { p.why { (text::clip(line, 160)) } }
+            } @else if let Some(line) = job.asked().or_else(|| job.reason.clone()) {
+                @if job.phase != "done" && job.phase != "review" { p.why { (text::clip(&line, 240)) } }
             }
             p.meta { (job.seat) @if !used.is_empty() { " · " (used) } }
         }
     }
 }
 
-/// How many tests passed.
-fn tested(passed: usize, all: usize) -> Markup {
-    let (tone, words) = match all {
-        0 => (Tone::Attention, "not tested".to_owned()),
-        1 if passed == 1 => (Tone::Good, "test passed".to_owned()),
-        _ if passed == all => (Tone::Good, format!("all {all} tests passed")),
-        _ => (Tone::Bad, format!("{passed} of {} passed", text::counted(all, "test"))),
-    };
-    html! { span class=(tone.class()) { (words) } }
-}
-
-/// The last line of the question.
-fn asked(job: &Job) -> Option<&str> {
-    job.question.as_deref()?.lines().rev().find(|line| !line.trim().is_empty())
+/// What there is to know before a decision: tests, findings, size.
+fn checks(result: &Reviewable) -> Markup {
+    let tests = Tone::of_tests(result.tests_passed, result.tests);
+    html! {
+        p.meta {
+            span class=(tests.class()) { (result.tests_said()) }
+            @if result.findings() == 0 { ", no findings" }
+            " · " span.plus { "+" (result.added) } " " span.minus { "−" (result.removed) }
+        }
+        @if result.findings() > 0 {
+            p.why { span.attention[!result.is_passing] { (text::clip(&result.findings_said(), 160)) } }
+        }
+    }
 }
 
 fn seats(snapshot: &Snapshot) -> Markup {

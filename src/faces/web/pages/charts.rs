@@ -105,6 +105,28 @@ pub fn burn_down(title: &str, note: &str, total: usize, points: &[(f64, usize)],
     )
 }
 
+/// Bars below each other, each with its value.
+pub fn rows(title: &str, note: &str, rows: &[(String, f64)], show: impl Fn(f64) -> String) -> Markup {
+    let top = rows.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
+    let (left, right, row) = (84.0, 52.0, 26.0);
+    let width = |value: f64| (WIDTH - left - right) * value / top;
+    figure(
+        title,
+        note,
+        html! {
+            svg viewBox={ "0 0 " (WIDTH) " " (rows.len() as f64 * row) } role="img" aria-label=(title) {
+                @for (at, (name, value)) in rows.iter().enumerate() {
+                    @let y = at as f64 * row;
+                    text.axis x=(left - 8.0) y=(y + 16.0) text-anchor="end" { (name) }
+                    rect.mark.active x=(left) width=(width(*value)) y=(y + 5.0) height="14" {}
+                    text.axis x=(left + width(*value) + 6.0) y=(y + 16.0) { (show(*value)) }
+                }
+            }
+        },
+        rows.iter().map(|(name, value)| (name.as_str(), show(*value))),
+    )
+}
+
 /// Spans below each other: the usual one as a bar, nine of ten as a line.
 pub fn spans(title: &str, note: &str, rows: &[(String, f64, f64)], show: impl Fn(f64) -> String) -> Markup {
     let top = nice(rows.iter().map(|(_, usual, most)| usual.max(*most)).fold(0.0, f64::max));

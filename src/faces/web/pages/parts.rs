@@ -31,6 +31,20 @@ impl Tone {
         }
     }
 
+    /// Of a job at this moment: one that has done nothing for long needs a look.
+    pub fn at(job: &Job, now: Stamp) -> Tone {
+        if job.stuck_seconds(now).is_some() { Tone::Attention } else { Tone::of(job) }
+    }
+
+    /// Of the tests of a result.
+    pub fn of_tests(passed: usize, all: usize) -> Tone {
+        match all {
+            0 => Tone::Attention,
+            all if all == passed => Tone::Good,
+            _ => Tone::Bad,
+        }
+    }
+
     /// Of a job's phase.
     pub fn of(job: &Job) -> Tone {
         match job.phase {

@@ -37,10 +37,8 @@ fn row(one: &Reviewable) -> Markup {
             p.facts {
                 (badge(tone, words))
                 span { span.plus { "+" (one.added) } " " span.minus { "−" (one.removed) } " in " (text::counted(one.files, "file")) }
-                @if one.tests > 0 { span { (one.tests_passed) " of " (text::counted(one.tests, "test")) " passed" } }
-                @if one.high_findings + one.other_findings > 0 {
-                    span { (text::counted(one.high_findings + one.other_findings, "finding")) }
-                }
+                @if one.tests > 0 { span { (one.tests_said()) } }
+                @if one.findings() == 0 { span { "no findings" } } @else { span { (text::counted(one.findings(), "finding")) } }
                 span { "by " (one.seat) ", " (text::counted(one.passes, "pass")) ", " (seconds(one.seconds)) }
                 @if !used.is_empty() { span { (used) } }
                 span.when { "finished " (ago(one.since)) }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::address::{Address, Range};
-use super::parts::{Tone, ago, badge, link, local, used};
+use super::parts::{Tone, ago, badge, lasting, link, local, used};
 use super::view::View;
 use crate::base::time::duration;
 use crate::base::{Stamp, text};
@@ -21,6 +21,12 @@ const WIDTH: f64 = 960.0;
 const LEFT: f64 = 110.0;
 const ROW: f64 = 30.0;
 const BELOW: f64 = 24.0;
+/// The least width of a bar.
+const LEAST: f64 = 4.0;
+/// So many runs in eight hours are enough to show no more of the past.
+const ENOUGH: usize = 3;
+/// How many bars beside each other a person must not miss.
+const BESIDE: usize = 8;
 
 /// A run, or a job that runs.
 struct Work<'s> {
@@ -34,7 +40,11 @@ struct Work<'s> {
     words: &'static str,
 }
 
-pub fn parts(view: &View<'_>, range: Range) -> Vec<(&'static str, Markup)> {
+pub fn parts(view: &View<'_>, range: Option<Range>) -> Vec<(&'static str, Markup)> {
+    let range = range.unwrap_or_else(|| {
+        let recent = by_seat(view.snapshot, Range::EightHours).values().map(Vec::len).sum::<usize>();
+        if recent >= ENOUGH { Range::EightHours } else { Range::Day }
+    });
     vec![("timeline", drawing(view.snapshot, range)), ("runs", runs(view.snapshot))]
 }
 
@@ -64,12 +74,46 @@ fn by_seat(snapshot: &Snapshot, range: Range) -> BTreeMap<&str, Vec<Work<'_>>> {
             title: &job.title,
             from: job.since.unwrap_or(now),
             to: now,
-            tone: Tone::Active,
+            tone: Tone::at(job, now),
             words: "running",
         };
         seats.entry(&job.seat).or_default().push(work);
     }
+    for work in seats.values_mut() {
+        work.sort_by_key(|one| rank(one.tone));
+    }
     seats
+}
+
+/// The later one is drawn over the others: what needs a person is never hidden.
+fn rank(tone: Tone) -> u8 {
+    match tone {
+        Tone::Quiet | Tone::Good => 0,
+        Tone::Active => 1,
+        Tone::Attention => 2,
+        Tone::Bad => 3,
+    }
+}
+
+/// Where the bars of a seat begin, and how wide they are. The smallest that need a person stand beside each other.
+fn places(work: &[Work<'_>], x: impl Fn(i64) -> f64) -> Vec<(f64, f64)> {
+    let mut kept: Vec<(f64, f64)> = Vec::new();
+    let place = |one: &Work<'_>| {
+        let width = (x(one.to.unix()) - x(one.from.unix())).max(LEAST);
+        let mut from = x(one.from.unix()).min(WIDTH - width);
+        if rank(one.tone) >= rank(Tone::Attention) {
+            for _ in 0..BESIDE {
+                let Some(other) = kept.iter().find(|(at, wide)| from < at + wide && *at < from + width) else { break };
+                if width > LEAST {
+                    break;
+                }
+                from = other.0 - width - 1.0;
+            }
+            kept.push((from, width));
+        }
+        (from, width)
+    };
+    work.iter().map(place).collect()
 }
 
 fn drawing(snapshot: &Snapshot, range: Range) -> Markup {
@@ -86,7 +130,7 @@ fn drawing(snapshot: &Snapshot, range: Range) -> Markup {
             h2 #timeline-title { "Last " (text::counted(hours as usize, "hour")) }
             p.ranges {
                 @for other in Range::ALL {
-                    a href=(Address::Timeline(other).path()) aria-current=[(other == range).then_some("true")] { (other.hours()) " h" } " "
+                    a href=(Address::Timeline(Some(other)).path()) aria-current=[(other == range).then_some("true")] { (other.hours()) " h" } " "
                 }
             }
             @if seats.is_empty() { p.none { "No seat worked." } }
@@ -102,7 +146,7 @@ fn drawing(snapshot: &Snapshot, range: Range) -> Markup {
                             @let y = row as f64 * ROW;
                             text.seat x="0" y=(y + 20.0) { (text::clip(seat, 16)) }
                             line.grid x1="0" x2=(WIDTH) y1=(y + ROW) y2=(y + ROW) {}
-                            @for one in work { (block(one, x(one.from.unix()), x(one.to.unix()), y)) }
+                            @for (one, (from, width)) in work.iter().zip(places(work, x)) { (block(one, from, width, y)) }
                         }
                     }
                 }
@@ -125,9 +169,7 @@ fn marks(now: i64, range: Range) -> Vec<i64> {
     all.filter(|at| now - at > step / 3).collect()
 }
 
-fn block(work: &Work<'_>, from: f64, to: f64, y: f64) -> Markup {
-    let width = (to - from).max(4.0);
-    let from = from.min(WIDTH - width);
+fn block(work: &Work<'_>, from: f64, width: f64, y: f64) -> Markup {
     html! {
         a href=[work.has_page.then(|| format!("/jobs/{}", work.job))] {
             title { (work.job) " " (work.title) ": " (work.words) ", " (duration(work.to.since(work.from))) }
@@ -139,10 +181,11 @@ fn block(work: &Work<'_>, from: f64, to: f64, y: f64) -> Markup {
 
 fn runs(snapshot: &Snapshot) -> Markup {
     let runs = &snapshot.history.runs;
+    let running: Vec<_> = snapshot.jobs.iter().filter(|job| job.is_running()).collect();
     html! {
         section #runs aria-labelledby="runs-title" {
             h2 #runs-title { "Runs" }
-            @if runs.is_empty() { p.none { "No run ended in the last two weeks." } }
+            @if runs.is_empty() && running.is_empty() { p.none { "No run ended in the last two weeks." } }
             @else {
                 div.scroll tabindex="0" role="region" aria-labelledby="runs-title" {
                     table {
@@ -151,6 +194,17 @@ fn runs(snapshot: &Snapshot) -> Markup {
                             th.n scope="col" { "Took" } th scope="col" { "Result" } th scope="col" { "Used" }
                         } }
                         tbody {
+                            @for job in running {
+                                tr {
+                                    th scope="row" { (link(snapshot, &job.short)) }
+                                    td { (job.task) }
+                                    td { (job.seat) }
+                                    td { "–" }
+                                    td.n { @if let Some(since) = job.since { (lasting(since)) } }
+                                    td { (badge(Tone::at(job, snapshot.generated_at), job.label)) }
+                                    td.nowrap { (used(job.tokens, job.cost_usd)) }
+                                }
+                            }
                             @for run in runs.iter().rev().take(LISTED) {
                                 @let (tone, words) = standing(snapshot, run);
                                 tr {
@@ -171,9 +225,9 @@ fn runs(snapshot: &Snapshot) -> Markup {
     }
 }
 
-/// The job's state, as everywhere else; for an earlier run of it, how that ended.
+/// The job's state, as everywhere else; for one that is over and for an earlier run of it, how the run ended.
 fn standing(snapshot: &Snapshot, run: &Run) -> (Tone, &'static str) {
-    if let Some(job) = snapshot.job(&run.job).filter(|job| job.run == run.run) {
+    if let Some(job) = snapshot.job(&run.job).filter(|job| job.run == run.run && job.phase != "done") {
         return (Tone::of(job), job.label);
     }
     match run.verdict {
@@ -182,5 +236,32 @@ fn standing(snapshot: &Snapshot, run: &Run) -> (Tone, &'static str) {
         Verdict::Blocked => (Tone::Bad, "blocked"),
         Verdict::Paused => (Tone::Quiet, "paused"),
         Verdict::Refused => (Tone::Quiet, "refused"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_that_needs_a_person_is_hidden_by_no_other() {
+        let work = |from: i64, to: i64, tone: Tone| Work {
+            job: "j1".into(),
+            has_page: true,
+            title: "",
+            from: Stamp::from_unix(from),
+            to: Stamp::from_unix(to),
+            tone,
+            words: "",
+        };
+        let mut all = [
+            work(500, 501, Tone::Bad),
+            work(500, 501, Tone::Attention),
+            work(500, 502, Tone::Good),
+            work(100, 200, Tone::Active),
+        ];
+        all.sort_by_key(|one| rank(one.tone));
+        let places = places(&all, |at| at as f64);
+        assert_eq!(places, [(500.0, LEAST), (100.0, 100.0), (500.0, LEAST), (495.0, LEAST)]);
     }
 }

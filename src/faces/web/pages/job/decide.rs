@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::result;
 use crate::base::{Refusal, text};
 use crate::board::jobs::Job;
+use crate::board::review::tested;
 use crate::faces::web::commands::CommandStatus;
 use crate::faces::web::pages::parts::{Tone, ago, badge, lasting};
 use crate::faces::web::pages::view::View;
@@ -63,7 +64,7 @@ fn review(view: &View<'_>, short: &str, entry: &Entry) -> Markup {
             Some(why) => p.notice.bad { "This result was changed after it was written, so it cannot be merged: " (why) },
             None => (form(view, &path(short, "approve"), html! {
                 (run)
-                button.primary { (merges(bundle)) }
+                button.primary.attention[!bundle.is_passing()] { (merges(bundle)) }
             })),
         }
         div.others {
@@ -101,15 +102,11 @@ fn merges(bundle: &Bundle) -> String {
 fn standing(entry: &Entry) -> Markup {
     let bundle = &entry.bundle;
     let passed = bundle.tests.iter().filter(|test| test.passed).count();
-    let (tone, words) = match bundle.tests.len() {
-        0 => (Tone::Attention, "not tested".to_owned()),
-        all if all == passed => (Tone::Good, format!("{} passed", text::counted(all, "test"))),
-        all => (Tone::Bad, format!("{passed} of {} passed", text::counted(all, "test"))),
-    };
+    let all = bundle.tests.len();
     let needs_person = bundle.findings.iter().any(|finding| finding.needs_person() || finding.stops());
     html! {
         p.facts {
-            (badge(tone, &words))
+            (badge(Tone::of_tests(passed, all), &tested(passed, all)))
             @match (bundle.findings.len(), needs_person) {
                 (0, _) => (badge(Tone::Good, "no findings")),
                 (n, true) => (badge(Tone::Attention, &format!("{} to look at", text::counted(n, "finding")))),

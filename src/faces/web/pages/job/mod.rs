@@ -5,6 +5,7 @@ mod diff;
 mod result;
 mod syntax;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -16,6 +17,7 @@ use super::view::View;
 
 use crate::base::text;
 use crate::board::jobs::Job;
+use crate::coordinator::worker_log::{Said, said as said_by};
 use crate::model::run::noticed::Class;
 use crate::review::{Entry, bundles};
 
@@ -49,7 +51,7 @@ pub fn page(view: &View<'_>, name: &str) -> Option<(String, Vec<(&'static str, M
     let title = title.unwrap_or_default();
     let is_at_work = job.is_some_and(Job::is_running);
     let mut parts = vec![
-        ("head", head(&short, &title, job, entry)),
+        ("head", head(view, &short, &title, job, entry)),
         ("decision", decide::about(view, &short, job, entry)),
         ("result", result::part(view, job, entry)),
         ("diff", diff::part(view, &short, entry)),
@@ -63,7 +65,8 @@ pub fn page(view: &View<'_>, name: &str) -> Option<(String, Vec<(&'static str, M
     Some((format!("{short} {}", text::clip(&title, 80)), parts))
 }
 
-fn head(short: &str, title: &str, job: Option<&Job>, entry: Option<&Entry>) -> Markup {
+fn head(view: &View<'_>, short: &str, title: &str, job: Option<&Job>, entry: Option<&Entry>) -> Markup {
+    let now = view.snapshot.generated_at;
     let task = job.map(|job| job.task.as_str()).or(entry.map(|entry| entry.bundle.task_id.as_str()));
     let seat = job.map(|job| job.seat.as_str()).or(entry.map(|entry| entry.bundle.agent_id.as_str()));
     html! {
@@ -71,7 +74,7 @@ fn head(short: &str, title: &str, job: Option<&Job>, entry: Option<&Entry>) -> M
             h1 #job-title { span.id { (short) } " " (title) }
             p.facts {
                 @if let Some(job) = job {
-                    (badge(Tone::of(job), job.label))
+                    (badge(Tone::at(job, now), job.label))
                     @if let Some(since) = job.since { span { @if job.is_running() { (lasting(since)) } @else { (ago(since)) } } }
                 } @else { (badge(Tone::Attention, "to review")) }
                 @if let Some(seat) = seat { span { "by " b { (seat) } } }
@@ -82,7 +85,7 @@ fn head(short: &str, title: &str, job: Option<&Job>, entry: Option<&Entry>) -> M
                 @if !used.is_empty() { span { (used) } }
             }
             @if let Some(job) = job {
-                @if job.is_running() { (now(job)) }
+                @if job.is_running() { (at_work(job, Tone::at(job, now))) }
                 @else if let Some(reason) = job.reason.as_ref().filter(|_| !matches!(job.phase, "done" | "review" | "question")) {
                     p.notice class=(Tone::of(job).class()) { (reason) }
                 }
@@ -95,9 +98,9 @@ fn head(short: &str, title: &str, job: Option<&Job>, entry: Option<&Entry>) -> M
 }
 
 /// What it does at this moment.
-fn now(job: &Job) -> Markup {
+fn at_work(job: &Job, tone: Tone) -> Markup {
     html! {
-        p.notice.active {
+        p class={ "notice " (tone.class()) } {
             b { (job.stage.as_deref().unwrap_or("starting")) @if let Some(round) = job.round { ", round " (round) } }
             @if let Some(agent) = &job.agent { " with " (agent) }
             @if let Some(since) = job.stage_since { ", " (lasting(since)) }
@@ -120,16 +123,34 @@ fn log(job: Option<&Job>, is_folded: bool) -> Markup {
     let Some((lines, is_cut)) = job.and_then(|job| tail(&job.log)).filter(|(lines, _)| !lines.is_empty()) else {
         return html! { section #log aria-label="Log" {} };
     };
+    let raw = raw_folder(&lines);
     html! {
         section #log aria-label="Log" {
             details open[!is_folded] {
                 summary { h2 { "Log" } }
                 @if is_cut { p.none { "The end of it; all of it: " code { "teof logs " (job.map(|job| job.short.as_str()).unwrap_or_default()) } } }
+                @if let Some(folder) = &raw { p.none { "Raw output of the calls below: in " code { (folder) } } }
                 pre.log tabindex="0" role="region" aria-label="Lines of the log" data-follow {
-                    @for line in &lines { span class=[meaning(line)] { (line) } "\n" }
+                    @for line in &lines { span class=[meaning(line)] { (short_path(line, raw.as_deref())) } "\n" }
                 }
             }
         }
+    }
+}
+
+/// The folder that has the raw output of every call, where the log names one.
+fn raw_folder(lines: &[String]) -> Option<String> {
+    let mut paths =
+        lines.iter().filter(|line| said_by(line) == Said::RawOutput).filter_map(|line| line.split_once(": "));
+    let first = Path::new(paths.next()?.1).parent()?.parent()?.to_str()?;
+    paths.all(|(_, path)| path.starts_with(first)).then(|| first.to_owned())
+}
+
+/// The line without the folder that is said above the log.
+fn short_path<'l>(line: &'l str, folder: Option<&str>) -> Cow<'l, str> {
+    match folder.filter(|_| said_by(line) == Said::RawOutput) {
+        Some(folder) => line.replacen(&format!("{folder}/"), "", 1).into(),
+        None => line.into(),
     }
 }
 
@@ -155,4 +176,21 @@ fn tail(path: &Path) -> Option<(Vec<String>, bool)> {
     let lines: Vec<String> = whole.lines().map(|line| text::clip(line, 2000)).collect();
     let skipped = lines.len().saturating_sub(LINES);
     Some((lines.into_iter().skip(skipped).collect(), from > 0 || skipped > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_of_raw_output_is_said_once() {
+        let lines = ["coder, round 1", "      raw output: /state/sessions/r-coder-1/stream.log", "      ok in 3s"];
+        let lines = lines.map(str::to_owned);
+        let folder = raw_folder(&lines);
+        assert_eq!(folder.as_deref(), Some("/state/sessions"));
+        let shown = lines.each_ref().map(|line| short_path(line, folder.as_deref()));
+        assert_eq!(shown, ["coder, round 1", "      raw output: r-coder-1/stream.log", "      ok in 3s"]);
+        let other = [lines[1].clone(), "      raw output: /elsewhere/x/stream.log".to_owned()];
+        assert_eq!(raw_folder(&other), None);
+    }
 }
