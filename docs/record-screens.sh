@@ -46,10 +46,10 @@ case $prompt in
 *"Round amounts up"*)
   tool Read file_path src/invoice.rs; tool Edit file_path src/invoice.rs
   cat > src/invoice.rs <<'CODE'
-/// The total of an invoice in cents.
-pub fn total(amounts: &[f64]) -> u64 {
+/// The total of an invoice in cents. Amounts are in tenths of a cent.
+pub fn total(amounts: &[u64]) -> u64 {
     // Fractions of a cent are in the customer's favour nowhere else.
-    amounts.iter().map(|amount| (amount * 100.0).ceil() as u64).sum()
+    amounts.iter().map(|amount| amount.div_ceil(10)).sum()
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_fraction_of_a_cent_counts_as_one() {
-        assert_eq!(total(&[0.001, 1.0]), 101);
+        assert_eq!(total(&[1, 1000, 1100]), 1 + 100 + 110);
     }
 }
 CODE
@@ -86,7 +86,7 @@ git init -q "$place/billing"
 cd "$place/billing"
 mkdir src
 printf 'test:\n\ttest ! -e src/importer.sh\n' > Makefile
-printf '/// The total of an invoice in cents.\npub fn total(amounts: &[f64]) -> u64 {\n    amounts.iter().map(|amount| (amount * 100.0).round() as u64).sum()\n}\n' > src/invoice.rs
+printf '/// The total of an invoice in cents. Amounts are in tenths of a cent.\npub fn total(amounts: &[u64]) -> u64 {\n    amounts.iter().map(|amount| (amount + 5) / 10).sum()\n}\n' > src/invoice.rs
 printf '//! Uploads.\n\nuse std::path::Path;\n\n/// Sends a file to the archive.\npub fn send(file: &Path) -> Result<(), Error> {\n    put(file)\n}\n' > src/upload.rs
 printf 'pub fn find(word: &str) -> Vec<Hit> {\n    Index::read().find(word)\n}\n' > src/search.rs
 git add -A
@@ -103,20 +103,27 @@ for back in 13 12 10 9 8 7 6 5 3 2 1 0 0; do
     n=$((n + 1)) seat=worker-$((1 + n % 3))
     took=$((400 + (n * 977) % 2600)) verdict=succeeded
     [ $((n % 6)) = 0 ] && verdict=failed
-    end=$(($(date +%s) - back * 86400 + (n * 4999) % 20000)) start=$((end - took))
-    tokens=$((40000 + took * 90)) cost=$((took / 1500)).$((took % 90 + 10))
-    # The last day in full, one run after the other for each seat. What today cost is what the coordinator counts.
-    [ $back = 0 ] && end=$(($(date +%s) - 79000 + (n - 31) * 4700)) start=$((end - took * 2)) tokens=0 cost=0
+    # Never on the day of the recording: what that one cost is what its coordinator counts.
+    end=$(($(date +%s) - back * 86400 - (n * 4999) % 20000)) start=$((end - took))
+    tokens=$((40000 + took * 90)) cents=$((took / 1500 * 100 + took % 90 + 10))
+    # The last day in full, one run after the other for each seat, without costs.
+    [ $back = 0 ] && end=$(($(date +%s) - 79000 + (n - 31) * 4700)) start=$((end - took * 2)) tokens=0 cents=0
     name=$(date -u -d "@$end" +%Y%m%dT%H%M%SZ)
     folder=_report/agent/$seat/runs
     mkdir -p "$folder"
     stages=
     for stage in planner:9 coder:55 tester:21 reviewer:15; do
-      stages="$stages,{\"name\":\"${stage%:*}\",\"round\":1,\"agent\":\"claude\",\"passed\":true,\"duration_seconds\":$((took * ${stage#*:} / 100 + n % 7))}"
+      calls= part=$((cents * ${stage#*:} / 79))
+      # The tester runs commands, not an agent.
+      if [ $part -gt 0 ] && [ "${stage%:*}" != tester ]; then
+        calls=$(printf '{"agent":"claude","usage":{"input_tokens":%d,"cached_tokens":0,"output_tokens":0,"cost_usd":%d.%02d}}' \
+          $((tokens * ${stage#*:} / 79)) $((part / 100)) $((part % 100)))
+      fi
+      stages="$stages,{\"name\":\"${stage%:*}\",\"round\":1,\"agent\":\"claude\",\"passed\":true,\"duration_seconds\":$((took * ${stage#*:} / 100 + n % 7)),\"calls\":[$calls]}"
     done
-    printf '{"agent_id":"%s","run":"%s-9%02d.1","job":"%s-9%02d","task_id":"earlier-%d","order":{"path":"o-%d"},"verdict":"%s","started_at":"%s","finished_at":"%s","usage":{"input_tokens":%d,"cached_tokens":0,"output_tokens":0,"cost_usd":%s},"stages":[%s]}\n' \
+    printf '{"agent_id":"%s","run":"%s-9%02d.1","job":"%s-9%02d","task_id":"earlier-%d","order":{"path":"o-%d"},"verdict":"%s","started_at":"%s","finished_at":"%s","usage":{"input_tokens":%d,"cached_tokens":0,"output_tokens":0,"cost_usd":%d.%02d},"stages":[%s]}\n' \
       "$seat" "$name" "$n" "$name" "$n" "$n" "$n" "$verdict" "$(date -u -d "@$start" +%FT%TZ)" "$(date -u -d "@$end" +%FT%TZ)" \
-      $tokens $cost "${stages#,}" > "$folder/$name-run-$n.json"
+      $tokens $((cents / 100)) $((cents % 100)) "${stages#,}" > "$folder/$name-run-$n.json"
   done
 done
 

@@ -12,14 +12,25 @@ mux() { tmux -L "teof-screens-$columns" "$@"; }
 columns=0 rows=0
 trap 'mux kill-server 2>/dev/null || true; rm -rf "$place"' EXIT
 
-# A job whose agent has said nothing for a while: its run's live file and its session's record both say when it last did.
+# A job whose agent has said nothing for a while: its run's live file and its session's record both say when it last did,
+# and the coordinator's state since when it runs.
 long_ago=$(date -u -d '14 minutes ago' +%FT%TZ)
 common=$(git rev-parse --path-format=absolute --git-common-dir)
 for file in "$common"/teof/live/*.json "${XDG_STATE_HOME:-$HOME/.local/state}"/teof/projects/*/sessions/*/metadata.json; do
   if grep -q '"stage": *"planner"' "$file" && ! grep -q '"ended_at"' "$file"; then
-    sed -i -E "s/\"(last_at|last_activity)\": *\"[^\"]*\"/\"\1\":\"$long_ago\"/" "$file"
+    sed -i -E "s/\"(last_at|last_activity|stage_since|started_at)\": *\"[^\"]*\"/\"\1\":\"$long_ago\"/g" "$file"
   fi
 done
+python3 - "$common/teof/coordinator/state.json" "$long_ago" <<'EDIT'
+import json, os, sys
+path, long_ago = sys.argv[1:]
+state = json.load(open(path))
+for job in state["jobs"]:
+    if job["id"].endswith("-8"):
+        job["phase"]["since"] = long_ago
+json.dump(state, open(path + ".new", "w"))
+os.rename(path + ".new", path)
+EDIT
 
 open() { # at so many columns and rows, on a background of this look
   mux kill-server 2>/dev/null || true
@@ -54,7 +65,7 @@ for look in light dark; do
   press d
   seen "+++ b/src"
   press a
-  seen "into main?"
+  seen "y yes"
   shot top-approve
   open 80 24
   seen "done nothing for"
