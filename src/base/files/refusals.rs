@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::path::folder_of;
-use crate::base::{Refusal, text};
+use crate::base::{Refusal, env, text};
 
 /// An I/O error as a refusal: disk, limits and permissions are not faults of teof. The caller adds whether anything
 /// was changed.
@@ -19,6 +19,11 @@ pub fn io_refusal(error: io::Error, doing: &str, path: &Path) -> anyhow::Error {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
             refuse("disk.full", "no space left on the disk", "free some space and try again")
         }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied if env::var(env::RUN).is_some() => refuse(
+            "disk.read_only",
+            "a run's programs may write in its worktree and its temporary folder only",
+            &format!("put files for the record into {}: the worker collects them", env::RECEIPTS_DIR),
+        ),
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => refuse(
             "disk.read_only",
             "this user has no permission there",
