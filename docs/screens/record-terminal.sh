@@ -2,7 +2,8 @@
 # Takes the pictures of `teof top`, light and dark, of the repository in the current folder. Called by
 # docs/record-screens.sh, which prepares one.
 # before/ has the first version: nobody who saw only the picture found how to approve, or that `Tab` moves; titles
-# touched the costs; tools were shown as JSON; and the name was that of the record's folder.
+# touched the costs; tools were shown as JSON; and the name was that of the record's folder. And of the second one: two
+# sums for today, commands to type on a phone, and bars that hid a job that waits for a person.
 # Usage: record-terminal.sh    (needs teof in PATH, tmux, python3 and chromium)
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")

@@ -101,7 +101,7 @@ fn state(snapshot: &Snapshot) -> Markup {
     html! {
         dl #state.state aria-label="Coordinator" {
             div { dt.hidden { "Coordinator" } dd { (badge(tone, words)) } }
-            div { dt { "Running" } dd { (running) " of at most " (runtime.slots) } }
+            div { dt { "Running" } dd { (running) " of " (text::counted(runtime.slots, "slot")) } }
             div { dt { "Cost today" } dd {
                 (money(spent.cost_usd.unwrap_or(0.0))) (left_of(budget.day_cost, spent.cost_usd.unwrap_or(0.0)))
             } }
