@@ -12,14 +12,15 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
-use super::parts::{Tone, ago, badge, lasting, said, used};
+use super::parts::{Tone, ago, badge, lasting, local, said, used};
 use super::view::View;
 
-use crate::base::text;
+use crate::base::{Stamp, text};
 use crate::board::jobs::Job;
 use crate::coordinator::worker_log::{Said, said as said_by};
 use crate::model::run::noticed::Class;
 use crate::review::{Entry, bundles};
+use crate::sessions::{self, LocalStorage};
 
 /// The end of the log that is shown, in bytes and lines.
 const LOG: u64 = 64 * 1024;
@@ -55,7 +56,7 @@ pub fn page(view: &View<'_>, name: &str) -> Option<(String, Vec<(&'static str, M
         ("decision", decide::about(view, &short, job, entry)),
         ("result", result::part(view, job, entry)),
         ("diff", diff::part(view, &short, entry)),
-        ("log", log(job, entry.is_some_and(Entry::is_pending))),
+        ("log", log(view, job, entry.is_some_and(Entry::is_pending))),
     ];
     if is_at_work {
         // What it does comes first; the way to stop it last.
@@ -119,7 +120,7 @@ fn at_work(job: &Job, tone: Tone) -> Markup {
     }
 }
 
-fn log(job: Option<&Job>, is_folded: bool) -> Markup {
+fn log(view: &View<'_>, job: Option<&Job>, is_folded: bool) -> Markup {
     let Some((lines, is_cut)) = job.and_then(|job| tail(&job.log)).filter(|(lines, _)| !lines.is_empty()) else {
         return html! { section #log aria-label="Log" {} };
     };
@@ -131,11 +132,24 @@ fn log(job: Option<&Job>, is_folded: bool) -> Markup {
                 @if is_cut { p.none { "The end of it; all of it: " code { "teof logs " (job.map(|job| job.short.as_str()).unwrap_or_default()) } } }
                 @if let Some(folder) = &raw { p.none { "Raw output of the calls below: in " code { (folder) } } }
                 pre.log tabindex="0" role="region" aria-label="Lines of the log" data-follow {
-                    @for line in &lines { span class=[meaning(line)] { (short_path(line, raw.as_deref())) } "\n" }
+                    @for (at, line) in lines.iter().enumerate() {
+                        span class=[meaning(line)] { (short_path(line, raw.as_deref())) }
+                        @if let Some(began) = lines.get(at + 1).filter(|_| meaning(line) == Some("stage")).and_then(|next| began(view, next)) {
+                            "  " span.when { (local(began).format("%H:%M:%S")) }
+                        }
+                        "\n"
+                    }
                 }
             }
         }
     }
+}
+
+/// When a call began. The log does not say; the record of its session does, which the line after the stage names.
+fn began(view: &View<'_>, line: &str) -> Option<Stamp> {
+    let path = Path::new(line.split_once(": ").filter(|_| said_by(line) == Said::RawOutput)?.1);
+    let session = path.parent()?.file_name()?.to_str()?;
+    sessions::read_record(&LocalStorage::of(view.hub).record(session)).ok()??.started_at
 }
 
 /// The folder that has the raw output of every call, where the log names one.
