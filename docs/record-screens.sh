@@ -72,7 +72,7 @@ CODE
 Should invoices keep the day-first format for customers in the EU?" 9100 0.08 ;;
 *"Cache the search index"*)
   say "I measure first: 340 ms of each search are spent on reading the index."; tool Read file_path src/search.rs; tool Edit file_path src/search.rs; tool Bash command "cargo test search"
-  n=0; while [ $n -lt 200 ]; do n=$((n + 1)); tool Bash command "cargo bench search # round $n"; sleep 3; done ;;
+  n=0; while [ $n -lt 200 ]; do n=$((n + 1)); tool Bash command "cargo bench search # round $n"; sleep 9; done ;;
 *"Speed up the importer"*) tool Bash command "make profile"; echo 'while true; do :; done' > src/importer.sh; answer "Reads in larger blocks." 30400 0.27 ;;
 *) mkdir -p docs; echo "More." >> "docs/$(printf '%s' "$prompt" | cksum | cut -c1-6).md"; answer "Done as described." 12600 0.11 ;;
 esac
