@@ -316,7 +316,7 @@ impl OrderFile {
         let refuse = |why: String| {
             Refusal::guard("order.invalid", format!("{} is not a work order", path.display()))
                 .because(why)
-                .next("see the fields of an order in docs/work-orders.md")
+                .next("teof schema order")
         };
         match raw.get("version").and_then(Value::as_u64) {
             Some(1) => v1(&raw).map(|order| OrderFile::V1(Box::new(order))).map_err(|why| refuse(why).into()),
