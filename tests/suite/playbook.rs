@@ -13,13 +13,17 @@ struct Row {
 }
 
 fn rows(page: &str) -> Vec<Row> {
-    let code = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    let code = |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
     let lines = page.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
     lines
         .map(|line| {
             let mut cells = line.trim_matches('|').split(" | ");
-            let (theirs, ours) = (cells.next().unwrap(), cells.next().unwrap_or_default());
-            Row { theirs: code(theirs), ours: code(ours), text: line.to_owned() }
+            let (theirs, mut ours) = (code(cells.next().unwrap()), code(cells.next().unwrap_or_default()));
+            // A command alone takes what theirs takes, by the same names.
+            if ours.len() == 1 {
+                ours.extend(theirs.iter().skip(1).cloned());
+            }
+            Row { theirs, ours, text: line.to_owned() }
         })
         .collect()
 }
