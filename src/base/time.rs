@@ -162,6 +162,7 @@ impl Clock {
 }
 
 /// Reads a span of time: a whole number and a unit, `90s`, `30m`, `4h`, `7d`; a bare number is seconds.
+/// Crates also read `1month` or `2h 5`, where a typo in a time limit should be refused.
 pub fn parse_span(text: &str) -> Result<Duration> {
     let text = text.trim();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();

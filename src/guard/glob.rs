@@ -3,7 +3,7 @@
 //! `*` and `?` stay within a name, `[a-z]` and `[!a-z]` are one character, `**` is any number of folders. A pattern
 //! without a slash (except a trailing one) matches at any depth. One that matches a folder covers everything in it; a
 //! trailing slash matches folders only. Case is ignored because on some file systems `Vault/` and `vault/` are one
-//! folder.
+//! folder. The crate `globset` ignores the case of ASCII letters only.
 
 /// A parsed pattern.
 #[derive(Clone, Debug)]

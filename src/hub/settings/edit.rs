@@ -1,4 +1,7 @@
 //! Adds one setting to the text of a `teof.toml` and leaves every other byte as it is.
+//!
+//! A line is put in as text, and stays only if the result parses to the old settings plus that key. The crate `toml_edit`
+//! would cost more than this one edit does.
 
 use toml::{Table, Value};
 
