@@ -150,7 +150,7 @@ const ELSEWHERE: [&str; 6] = [
 /// The commands of the pages, a block at a time: its lines need each other.
 fn examples_of_pages() -> Vec<String> {
     // `first_hour.rs` follows the README and the tutorial; the examples of the commands are in the help.
-    let elsewhere = ["README.md", "tutorial.md", "commands.md", "commands-preface.md"];
+    let elsewhere = ["README.md", "tutorial.md", "commands.md"];
     let is_teof = |line: &&str| !NOT_TEOF.iter().chain(&ELSEWHERE).any(|other| line.starts_with(other));
     let mut found = Vec::new();
     for path in pages().into_iter().filter(|path| !elsewhere.iter().any(|name| path.ends_with(name))) {

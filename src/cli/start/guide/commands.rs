@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Arg, Command};
 
-const PREFACE: &str = include_str!("../../../../docs/commands-preface.md");
+const PREFACE: &str = include_str!("preface.md");
 
 /// The whole command tree as Markdown.
 pub fn reference(mut root: Command) -> String {
