@@ -53,7 +53,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 fn message(state: &State, theme: Theme) -> (String, Style) {
     let strong = theme.attention().patch(theme.heading());
     match &state.prompt {
-        Some(Prompt::Confirm { question, .. }) => return (question.clone(), strong),
+        Some(Prompt::Confirm { question, .. }) => return (question.clone(), theme.heading()),
         Some(Prompt::Write { question, text, .. }) => return (format!("{question} {text}▏"), strong),
         Some(Prompt::Filter) => return (format!("Show rows with: {}▏", state.filter), strong),
         Some(Prompt::Leave) => {

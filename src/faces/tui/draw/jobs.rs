@@ -22,7 +22,14 @@ pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area:
     if is_wide {
         columns.push(right("tokens", 7, quiet));
     }
-    columns.extend([right("cost", 7, quiet), left(format!(" title{}", state.sort.name()), REST, quiet)]);
+    columns.extend([
+        right("cost", 7, quiet),
+        left(
+            format!(" {}{}", if is_wide { "title" } else { "title, or what it needs" }, state.sort.name()),
+            REST,
+            quiet,
+        ),
+    ]);
     if is_wide {
         columns.push(left("does now", doing_width(area), quiet));
     }
@@ -101,9 +108,10 @@ fn needs_word(job: &Job, now: Stamp) -> bool {
 
 /// What it does now, or why it does nothing.
 fn doing(job: &Job, now: Stamp, theme: Theme) -> (String, Style) {
-    if let Some(quiet) = job.stuck_seconds(now) {
+    if job.stuck_seconds(now).is_some() {
+        // Since when, the time says.
         let last = job.last_tool.as_deref().map(tool).or_else(|| job.last_line.clone()).unwrap_or_default();
-        return (format!("nothing for {} min; last: {last}", quiet / 60), theme.attention());
+        return (format!("stuck, last: {last}"), theme.attention());
     }
     if job.phase == "question" {
         let asked = job.question.as_deref().or(job.reason.as_deref()).unwrap_or_default();

@@ -57,8 +57,13 @@ fn checks(result: &Reviewable, room: usize) -> String {
     let grade = if result.high_findings > 0 { "high: " } else { "" };
     let finding = result.finding.as_deref().filter(|_| result.findings() == 1).map(|one| format!("{grade}{one}"));
     let findings = finding.unwrap_or_else(|| result.findings_said());
-    let full = format!("{tests}, {findings}");
-    if wide(&full) <= room { full } else { format!("{short}, {findings}") }
+    // A finding first: where the room ends, it is not the last to be read.
+    let has_passed = result.tests > 0 && result.tests_passed == result.tests;
+    let join = |tests: &str| match result.findings() > 0 && has_passed {
+        true => format!("{findings}; {tests}"),
+        false => format!("{tests}, {findings}"),
+    };
+    if wide(&join(&tests)) <= room { join(&tests) } else { join(short) }
 }
 
 fn style(result: &Reviewable, theme: Theme) -> Style {

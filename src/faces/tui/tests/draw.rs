@@ -50,7 +50,7 @@ fn a_small_screen_shows_every_list_and_what_matters() {
     row(&top, &["Edit src/a.rs"]);
     let (stuck, line) = row(&top, &["j8", "coder, round 2", "14m 00s"]);
     assert!(stuck < row(&top, &["j7", "coder"]).0, "what has a problem comes first: {line}");
-    row(&top, &["nothing for 14 min; last: Bash make"]);
+    row(&top, &["stuck, last: Bash make"]);
     row(&top, &["asks: Which date format?"]);
     row(&top, &["j1", "passed, no findings", "+12 -1", "$0.62", "5m 00s", "Title of j1"]);
     row(&top, &["j2", "passed, high: the wait ha…"]);

@@ -75,7 +75,7 @@ fn by_seat(snapshot: &Snapshot, range: Range) -> BTreeMap<&str, Vec<Work<'_>>> {
             from: job.since.unwrap_or(now),
             to: now,
             tone: Tone::at(job, now),
-            words: "running",
+            words: if job.stuck_seconds(now).is_some() { "stuck" } else { "running" },
         };
         seats.entry(&job.seat).or_default().push(work);
     }
@@ -150,7 +150,7 @@ fn drawing(snapshot: &Snapshot, range: Range) -> Markup {
                         }
                     }
                 }
-                p.when.legend { (badge(Tone::Good, "passed")) " " (badge(Tone::Active, "running")) " " (badge(Tone::Attention, "needs you")) " " (badge(Tone::Bad, "blocked or failed")) " " (badge(Tone::Quiet, "paused")) }
+                p.when.legend { (badge(Tone::Good, "passed")) " " (badge(Tone::Active, "running")) " " (badge(Tone::Attention, "needs you, or stuck")) " " (badge(Tone::Bad, "blocked or failed")) " " (badge(Tone::Quiet, "paused")) }
             }
         }
     }
