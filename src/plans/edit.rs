@@ -70,7 +70,12 @@ pub fn set_step(
             document.set(&format!("{at}/notes"), notes.as_str())?;
         }
         if let Some(last_run) = &change.last_run {
-            document.set(&format!("{at}/last_run"), last_run.clone())?;
+            let mut last_run = last_run.clone();
+            // Until it is done again, the record says why it is not.
+            if let Some(commit) = validate::reverted(&step).filter(|_| change.status != Some(Status::Done)) {
+                last_run["reverted"] = json!(commit);
+            }
+            document.set(&format!("{at}/last_run"), last_run)?;
         }
         for (field, value) in &change.fields {
             document.set(&format!("{at}/{field}"), value.clone())?;

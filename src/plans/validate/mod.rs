@@ -47,7 +47,7 @@ pub fn regressions(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
     let (Some(old), Some(new)) = (read(before), read(after)) else { return Vec::new() };
     let mut found = Findings::default();
     let hint = "done is final: add a step or a plan for the remaining work";
-    let reopened = new.steps().iter().any(|step| step.status() != Some(Status::Done) && is_reverted(step));
+    let reopened = new.steps().iter().any(|step| step.status() != Some(Status::Done) && reverted(step).is_some());
     if old.status() == Some(Status::Done) && new.status() != Some(Status::Done) && !reopened {
         found.note("/status", "plan.regression", "the plan was done and no longer is", hint);
     }
@@ -55,7 +55,7 @@ pub fn regressions(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
         let Some(id) = step.id() else { continue };
         match new.step(id) {
             None => found.note("/steps", "step.regression", format!("step {id} was done and is missing"), hint),
-            Some(now) if now.status() != Some(Status::Done) && !is_reverted(&now) => {
+            Some(now) if now.status() != Some(Status::Done) && reverted(&now).is_none() => {
                 let at = format!("/steps/{}/status", now.index);
                 found.note(at, "step.regression", format!("step {id} was done and no longer is"), hint);
             }
@@ -65,10 +65,11 @@ pub fn regressions(path: &str, before: &[u8], after: &[u8]) -> Vec<Finding> {
     found.at_their_lines(path, after)
 }
 
-/// Whether its result was reverted by a person: `last_run` has the commit.
-fn is_reverted(step: &Step<'_>) -> bool {
+/// The commit by which a person reverted its result, while it is not done again: `last_run` has it.
+pub fn reverted<'a>(step: &Step<'a>) -> Option<&'a str> {
     let last_run = |key| step.raw.get("last_run").and_then(|last| last.get(key)).and_then(Value::as_str);
-    last_run("outcome") == Some(REVERTED) && last_run("commit").is_some_and(|commit| !commit.is_empty())
+    let key = if last_run("outcome") == Some(REVERTED) { "commit" } else { "reverted" };
+    last_run(key).filter(|commit| !commit.is_empty())
 }
 
 fn unreadable(path: &str, line: u64, why: &str) -> Finding {
@@ -207,6 +208,8 @@ mod tests {
         let with = |last_run: &str| new.replace("\"blocked\"", &format!("\"blocked\", \"last_run\": {last_run}"));
         let reverted = with(r#"{"outcome": "reverted", "commit": "0123"}"#);
         assert_eq!(regressions(PATH, old.as_bytes(), reverted.as_bytes()), [], "a person took it back");
+        let again = with(r#"{"outcome": "review", "commit": "4567", "reverted": "0123"}"#);
+        assert_eq!(regressions(PATH, old.as_bytes(), again.as_bytes()), [], "it is being done again");
         let unproven = with(r#"{"outcome": "reverted"}"#);
         assert_eq!(regressions(PATH, old.as_bytes(), unproven.as_bytes()).len(), 1);
     }
