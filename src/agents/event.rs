@@ -1,5 +1,9 @@
 //! The events of an agent's stream, the same for every agent.
 
+use std::path::Path;
+
+use serde_json::Value;
+
 use super::failure::Kind;
 use crate::base::Stamp;
 use crate::model::agent::{Quota, Usage};
@@ -82,6 +86,36 @@ impl Event {
     }
 }
 
+/// A call of a tool for people: `Edit src/a.rs`, `Bash cargo test`. Paths below `root` are relative to it.
+pub fn describe_call(name: &str, input: &str, operation: &str, root: &Path) -> String {
+    let what = match operation.trim() {
+        "" => first_text(input).unwrap_or_default(),
+        operation => operation.to_owned(),
+    };
+    format!("{name} {}", relative(&what, root)).trim_end().to_owned()
+}
+
+/// The first text in an input that names no operation, such as what is searched for.
+fn first_text(input: &str) -> Option<String> {
+    let Ok(Value::Object(fields)) = serde_json::from_str(input) else { return None };
+    fields.values().find_map(|value| value.as_str().map(str::to_owned))
+}
+
+/// A text without `root` before the paths below it.
+fn relative(text: &str, root: &Path) -> String {
+    let root = format!("{}/", root.display());
+    let mut parts = text.split(root.as_str());
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // Elsewhere it is the middle of another path.
+        if !out.chars().next_back().is_none_or(|before| before.is_whitespace() || "'\"`=:(<>".contains(before)) {
+            out.push_str(&root);
+        }
+        out.push_str(part);
+    }
+    out
+}
+
 /// What an agent said about its account's limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
@@ -90,4 +124,19 @@ pub struct RateLimit {
     pub resets_at: Option<Stamp>,
     /// Which limit, in the agent's own words.
     pub what: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_of_a_tool_is_described_without_json_and_with_short_paths() {
+        let of = |name: &str, input: &str, operation: &str| describe_call(name, input, operation, Path::new("/w/j1"));
+        assert_eq!(of("Edit", "{}", "/w/j1/src/a.rs"), "Edit src/a.rs");
+        assert_eq!(of("Bash", "{}", "cat '/w/j1/a' >/w/j1/b /x/w/j1/c"), "Bash cat 'a' >b /x/w/j1/c");
+        assert_eq!(of("WebSearch", r#"{"query":"rust fork"}"#, ""), "WebSearch rust fork");
+        assert_eq!(of("TodoWrite", r#"{"todos":[{"content":"a"}]}"#, ""), "TodoWrite");
+        assert_eq!(of("Read", "{\"cut", ""), "Read");
+    }
 }

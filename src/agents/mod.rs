@@ -30,7 +30,7 @@ mod stream;
 
 pub use agent::{Agent, OwnPath, find_program};
 pub use call::{Call, CallSpec, Session, message, session_id};
-pub use event::{Event, RateLimit};
+pub use event::{Event, RateLimit, describe_call};
 pub use failure::Kind;
 pub use find::{find, known};
 pub use outcome::{Exit, Outcome, Verdict};

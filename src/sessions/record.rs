@@ -166,7 +166,7 @@ pub struct SessionRecord {
     pub last_activity: Option<Stamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_message: Option<String>,
-    /// The last tool call, with its input.
+    /// The last tool call, with what it is about: `Edit src/a.rs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_tool: Option<String>,
     /// Errors of the agent and its tools.

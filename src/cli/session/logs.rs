@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
@@ -77,6 +78,8 @@ pub fn run(args: &Args, app: &App) -> Result<()> {
 struct Reader {
     /// `None`: the output is shown as it is.
     stream: Option<Stream>,
+    /// What the paths in the stream are relative to.
+    worktree: PathBuf,
     /// The start of a line whose end is not there yet.
     begun: Vec<u8>,
 }
@@ -86,7 +89,8 @@ impl Reader {
         let agent = record.program.as_deref().filter(|_| record.mode == Mode::Autonomous && !raw);
         // An agent that is no longer in the settings: its stream is shown as it is.
         let format = agent.and_then(|agent| Some(agents::find(hub.settings().ok()?, agent).ok()?.format));
-        Ok(Reader { stream: format.map(|format| Stream::new(format, None)), begun: Vec::new() })
+        let stream = format.map(|format| Stream::new(format, None));
+        Ok(Reader { stream, worktree: record.worktree.clone(), begun: Vec::new() })
     }
 
     /// Prints what is new.
@@ -100,7 +104,8 @@ impl Reader {
             match &mut self.stream {
                 Some(stream) => {
                     let events = stream.take(&piece[..length]);
-                    events.iter().filter_map(foreman::one_line).for_each(|line| print(&line));
+                    let shown = events.iter().filter_map(|event| foreman::one_line(event, &self.worktree));
+                    shown.for_each(|line| print(&line));
                 }
                 None => {
                     self.begun.extend_from_slice(&piece[..length]);

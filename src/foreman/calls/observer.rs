@@ -2,7 +2,7 @@
 //! rule or a person says so.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::notes;
@@ -37,6 +37,7 @@ pub(super) struct CallObserver<'a, 'w> {
     watch: &'a mut Watch<'w>,
     start_lock: Option<FileLock>,
     request: &'a CallRequest<'a>,
+    worktree: PathBuf,
     pub over_budget: bool,
     pub cancelled: bool,
     /// The first match of a rule that pauses the job, and of one that stops the agent.
@@ -71,6 +72,7 @@ impl<'a, 'w> CallObserver<'a, 'w> {
             watch,
             start_lock,
             request,
+            worktree: worktree.to_owned(),
             over_budget: false,
             cancelled: false,
             pause: None,
@@ -95,7 +97,8 @@ impl<'a, 'w> CallObserver<'a, 'w> {
         if let Some(Event::Started { session, model }) = events.iter().find(|e| matches!(e, Event::Started { .. })) {
             live.identify(session.as_deref(), model.as_deref());
         }
-        for (event, said) in events.iter().filter_map(|event| Some((event, one_line(event)?))) {
+        let shown = |event| Some((event, one_line(event, &self.worktree)?));
+        for (event, said) in events.iter().filter_map(shown).collect::<Vec<_>>() {
             match event {
                 Event::ToolUse { .. } => live.tool(&said),
                 _ => live.line(&said, matches!(event, Event::Text { .. } | Event::Line(_))),
@@ -223,9 +226,9 @@ impl Observer for CallObserver<'_, '_> {
 }
 
 /// An event as one line for people, if it is worth showing. Secrets are removed before the line is cut.
-pub fn one_line(event: &Event) -> Option<String> {
+pub fn one_line(event: &Event, worktree: &Path) -> Option<String> {
     let said = match event {
-        Event::ToolUse { name, input, .. } => format!("{name} {input}"),
+        Event::ToolUse { name, input, operation } => agents::describe_call(name, input, operation, worktree),
         Event::Text { text, more: false } => text.lines().find(|line| !line.trim().is_empty())?.to_owned(),
         // A line of the answer is for teof.
         Event::Line(line) if !line.trim_start().starts_with(['{', '}', '"']) => line.clone(),
@@ -244,7 +247,7 @@ mod tests {
     fn plain_text_is_shown_while_it_is_printed_and_the_answer_is_not() {
         let mut stream = Stream::new(Format::Text, None);
         let events = stream.take(b"Reads the parser\n\n{\"analysis\": \"did it\"}\n");
-        let shown: Vec<_> = events.iter().filter_map(one_line).collect();
+        let shown: Vec<_> = events.iter().filter_map(|event| one_line(event, Path::new("/w"))).collect();
         assert_eq!(shown, ["Reads the parser"]);
         assert_eq!(stream.meaningful(), 2);
     }

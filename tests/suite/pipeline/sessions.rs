@@ -43,7 +43,10 @@ fn a_session_is_seen_while_it_runs_and_ended_alone_and_its_job_reads_why() {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
     }
     let said = fixture.world.ok(&["session", "logs", "run-1-coder-1-1"]);
-    assert!(said.starts_with("Bash {") && said.contains("\nhalf of it ") && !said.contains('\u{1b}'), "{said}");
+    assert!(
+        said.starts_with("Bash make test\n") && said.contains("\nhalf of it ") && !said.contains('\u{1b}'),
+        "{said}"
+    );
 
     let followed = fixture.world.spawn(&["session", "logs", "QUEUE-001", "-f"]);
     let why = ["--note", "leave the parser alone"];

@@ -110,7 +110,7 @@ fn needs_word(job: &Job, now: Stamp) -> bool {
 fn doing(job: &Job, now: Stamp, theme: Theme) -> (String, Style) {
     if job.stuck_seconds(now).is_some() {
         // Since when, the time says.
-        let last = job.last_tool.as_deref().map(tool).or_else(|| job.last_line.clone()).unwrap_or_default();
+        let last = job.last_tool.clone().or_else(|| job.last_line.clone()).unwrap_or_default();
         return (format!("stuck, last: {last}"), theme.attention());
     }
     if job.phase == "question" {
@@ -122,32 +122,6 @@ fn doing(job: &Job, now: Stamp, theme: Theme) -> (String, Style) {
         let until = job.until.map(|until| format!("until {}; ", super::cells::clock(until))).unwrap_or_default();
         return (format!("{until}{}", job.reason.as_deref().unwrap_or_default()), theme.quiet());
     }
-    let parts = [job.last_tool.as_deref().map(tool), job.last_line.clone()];
+    let parts = [job.last_tool.clone(), job.last_line.clone()];
     (parts.into_iter().flatten().collect::<Vec<_>>().join(" · "), theme.quiet())
-}
-
-/// A call of a tool without its JSON: `Edit {"file_path":"src/a.rs"}` is `Edit src/a.rs`.
-pub fn tool(call: &str) -> String {
-    let Some((name, input)) = call.split_once(" {") else { return call.to_owned() };
-    let Some((_, value)) = input.split_once("\":\"") else { return call.to_owned() };
-    let first = value.split("\",\"").next().unwrap_or_default();
-    format!("{name} {}", first.trim_end_matches("\"}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tool;
-
-    #[test]
-    fn a_call_of_a_tool_is_shown_without_json() {
-        for (call, shown) in [
-            (r#"Edit {"file_path":"src/a.rs"}"#, "Edit src/a.rs"),
-            (r#"Edit {"file_path":"src/a.rs","old":"x"}"#, "Edit src/a.rs"),
-            (r#"Bash {"command":"cargo te…"#, "Bash cargo te…"),
-            (r#"Todo {"n":1}"#, r#"Todo {"n":1}"#),
-            ("Read", "Read"),
-        ] {
-            assert_eq!(tool(call), shown);
-        }
-    }
 }

@@ -5,7 +5,6 @@ use ratatui::text::{Line, Span};
 
 use super::super::state::{JobPage, State};
 use super::cells::{age, clock, count, fit, money, span};
-use super::jobs::tool;
 use super::theme::Theme;
 use crate::base::text;
 use crate::board::jobs::Job;
@@ -98,7 +97,7 @@ fn standing(out: &mut Page, state: &State, job: &Job) {
     let step = job.step.as_deref().map(|step| format!(", step {step}")).unwrap_or_default();
     out.fact("task", &format!("{}{plan}{step}", job.task), plain);
     out.fact("seat", &job.seat, plain);
-    out.fact("does", &job.last_tool.as_deref().map(tool).unwrap_or_default(), plain);
+    out.fact("does", job.last_tool.as_deref().unwrap_or_default(), plain);
     out.fact("says", job.last_line.as_deref().unwrap_or_default(), plain);
     let tools = job.tools.iter().map(|(tool, times)| format!("{tool} {times}")).collect::<Vec<_>>().join(", ");
     let errors = if job.errors.total() > 0 { text::counted(job.errors.total(), "error") } else { String::new() };
@@ -116,7 +115,7 @@ fn standing(out: &mut Page, state: &State, job: &Job) {
         out.fact("quiet", &format!("no sign of life for {}", span(quiet)), theme.attention());
     }
     out.fact("next", job.next.as_deref().unwrap_or_default(), plain);
-    if let Some(output) = &job.last_output {
+    if let Some(output) = job.last_output.as_ref().filter(|output| !output.text.trim().is_empty()) {
         out.heading(&format!("Last output of {}", text::safe(&output.of)));
         let output = text::safe_block(&output.text).replace('\t', "    ");
         let lines: Vec<_> = output.lines().collect();

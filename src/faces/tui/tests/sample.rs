@@ -33,7 +33,7 @@ pub fn state(columns: u16, rows: u16) -> State {
 
 /// Three problems; jobs that run, hang, and ask; two results, one of which is safe; a claim and an event.
 pub fn board() -> Snapshot {
-    let stuck = Job { last_at: Some(ago(840)), last_tool: Some(r#"Bash {"command":"make"}"#.into()), ..running("j8") };
+    let stuck = Job { last_at: Some(ago(840)), last_tool: Some("Bash make".into()), ..running("j8") };
     let question = Some("Which date format?".to_owned());
     let asking = Job { question, phase: "question", label: "needs answer", elapsed_seconds: None, ..running("j5") };
     Snapshot {
@@ -87,7 +87,7 @@ pub fn running(short: &str) -> Job {
         stage_since: Some(ago(60)),
         has_agents: true,
         agent: Some("claude".into()),
-        last_tool: Some(r#"Edit {"file_path":"src/a.rs"}"#.into()),
+        last_tool: Some("Edit src/a.rs".into()),
         last_line: None,
         last_at: Some(ago(3)),
         tokens: 45_200,
