@@ -65,7 +65,7 @@ pub struct Outcome {
     pub model: Option<String>,
     /// Whether its service answered.
     pub worked: bool,
-    /// The final answer, or the last text.
+    /// The final answer, or the last text; of a call that failed without either, what it printed beside its events.
     pub text: String,
     /// The usage of this call.
     pub usage: Usage,
@@ -93,7 +93,11 @@ impl Stream {
             state.warn("it ended with work still running in the background");
         }
         let worked = state.has_answered();
-        let said = state.end.and_then(|end| end.text).unwrap_or(state.answer);
+        let mut said = state.end.and_then(|end| end.text).unwrap_or(state.answer);
+        // Such as "not logged in", which some programs do not say in their format.
+        if said.trim().is_empty() && verdict != Verdict::Succeeded {
+            said = beside.trim().to_owned();
+        }
         Outcome {
             verdict,
             worked,

@@ -29,19 +29,20 @@ pub fn culprit<'a>(report: &'a Report) -> Option<Culprit<'a>> {
 
 /// The last lines of what made the run fail.
 pub fn find(report: &Report) -> Option<LastOutput> {
-    match culprit(report)? {
-        Culprit::Command(command) => Some(last_output(command.label.clone(), &command.tail, &command.output)),
+    Some(match culprit(report)? {
+        Culprit::Command(command) => last_output(command.label.clone(), &command.tail, &command.output),
         Culprit::Call(stage, called) => of_call(stage, called),
-    }
+    })
 }
 
-/// The end of an agent's output, or of its stderr when there is no output.
-fn of_call(stage: &str, called: &CallRecord) -> Option<LastOutput> {
+/// The end of an agent's output, or of its stderr when it said nothing else. Without any text, the file that has its
+/// stream.
+fn of_call(stage: &str, called: &CallRecord) -> LastOutput {
     let of = format!("{stage} ({})", called.agent);
-    match (called.tail.trim().is_empty(), &called.errors) {
-        (true, Some(errors)) => Some(last_output(of, &called.errors_tail, errors)),
-        (true, None) => None,
-        (false, _) => Some(last_output(of, &called.tail, &called.output)),
+    let errors = called.errors.as_ref().filter(|_| !called.errors_tail.trim().is_empty());
+    match errors.filter(|_| called.tail.trim().is_empty()) {
+        Some(errors) => last_output(of, &called.errors_tail, errors),
+        None => last_output(of, &called.tail, &called.output),
     }
 }
 

@@ -80,6 +80,7 @@ pub struct Outcome {
 pub struct LastOutput {
     /// Whose: `coder (claude)`, or the command.
     pub of: String,
+    /// May be empty.
     pub text: String,
     /// The file with the complete output, on this machine.
     pub file: String,

@@ -217,6 +217,12 @@ fn failures_before_any_output_are_classified() {
 }
 
 #[test]
+fn what_an_agent_prints_beside_its_events_is_its_text_when_it_failed_without_a_result() {
+    let said = outcome(Format::Claude, b"Not logged in\n", 64, None, &Exit::Code(1), "", now()).text;
+    assert_eq!(said, "Not logged in");
+}
+
+#[test]
 fn a_session_id_that_is_no_plain_name_is_not_taken() {
     let line = br#"{"type":"system","subtype":"init","session_id":"--dangerous","model":"m"}"#;
     let done = outcome(Format::Claude, line, 4096, None, &Exit::Code(1), "", now());

@@ -75,7 +75,7 @@ pub fn output(job: &Job, indent: &str) -> Vec<String> {
         lines.push(format!("{indent}question:"));
         lines.extend(block(question));
         lines.push(format!("{indent}answer: teof coordinator answer {} \"...\"", job.short()));
-    } else if let Some(output) = &last.output {
+    } else if let Some(output) = last.output.as_ref().filter(|output| !output.text.trim().is_empty()) {
         lines.push(format!("{indent}last output of {}:", output.of));
         lines.extend(block(&output.text));
     }

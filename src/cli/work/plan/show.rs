@@ -89,11 +89,11 @@ fn last_run(step: &Step<'_>, merged: &HashMap<String, String>) -> Vec<String> {
     let said = commit.map(|commit| format!("merged as {}", commit.get(..12).unwrap_or(commit)));
     let reason = said.as_deref().or(part("/reason")).unwrap_or_default();
     let mut lines = vec![format!("      last run {}: {}", text::safe(outcome), text::clip(&text::safe(reason), 300))];
-    if let Some(said) = part("/last_output/text") {
+    if let Some(said) = part("/last_output/text").filter(|said| !said.trim().is_empty()) {
         lines.push(format!("      last output of {}:", text::safe(part("/last_output/of").unwrap_or_default())));
         lines.extend(text::safe_block(said).lines().map(|line| format!("        | {line}")));
-        lines.extend(part("/last_output/file").map(|file| format!("      full output: {}", text::safe(file))));
     }
+    lines.extend(part("/last_output/file").map(|file| format!("      full output: {}", text::safe(file))));
     lines
 }
 

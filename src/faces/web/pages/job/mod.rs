@@ -90,7 +90,7 @@ fn head(view: &View<'_>, short: &str, title: &str, job: Option<&Job>, entry: Opt
                 @else if let Some(reason) = job.reason.as_ref().filter(|_| !matches!(job.phase, "done" | "review" | "question")) {
                     p.notice class=(Tone::of(job).class()) { (reason) }
                 }
-                @if let Some(output) = &job.last_output {
+                @if let Some(output) = job.last_output.as_ref().filter(|output| !output.text.trim().is_empty()) {
                     details { summary { "Last output of " (output.of) } pre { (output.text) } }
                 }
             }
