@@ -130,8 +130,8 @@ fn confine(out: &mut String, place: &Place) {
     let _ = write!(
         out,
         "User={}\nEnvironment={}\n\n\
-         # The system is read-only; the home folder holds what agents log in with. Workers are\n\
-         # confined further only with [worker.sandbox] mode = \"on\" in teof.toml.\n\
+         # The system is read-only; the home folder holds what agents log in with. Workers are also confined by\n\
+         # teof's sandbox, unless teof.toml has mode = \"off\" under [worker.sandbox].\n\
          NoNewPrivileges=yes\n\
          ProtectSystem=strict\n\
          ReadWritePaths={}\n\
