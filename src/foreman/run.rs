@@ -321,7 +321,7 @@ fn finish(hub: &Hub, mut report: Report, mut end: End) -> Result<Outcome> {
         report.last_output = last_output::find(&report);
     }
     if matches!(end.verdict, Verdict::Failed | Verdict::Blocked) {
-        end.reason = refused_write::explain(hub, &report, end.reason);
+        end.reason = refused_write::explain(hub, &mut report, end.reason);
     }
     let written = match (report.has_begun(), end.verdict) {
         (true, _) => retry_while_locked(|| record::write(hub, &mut report, &end)).map(Some),

@@ -67,6 +67,16 @@ fn each_fault_is_named() {
     wrong("settings.invalid");
     restore("teof.toml", &settings);
 
+    world.write(
+        "teof.toml",
+        &format!("{settings}\n[agents.claude]\nwrite = [\"/no/such/file\", \"/no/such/folder/\"]\n"),
+    );
+    let said = world.run(&["doctor"]).stdout;
+    let named =
+        ["/no/such/file", "/no/such/folder"].map(|path| said.contains(&format!("[agents.claude] names {path}")));
+    assert_eq!(named, [teof::exec::Support::of_this_kernel().abi > 0, false], "{said}");
+    world.write("teof.toml", &settings);
+
     let consent = world.read("docs/automation/autonomy-consent.json");
     world.write("docs/automation/autonomy-consent.json", "{\"auto_enabled\": true}");
     wrong("consent.not_granted");

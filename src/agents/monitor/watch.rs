@@ -9,14 +9,12 @@ use super::rules::{self, Rule};
 use crate::agents::event::Event;
 use crate::base::{Stamp, text};
 use crate::hub::settings::monitor::MonitorRule;
-use crate::model::run::noticed::{Class, Errors, Noticed, On};
+use crate::model::run::noticed::{Class, ERROR, Errors, Noticed, On};
 
 /// How many different operations and errors are kept, and characters of each.
 const MAX_KEPT: usize = 50;
 const MAX_TEXT: usize = 300;
 const MAX_TOOLS: usize = 256;
-/// The rule of an error that no rule of the settings matched.
-pub const ERROR: &str = "error";
 
 /// Watches one call. Every text that it is given goes through `redact` before it is kept.
 pub struct Monitor {

@@ -63,6 +63,7 @@ fn diagnoses(app: &App) -> Vec<Diagnosis> {
     found.extend(agents(app));
     found.extend(executor(app));
     found.extend(sandbox(app));
+    found.extend(unwritable(app));
     found.extend(limits(app));
     found.extend(coordinator(app));
     found.extend(policy(app));
@@ -157,6 +158,20 @@ fn sandbox(app: &App) -> Option<Diagnosis> {
     };
     let code = format!("sandbox.{}", report.state.word());
     Some(Diagnosis { code, message, fix: fix.to_owned(), note: true })
+}
+
+/// Files that the settings open in the sandbox, and that are not there.
+fn unwritable(app: &App) -> Vec<Diagnosis> {
+    let Ok(hub) = Hub::locate(app.global.root.as_deref(), app.clock) else { return Vec::new() };
+    let is_on = SandboxReport::of(&hub).is_ok_and(|report| report.state.is_on());
+    let missing = if is_on { sandbox::without_effect(&hub).unwrap_or_default() } else { Vec::new() };
+    let one = |(section, path): (String, String)| Diagnosis {
+        code: "sandbox.missing".into(),
+        message: format!("write under [{section}] names {path}, which does not exist, so writes to it are refused"),
+        fix: "create the file, or end the path with / for a folder in teof.toml, then: teof consent grant".into(),
+        note: false,
+    };
+    missing.into_iter().map(one).collect()
 }
 
 /// What limits the programs of jobs, as seen from here: a service may have a cgroup that a terminal has not.

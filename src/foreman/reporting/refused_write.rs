@@ -1,4 +1,4 @@
-//! Explains a failure that the sandbox may have caused, with the setting that allows what was refused.
+//! Explains what the sandbox refused, with the setting that allows it.
 //!
 //! A program sees only that its write failed. Nobody would look for the sandbox behind that.
 
@@ -6,47 +6,84 @@ use std::path::{Path, PathBuf};
 
 use super::last_output::{Culprit, culprit};
 use super::report::Report;
-use crate::base::text;
+use crate::base::{env, text};
 use crate::hub::Hub;
+use crate::model::run::noticed::Noticed;
+use crate::model::run::outcome::Finding;
 
+/// Code of the finding about a write that the sandbox refused an agent that went on.
+const REFUSED_WRITE: &str = "sandbox.refused";
 /// How programs report the error that the kernel gives, in lower case.
 const REFUSED: [&str; 2] = ["permission denied", "eacces"];
 /// How far from there a path may be, in bytes.
 const NEAR: usize = 300;
-/// How many characters of what failed come before the advice.
-const FIRST: usize = 120;
 /// What a shell returns for a file that is not executable.
 const NOT_EXECUTABLE: i32 = 126;
 
-/// The reason of a failure with what a person can do about it, where the sandbox may be behind it. That comes early: lists
-/// show the start of a reason.
-pub fn explain(hub: &Hub, report: &Report, reason: String) -> String {
-    let Some(advice) = advice(hub, report) else { return reason };
-    let (first, rest) = reason.split_once('\n').unwrap_or((&reason, ""));
-    format!("{}. {advice}\n{rest}", text::clip(first, FIRST).trim_end_matches('.')).trim_end().to_owned()
+/// The reason of a failure with what a person can do about it, where the sandbox may be behind it. That comes first:
+/// lists show the start of a reason. A write to a known path is refused again in a retry, so a person is needed.
+pub fn explain(hub: &Hub, report: &mut Report, reason: String) -> String {
+    let Some((path, section)) = cause(hub, report) else { return reason };
+    report.needs_person |= path.is_some();
+    let advice = match path {
+        Some(path) => format!("The sandbox refused a write. {}", advice(&path, &section)),
+        None => format!(
+            "Maybe the sandbox refused a write: add its path to write under [{section}] in teof.toml, or set \
+             mode = \"off\" under [worker.sandbox]; then: teof consent grant"
+        ),
+    };
+    format!("{advice}. What failed: {reason}")
 }
 
-/// What to set; `None` when the sandbox is off, the output does not look like that, or nobody should allow it.
-fn advice(hub: &Hub, report: &Report) -> Option<String> {
-    report.sandbox.as_ref().filter(|sandbox| sandbox.state.is_on())?;
+/// The finding about an error of an agent, if the sandbox refused it a write.
+pub fn finding(hub: &Hub, report: &Report, agent: &str, error: &Noticed) -> Option<Finding> {
+    let path = by_sandbox(hub, report, &error.text)??;
+    let message = format!("the sandbox refused {agent} a write to {}", shown(&path));
+    Some(Finding::medium(REFUSED_WRITE, "", message).hint(advice(&path, &format!("agents.{agent}"))))
+}
+
+/// The path that was refused, if the output names one, and the section of the settings that can allow it; `None` when the
+/// sandbox did not make the run fail.
+fn cause(hub: &Hub, report: &Report) -> Option<(Option<PathBuf>, String)> {
     let (texts, section) = match culprit(report)? {
         Culprit::Command(command) if command.exit_code == Some(NOT_EXECUTABLE) => return None,
         Culprit::Command(command) => ([command.tail.as_str(), ""], "worker.sandbox".to_owned()),
         Culprit::Call(_, called) => ([called.errors_tail.as_str(), &called.tail], format!("agents.{}", called.agent)),
     };
-    let found = texts.into_iter().find_map(refused)?;
+    let said = texts.into_iter().find(|said| refused(said).is_some())?;
+    Some((by_sandbox(hub, report, said)?, section))
+}
+
+/// Whether a text reports a write that the sandbox may have refused, and to which path; `None` when the sandbox is off,
+/// the text does not look like that, or nobody should allow it.
+fn by_sandbox(hub: &Hub, report: &Report, said: &str) -> Option<Option<PathBuf>> {
+    report.sandbox.as_ref().filter(|sandbox| sandbox.state.is_on())?;
+    let found = refused(said)?;
     let worktree = report.place.as_ref().map(|place| &place.root);
     // A worktree is writable, and the record and git's own files are not for the programs of a run.
     let mut never = [&hub.root, &hub.common_dir].into_iter().chain(worktree);
-    let path = match &found {
-        Some(path) if never.any(|folder| path.starts_with(folder)) || !is_writable(path) => return None,
-        Some(path) => format!(" (it was {})", text::safe(&path.display().to_string())),
-        None => String::new(),
-    };
-    Some(format!(
-        "Maybe the sandbox refused a write. Allow it with write under [{section}] in teof.toml, or set mode = \"off\" \
-         under [worker.sandbox]; then: teof consent grant{path}"
-    ))
+    let mut is_allowed = |path: &Path| !never.any(|folder| path.starts_with(folder)) && is_writable(path);
+    if found.as_deref().is_some_and(|path| !is_allowed(path)) {
+        return None;
+    }
+    Some(found)
+}
+
+/// What to set, in one sentence without its end.
+fn advice(path: &Path, section: &str) -> String {
+    let missing = if path.exists() { "" } else { ". Create the file first, or end the path with / for a folder" };
+    format!(
+        "To allow it: write = [\"{}\"] under [{section}] in teof.toml, then: \
+         teof consent grant{missing}",
+        shown(path)
+    )
+}
+
+/// A path as the settings take it, from `~` where it can be.
+fn shown(path: &Path) -> String {
+    let home = env::var(env::HOME).filter(|home| home.len() > 1);
+    let below = home.and_then(|home| Some(format!("~/{}", path.strip_prefix(home).ok()?.display())));
+    text::safe(&below.unwrap_or_else(|| path.display().to_string()))
 }
 
 /// Whether a text reports a refused write, and the absolute path nearest to where it says so.

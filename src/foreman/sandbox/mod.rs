@@ -16,6 +16,6 @@ mod workplace;
 
 pub use git_dir::writable as of_git_dir;
 pub use limits::{LimitReport, limits_here};
-pub use report::{SandboxReport, SandboxState};
+pub use report::{SandboxReport, SandboxState, without_effect};
 pub use sandboxed::Sandbox;
 pub use workplace::Workplace;

@@ -52,6 +52,12 @@ pub(super) fn granted(path: &str) -> Option<PathBuf> {
     resolve(&absolute)
 }
 
+/// Whether a writable path of the settings opens something: a folder that is created when it is missing, or what exists.
+pub(super) fn has_effect(path: &str) -> bool {
+    let absolute = absolute(path);
+    absolute.is_absolute() && (path.ends_with('/') || absolute.exists())
+}
+
 /// A cache of the settings. One that its program would create is created, because only what exists can be granted.
 pub(super) fn cache(path: &str) -> Option<PathBuf> {
     let absolute = absolute(path);

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::places;
+use crate::agents::{self, Agent};
 use crate::base::Result;
 use crate::exec::{Level, Network, Support};
 use crate::guard::trust;
@@ -112,6 +114,24 @@ impl SandboxReport {
         let state = SandboxState::Container;
         Self { state, landlock, open: Vec::new(), network, write: Vec::new(), read: Vec::new() }
     }
+}
+
+/// Files that the settings make writable and that do not exist, so that the kernel cannot open them: the section of the
+/// settings, and the path as it is there or where it leads.
+///
+/// # Errors
+/// When the settings cannot be read.
+pub fn without_effect(hub: &Hub) -> Result<Vec<(String, String)>> {
+    let settings = hub.settings()?;
+    let own = settings.worker.sandbox.write.iter().filter(|path| !places::has_effect(path));
+    let mut found: Vec<_> = own.map(|path| ("worker.sandbox".to_owned(), path.clone())).collect();
+    for (name, of_agent) in &settings.agents {
+        let write = || agents::find(settings, name).map(|agent| Agent { own: Vec::new(), ..agent }.own_paths(true));
+        let paths = if of_agent.write.is_empty() { Vec::new() } else { write().unwrap_or_default() };
+        let missing = paths.into_iter().filter(|own| !own.is_folder && !own.path.exists());
+        found.extend(missing.map(|own| (format!("agents.{name}"), own.path.display().to_string())));
+    }
+    Ok(found)
 }
 
 /// What is reachable.

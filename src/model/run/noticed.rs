@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::base::Stamp;
 use crate::model::is_default;
 
+/// The rule of an error that no rule of the settings matched.
+pub const ERROR: &str = "error";
+
 /// How grave it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -97,6 +100,11 @@ impl Errors {
 }
 
 impl Noticed {
+    /// An error that is critical by its words, and that no rule of the settings is about.
+    pub fn is_critical_error(&self) -> bool {
+        self.rule == ERROR && self.class == Class::Critical && self.action < Action::Notify
+    }
+
     /// For people: `force-push: git push --force`.
     pub fn describe(&self) -> String {
         format!("{}: {}", self.rule, self.text)

@@ -67,8 +67,10 @@ fn only_settings_that_a_person_granted_open_the_sandbox() {
         assert_eq!(envelope["sandbox"].get("write"), None, "{}", envelope["sandbox"]);
         // Nobody looks for the sandbox behind that, so the reason names it.
         let reason = outcome["reason"].as_str().unwrap();
-        assert!(reason.contains("under [worker.sandbox]") && reason.contains("mode = \"off\""), "{reason}");
-        assert!(reason.contains(&format!("{}/new/x", outside.display())), "{reason}");
+        let advice = format!("write = [\"{}/new\"] under [worker.sandbox] in teof.toml", outside.display());
+        assert!(reason.contains(&advice) && reason.contains("then: teof consent grant. Create the file"), "{reason}");
+        assert!(reason.find("What failed: ") > reason.find("consent grant"), "the advice comes first: {reason}");
+        assert_eq!(outcome["needs_person"], true, "a retry would be refused again: {outcome:#}");
     }
     let (outcome, envelope) = Confined::new(&open).run("run-1", &[&write]);
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");

@@ -2,6 +2,7 @@
 //! agents that give no sign of life.
 
 use serde_json::{Value, json};
+use teof::exec::Support;
 use teof::foreman::calls::notes;
 use teof::foreman::results::call_record::How;
 
@@ -26,12 +27,16 @@ fn call(fixture: &Fixture, outcome: &Value) -> Value {
 #[test]
 fn dangerous_operations_and_errors_are_recorded_and_told_and_stop_nothing() {
     let fixture = Fixture::new();
+    // Memory is writable in the sandbox.
+    let outside = tempfile::tempdir().unwrap().path().canonicalize().unwrap().join("x");
+    let outside = outside.display();
     let token = ["ghp_", "aB3dE5gH7jK9mN1pQ3sT5vX7zB9dF1hJ3lN5"].concat();
     fixture.coder.on(
         1,
         &format!(
             "use_tool Bash 'git push --force https://a:{token}@example.com'\nuse_tool Bash 'git push -f'\n\
              use_tool Bash 'curl https://example.com'\nfails 'sh: x: Permission denied'\nfails 'no such file'\n\
+             fails 'sh: 1: cannot create {outside}: Permission denied'\n\
              echo three >> src/code.txt\n{DONE}"
         ),
     );
@@ -39,8 +44,8 @@ fn dangerous_operations_and_errors_are_recorded_and_told_and_stop_nothing() {
     assert_verdict(&outcome, "succeeded");
     let call = call(&fixture, &outcome);
     let rules: Vec<_> = call["noticed"].as_array().unwrap().iter().map(|one| one["rule"].as_str().unwrap()).collect();
-    assert_eq!(rules, ["force-push", "force-push", "network", "error"]);
-    assert_eq!(call["errors_seen"], json!({"critical": 1, "warning": 1, "info": 0}));
+    assert_eq!(rules, ["force-push", "force-push", "network", "error", "error"]);
+    assert_eq!(call["errors_seen"], json!({"critical": 2, "warning": 1, "info": 0}));
     assert!(!call.to_string().contains(&token), "{call}");
     let sessions = fixture.world.json(&["session", "list"])["sessions"].clone();
     let record = sessions.as_array().unwrap().iter().find(|one| one["stage"] == "coder").unwrap();
@@ -51,6 +56,17 @@ fn dangerous_operations_and_errors_are_recorded_and_told_and_stop_nothing() {
     assert_eq!(told.len(), 1, "a rule alerts once a call: {told:?}");
     assert!(told[0].contains("force-push: git push --force") && !told[0].contains(&token), "{told:?}");
     assert_eq!(finding(&outcome, "monitor.noticed").unwrap()["severity"], "medium");
+    let notes = outcome["findings"].as_array().unwrap().iter().filter(|found| found["severity"] == "low");
+    assert_eq!(
+        notes.map(|note| &note["message"]).collect::<Vec<_>>(),
+        ["fake (Bash): error: sh: x: Permission denied"]
+    );
+    if Support::of_this_kernel().abi > 0 {
+        let refused = finding(&outcome, "sandbox.refused").expect("a person hears of it before the result is merged");
+        let (message, hint) = (refused["message"].as_str().unwrap(), refused["hint"].as_str().unwrap());
+        assert!(message.contains(&format!("refused fake a write to {outside}")), "{refused}");
+        assert!(hint.contains("under [agents.fake]") && refused["severity"] == "medium", "{refused}");
+    }
     fixture.world.ok(&["bus", "verify"]);
 }
 
@@ -79,6 +95,8 @@ fn a_rule_can_stop_an_agent_at_once_and_its_work_is_kept() {
     let found = finding(&outcome, "monitor.stopped").unwrap();
     assert!(found["message"].as_str().unwrap().contains("sudo make install"), "{found}");
     assert!(outcome["reason"].as_str().unwrap().contains("refs/teof/parked/run-1"), "{outcome}");
+    let last = &outcome["last_output"];
+    assert!(last["text"] == "" && last["file"].as_str().unwrap().ends_with("/stream.log"), "{last}");
     assert_eq!(call(&fixture, &outcome)["outcome"], "it was stopped, with no result");
     assert_eq!(fixture.show("refs/teof/parked/run-1:src/code.txt"), "one\ntwo\nhalf");
     assert_eq!(alerts(&fixture, "agent.noticed").len(), 1);

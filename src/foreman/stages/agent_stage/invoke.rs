@@ -12,6 +12,7 @@ use crate::foreman::calls::notes;
 use crate::foreman::calls::prompts::{self, Material};
 use crate::foreman::calls::request::CallRequest;
 use crate::foreman::reporting::envelope::StageReport;
+use crate::foreman::reporting::refused_write;
 use crate::foreman::reporting::report::End;
 use crate::foreman::results::answer::{self, Answer};
 use crate::foreman::results::call_record::{CallRecord, How};
@@ -290,16 +291,38 @@ fn note(context: &mut StageContext, stage: &mut StageReport, said: &CallResult) 
     stage.session_usage = called.session.as_deref().and_then(|id| used_before(context, id)).unwrap_or_default();
     (context.report.usage, context.report.spent) = (context.store.run_usage(&run), context.store.spent);
     context.report.monitor_pause = context.report.monitor_pause.take().or_else(|| said.pause.clone());
-    let grave = called.noticed.iter().filter(|noticed| noticed.action >= Action::Notify);
-    stage.notes.extend(grave.map(|noticed| {
-        Finding::medium(NOTICED, "", format!("{}: {}", agent_tool(called, noticed), noticed.describe()))
-    }));
+    let found = noticed(context, stage, called);
+    stage.notes.extend(found);
     if !said.survivors.is_empty() {
         let message = format!("could not be stopped: {}", said.survivors.join(", "));
         stage.notes.push(Finding::medium("process.survived", "", message));
     }
     stage.calls.push(called.clone());
     Ok(())
+}
+
+/// The findings about what the monitor noticed. A critical error that no rule is about is a note, because the agent may
+/// have found another way; a write that the sandbox refused needs a person, and is told once.
+fn noticed(context: &StageContext, stage: &StageReport, called: &CallRecord) -> Vec<Finding> {
+    let earlier = || context.report.stages.iter().chain([stage]).flat_map(|stage| &stage.notes);
+    let describe = |noticed: &Noticed| format!("{}: {}", agent_tool(called, noticed), noticed.describe());
+    let grave = called.noticed.iter().filter(|noticed| noticed.action >= Action::Notify);
+    let mut found: Vec<_> = grave.map(|noticed| Finding::medium(NOTICED, "", describe(noticed))).collect();
+    let mut others = Vec::new();
+    for error in called.noticed.iter().filter(|noticed| noticed.is_critical_error()) {
+        match refused_write::finding(context.hub, context.report, &called.agent, error) {
+            Some(refused) => {
+                let is_same = |other: &Finding| other.message == refused.message;
+                let is_told = found.iter().any(is_same) || earlier().any(is_same);
+                found.extend((!is_told).then_some(refused));
+            }
+            None => others.push(error),
+        }
+    }
+    if let [first, more @ ..] = &others[..] {
+        found.push(Finding { more: more.len() as u64, ..Finding::low(NOTICED, "", describe(first)) });
+    }
+    found
 }
 
 /// Who did it: `claude (Bash)`.
