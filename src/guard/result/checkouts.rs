@@ -373,7 +373,7 @@ fn code(seen: &WorktreeStatus) -> &'static str {
 fn place(seen: &WorktreeStatus) -> String {
     let root = text::safe(&seen.root.to_string_lossy());
     match &seen.job {
-        _ if is_main(seen) => format!("the hub's checkout ({root})"),
+        _ if is_main(seen) => format!("the main checkout ({root})"),
         Some(job) => format!("the worktree of {} ({root})", text::safe(job)),
         None => format!("the worktree {root}"),
     }

@@ -151,3 +151,23 @@ fn a_refused_agent_learns_its_setting_and_a_killed_worker_leaves_no_temporary_fo
     child.wait().unwrap();
     until("its reaper removes the folder", || !std::path::Path::new(&temp()).exists());
 }
+
+#[test]
+fn what_a_person_edits_meanwhile_is_no_finding_of_a_confined_job() {
+    if !kernel_confines("a person's edits during a run") {
+        return;
+    }
+    let mut job = Confined::new("");
+    let (checkout, home) = (job.world.repo.clone(), job.world.folder().join("repo.worktrees"));
+    let person = std::thread::spawn(move || {
+        let started =
+            || std::fs::read_dir(&home).ok()?.flatten().map(|one| one.path()).find(|one| one.join("on").exists());
+        until("the command runs", || started().is_some());
+        std::fs::write(checkout.join("README.md"), "# Mine\n").unwrap();
+        std::fs::remove_file(started().unwrap().join("on")).unwrap();
+    });
+    let wait = "echo three >> src/code.txt; touch on; while [ -e on ]; do sleep 0.05; done";
+    let (outcome, _) = job.run("run-1", &[wait]);
+    person.join().unwrap();
+    assert_eq!((&outcome["verdict"], &outcome["findings"]), (&json!("succeeded"), &json!([])), "{outcome:#}");
+}

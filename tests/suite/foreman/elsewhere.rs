@@ -31,7 +31,7 @@ fn files_that_change_in_other_checkouts_are_named_and_block_nothing() {
     assert_eq!(found["severity"], "medium");
     assert!(message.contains("3 files differ (README.md, new/, src/code.txt)"), "{message}");
     assert!(message.contains("a person may have done it"), "{message}");
-    assert!(outcome["reason"].as_str().unwrap().contains("worth checking: the hub's checkout"), "{outcome:#}");
+    assert!(outcome["reason"].as_str().unwrap().contains("worth checking: the main checkout"), "{outcome:#}");
     let others: Vec<_> = outcome["findings"]
         .as_array()
         .unwrap()
@@ -55,8 +55,8 @@ fn existing_files_and_teofs_own_writes_are_not_findings() {
 fn git_commands_of_a_worker_in_the_hubs_checkout_block_its_job() {
     let who = "-c user.name=B -c user.email=b@x";
     for (line, told) in [
-        ("git -C HUB add README.md", "git add in the hub's checkout"),
-        ("git -C HUB rm -q --cached src/code.txt", "git rm in the hub's checkout"),
+        ("git -C HUB add README.md", "git add in the main checkout"),
+        ("git -C HUB rm -q --cached src/code.txt", "git rm in the main checkout"),
         ("git -C HUB checkout -q -b elsewhere", "it was on main and is on elsewhere"),
         (&format!("cd HUB && git {who} stash -q"), "git stash"),
         (&format!("setsid -w git -C HUB {who} commit -qam unreviewed"), "1 new commit ("),

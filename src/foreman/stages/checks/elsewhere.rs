@@ -4,6 +4,7 @@ use super::targets;
 use crate::base::{Result, files};
 use crate::foreman::commands::runner::Runner;
 use crate::foreman::reporting::report::Report;
+use crate::foreman::sandbox::SandboxState;
 use crate::guard::moved_target::{self, Moved, What};
 use crate::guard::result::{Surroundings, checkouts, git_trace, planted};
 use crate::hub::Hub;
@@ -25,6 +26,11 @@ pub fn found(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings)
     };
     let elsewhere = checkouts::changed(hub, &report.place()?.git_dir, before, &ran)?;
     let mut findings = elsewhere.findings;
+    // Where the kernel confined everything, a person made the changes that may have been the worker's.
+    let sandbox = runner.sandbox();
+    if sandbox.state == SandboxState::Full && sandbox.write.is_empty() {
+        findings.retain(Finding::stops);
+    }
     findings.extend(unreadable.map(|e| {
         let message = format!(
             "cannot read which git commands the worker ran, so it is unknown who changed what: \
