@@ -3,13 +3,14 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::target::Target;
 use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::terminal::signals;
-use crate::cli::unattended::progress::follow;
+use crate::cli::unattended::progress::follow::{self, Printed};
 use crate::coordinator::process::{self, Ended, Options};
 use crate::coordinator::state::{Job, State, store};
 use crate::hub::Hub;
@@ -28,7 +29,9 @@ pub fn work(app: &App, hub: &Hub, target: &Target) -> Result<Option<Ended>> {
     let (going, stop) = mpsc::channel();
     std::thread::scope(|scope| {
         if shown {
-            scope.spawn(move || follow::follow(hub, &target.name, &stop));
+            let printed = Printed::so_far(hub, &target.name);
+            let follow = move || follow::follow(hub, &target.name, printed, &stop);
+            std::thread::Builder::new().spawn_scoped(scope, follow).context("show the progress")?;
         }
         let ended = until_settled(app, hub, target);
         drop(going);

@@ -19,16 +19,12 @@ const EVERY: Duration = Duration::from_millis(200);
 /// The width of the verbs.
 const VERB: usize = 10;
 
-/// Prints progress of the work `name` until `stop` closes.
-pub fn follow(hub: &Hub, name: &str, stop: &Receiver<()>) {
-    let mut printed =
-        Printed { phase: String::new(), stages: HashSet::new(), log: LogTail::new(hub, ""), began: Instant::now() };
+/// Prints progress of the work `name` until `stop` closes, after what `printed` knows.
+pub fn follow(hub: &Hub, name: &str, mut printed: Printed, stop: &Receiver<()>) {
     loop {
         let is_last = stop.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout);
-        if let Ok(state) = store::load(hub)
-            && let Some(job) = state.jobs.iter().rev().find(|job| job.is_called(name))
-        {
-            printed.show(job, Times::on_stderr(hub.now()));
+        if let Some(job) = newest(hub, name) {
+            printed.show(&job, Times::on_stderr(hub.now()));
         }
         if is_last {
             return;
@@ -36,8 +32,12 @@ pub fn follow(hub: &Hub, name: &str, stop: &Receiver<()>) {
     }
 }
 
+fn newest(hub: &Hub, name: &str) -> Option<Job> {
+    store::load(hub).ok()?.jobs.into_iter().rev().find(|job| job.is_called(name))
+}
+
 /// What was printed so far.
-struct Printed {
+pub struct Printed {
     phase: String,
     /// The stages that were told to begin.
     stages: HashSet<String>,
@@ -46,6 +46,17 @@ struct Printed {
 }
 
 impl Printed {
+    /// Before the work starts, or goes on: what its worker said until then is not printed again.
+    pub fn so_far(hub: &Hub, name: &str) -> Printed {
+        let mut log = LogTail::new(hub, "");
+        if let Some(job) = newest(hub, name).filter(|job| !job.takes_a_slot()) {
+            log = LogTail::new(hub, &job.run_id());
+        }
+        let old = if log.run().is_empty() { Vec::new() } else { log.new_lines() };
+        let stage = |line: &String| if let Said::Stage(stage) = said(line) { Some(stage.to_owned()) } else { None };
+        Printed { phase: String::new(), stages: old.iter().filter_map(stage).collect(), log, began: Instant::now() }
+    }
+
     fn show(&mut self, job: &Job, times: Times) {
         let run = job.run_id();
         // A short run may be over before it is seen to run.

@@ -1,5 +1,6 @@
 //! Tells what happens while the coordinator runs: a line when a job starts, enters a stage, or ends.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ use crate::hub::Hub;
 
 /// How often the logs of running workers are read. Nothing is read while no worker runs.
 const EVERY: Duration = Duration::from_millis(300);
+/// How many runs that ended are remembered.
+const MAX_PAUSED: usize = 32;
 /// The longest title in a line, in characters.
 const TITLE: usize = 40;
 
@@ -33,30 +36,41 @@ pub enum Form {
 
 /// Prints progress as it arrives, and the stages of running workers, until the sender is dropped.
 pub fn narrate(hub: &Hub, form: Form, received: &Receiver<Progress>) {
-    let mut runs: Vec<Running> = Vec::new();
+    let (mut runs, mut paused) = (Vec::new(), Vec::new());
     loop {
         let next = match runs.is_empty() {
             true => received.recv().map_err(|_| RecvTimeoutError::Disconnected),
             false => received.recv_timeout(EVERY),
         };
-        runs.iter_mut().for_each(|run| run.tell_stages(hub, form));
+        runs.iter_mut().for_each(|run: &mut Running| run.tell_stages(hub, form));
         match next {
-            Ok(progress) => receive(hub, form, &mut runs, progress),
+            Ok(progress) => receive(hub, form, &mut runs, &mut paused, progress),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
-fn receive(hub: &Hub, form: Form, runs: &mut Vec<Running>, progress: Progress) {
+/// `paused`: runs that ended, and may go on under the same name after an answer.
+fn receive(hub: &Hub, form: Form, runs: &mut Vec<Running>, paused: &mut Vec<Running>, progress: Progress) {
     let at = runs.iter().position(|run| Some(run.log.run()) == progress.run.as_deref());
     let elapsed = at.map(|at| runs[at].began.elapsed());
     print(hub, form, &progress, None, elapsed);
     match (at, &progress.run) {
         (None, Some(run)) if progress.running => {
-            runs.push(Running { log: LogTail::new(hub, run), began: Instant::now(), progress });
+            let earlier = paused.iter().position(|earlier| earlier.log.run() == run).map(|at| paused.remove(at));
+            let (log, told) = match earlier {
+                Some(earlier) => (earlier.log, earlier.told),
+                None => (LogTail::new(hub, run), HashSet::new()),
+            };
+            runs.push(Running { log, told, began: Instant::now(), progress });
         }
-        (Some(at), _) if !progress.running => drop(runs.remove(at)),
+        (Some(at), _) if !progress.running => {
+            paused.push(runs.remove(at));
+            if paused.len() > MAX_PAUSED {
+                paused.remove(0);
+            }
+        }
         _ => {}
     }
 }
@@ -64,6 +78,8 @@ fn receive(hub: &Hub, form: Form, runs: &mut Vec<Running>, progress: Progress) {
 /// A worker that runs.
 struct Running {
     log: LogTail,
+    /// The stages that were told to begin.
+    told: HashSet<String>,
     began: Instant,
     /// What was said when it started.
     progress: Progress,
@@ -72,9 +88,13 @@ struct Running {
 impl Running {
     fn tell_stages(&mut self, hub: &Hub, form: Form) {
         for line in self.log.new_lines() {
-            if let Said::Stage(stage) | Said::SentBack(stage) = said(&line) {
-                print(hub, form, &self.progress, Some(stage), Some(self.began.elapsed()));
-            }
+            let what = match said(&line) {
+                // A stage that goes on after a pause is not told again.
+                Said::Stage(stage) if self.told.insert(stage.to_owned()) => stage,
+                Said::SentBack(why) => why,
+                _ => continue,
+            };
+            print(hub, form, &self.progress, Some(what), Some(self.began.elapsed()));
         }
     }
 }
