@@ -53,7 +53,7 @@ fn a_small_screen_shows_every_list_and_what_matters() {
     row(&top, &["stuck, last: Bash make"]);
     row(&top, &["asks: Which date format?"]);
     row(&top, &["j1", "passed, no findings", "+12 -1", "$0.62", "5m 00s", "Title of j1"]);
-    row(&top, &["j2", "passed, high: the wait ha…"]);
+    row(&top, &["j2", "high: the wait has no lim…"]);
     row(&top, &["j7", "task-j7", "worker-1", "30m 00s", "assigned to worker-2"]);
     assert!(row(&top, &["later"]).0 < row(&top, &["earlier"]).0, "the newest event first");
     row(&top, &["? help", "q quit"]);
