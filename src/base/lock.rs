@@ -125,11 +125,11 @@ fn attempt(path: &Path) -> Result<Option<File>> {
 /// Waits for the lock on an open file; `None` when the time is over.
 fn wait_for(file: File, wait: Duration) -> std::io::Result<Option<File>> {
     let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
         let locked = file.lock();
         // If the waiting side has given up, the file is dropped here and the lock is released.
         let _ = send.send(locked.map(|()| file));
-    });
+    })?;
     receive.recv_timeout(wait).map_or(Ok(None), |locked| locked.map(Some))
 }
 

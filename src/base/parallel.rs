@@ -12,18 +12,21 @@ pub fn map<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(items.len()));
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                // Collected per thread, so that threads synchronize once and not once per item.
-                let mut mine = Vec::new();
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(at) else { break };
-                    mine.push((at, each(item)));
-                }
-                results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(mine);
-            });
+        let work = || {
+            // Collected per thread, so that threads synchronize once and not once per item.
+            let mut mine = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(at) else { break };
+                mine.push((at, each(item)));
+            }
+            results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(mine);
+        };
+        for _ in 1..threads {
+            // Where no more threads are available, this one does it all.
+            drop(std::thread::Builder::new().spawn_scoped(scope, work));
         }
+        work();
     });
     let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     results.sort_by_key(|(at, _)| *at);

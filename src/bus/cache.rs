@@ -115,9 +115,17 @@ fn read<F: Facts>(file: &File, from: u64, to: u64) -> Result<(F, u64)> {
         let begun: Vec<_> = bounds
             .windows(2)
             .map(|bound| (bound[0], bound[1]))
-            .map(|(lo, hi)| scope.spawn(move || read_part::<F>(file, from, lo, hi)))
+            .map(|(lo, hi)| {
+                let read = move || read_part::<F>(file, from, lo, hi);
+                // Where no more threads are available, this one reads.
+                std::thread::Builder::new().spawn_scoped(scope, read).map_err(|_| read())
+            })
             .collect();
-        begun.into_iter().map(|part| part.join().unwrap_or_else(|_| anyhow::bail!("a reader panicked"))).collect()
+        let end = |part: Result<std::thread::ScopedJoinHandle<_>, _>| match part {
+            Ok(thread) => thread.join().unwrap_or_else(|_| anyhow::bail!("a reader panicked")),
+            Err(read) => read,
+        };
+        begun.into_iter().map(end).collect()
     });
     let mut facts = F::default();
     let mut end = from;

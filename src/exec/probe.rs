@@ -77,7 +77,12 @@ fn run(argv: &[String], folder: &Path, env: &[(String, String)], input: Option<V
     };
     if let Some((mut stdin, input)) = child.stdin.take().zip(input) {
         // One that reads nothing is over, or is killed in time; then the pipe is closed.
-        std::thread::spawn(move || stdin.write_all(&input));
+        let written = std::thread::Builder::new().spawn(move || stdin.write_all(&input));
+        if let Err(e) = written {
+            end_group(&child);
+            drop(child.wait());
+            return Answer::NotStarted(format!("{program}: {e}"));
+        }
     }
     answer(child, timeout, |child| {
         end_tree(child, mark);
@@ -96,7 +101,15 @@ pub(in crate::exec) fn ask_client(command: &mut Command, timeout: Duration) -> A
 
 /// Waits for a child's answer; `end` kills what is left of it.
 fn answer(mut child: Child, timeout: Duration, end: impl FnOnce(&mut Child)) -> Answer {
-    let (stdout, stderr) = (read_all(child.stdout.take()), read_all(child.stderr.take()));
+    let readers = read_all(child.stdout.take()).and_then(|out| Ok((out, read_all(child.stderr.take())?)));
+    let (stdout, stderr) = match readers {
+        Ok(readers) => readers,
+        Err(e) => {
+            end(&mut child);
+            drop(child.wait());
+            return Answer::NotStarted(e.to_string());
+        }
+    };
     let in_time = wait(&child, timeout);
     end(&mut child);
     // Reaped last: before that, its pid is nobody else's.
@@ -162,16 +175,16 @@ fn end_group(child: &Child) {
 }
 
 /// Reads in a separate thread, which ends with the pipe.
-fn read_all(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+fn read_all(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<Receiver<Vec<u8>>> {
     let (to, from) = mpsc::channel();
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
         let mut bytes = Vec::new();
         if let Some(pipe) = pipe {
             let _ = pipe.take(MAX_ANSWER).read_to_end(&mut bytes);
         }
         let _ = to.send(bytes);
-    });
-    from
+    })?;
+    Ok(from)
 }
 
 #[cfg(test)]

@@ -249,7 +249,14 @@ impl Supervisor {
             let program = spec.argv.first().map_or("", String::as_str);
             return Ok(Err(format!("{program}: {reason}")));
         }
-        let input = child.stdin.take().map(|stdin| written(stdin, spec.stdin.clone()));
+        let input = match child.stdin.take().map(|stdin| written(stdin, spec.stdin.clone())).transpose() {
+            Ok(input) => input,
+            Err(e) => {
+                drop(child.kill());
+                child.wait().context("wait for the launcher")?;
+                return Ok(Err(format!("its input cannot be written: {e}")));
+            }
+        };
         Ok(Ok(Started { child, out, err, input }))
     }
 }
@@ -274,13 +281,13 @@ struct Started {
 }
 
 /// Writes to a program's stdin without waiting for a program that does not read.
-fn written(mut stdin: ChildStdin, first: Vec<u8>) -> Sender<Vec<u8>> {
+fn written(mut stdin: ChildStdin, first: Vec<u8>) -> std::io::Result<Sender<Vec<u8>>> {
     let (send, bytes) = std::sync::mpsc::channel::<Vec<u8>>();
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
         // A program that does not read ends this thread by closing its end.
         std::iter::once(first).chain(bytes).try_for_each(|bytes| stdin.write_all(&bytes))
-    });
-    send
+    })?;
+    Ok(send)
 }
 
 /// The signals that ask a program to end: SIGHUP, SIGINT, SIGTERM.

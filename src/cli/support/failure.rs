@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -24,7 +25,7 @@ pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
 pub fn refusal(error: &anyhow::Error) -> Refusal {
     match Refusal::of(error) {
         Some(refusal) => refusal.clone(),
-        None => errors::explain(error).unwrap_or_else(|| fault(error)),
+        None => errors::explain(error).or_else(|| exhausted(error)).unwrap_or_else(|| fault(error)),
     }
 }
 
@@ -67,6 +68,18 @@ pub fn unwritten(error: &std::io::Error, as_json: bool, only_reads: bool) -> i32
     };
     show(&refusal, as_json);
     refusal.exit as i32
+}
+
+/// The refusal for a machine that gives out no more processes, threads or memory.
+fn exhausted(error: &anyhow::Error) -> Option<Refusal> {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>())?;
+    let is_passing =
+        [Errno::AGAIN, Errno::NOMEM].iter().any(|errno| Some(errno.raw_os_error()) == cause.raw_os_error());
+    is_passing.then(|| {
+        Refusal::guard("machine.exhausted", format!("could not {error}"))
+            .because(format!("this machine gives out no more processes, threads or memory now ({cause})"))
+            .next("stop other programs and try again; limits of this shell: ulimit -a")
+    })
 }
 
 fn fault(error: &anyhow::Error) -> Refusal {
@@ -187,6 +200,17 @@ const COMMAND: Style = AnsiColor::Cyan.on_default();
 mod tests {
     use super::*;
     use crate::base::Stamp;
+
+    #[test]
+    fn a_machine_without_room_for_another_process_is_no_fault() {
+        let of = |errno: Errno| {
+            let error = anyhow::Error::new(std::io::Error::from(errno)).context("start git status");
+            let refusal = refusal(&error);
+            (refusal.exit, refusal.message)
+        };
+        assert_eq!(of(Errno::AGAIN), (Exit::Refused, "could not start git status".to_owned()));
+        assert_eq!(of(Errno::BADF), (Exit::Fault, "start git status".to_owned()));
+    }
 
     #[test]
     fn an_error_says_what_and_why_and_two_commands_that_run_when_pasted() {

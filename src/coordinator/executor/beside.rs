@@ -28,12 +28,16 @@ pub fn commit_beside(hub: &Hub, id: u64, queue: Sender<Message>) {
 
 /// Performs an action in a thread and answers it whatever happens there: the loop waits for that.
 fn in_background(id: u64, queue: Sender<Message>, act: impl FnOnce() -> Reply + Send + 'static) {
-    std::thread::spawn(move || {
+    let failed = queue.clone();
+    let begun = std::thread::Builder::new().spawn(move || {
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
         let reply = done.unwrap_or_else(|_| Reply::Broken { why: "a fault of teof ended it".into() });
         // When the loop has ended, the next process performs it again.
         let _ = queue.send(Message::Done { id, reply });
     });
+    if let Err(e) = begun {
+        let _ = failed.send(Message::Done { id, reply: Reply::Failed { why: format!("cannot start a thread: {e}") } });
+    }
 }
 
 /// Merges a job's result by the granted policy, in a process of its own like that of a person: it runs tests. It goes on

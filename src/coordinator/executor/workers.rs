@@ -5,8 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
-use std::process::Stdio;
-use std::sync::mpsc::Sender;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, Sender};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -80,6 +80,7 @@ impl Workers {
         let root = hub.root.display().to_string();
         let arguments = ["--root", &root, "foreman", "run", order, "--execute", "--unattended", "--run", run];
         let log = log(hub, run)?;
+        let give = self.await_child(run)?;
         let child = exec::detached(&arguments)?
             .current_dir(&hub.root)
             .envs(marks(hub, run))
@@ -94,13 +95,23 @@ impl Workers {
             .spawn()
             .context("start a worker")?;
         self.children.insert(run.to_owned(), child.id().cast_signed());
-        let (queue, run) = (self.queue.clone(), run.to_owned());
-        std::thread::spawn(move || {
-            let mut child = child;
-            let _ = child.wait();
-            let _ = queue.send(Message::Ended(run));
-        });
+        drop(give.send(child));
         Ok(())
+    }
+
+    /// Waits for the end of the child that it is given. Begun before the child, which nobody would wait for if no more
+    /// threads were available.
+    fn await_child(&self, run: &str) -> Result<Sender<Child>> {
+        let (give, take) = mpsc::channel::<Child>();
+        let (queue, run) = (self.queue.clone(), run.to_owned());
+        let wait = move || {
+            if let Ok(mut child) = take.recv() {
+                let _ = child.wait();
+                let _ = queue.send(Message::Ended(run));
+            }
+        };
+        std::thread::Builder::new().spawn(wait).context("start a worker")?;
+        Ok(give)
     }
 
     /// Handles the end of a child, or the release of a run's lock.
@@ -169,12 +180,17 @@ impl Workers {
         }
         let (queue, run) = (self.queue.clone(), run.to_owned());
         let path = hub.local(&paths::run_lock(&job.task));
-        std::thread::spawn(move || {
+        let awaited = run.clone();
+        let waits = std::thread::Builder::new().spawn(move || {
             if let Ok(file) = File::open(&path) {
                 let _ = file.lock_shared();
             }
             let _ = queue.send(Message::Ended(run));
         });
+        if waits.is_err() {
+            // No more threads are available: the next look tries again.
+            self.awaited.remove(&awaited);
+        }
     }
 
     /// Stops a worker: after its stage by a file that it checks, at once by a signal, and by SIGKILL if it was

@@ -144,7 +144,8 @@ impl Listening {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listen for signals")?;
         let handle = signals.handle();
         let message = |signal| if signal == SIGHUP { Message::HangUp } else { Message::Signal };
-        std::thread::spawn(move || signals.forever().all(|signal| queue.send(message(signal)).is_ok()));
+        let listen = move || signals.forever().all(|signal| queue.send(message(signal)).is_ok());
+        std::thread::Builder::new().spawn(listen).context("listen for signals")?;
         Ok(Listening(handle))
     }
 }

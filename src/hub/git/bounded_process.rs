@@ -34,7 +34,15 @@ pub fn run(command: &mut Command, what: &str, limit: Duration, waiting: &dyn Fn(
         .process_group(0)
         .spawn()
         .with_context(|| format!("start {what}"))?;
-    let (out, err) = (Reader::on(child.stdout.take()), Reader::on(child.stderr.take()));
+    let readers = Reader::on(child.stdout.take()).and_then(|out| Ok((out, Reader::on(child.stderr.take())?)));
+    let (out, err) = match readers {
+        Ok(readers) => readers,
+        Err(e) => {
+            end_group(&child);
+            child.wait()?;
+            return Err(e).with_context(|| format!("start {what}"));
+        }
+    };
     let begun = Instant::now();
     let mut told = false;
     while !has_ended(&child)? {
@@ -94,17 +102,17 @@ struct Reader {
 }
 
 impl Reader {
-    fn on(pipe: Option<impl Read + Send + 'static>) -> Reader {
+    fn on(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<Reader> {
         let kept = Arc::new(Mutex::new((Vec::new(), true)));
         let (reading, open) = mpsc::channel();
         let into = Arc::clone(&kept);
-        std::thread::spawn(move || {
+        std::thread::Builder::new().spawn(move || {
             if let Some(pipe) = pipe {
                 drain(pipe, &into);
             }
             drop(reading);
-        });
-        Reader { kept, open }
+        })?;
+        Ok(Reader { kept, open })
     }
 
     /// Whether everybody has closed it by then.

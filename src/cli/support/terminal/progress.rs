@@ -35,13 +35,13 @@ impl Progress {
         }
         let (stop, stopped) = channel();
         let shared = Arc::clone(&stage);
-        let thread = std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().spawn(move || {
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 let (stage, since) = locked(&shared).clone();
                 draw(&stage, since.elapsed());
             }
         });
-        Progress { stage, drawing: Some((stop, thread)) }
+        Progress { stage, drawing: thread.ok().map(|thread| (stop, thread)) }
     }
 
     /// Goes on to another stage.

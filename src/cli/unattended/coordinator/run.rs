@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::mpsc;
 
+use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::summary::Summary;
@@ -124,7 +125,8 @@ fn run_and_tell(app: &App, hub: &Hub, options: Options) -> Result<Ended> {
     // These signals stop the coordinator; after it ends they end this process as usual.
     let _held = signals::hold(&[SIGTERM, SIGINT, SIGHUP]);
     std::thread::scope(|scope| {
-        scope.spawn(move || narrate(hub, form, &receiver));
+        let narrate = move || narrate(hub, form, &receiver);
+        std::thread::Builder::new().spawn_scoped(scope, narrate).context("show the progress")?;
         // The narrator ends when the last sender is dropped, with this closure.
         process::run(own, options, &mut move |progress: &Progress| drop(sender.send(progress.clone())))
     })
