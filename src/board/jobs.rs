@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::cached::{Cached, Version};
 use super::runtime::Spent;
 use crate::base::{Result, Stamp, files, text};
+use crate::coordinator::executor::reviews;
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::state::{self, Ending, FILE, Phase, State, store};
 use crate::hub::{Hub, paths};
@@ -48,6 +49,8 @@ pub struct Job {
     pub is_over: bool,
     /// A later job does the same task again.
     pub is_superseded: bool,
+    /// How a person dismissed it while it was blocked: `rejected`, `skipped` or `closed`.
+    pub dismissed: Option<&'static str>,
     /// Since when it runs, waits for a person or is over.
     pub since: Option<Stamp>,
     /// When it goes on by itself.
@@ -120,6 +123,11 @@ impl Job {
         self.question.as_deref().map(last_sentences)
     }
 
+    /// Whether it is blocked and waits for a person.
+    pub fn is_blocked(&self) -> bool {
+        self.phase == "blocked" && !self.is_superseded && self.dismissed.is_none()
+    }
+
     pub fn is_running(&self) -> bool {
         self.phase == "running"
     }
@@ -139,6 +147,7 @@ impl Job {
         let last = job.last.as_ref();
         let reason = job.reason().map(|reason| text::clip(&text::safe(&reason), REASON));
         let run = job.run_id();
+        let dismissed = reviews::dismissed(hub, state, job);
         Job {
             id: job.id.clone(),
             short: job.short(),
@@ -149,9 +158,10 @@ impl Job {
             source: job.source.clone(),
             seat: job.seat.clone(),
             phase: job.phase.name(),
-            label: job.label(),
+            label: dismissed.unwrap_or(job.label()),
             is_over: job.is_over(),
             is_superseded: job.is_over() && state.is_superseded(job),
+            dismissed,
             since,
             until,
             chosen_at: job.chosen_at,

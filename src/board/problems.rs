@@ -163,8 +163,7 @@ fn of_jobs(facts: &Facts, found: &mut Vec<Problem>) {
         let what = format!("{} asks: {}", job.short, text::clip(&text::safe(last), 200));
         found.push(of_job(Problem::new(Medium, "job.question", what), job));
     }
-    let blocked = |job: &&Job| job.phase == "blocked" && !job.is_superseded;
-    for job in facts.jobs.iter().filter(blocked).take(EACH) {
+    for job in facts.jobs.iter().filter(|job| job.is_blocked()).take(EACH) {
         let why = job.reason.as_deref().unwrap_or("no reason given");
         let what = format!("{} is blocked: {}", job.short, text::clip(why, 200));
         found.push(of_job(Problem::new(Medium, "job.blocked", what), job));

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::cached::{Cached, Timed};
 use crate::base::{Result, Stamp, text};
+use crate::coordinator::process::service::facts;
 use crate::coordinator::state::{State, Totals};
 use crate::coordinator::{inbox, pauses, process};
 use crate::guard::consent::{self, Standing};
@@ -25,6 +26,8 @@ const SLOW: Duration = Duration::from_secs(2);
 pub struct Runtime {
     /// A process runs.
     pub running: bool,
+    /// It starts nothing more and ends when its workers have stopped.
+    pub stopping: bool,
     /// The note in its lock: `pid 12: …`.
     pub holder: Option<String>,
     /// Why a process that holds the lock does nothing.
@@ -231,6 +234,7 @@ impl Observer {
         });
         Ok(Runtime {
             running: holder.is_some(),
+            stopping: holder.is_some() && facts::read(hub)?.is_some_and(|facts| facts.is_stopping),
             stuck: slow.stuck.clone().filter(|_| holder.is_some()),
             holder: holder.map(|holder| text::safe(&holder)),
             paused: state.paused.as_ref().map(said),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::executor::reviews;
 use super::metrics::runs::{Run, Runs};
 use super::state::{Ending, Phase, State};
 use crate::base::{Result, Stamp, files};
@@ -188,8 +189,8 @@ impl Report {
                 Phase::Held => {
                     self.held.push(stopped(&last.reason, job.chosen_at, format!("teof do {}", job.task)));
                 }
-                // A person rejected it.
-                Phase::Over { .. } if job.decision.is_some() => {}
+                // A person decided about it.
+                Phase::Over { .. } if job.decision.is_some() || reviews::dismissed(hub, state, job).is_some() => {}
                 Phase::Over { ending: Ending::Blocked, at } if at >= self.since && !state.is_superseded(job) => {
                     let command = format!("teof logs {}", job.short());
                     self.blocked.push(stopped(&last.reason, at, command));

@@ -34,11 +34,11 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
         let Some(answer) = ask::line(question)? else { return Ok(Decided::Quit) };
         let decided = match answer.to_lowercase().as_str() {
             "a" | "approve" | "y" | "yes" => approve::run(approve::Args::of(&entry.bundle.job), app),
-            "r" | "retry" => match note("What should change?")? {
+            "r" | "retry" => match note("What should change?", "say what should change")? {
                 Some(note) => retry::run(retry::Args::of(&entry.bundle.job, note), app),
                 None => continue,
             },
-            "j" | "reject" => match note("Why?")? {
+            "j" | "reject" => match note("Why?", "say why")? {
                 Some(note) => reject::run(reject::Args::of(&entry.bundle.job, note), app),
                 None => continue,
             },
@@ -75,10 +75,10 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
 }
 
 /// A line that is not empty; `None`, and nothing is done, when the person thinks better of it.
-fn note(question: &str) -> Result<Option<String>> {
+fn note(question: &str, needed: &str) -> Result<Option<String>> {
     let note = ask::line(question)?.filter(|note| !note.is_empty());
     if note.is_none() {
-        ask::hint("Nothing was done: it needs a reason.");
+        ask::hint(&format!("Nothing was sent: {needed}."));
     }
     Ok(note)
 }

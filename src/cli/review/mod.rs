@@ -86,14 +86,19 @@ fn walk(jobs: &[String], app: &App) -> Result<ExitCode> {
     if entries.is_empty() {
         app.say("Nothing waits for review.");
     }
-    let many = entries.len();
+    let (many, mut sent_back) = (entries.len(), None);
     for (at, entry) in entries.into_iter().enumerate() {
         if many > 1 {
             app.say(format!("\n{} of {many}", at + 1));
         }
-        if decide::ask(app, hub, &entry.bundle.job)? == decide::Decided::Quit {
-            break;
+        match decide::ask(app, hub, &entry.bundle.job)? {
+            decide::Decided::Quit => break,
+            decide::Decided::SentBack => sent_back = Some(entry.bundle.task_id.clone()),
+            _ => {}
         }
+    }
+    if let Some(task) = sent_back {
+        retry::continued_by(hub, &task)?.into_iter().for_each(|line| app.say(line));
     }
     Ok(ExitCode::SUCCESS)
 }

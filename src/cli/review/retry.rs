@@ -45,12 +45,15 @@ pub struct Args {
     /// Your name [default: git's user.name]
     #[arg(long, value_name = "NAME", help_heading = MORE)]
     by: Option<String>,
+    /// The caller continues the job, or says how.
+    #[arg(skip)]
+    is_continued: bool,
 }
 
 impl Args {
     /// To send a job back.
     pub fn of(job: &str, note: String) -> Args {
-        Args { jobs: vec![job.to_owned()], all_blocked: false, note: Some(note), by: None }
+        Args { jobs: vec![job.to_owned()], all_blocked: false, note: Some(note), by: None, is_continued: true }
     }
 }
 
@@ -96,8 +99,16 @@ fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     Ok(Done {
         document: json!({"short": decision.short(), "decision": decision, "coordinator": coordinator}),
         lines: vec![line],
-        hint: None,
+        hint: if args.is_continued { None } else { continued_by(hub, &entry.bundle.task_id)? },
     })
+}
+
+/// What continues work that was sent back; `None`: a coordinator runs.
+///
+/// # Errors
+/// When the state or consent cannot be read.
+pub fn continued_by(hub: &Hub, task: &str) -> Result<Option<String>> {
+    Ok(start::command(hub, &store::load(hub)?, task)?.map(|command| format!("continue it: {command}")))
 }
 
 /// The blocked task that a name means, with its job where one is remembered; `None` when it means none.

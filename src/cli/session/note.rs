@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::base::{Refusal, Result, text};
 use crate::board::{Parts, Reader};
 use crate::cli::App;
-use crate::cli::unattended::coordinator::send::what_and_step;
+use crate::cli::unattended::coordinator::send::{refused, what_and_step};
 use crate::coordinator::state::{Job, State, store};
 use crate::foreman::calls::notes::{self, MAX_NOTE, Stored};
 use crate::foreman::results::call_record::How;
@@ -72,7 +72,10 @@ fn find<'s>(hub: &Hub, state: &'s State, name: &str) -> Result<&'s Job> {
         Err(why) => {
             let (what, step) = what_and_step(&why);
             let next = step.unwrap_or("see what agents do: teof session watch --once");
-            Refusal::not_found("job.unknown", what).next(next)
+            match state.find(name) {
+                Ok(_) => refused(&why),
+                Err(_) => Refusal::not_found("job.unknown", what).next(next),
+            }
         }
     };
     let listing = LocalStorage::of(hub).list()?;

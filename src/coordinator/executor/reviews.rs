@@ -5,10 +5,11 @@
 
 use crate::base::{Result, text};
 use crate::coordinator::state::input::{Reply, ReviewWord, Reviewed};
-use crate::coordinator::state::{Job, State};
+use crate::coordinator::state::{Ending, Job, Phase, State};
 use crate::hub::Hub;
 use crate::model::event::Severity;
 use crate::model::run::outcome::Finding;
+use crate::plans;
 use crate::review;
 use crate::review::decision::{self, Decision, Kind};
 use crate::review::pull_request::{self, State as Pull};
@@ -43,6 +44,25 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
         known.and_then(|decision| heard(job, &decision)).or_else(|| if remote { there(hub, job) } else { None })
     });
     seen.collect()
+}
+
+/// How a person dismissed blocked work, as people see it: `rejected`, `skipped`, or `closed` when its plan or step is
+/// no longer open. `None`: it still needs one.
+pub fn dismissed(hub: &Hub, state: &State, job: &Job) -> Option<&'static str> {
+    if !matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. }) {
+        return None;
+    }
+    let is_skipped = || state.skips.keys().any(|name| job.is_called(name));
+    let is_closed = || {
+        let Ok(found) = plans::find(hub, job.plan.as_deref().unwrap_or_default()) else { return false };
+        let step = job.step.as_deref().and_then(|step| found.plan.step(step));
+        !found.plan.is_open() || step.is_some_and(|step| step.is_done())
+    };
+    match job.decision {
+        Some(_) => Some("rejected"),
+        None if is_skipped() => Some("skipped"),
+        None => (job.plan.is_some() && is_closed()).then_some("closed"),
+    }
 }
 
 /// A decision as the coordinator's input.

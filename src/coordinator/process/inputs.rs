@@ -29,6 +29,8 @@ const ALERTS: usize = 100;
 const USAGE_EVERY: Duration = Duration::from_secs(3);
 /// The same without a budget, for what their agents say of their limits.
 const QUOTAS_EVERY: Duration = Duration::from_secs(30);
+/// Within this time several SIGHUPs mean one closed terminal.
+const SAME_HANGUP: Duration = Duration::from_secs(1);
 
 impl Shell<'_> {
     pub(super) fn receive(&mut self, messages: Vec<Message>) {
@@ -52,7 +54,7 @@ impl Shell<'_> {
                     self.feed(Input::Reply { id, reply });
                 }
                 Message::Signal => self.signal(),
-                Message::HangUp if self.has_terminal && !is_at_terminal() => self.signal(),
+                Message::HangUp if self.has_terminal && !is_at_terminal() => self.hang_up(),
                 Message::HangUp => {
                     self.supervisor.reloading();
                     self.settings_changed(true);
@@ -158,6 +160,23 @@ impl Shell<'_> {
                 self.feed(Input::Terminate(How::Now));
             }
             _ => self.leave = Some(Leave::Stopped),
+        }
+    }
+
+    /// The terminal was closed. A shell that ends because of that sends SIGHUP once more to what it started.
+    fn hang_up(&mut self) {
+        let first = *self.hung_up.get_or_insert_with(Instant::now);
+        if self.signals == 0 || first.elapsed() > SAME_HANGUP {
+            self.signal();
+        }
+    }
+
+    /// Publishes that it stops.
+    pub(super) fn tell_stopping(&mut self) {
+        let is_stopping = self.state.volatile.termination.is_some();
+        if is_stopping != self.facts.is_stopping {
+            self.facts.is_stopping = is_stopping;
+            self.facts.write(&self.hub);
         }
     }
 

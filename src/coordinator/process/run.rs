@@ -14,6 +14,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,7 @@ use crate::coordinator::state::store;
 use crate::coordinator::step::next_wake;
 use crate::exec::{self, Turn};
 use crate::hub::transaction::temporary;
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, Worktree, paths};
 
 /// After handling a change, further ones are collected for this long.
 const WINDOW: Duration = Duration::from_millis(20);
@@ -96,6 +97,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         effects: VecDeque::new(),
         signals: 0,
         has_terminal: is_at_terminal(),
+        hung_up: None,
         supervisor,
         deliverer: Deliverer::default(),
         alerts_since: hub.now(),
@@ -131,6 +133,16 @@ pub fn one_shot(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<bool> {
     }
 }
 
+/// `proj (record: /src/proj.record)`, or the folder that holds the project and its record.
+fn place(hub: &Hub) -> String {
+    let main = Worktree::main_of(&hub.common_dir).map(|main| main.root).filter(|main| *main != hub.root);
+    let root = hub.root.display();
+    match main.as_deref().and_then(Path::file_name) {
+        Some(name) => format!("{} (record: {root})", name.to_string_lossy()),
+        None => root.to_string(),
+    }
+}
+
 /// Whether somebody may read what we print or type what we read. False once the terminal was closed.
 pub(super) fn is_at_terminal() -> bool {
     std::io::stderr().is_terminal() || std::io::stdin().is_terminal()
@@ -160,8 +172,7 @@ impl Shell<'_> {
     fn begin(&mut self) -> Result<()> {
         inbox::sweep(&self.hub);
         if !self.options.one_shot {
-            let root = self.hub.root.display();
-            self.report(format!("working in {root}; stop with Ctrl-C"));
+            self.report(format!("coordinating {}; stop with Ctrl-C", place(&self.hub)));
             self.facts.polling = self.watcher.polls_because().map(str::to_owned);
             self.report_polling();
             self.facts.write(&self.hub);
@@ -192,6 +203,7 @@ impl Shell<'_> {
                 };
             }
             self.publish(false);
+            self.tell_stopping();
             self.tell_supervisor();
             // A commit that does not end keeps everything waiting.
             exec::publish_turn(match self.committing {

@@ -69,6 +69,8 @@ pub(super) struct Shell<'t> {
     pub signals: u32,
     /// A terminal was there at the start: a SIGHUP without one then means that it was closed, and stops the coordinator.
     pub has_terminal: bool,
+    /// When the terminal was first reported closed.
+    pub hung_up: Option<Instant>,
     pub supervisor: Supervisor,
     pub deliverer: Deliverer,
     /// When the alerts of workers were last looked for.

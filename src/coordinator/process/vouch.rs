@@ -14,6 +14,13 @@ use crate::review::{Kind, decision};
 
 /// The event kind of an operator's command.
 const KIND: &str = "command";
+/// What the event of [`Command::ResetBreaker`] says.
+pub const RESET: &str = "reset the breaker";
+
+/// What the event says that rejects a blocked job without a result.
+pub fn rejection(job: &str) -> String {
+    format!("reject {job}")
+}
 
 /// The accepted commands, oldest first, and messages about the others.
 pub fn read(hub: &Hub) -> (Vec<(String, Letter)>, Vec<String>) {
@@ -41,9 +48,14 @@ fn doubt(hub: &Hub, id: &str, letter: &Letter) -> Result<Option<&'static str>> {
         Command::Reviewed { job, run, word } => {
             let decided = decision::history(hub)?;
             let stands = decided.iter().any(|done| done.job == *job && done.run == *run && says(done.decision, word));
+            // Blocked work has no result that a receipt could name; its rejection is an event.
+            let stands = stands || (*word == ReviewWord::Rejected && is_told(hub, id, &rejection(job))?);
             (!stands).then_some("no person's decision about this work is in the record")
         }
-        Command::ResetBreaker => (!is_told(hub, id)?).then_some("no person's event for this command is in the record"),
+        Command::ResetBreaker => {
+            let is_told = is_told(hub, id, RESET)?;
+            (!is_told).then_some("no person's event for this command is in the record")
+        }
         _ => None,
     })
 }
@@ -91,7 +103,8 @@ fn alert(hub: &Hub, id: &str, why: &str) -> Result<()> {
     writer.commit(transaction)
 }
 
-fn is_told(hub: &Hub, id: &str) -> Result<bool> {
+/// Whether the record has the event of this command.
+fn is_told(hub: &Hub, id: &str, command: &str) -> Result<bool> {
     let mut told = false;
     for log in events::logs(hub)?.iter().rev().take(2) {
         jsonl::for_each_line(&hub.path(log)?, 0, |_, _, line| {
@@ -99,7 +112,9 @@ fn is_told(hub: &Hub, id: &str) -> Result<bool> {
             let names = line.windows(id.len()).any(|part| part == id.as_bytes());
             let event = names.then(|| EventView::parse(line).ok()).flatten();
             told |= event.is_some_and(|event| {
-                event.agent_id.as_deref() == Some(OPERATOR) && event.event.as_deref() == Some(KIND)
+                event.agent_id.as_deref() == Some(OPERATOR)
+                    && event.event.as_deref() == Some(KIND)
+                    && event.summary.as_deref().is_some_and(|summary| summary.ends_with(&format!(": {command}")))
             });
             Ok(!told)
         })?;

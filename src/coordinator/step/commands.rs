@@ -4,7 +4,7 @@ use super::context::StepContext;
 use crate::base::names::{self, slug_of};
 use crate::coordinator::state::input::{Action, Command, Decision, Effect, How};
 use crate::coordinator::state::submission::Submission;
-use crate::coordinator::state::{Phase, Wish, Word};
+use crate::coordinator::state::{Ending, Job, Phase, Wish, Word};
 use crate::model::run::job_name::is_called;
 use crate::model::run::outcome::Verdict;
 
@@ -173,8 +173,15 @@ impl StepContext<'_> {
             (Ok(job), None) => job,
             (Ok(job), Some(_)) if job.is_called(target) => job,
             (Err(why), None) => {
+                let found = self.state.find(target).ok();
+                let blocked = found.filter(|job| job.label() == Ending::Blocked.as_str());
                 return Err(match why.split_once("; ") {
-                    Some((what, next)) => format!("{what}, and its task is not queued; {next}"),
+                    Some((what, next)) => {
+                        let dismiss =
+                            |job: &Job| format!("to dismiss it: teof review reject {} --note \"...\"", job.short());
+                        let next = blocked.map_or(next.to_owned(), dismiss);
+                        format!("{what}, and its task is not queued; {next}")
+                    }
                     None => format!("{why}, and no such task is queued"),
                 });
             }
@@ -280,8 +287,8 @@ fn name(command: &Command) -> &'static str {
 mod tests {
     use super::*;
     use crate::base::Stamp;
+    use crate::coordinator::state::Suspension;
     use crate::coordinator::state::input::{Seat, Snapshot};
-    use crate::coordinator::state::{Job, Suspension};
     use crate::coordinator::{Config, Input, State, step};
 
     fn say(state: &mut State, id: &str, command: Command) -> (bool, String) {
@@ -357,7 +364,10 @@ mod tests {
         let (ok, text) = say(&mut state, "a", cancel("j6", false));
         assert_eq!(
             (ok, text.as_str()),
-            (false, "j6 has ended (blocked), and its task is not queued; to retry it: teof review retry j6")
+            (
+                false,
+                "j6 has ended (blocked), and its task is not queued; to dismiss it: teof review reject j6 --note \"...\""
+            )
         );
         // Queued again, it is taken back by any of its names: its job's, or its plan's without the date.
         for (n, name) in ["j6", "minus", "2026-01-05-minus/S1"].into_iter().enumerate() {

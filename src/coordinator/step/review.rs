@@ -140,6 +140,7 @@ impl StepContext<'_> {
                 {
                     Ok(self.decided_late(id, said, by))
                 }
+                (Ending::Blocked, ReviewWord::Rejected) if job.is_over() => Ok(self.dismiss(id, by)),
                 _ => Err(format!("{} has finished: {}", short(id), ending.as_str())),
             };
         }
@@ -169,6 +170,15 @@ impl StepContext<'_> {
             job.decision = Some(Decision { word, by: with_note(by) });
         }
         self.decide(id)
+    }
+
+    /// A person does not want blocked work any more. Its step and item are blocked already.
+    fn dismiss(&mut self, id: &str, by: &Word) -> String {
+        let by = with_note(by);
+        self.note_reason(id, &format!("rejected {by}"));
+        let Some(job) = self.job_mut(id) else { return String::new() };
+        job.decision = Some(Decision { word: ReviewWord::Rejected, by });
+        format!("{} is rejected", job.short())
     }
 
     /// Handles decisions found by an observation: merged by hand, a pull request merged or closed.

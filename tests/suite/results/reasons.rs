@@ -64,6 +64,21 @@ fn tests_that_fail_without_any_change_block_the_job_after_two_passes() {
     assert_eq!(site.run().code, 1);
     assert_eq!(site.coder.calls(), 5);
     assert!(site.coder.prompt(3).contains("Make the tests pass"));
+    // A person who does not want it any more dismisses it.
+    let blocked = || site.world.json(&["status"])["summary"]["blocked"].clone();
+    assert_eq!(blocked(), json!(["j2"]));
+    site.world.ok(&["coordinator", "skip", "j2"]);
+    assert_eq!(blocked(), json!([]));
+    site.world.ok(&["coordinator", "resume", "j2"]);
+    let refused = site.world.refused(&["coordinator", "cancel", "j2"]);
+    assert_eq!(refused["next"][0], "to dismiss it: teof review reject j2 --note \"...\"");
+    let said = site.world.ok(&["review", "reject", "j2", "--note", "Not wanted"]);
+    assert!(said.contains("is rejected") && said.contains("teof review retry j2"), "{said}");
+    assert_eq!(blocked(), json!([]));
+    let report = site.world.json(&["report"]);
+    assert_eq!(report["blocked"], json!([]), "{report:#}");
+    assert_eq!(site.run().code, 0, "what a person dismissed is no failure");
+    site.world.ok(&["review", "retry", "j2"]);
 }
 
 #[test]
@@ -117,7 +132,7 @@ fn a_question_in_the_answers_json_waits_too_and_a_job_that_ended_says_so() {
     site.world.ok(&["review", "reject", "j1", "--note", "No"]);
     for command in [["coordinator", "answer", "j1", "Up"], ["session", "note", "j1", "Up"]] {
         let refused = site.world.refused(&command);
-        assert_eq!(refused["message"], "j1 has ended (rejected)");
+        assert_eq!((&refused["message"], &refused["exit"]), (&json!("j1 has ended (rejected)"), &json!(1)));
         assert_eq!(refused["next"][0], "to retry it: teof review retry j1");
     }
     let started = site.world.refused(&["do", "j1"]);

@@ -68,7 +68,7 @@ pub struct Document {
 const NOTHING: &str = "nothing";
 
 fn blocked(board: &Snapshot) -> impl Iterator<Item = &Job> {
-    board.jobs.iter().filter(|job| job.phase == "blocked" && !job.is_superseded)
+    board.jobs.iter().filter(|job| job.is_blocked())
 }
 
 fn listed(jobs: &[&Job], describe: impl Fn(&Job) -> String) -> String {
@@ -125,7 +125,11 @@ fn today(runtime: &Runtime) -> String {
 fn coordinator(runtime: &Runtime, workers: usize) -> (String, bool) {
     let process = match &runtime.holder {
         Some(holder) if runtime.stuck.is_some() => format!("stuck ({holder})"),
-        Some(holder) => format!("running ({})", holder.split(':').next().unwrap_or(holder)),
+        Some(holder) => format!(
+            "{} ({})",
+            if runtime.stopping { "stopping" } else { "running" },
+            holder.split(':').next().unwrap_or(holder)
+        ),
         None if workers == 1 => "not running, and 1 worker goes on without it (start it: teof run)".to_owned(),
         None if workers > 1 => format!("not running, and {workers} workers go on without it (start it: teof run)"),
         None => "not running (start it: teof run)".to_owned(),

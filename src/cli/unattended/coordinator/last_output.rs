@@ -111,8 +111,11 @@ pub fn describe(hub: &Hub, state: &State, job: &Job) -> Vec<String> {
         (Phase::Over { .. }, None) if state.is_superseded(job) => {
             lines.push("  retried  queued again: teof run".to_owned())
         }
-        (Phase::Over { ending: Ending::Blocked | Ending::Reverted, .. }, None) => {
+        (Phase::Over { ending: ending @ (Ending::Blocked | Ending::Reverted), .. }, None) => {
             lines.push(format!("  again    teof review retry {} --note \"...\"", job.short()));
+            if *ending == Ending::Blocked && job.decision.is_none() {
+                lines.push(format!("  dismiss  teof review reject {} --note \"...\"", job.short()));
+            }
         }
         _ => {}
     }

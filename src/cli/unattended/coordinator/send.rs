@@ -12,10 +12,11 @@ use crate::cli::App;
 use crate::coordinator::inbox::{self, Answer, Letter};
 use crate::coordinator::process;
 use crate::coordinator::process::vouch;
-use crate::coordinator::state::Word;
-use crate::coordinator::state::input::Command;
+use crate::coordinator::state::input::{Command, ReviewWord};
+use crate::coordinator::state::{Job, Word};
 use crate::guard::{operator, secrets};
 use crate::hub::Hub;
+use crate::review::ReviewInput;
 
 /// How long a running coordinator is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -81,8 +82,8 @@ fn send_one(app: &App, by: &str, command: Command, note: Option<String>) -> Resu
     let letter = Letter { word, command };
     let id = inbox::post_after(hub, &letter, |id| match letter.command {
         Command::ResetBreaker => {
-            let recognised = operator::require("reset the breaker")?;
-            vouch::tell(hub, id, "reset the breaker", by, recognised)
+            let recognised = operator::require(vouch::RESET)?;
+            vouch::tell(hub, id, vouch::RESET, by, recognised)
         }
         _ => Ok(()),
     })?;
@@ -132,6 +133,18 @@ pub fn have_done(app: &App, by: &str, command: Command, note: Option<String>) ->
         hub,
         &Letter { word: Word { by: by.to_owned(), at: app.now(), recognised: operator::seen(), note }, command },
     )?;
+    answer(hub, &id)
+}
+
+/// Has a person's rejection of blocked work done as [`have_done`] does, and confirms it in the record.
+pub fn have_rejected(app: &App, job: &Job, input: &ReviewInput) -> Result<Option<Answer>> {
+    let hub = app.hub()?;
+    let command = Command::Reviewed { job: job.id.clone(), run: job.run_id(), word: ReviewWord::Rejected };
+    let (by, recognised) = (&input.by, input.recognised);
+    let word = Word { by: by.clone(), at: app.now(), recognised, note: input.note.clone() };
+    let id = inbox::post_after(hub, &Letter { word, command }, |id| {
+        vouch::tell(hub, id, &vouch::rejection(&job.id), by, recognised)
+    })?;
     answer(hub, &id)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{headlines, last_output};
+use super::{headlines, last_output, start};
 use crate::base::{Result, Stamp, json, lock, text};
 use crate::board::runtime::{Consent, Quota};
 use crate::board::{self, Parts, Reader, Snapshot};
@@ -35,10 +35,10 @@ const RECENT: usize = 10;
 /// Show what runs, what waits for you, and what is blocked
 ///
 /// Five lines first: what runs, what waits for you, what is blocked, what today cost, and whether more jobs may start.
-/// Then every job.
+/// Then every job. To drop a queued one: `teof coordinator cancel TASK`; to dismiss a blocked one: `teof review reject JOB`.
 ///
 /// With --json: {summary: {running, questions, reviews, blocked, tokens_today, cost_usd_today, jobs_left}, consent,
-/// running, holder, frozen, paused, breaker, jobs, finished: [{id, short, task, plan, step, title, seat, phase, state,
+/// running, stopping, holder, frozen, paused, breaker, jobs, finished: [{id, short, task, plan, step, title, seat, phase, state,
 /// stage, run, last, live: {stage, round, stage_since, agent, last_tool, last_line, last_at, tokens, cost_usd}, ...}],
 /// submissions, skipped, suspended, quotas, merge_policy, spent, unread_commands, nothing_is_chosen, no_item_is_taken,
 /// totals}. The lists of `summary` are short ids; `live` is null unless the job runs. Keys are added, never renamed.
@@ -84,6 +84,8 @@ struct Overview {
     workers: usize,
     /// The titles of queued tasks.
     titles: HashMap<String, String>,
+    /// What starts each queued task; empty while a coordinator runs.
+    starts: HashMap<String, String>,
     /// How plans are closed of which all steps are done.
     to_close: Vec<String>,
 }
@@ -95,6 +97,8 @@ pub struct Document<'a> {
     consent: &'a Consent,
     /// A coordinator runs.
     running: bool,
+    /// It stops after the current stages.
+    stopping: bool,
     holder: Option<&'a str>,
     /// Why a coordinator that holds its lock does nothing.
     frozen: Option<&'a str>,
@@ -153,7 +157,10 @@ impl Overview {
             let plan = plans::find(hub, one.plan.as_deref()?).ok()?;
             Some((one.task.clone(), plan.plan.summary()?.to_owned()))
         };
-        let titles = state.submissions.iter().take(QUEUED).filter_map(title).collect();
+        let queued = || state.submissions.iter().take(QUEUED);
+        let titles = queued().filter_map(title).collect();
+        let starts = queued().filter_map(|one| Some((one.task.clone(), start::command(hub, &state, &one.task).ok()??)));
+        let starts = starts.collect();
         let done = state.jobs.iter().rev().filter(|job| matches!(job.phase, Phase::Over { ending: Ending::Done, .. }));
         let plans: BTreeSet<&str> = done.take(RECENT).filter_map(|job| job.plan.as_deref()).collect();
         let to_close = plans.into_iter().filter_map(|plan| {
@@ -161,7 +168,7 @@ impl Overview {
             Some(format!("{}: {}", text::safe(found.id()), plan::shared::to_close(&found)?))
         });
         let to_close = to_close.collect();
-        Ok(Overview { workers, titles, to_close, state, board })
+        Ok(Overview { workers, titles, starts, to_close, state, board })
     }
 
     /// The last `limit` finished jobs and all that are blocked; and how many are left out.
@@ -169,8 +176,7 @@ impl Overview {
         let is_counted = |job: &&Job| job.is_over() && !self.state.is_superseded(job);
         let over: Vec<_> = self.state.jobs.iter().filter(is_counted).collect();
         let (all, first) = (over.len(), over.len().saturating_sub(limit));
-        let waits =
-            |job: &Job| matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. }) && job.decision.is_none();
+        let waits = |job: &Job| self.board.job(&job.id).is_some_and(|job| job.is_blocked());
         let shown = over.into_iter().enumerate().filter(|(at, job)| *at >= first || waits(job));
         let shown: Vec<_> = shown.map(|(_, job)| job).collect();
         let left_out = all - shown.len();
@@ -183,6 +189,7 @@ impl Overview {
             summary: headlines::document(&self.board),
             consent: &runtime.consent,
             running: runtime.running,
+            stopping: runtime.stopping,
             holder: runtime.holder.as_deref(),
             frozen: runtime.stuck.as_ref().map(|stuck| stuck.why.as_str()),
             paused: state.paused.as_ref(),
@@ -253,7 +260,13 @@ impl Overview {
         lines.extend(self.to_close.iter().cloned());
         let totals = &state.totals;
         // Counts of what happened: a job that was retried or reverted since stays counted.
-        lines.push(format!("All jobs that ended so far: {} done, {} blocked", totals.done, totals.blocked));
+        let stays = |job: &&Job| job.is_over() && !state.is_superseded(job);
+        let count = |label| state.jobs.iter().filter(stays).filter(|job| job.label() == label).count();
+        let of_these = |n: usize, what| if n > 0 { format!(" ({n} {what})") } else { String::new() };
+        let reverted = of_these(count("reverted"), "reverted");
+        let rejected = of_these(count("rejected"), "rejected");
+        let (done, blocked) = (totals.done, totals.blocked);
+        lines.push(format!("All jobs that ended so far: {done} done{reverted}, {blocked} blocked{rejected}"));
         times.in_text(&lines.join("\n")).into_owned()
     }
 
@@ -280,7 +293,7 @@ impl Overview {
             let task = format!("{} {}", job.task, step.unwrap_or_default());
             table.row([
                 job.short().into(),
-                phase_cell(job),
+                phase_cell(job, board.job(&job.id).and_then(|job| job.dismissed)),
                 board.job(&job.id).and_then(stage).unwrap_or_default().into(),
                 (&job.title).into(),
                 since(job, view.times).into(),
@@ -293,16 +306,20 @@ impl Overview {
             }
         };
         live.iter().for_each(|job| add(&mut table, job));
-        let waiting = |state: &str, title: &str, task: &str| {
-            ["".into(), state.into(), "".into(), title.into(), "".into(), "".into(), "".into(), task.into()]
+        let waiting = |state: &str, title: &str, next: &str, task: &str| {
+            ["".into(), state.into(), "".into(), title.into(), "".into(), next.into(), "".into(), task.into()]
         };
+        let is_busy = view.is_running && live.iter().any(|job| job.takes_a_slot());
         for one in state.submissions.iter().take(QUEUED) {
-            table.row(waiting("queued", self.titles.get(&one.task).unwrap_or(&one.task), &one.task));
+            let start = self.starts.get(&one.task).map_or("", String::as_str);
+            let next = if is_busy { "waits for a free slot" } else { start };
+            table.row(waiting("queued", self.titles.get(&one.task).unwrap_or(&one.task), next, &one.task));
         }
         // A cancelled job has a row of its own.
         for task in state.skips.keys().filter(|task| !over.iter().chain(&live).any(|job| job.is_called(task))) {
             let title = state.find(task).map_or(task, |job| &job.title);
-            table.row(waiting("skipped", title, task));
+            let next = format!("teof coordinator resume {}", text::shell_word(task));
+            table.row(waiting("skipped", title, &next, task));
         }
         over.into_iter().for_each(|job| add(&mut table, job));
         table
@@ -395,8 +412,10 @@ fn next(job: &Job, is_running: bool) -> String {
     }
 }
 
-fn phase_cell(job: &Job) -> Cell {
+/// `dismissed`: how a person did so while it was blocked.
+fn phase_cell(job: &Job, dismissed: Option<&'static str>) -> Cell {
     let meaning = match &job.phase {
+        _ if dismissed.is_some() => Meaning::Quiet,
         Phase::Question { .. } | Phase::Review { .. } => Meaning::Attention,
         Phase::Waiting { .. } | Phase::Held => Meaning::Quiet,
         Phase::Over { ending: Ending::Done, .. } => Meaning::Good,
@@ -404,7 +423,7 @@ fn phase_cell(job: &Job) -> Cell {
         Phase::Over { .. } => Meaning::Bad,
         _ => Meaning::Active,
     };
-    Cell::painted(meaning, job.label())
+    Cell::painted(meaning, dismissed.unwrap_or(job.label()))
 }
 
 fn since(job: &Job, times: Times) -> String {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::base::{Exit, Result, text};
 use crate::cli::support::terminal::Times;
+use crate::coordinator::executor::reviews;
 use crate::coordinator::process::Ended;
 use crate::coordinator::state::input::{Leave, LeftAs, ReviewWord};
 use crate::coordinator::state::{Ending, Job, Phase, State};
@@ -28,7 +29,7 @@ pub struct Summary {
     done: usize,
     /// The done jobs that a person approved.
     merged: Vec<Named>,
-    /// What is blocked now, without what a person rejected.
+    /// What is blocked now, without what a person rejected, skipped or closed.
     blocked: Vec<Blocked>,
     /// The tasks that a person rejected and that have no newer job.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -153,7 +154,7 @@ impl Summary {
         let is_merged = |job: &&Job| {
             job.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }))
         };
-        let GivenUp { blocked, rejected, reverted } = given_up(&ended, before, state);
+        let GivenUp { blocked, rejected, reverted } = given_up(hub, &ended, before, state);
         let done: Vec<_> = state.jobs.iter().filter(is_done).filter(is_new).collect();
         let unmerged = unmerged(hub, state)?;
         let is_listed = |job: &&&Job| is_merged(job) || unmerged.iter().any(|one| one.job.as_ref() == Some(&job.id));
@@ -295,7 +296,7 @@ struct GivenUp {
 
 /// The work that is blocked, rejected or reverted. Work that this process blocked counts even if the record does not
 /// show it yet.
-fn given_up(ended: &Ended, before: &State, state: &State) -> GivenUp {
+fn given_up(hub: &Hub, ended: &Ended, before: &State, state: &State) -> GivenUp {
     let (mut found, mut seen) = (GivenUp::default(), HashSet::new());
     let of_record = ended.passed.iter().filter(|passed| passed.left == LeftAs::Blocked);
     let mut recorded: Vec<_> = of_record.collect();
@@ -310,6 +311,7 @@ fn given_up(ended: &Ended, before: &State, state: &State) -> GivenUp {
             Ending::Reverted if is_recorded => found.reverted.push(Named::job(job)),
             Ending::Reverted => {}
             _ if job.decision.is_some() => found.rejected.push(job.task.clone()),
+            _ if reviews::dismissed(hub, state, job).is_some() => {}
             _ if is_new || is_recorded => {
                 let reason = job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
                 found.blocked.push(Blocked { what: Named::job(job), reason });

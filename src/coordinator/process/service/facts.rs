@@ -22,6 +22,8 @@ pub struct Facts {
     pub started_at: Option<Stamp>,
     /// A service manager is told how it is.
     pub is_supervised: bool,
+    /// It was told to stop.
+    pub is_stopping: bool,
     /// Why files are polled instead of watched.
     pub polling: Option<String>,
     #[serde(skip)]

@@ -21,7 +21,7 @@ impl State {
     pub fn jobs(&self) -> Vec<&Job> {
         let all = self.board.iter().flat_map(|board| &board.jobs);
         let is_shown = |job: &&Job| match job.is_over {
-            true => !job.is_superseded && (self.shows_finished || job.phase == "blocked"),
+            true => job.is_blocked() || (self.shows_finished && !job.is_superseded),
             false => job.phase != "review",
         };
         let is_wanted = |job: &&Job| {

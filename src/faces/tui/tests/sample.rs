@@ -78,6 +78,7 @@ pub fn running(short: &str) -> Job {
         label: "running",
         is_over: false,
         is_superseded: false,
+        dismissed: None,
         since: Some(ago(725)),
         until: None,
         chosen_at: ago(730),
@@ -181,6 +182,7 @@ fn event(id: &str, summary: &str) -> EventLine {
 fn runtime() -> Runtime {
     Runtime {
         running: true,
+        stopping: false,
         holder: None,
         stuck: None,
         paused: None,

@@ -103,7 +103,7 @@ fn column(job: &Job) -> Option<usize> {
         ("running", Some("tester" | "reviewer")) => 3,
         ("running" | "reporting", _) => 2,
         ("review" | "question", _) => 4,
-        ("blocked", _) if !job.is_superseded => 4,
+        _ if job.is_blocked() => 4,
         _ if job.is_over && job.is_superseded => return None,
         _ if job.is_over => 5,
         _ => 0,

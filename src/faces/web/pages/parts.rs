@@ -50,7 +50,7 @@ impl Tone {
         match job.phase {
             "running" => Tone::Active,
             "review" | "question" => Tone::Attention,
-            "blocked" if !job.is_superseded => Tone::Bad,
+            "blocked" if job.is_blocked() => Tone::Bad,
             "done" => Tone::Good,
             _ => Tone::Quiet,
         }
