@@ -90,7 +90,7 @@ fn consent_for_one_job_starts_nothing_else() {
     // The same words go on with the same work.
     let again = teof(&world, "do \"Document the parser\"").expect(0);
     assert!(
-        again.stderr.contains("has job j1 already") && again.stderr.contains("Waiting for review"),
+        again.stderr.contains("j1 waits for review; continuing it") && again.stderr.contains("Waiting for review"),
         "{}",
         again.stderr
     );

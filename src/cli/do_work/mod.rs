@@ -31,7 +31,8 @@ use crate::review::bundles;
 ///
 /// Describe what you want in a sentence, or name one task. The work runs under the same rules as
 /// `teof run`, and nothing else starts. On a terminal you are asked to allow the job, where no consent
-/// covers it, and what to do with the result. A running coordinator takes the work over.
+/// covers it, and what to do with the result. A running
+/// `teof run` takes it; beside another `teof do` it waits.
 ///
 /// Exit codes: 0 merged, or the result waits for review; 1 blocked or rejected; 5 it waits for an answer or for
 /// time; 6 consent is missing.
@@ -50,7 +51,7 @@ pub struct Args {
     /// More details for the agent
     #[arg(long, value_name = "TEXT")]
     notes: Option<String>,
-    /// Allow this one job without asking
+    /// Allow this one job without asking; unfinished work of the same words is continued
     #[arg(long, short)]
     yes: bool,
     /// Merge the result without asking when it was tested and every check passed
@@ -89,7 +90,7 @@ fn submit_and_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Resul
         notes: args.notes.clone(),
         priority: None,
     };
-    let wanted = target::wanted(app, hub, &args.what, details)?;
+    let wanted = target::wanted(app, hub, &args.what, details, args.yes)?;
     check_breaker(hub, wanted.target())?;
     consent.ask(app, hub, args.yes, wanted.target())?;
     let target = target::submit(app, hub, &args.what, wanted)?;

@@ -11,7 +11,7 @@ use crate::conductor::select::Reason;
 use crate::conductor::sources::{Scope, Submission};
 use crate::conductor::{self, routing};
 use crate::coordinator::state::input::Command;
-use crate::coordinator::state::{Job, State, store};
+use crate::coordinator::state::{Job, Phase, State, store};
 use crate::foreman::commands::executor;
 use crate::guard::secrets;
 use crate::hub::{Hub, paths};
@@ -96,11 +96,11 @@ impl Wanted {
     }
 }
 
-/// What the call asks for, checked: somebody can do it. Writes nothing.
+/// What the call asks for, checked: somebody can do it. `yes`: nothing is asked. Writes nothing.
 ///
 /// # Errors
 /// `do.empty` (exit 2); as for a submission; `do.cannot_run` (exit 1) for work that no agent and no command can do.
-pub fn wanted(app: &App, hub: &Hub, what: &str, details: Details) -> Result<Wanted> {
+pub fn wanted(app: &App, hub: &Hub, what: &str, details: Details, yes: bool) -> Result<Wanted> {
     let what = what.trim();
     if what.is_empty() {
         return Err(Refusal::usage("do.empty", "the description of the work is empty")
@@ -110,7 +110,7 @@ pub fn wanted(app: &App, hub: &Hub, what: &str, details: Details) -> Result<Want
     }
     let known = if what.contains(char::is_whitespace) {
         secrets::check_text("objective", what)?;
-        let Some(plan) = same(app, hub, what, &details)? else {
+        let Some(plan) = same(app, hub, what, &details, yes)? else {
             objective::check(hub, &details)?;
             let route = routing::route(hub.settings()?, None, 0);
             check_agents(hub, &route.map(|route| route.agents).unwrap_or_default())?;
@@ -135,7 +135,7 @@ pub fn wanted(app: &App, hub: &Hub, what: &str, details: Details) -> Result<Want
 }
 
 /// The plan of the same words that is not done yet and that the person wants to go on with.
-fn same(app: &App, hub: &Hub, objective: &str, details: &Details) -> Result<Option<String>> {
+fn same(app: &App, hub: &Hub, objective: &str, details: &Details, yes: bool) -> Result<Option<String>> {
     let is_more_than_words = Details { tests: Vec::new(), ..details.clone() } != Details::default();
     if is_more_than_words {
         return Ok(None);
@@ -147,32 +147,54 @@ fn same(app: &App, hub: &Hub, objective: &str, details: &Details) -> Result<Opti
     };
     let mut found = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok());
     let Some(plan) = found.find(is_same) else {
-        ask_again(app, hub, objective)?;
+        ask_again(app, hub, objective, yes)?;
         return Ok(None);
     };
     let target = Target::new(hub, plan.plan.short_task().unwrap_or(plan.id()), Some(plan.id()), None);
-    let stands = match target.job(&state) {
-        Some(job) => format!("has job {} already", job.short()),
-        None => "is queued already".to_owned(),
-    };
-    let name = text::safe(&target.name);
-    if ask::is_possible(app) {
-        let go_on = ask::yes(&format!("{name} {stands}: continue it?"), true)?;
-        return Ok(go_on.then(|| plan.id().to_owned()));
+    let stands = text::safe(&match target.newest(&state) {
+        Some(job) => stands(job),
+        None if target.is_queued(&state) => format!("{} is queued", target.name),
+        None => format!("{} is planned", target.name),
+    });
+    if yes || !ask::is_possible(app) {
+        if !app.json() {
+            app.say(format!("{stands}; continuing it"));
+        }
+        return Ok(Some(plan.id().to_owned()));
     }
-    if !app.json() {
-        app.say(format!("Continuing {name}: it {stands}"));
+    loop {
+        let answer = ask::line(&format!("{stands}. [c]ontinue it, start a [n]ew job, [q]uit:"))?;
+        match answer.as_deref().map(str::to_lowercase).as_deref() {
+            Some("c" | "continue") => return Ok(Some(plan.id().to_owned())),
+            Some("n" | "new") => return Ok(None),
+            None | Some("q" | "quit") => return Err(declined(stands).into()),
+            Some(_) => ask::hint("Type one of the letters in brackets."),
+        }
     }
-    Ok(Some(plan.id().to_owned()))
+}
+
+/// `j2 is blocked`
+fn stands(job: &Job) -> String {
+    let short = job.short();
+    match job.phase {
+        Phase::Question { .. } => format!("{short} waits for an answer"),
+        Phase::Review { .. } => format!("{short} waits for review"),
+        Phase::Waiting { .. } => format!("{short} waits to resume"),
+        _ => format!("{short} is {}", job.label()),
+    }
+}
+
+fn declined(why: String) -> Refusal {
+    Refusal::guard("do.declined", "nothing was started").because(why).next("see how things stand: teof status")
 }
 
 /// Where the same words were done before, a person says whether to pay for it again.
-fn ask_again(app: &App, hub: &Hub, objective: &str) -> Result<()> {
+fn ask_again(app: &App, hub: &Hub, objective: &str, yes: bool) -> Result<()> {
     let mut done = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok());
     let is_done = |plan: &plans::PlanFile| !plan.plan.is_open() && plan.plan.summary() == Some(objective);
     let Some(plan) = done.find(is_done) else { return Ok(()) };
     let name = text::safe(plan.plan.short_task().unwrap_or(plan.id()));
-    match ask::is_possible(app) {
+    match !yes && ask::is_possible(app) {
         true if !ask::yes(&format!("{name} is done, with the same words. Do it once more?"), false)? => {
             Err(Refusal::guard("do.declined", "nothing was started")
                 .because(format!("{name} is done"))

@@ -1,13 +1,15 @@
 //! Has one piece of work done and waits for it: by the coordinator that runs, else by one of our own for this alone.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::{SigId, flag, low_level};
 
 use super::target::Target;
-use crate::base::{Result, text};
+use crate::base::{Exit, Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::terminal::signals;
 use crate::cli::unattended::progress::follow::{self, Printed};
@@ -66,12 +68,21 @@ fn own(app: &App, hub: &Hub, target: &Target) -> Result<Ended> {
 /// Waits while another process runs the coordinator; true when that one did what it will do for the job.
 fn wait(app: &App, hub: &Hub, target: &Target) -> Result<bool> {
     let (mut has_run, mut is_told, began) = (false, false, Instant::now());
+    let _held = signals::hold(&[SIGINT]);
+    let (is_interrupted, handler) = interrupted()?;
     while let Some(holder) = process::holder(hub)? {
         let state = store::load(hub)?;
         match target.newest(&state) {
-            Some(job) if is_settled(job) => return Ok(true),
+            Some(job) if is_settled(job) => {
+                low_level::unregister(handler);
+                return Ok(true);
+            }
             Some(job) => has_run |= job.takes_a_slot(),
             None => {}
+        }
+        if is_interrupted.load(Ordering::Relaxed) {
+            low_level::unregister(handler);
+            return Err(left(&state, target).into());
         }
         if !has_run && !is_told && began.elapsed() > PATIENCE {
             is_told = true;
@@ -79,8 +90,29 @@ fn wait(app: &App, hub: &Hub, target: &Target) -> Result<bool> {
         }
         std::thread::sleep(GLANCE);
     }
+    low_level::unregister(handler);
     // A person stopped the coordinator while the job ran: it is theirs to say when it goes on.
     Ok(has_run)
+}
+
+/// Set by Ctrl-C.
+fn interrupted() -> Result<(Arc<AtomicBool>, SigId)> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let handler = flag::register(SIGINT, Arc::clone(&flag))?;
+    Ok((flag, handler))
+}
+
+/// What a person left by Ctrl-C, and how it goes on.
+fn left(state: &State, target: &Target) -> Refusal {
+    let new = |what: String| Refusal::new(Exit::TimedOut, "do.interrupted", what);
+    if let Some(job) = target.newest(state) {
+        return new(format!("interrupted: {} goes on without you", job.short()))
+            .next(format!("watch it: teof logs {} --follow", job.short()));
+    }
+    let (name, task) = (text::shell_word(&target.name), text::shell_word(target.names().0));
+    new(format!("interrupted: {} stays queued", text::safe(&target.name)))
+        .next(format!("start it: teof do {name}"))
+        .next(format!("drop it: teof coordinator cancel {task}"))
 }
 
 /// Whether the job needs a person or is over.
