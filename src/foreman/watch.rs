@@ -75,13 +75,13 @@ impl<'a> Watch<'a> {
     pub fn check_halt(&mut self) -> Result<Option<Halt>> {
         self.renew_if_due();
         if self.stop.load(Ordering::Relaxed) {
-            return Ok(Some(Halt::Paused("stopped on request".into())));
+            return Ok(Some(Halt::Paused("interrupted: a stop was requested".into())));
         }
         if let Err(e) = self.lock.check() {
             return Ok(Some(Halt::Paused(format!("{e:#}"))));
         }
         if self.hub.local(&paths::stop(&self.run)).exists() {
-            return Ok(Some(Halt::Paused("stopped on request at the end of the stage".into())));
+            return Ok(Some(Halt::Paused("interrupted after a stage: a stop was requested".into())));
         }
         if let Err(e) = own_claim(self.hub, self.work) {
             return Ok(Some(Halt::Lost(format!("{e:#}"))));

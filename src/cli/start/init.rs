@@ -245,7 +245,7 @@ fn render(done: &Done, options: &Options) -> String {
     lines.extend(done.kept.iter().map(|path| format!("  kept  {path}")));
     lines.extend(done.notes.iter().map(|note| format!("note: {note}")));
     if done.commit.is_none() && !done.wrote.is_empty() {
-        lines.push("next: check the new files and commit them, so that every clone has them".to_owned());
+        lines.push(format!("next: teof bus commit (saves the new files on {})", text::safe(&done.branch)));
     }
     if done.wrote.iter().any(|path| path == SETTINGS) && options.roles.is_empty() && options.tests.is_empty() {
         lines.push("note: no agents and no tests are set: without a terminal, only --yes looks for them".to_owned());

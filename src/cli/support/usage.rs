@@ -8,6 +8,16 @@ use clap::{Command, Error};
 use super::plain;
 use crate::base::{Refusal, names, text};
 
+/// What people mean by words that several groups have, or none; the likeliest first.
+const OFTEN: [(&str, &str); 6] = [
+    ("show", "review show"),
+    ("show", "logs"),
+    ("pause", "coordinator pause"),
+    ("list", "status"),
+    ("list", "task list"),
+    ("diff", "review show --diff"),
+];
+
 /// The refusal for a command line that `tree` does not take.
 pub fn refusal(error: &Error, tree: &mut Command) -> Refusal {
     let line = Line { words: std::env::args_os().skip(1).collect() };
@@ -62,12 +72,14 @@ fn unknown_command(error: &Error, tree: &mut Command, path: &str, line: &Line) -
     // `teof claim` may mean `teof bus claim`.
     if path == "teof" {
         let known = meant.first().cloned();
+        let often = OFTEN.iter().filter(|(guess, _)| *guess == word).map(|(_, meant)| (*meant).to_owned());
+        let often: Vec<String> = often.collect();
         let below = group.get_subcommands().flat_map(|group| {
             let name = group.get_name();
             let is_it = |sub: &&Command| sub.get_name() == word && !sub.is_hide_set();
             group.get_subcommands().filter(is_it).map(move |sub| format!("{name} {}", sub.get_name()))
         });
-        meant = below.chain(known).take(3).collect();
+        meant = if often.is_empty() { below.chain(known).take(3).collect() } else { often };
     }
     let hint = match meant.as_slice() {
         [] => String::new(),

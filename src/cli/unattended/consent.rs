@@ -251,13 +251,13 @@ fn rules(standing: &Standing, started: u64, auto: Option<&MergePolicy>) -> Vec<S
     let idle = auto.and_then(|auto| auto.why_not.as_ref());
     rules.extend(idle.map(|why| format!("[review] auto in teof.toml is not in force: {why}")));
     let stops = [
-        (consent.require_execute, "after one that did nothing"),
-        (consent.halt_on_attention_feeds, "while a prerequisite is not met"),
+        (consent.require_execute, "after a job that executed nothing"),
+        (consent.halt_on_attention_feeds, "while the backlog's prerequisites are unmet"),
         (consent.halt_on_ci_failure, "while CI fails"),
     ];
     let stops: Vec<_> = stops.iter().filter(|(is_set, _)| *is_set).map(|(_, what)| *what).collect();
     if !stops.is_empty() {
-        rules.push(format!("no job starts {}", text::alternatives(&stops)));
+        rules.push(format!("new jobs wait: {}", stops.join("; ")));
     }
     rules
 }

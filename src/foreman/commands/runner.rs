@@ -223,7 +223,7 @@ impl<'a> Runner<'a> {
             findings.push(Finding::medium("process.survived", "", message));
         }
         Ok(match done.was_cancelled() {
-            true => Break(Halt::Paused(format!("stopped on request during {}", done.label))),
+            true => Break(Halt::Paused(format!("interrupted during {}: a stop was requested", done.label))),
             false => Continue(done),
         })
     }

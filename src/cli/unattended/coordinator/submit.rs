@@ -1,5 +1,6 @@
 //! `teof coordinator submit`
 
+use std::cell::Cell;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -101,6 +102,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if wanted.iter().any(|wanted| matches!(wanted, Wanted::Objective(_))) {
         objective::check(hub, &details)?;
     }
+    let is_told = Cell::new(false);
     let command = |wanted| match wanted {
         Wanted::Task(asked) => task(app, hub, asked, args.priority),
         Wanted::Objective(text) => {
@@ -108,7 +110,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             let same = same.rfind(|plan| plan.plan.is_open() && plan.plan.summary() == Some(&text));
             let command = objective::submission(app, hub, &text, &details)?;
             if let Command::Submit { plan: Some(plan), task, .. } = &command {
-                app.say(format!("Created plan {plan}; you can edit it until it starts"));
+                let edit = "; to edit it before it starts: teof plan step set";
+                app.say(format!("Created plan {plan}{}", if is_told.replace(true) { "" } else { edit }));
                 if let Some(same) = same {
                     app.warn(format!(
                         "{} has the same words; to drop the new one: teof coordinator cancel {task}",

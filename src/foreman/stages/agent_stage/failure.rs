@@ -39,7 +39,7 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
         return Err(FollowUp::End(context.overrun()));
     }
     if said.cancelled {
-        let why = format!("stopped on request during a call of {}", agent.name);
+        let why = format!("interrupted during a call of {}: a stop was requested", agent.name);
         return Err(FollowUp::End(End::new(Verdict::Paused, why)));
     }
     if let Some(request) = said.stopped.as_ref().filter(|_| said.conclusion.verdict != CallVerdict::Succeeded) {
