@@ -115,7 +115,7 @@ fn the_loop_itself_tells_the_service_manager_how_it_is() {
 fn sighup_reads_the_settings_again_and_says_what_changed_or_why_not() {
     let yard = Yard::new();
     let mut service = Service::start(&yard, &[]);
-    service.says("working in");
+    service.says("coordinating ");
     yard.settings("poll_max = \"2m\"\n");
     service.signal(Signal::HUP);
     service.says("settings changed: coordinator.poll_max: \"5m\" → \"2m\"");
@@ -163,7 +163,7 @@ fn without_file_watches_it_polls_and_says_so_once() {
 fn a_repository_that_is_moved_away_stops_the_coordinator_with_a_reason_and_nothing_in_its_place() {
     let yard = Yard::new();
     let mut service = Service::start(&yard, &[]);
-    service.says("working in");
+    service.says("coordinating ");
     let (old, new) = (yard.world.repo.clone(), yard.world.folder().join("moved"));
     fs::rename(&old, &new).unwrap();
     assert_eq!(service.end(), 1, "{}", service.log());

@@ -311,7 +311,7 @@ fn given_up(hub: &Hub, ended: &Ended, before: &State, state: &State) -> GivenUp 
             Ending::Reverted if is_recorded => found.reverted.push(Named::job(job)),
             Ending::Reverted => {}
             _ if job.decision.is_some() => found.rejected.push(job.task.clone()),
-            _ if reviews::dismissed(hub, state, job).is_some() => {}
+            _ if !is_new && reviews::dismissed(hub, state, job).is_some() => {}
             _ if is_new || is_recorded => {
                 let reason = job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
                 found.blocked.push(Blocked { what: Named::job(job), reason });
