@@ -225,24 +225,27 @@ impl Report {
         }
     }
 
-    /// An envelope has the usage of its order in all runs, so the newest per order counts; time is per run.
+    /// A run that went on after an answer or a stop has several envelopes; the newest has its usage, and each has its
+    /// own time and calls.
     fn used(&mut self, state: &State, envelopes: &[&Run]) {
-        let mut seconds: HashMap<&str, u64> = HashMap::new();
+        let mut of_runs: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
         for envelope in envelopes {
-            *seconds.entry(&envelope.order.path).or_default() += envelope.seconds();
+            of_runs.entry(&envelope.run).or_default().push(envelope);
         }
-        // Work that was sent back has another order; its job is counted once.
+        // A job has several runs; it is counted once.
         let mut counted: HashSet<(String, String)> = HashSet::new();
-        for envelope in newest(envelopes, |envelope| envelope.order.path.clone()) {
-            let took = seconds.get(&*envelope.order.path).copied().unwrap_or_default();
-            let job = envelope.job();
+        for all in of_runs.values() {
+            let Some(newest) = all.last() else { continue };
+            let took = all.iter().map(|envelope| envelope.seconds()).sum();
+            let job = newest.job();
             let mut is_new = |of: &str| counted.insert((of.to_owned(), job.to_owned()));
-            self.usage.add(envelope.usage, took, is_new(""));
-            let seat = self.by_seat.entry(envelope.agent_id.clone()).or_default();
-            seat.add(envelope.usage, took, is_new(&format!("seat {}", envelope.agent_id)));
+            self.usage.add(newest.usage, took, is_new(""));
+            let seat = self.by_seat.entry(newest.agent_id.clone()).or_default();
+            seat.add(newest.usage, took, is_new(&format!("seat {}", newest.agent_id)));
             let mut agents: BTreeMap<&str, (Usage, f64)> = BTreeMap::new();
             let mut calls = Usage::default();
-            for call in envelope.stages.iter().flat_map(|stage| &stage.calls) {
+            let stages = all.iter().flat_map(|envelope| &envelope.stages).filter(|stage| !stage.done_before);
+            for call in stages.flat_map(|stage| &stage.calls) {
                 let (usage, took) = agents.entry(&call.agent).or_default();
                 (*usage, *took) = (usage.plus(call.usage), *took + call.duration_seconds);
                 calls = calls.plus(call.usage);
@@ -251,16 +254,15 @@ impl Report {
                 let is_new = is_new(&format!("agent {agent}"));
                 self.by_agent.entry(agent.to_owned()).or_default().add(usage, took as u64, is_new);
             }
-            if envelope.usage.tokens() > calls.tokens() {
-                let cost_usd = envelope.usage.cost_usd.map(|cost| cost - calls.cost_usd.unwrap_or(0.0));
-                let rest =
-                    Usage { input_tokens: envelope.usage.tokens() - calls.tokens(), cost_usd, ..Usage::default() };
+            if newest.usage.tokens() > calls.tokens() {
+                let cost_usd = newest.usage.cost_usd.map(|cost| (cost - calls.cost_usd.unwrap_or(0.0)).max(0.0));
+                let rest = Usage { input_tokens: newest.usage.tokens() - calls.tokens(), cost_usd, ..Usage::default() };
                 self.unfinished_calls.add(rest, 0, true);
             }
         }
         // A worker that was stopped or still works has left no envelope; the coordinator counted what it used.
         for job in state.jobs.iter().filter(|job| job.chosen_at >= self.since && job.counted != Usage::default()) {
-            if job.order.as_ref().is_some_and(|order| envelopes.iter().all(|envelope| envelope.order.path != *order)) {
+            if !of_runs.contains_key(&*job.run_id()) {
                 self.usage.add(job.counted, 0, counted.insert((String::new(), job.id.clone())));
                 let is_new = counted.insert((format!("seat {}", job.seat), job.id.clone()));
                 self.by_seat.entry(job.seat.clone()).or_default().add(job.counted, 0, is_new);

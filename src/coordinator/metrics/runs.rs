@@ -25,7 +25,7 @@ pub struct Run {
     pub reason: String,
     pub started_at: Stamp,
     pub finished_at: Stamp,
-    /// What all runs of its order used together up to its end.
+    /// What this run used up to its end, before an answer or a stop too.
     #[serde(default)]
     pub usage: Usage,
     #[serde(default)]

@@ -96,11 +96,11 @@ pub fn of(runs: &[&Run]) -> Metrics {
     };
     let mut stages: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     let mut of_jobs: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
-    let mut orders: BTreeMap<&str, Usage> = BTreeMap::new();
+    let mut usage: BTreeMap<&str, Usage> = BTreeMap::new();
     for run in runs {
         of_jobs.entry(run.job()).or_default().push(run);
-        // The newest envelope has the usage of all runs of its order.
-        orders.insert(&run.order.path, run.usage);
+        // A run that went on after an answer or a stop has several envelopes; the newest has all its usage.
+        usage.insert(&run.run, run.usage);
         let seat = found.seats.entry(run.agent_id.clone()).or_default();
         seat.runs += 1;
         seat.busy_seconds += run.seconds();
@@ -112,8 +112,8 @@ pub fn of(runs: &[&Run]) -> Metrics {
         }
     }
     found.stage_seconds = stages.into_iter().map(|(name, times)| (name.to_owned(), Times::of(times))).collect();
-    found.tokens = orders.values().map(|usage| usage.tokens()).sum();
-    found.cost_usd = rounded(orders.values().filter_map(|usage| usage.cost_usd).sum());
+    found.tokens = usage.values().map(|usage| usage.tokens()).sum();
+    found.cost_usd = rounded(usage.values().filter_map(|usage| usage.cost_usd).sum());
     if let (Some(from), Some(to)) = (found.from, found.to) {
         let whole = to.since(from).as_secs().max(1) as f64;
         for seat in found.seats.values_mut() {
@@ -188,7 +188,10 @@ mod tests {
         let coder = &found.stage_seconds["coder"];
         assert_eq!((coder.count, coder.mean, coder.median, coder.p90, coder.max), (4, 40.0, 30.0, 100.0, 100.0));
         assert_eq!((found.job_seconds.count, found.job_seconds.max), (2, 120.0));
-        assert_eq!((found.tokens, found.cost_usd), (210, 1.5), "an order's newest envelope has all of it");
+        assert_eq!((found.tokens, found.cost_usd), (310, 2.0), "a failed run counts too");
+        let again = [run("j1", 1, 1000, 10, "paused", 100), run("j1", 1, 1100, 20, "succeeded", 150)];
+        let resumed = of(&again.iter().collect::<Vec<_>>());
+        assert_eq!((resumed.tokens, resumed.cost_usd), (150, 0.5), "a run's newest envelope has all of it");
         let seat = &found.seats["worker-1"];
         assert_eq!((seat.runs, seat.busy_seconds, seat.utilisation), (4, 160, 0.4));
         assert_eq!(found.agent_calls["fake"], 4);
