@@ -33,6 +33,14 @@ pub fn map<T: Sync, R: Send>(items: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Whether another thread can start; checked before a library starts one and panics if it cannot.
+///
+/// # Errors
+/// When the machine gives out no more.
+pub fn can_start_thread() -> std::io::Result<()> {
+    std::thread::Builder::new().spawn(|| ())?.join().map_err(|_| std::io::Error::other("a thread ended early"))
+}
+
 /// How many threads make sense.
 pub fn processors() -> usize {
     // Cached, because the query reads a dozen files.

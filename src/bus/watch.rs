@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::log::Log;
 use super::{events, messages};
 use crate::base::{Result, Stamp, files, jsonl, text};
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, paths, watch};
 use crate::model::event::EventView;
 use crate::model::message::is_task_channel;
 use crate::model::{text, texts};
@@ -234,7 +234,7 @@ impl<'h> Follower<'h> {
             return Ok(());
         }
         let send = self.send.clone();
-        let mut watcher = notify::recommended_watcher(move |notice: notify::Result<notify::Event>| {
+        let mut watcher = watch::watcher(move |notice: notify::Result<notify::Event>| {
             // Ignore teof's own reads; an error (an overflow) may hide a change.
             if notice.map_or(true, |event| !event.kind.is_access()) {
                 let _ = send.send(Wake::Changed);

@@ -8,7 +8,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{EventHandler, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use crate::base::parallel;
 
 /// Changes within this time count as one: editors and transactions touch several files.
 const TOGETHER: Duration = Duration::from_millis(20);
@@ -20,13 +22,22 @@ pub struct Watch {
     _watcher: Option<RecommendedWatcher>,
 }
 
+/// A watcher of files. Its library starts a thread, and panics later if it could not.
+///
+/// # Errors
+/// When nothing can be watched here.
+pub fn watcher(tell: impl EventHandler) -> notify::Result<RecommendedWatcher> {
+    parallel::can_start_thread().map_err(notify::Error::io)?;
+    notify::recommended_watcher(tell)
+}
+
 impl Watch {
     /// Watches folders without their subfolders; missing folders are skipped. When nothing can be watched,
     /// [`Watch::wait`] just waits.
     pub fn on<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Watch {
         let (sender, changes) = mpsc::channel();
         let tell = sender.clone();
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let watcher = watcher(move |event: notify::Result<notify::Event>| {
             if event.map_or(true, |event| changes_something(&event.kind)) {
                 let _ = tell.send(());
             }

@@ -16,7 +16,7 @@ use crate::coordinator::inbox;
 use crate::coordinator::message::{Message, What};
 use crate::guard::prerequisites::{AUTHENTICITY, CI_SUMMARY};
 use crate::guard::trust;
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, paths, watch};
 use crate::model::message::is_task_channel;
 use crate::model::seat;
 
@@ -107,7 +107,7 @@ impl Watcher {
 }
 
 fn begin(names: Names, queue: Sender<Message>) -> notify::Result<RecommendedWatcher> {
-    notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+    watch::watcher(move |event: notify::Result<notify::Event>| {
         let message = match event {
             Ok(event) if event.need_rescan() => Some(Message::Overflow),
             Ok(event) if is_write(&event.kind) => names.interesting(&event.paths),

@@ -15,7 +15,7 @@ use crate::coordinator::process::vouch;
 use crate::coordinator::state::input::{Command, ReviewWord};
 use crate::coordinator::state::{Job, Word};
 use crate::guard::{operator, secrets};
-use crate::hub::Hub;
+use crate::hub::{Hub, watch};
 use crate::review::ReviewInput;
 
 /// How long a running coordinator is waited for.
@@ -175,7 +175,7 @@ fn unanswered(app: &App, hub: &Hub) -> Result<String> {
 /// Waits for the answer of a running coordinator; `None` when it gives none in time.
 fn wait(hub: &Hub, id: &str) -> Result<Option<Answer>> {
     let (send, changed) = mpsc::channel();
-    let watcher = notify::recommended_watcher(move |_| {
+    let watcher = watch::watcher(move |_| {
         let _ = send.send(());
     });
     let folder = hub.local(inbox::ANSWERS);
