@@ -127,15 +127,33 @@ pub fn discard(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes a folder of this account with all that is in it; anything else is left alone.
+/// Removes a folder of this account with all that is in it, folders without rights included; anything else is left
+/// alone.
 ///
 /// # Errors
 /// When a part of it cannot be removed.
 pub fn remove_own_folder(path: &Path) -> io::Result<()> {
     let own = rustix::process::getuid().as_raw();
     match path.symlink_metadata() {
-        Ok(found) if found.is_dir() && found.uid() == own => std::fs::remove_dir_all(path),
+        Ok(found) if found.is_dir() && found.uid() == own => fs::remove_dir_all(path).or_else(|e| match e.kind() {
+            ErrorKind::PermissionDenied => {
+                give_rights(path);
+                fs::remove_dir_all(path)
+            }
+            _ => Err(e),
+        }),
         _ => Ok(()),
+    }
+}
+
+/// Makes each folder below `path` its owner's alone, so that it can be emptied. (Never wider: a program that still
+/// runs could put a link there.)
+fn give_rights(path: &Path) {
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(0o700));
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        folders.extend(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path()));
     }
 }
 
@@ -181,6 +199,23 @@ mod tests {
         assert!(replace(&dir.path().join("none/f"), b"x").is_err());
         assert!(create_parent(&dir.path().join("moved/.git/teof/f")).is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_own_folder_is_removed_with_folders_that_have_no_rights() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, kept) = (dir.path().join("own"), dir.path().join("kept"));
+        fs::create_dir_all(root.join("a/b/c")).unwrap();
+        fs::create_dir(&kept).unwrap();
+        std::os::unix::fs::symlink(&kept, root.join("link")).unwrap();
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        mode(&kept, 0o755);
+        for folder in ["a/b/c", "a/b", "a", ""] {
+            mode(&root.join(folder), 0o000);
+        }
+        remove_own_folder(&root).unwrap();
+        assert!(!root.exists());
+        assert_eq!(fs::metadata(&kept).unwrap().mode() & 0o777, 0o755);
     }
 
     #[test]
