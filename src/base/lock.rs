@@ -7,6 +7,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -150,12 +151,34 @@ pub fn is_held(path: &Path) -> Result<bool> {
     }
 }
 
-/// What the last holder wrote about itself; for messages only.
+/// What the last holder wrote about itself, or who holds the lock if that is another process; for messages only.
 pub fn holder(path: &Path) -> Option<String> {
     let mut note = String::new();
-    files::open_regular(path).ok()??.take(512).read_to_string(&mut note).ok()?;
+    let file = files::open_regular(path).ok()??;
+    let holding = holding(&file);
+    file.take(512).read_to_string(&mut note).ok()?;
     let note = text::safe(note.trim());
-    (!note.is_empty()).then_some(note)
+    let is_named = |pid: &u32| note.starts_with(&format!("pid {pid}:"));
+    match holding {
+        Some(pid) if !is_named(&pid) => {
+            let program = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            Some(format!("pid {pid}: {}", text::safe(program.trim())))
+        }
+        _ => (!note.is_empty()).then_some(note),
+    }
+}
+
+/// The process that took the lock, where `/proc/locks` shows it: not for a process of another container.
+fn holding(file: &File) -> Option<u32> {
+    let found = file.metadata().ok()?;
+    let (major, minor) = (rustix::fs::major(found.dev()), rustix::fs::minor(found.dev()));
+    let id = format!("{major:02x}:{minor:02x}:{}", found.ino());
+    // `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; a line of who waits has `->` after the number.
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [_, "FLOCK", _, "WRITE", pid, at, ..] if at == id => pid.parse().ok().filter(|pid| *pid > 0),
+        _ => None,
+    })
 }
 
 fn open(path: &Path) -> Result<File> {
@@ -192,6 +215,10 @@ mod tests {
         assert_eq!(refusal.exit, Exit::TimedOut);
         assert!(refusal.reason.as_ref().unwrap().contains("bus claim A"));
         assert!(refusal.next[1].contains("lock.wait"));
+        // A text that names another process than the one that holds the lock.
+        std::fs::write(&path, "pid 1: teof foreman\n").unwrap();
+        let named = holder(&path).unwrap();
+        assert!(!cfg!(target_os = "linux") || named.starts_with(&format!("pid {}: ", std::process::id())), "{named}");
         drop(held);
         assert!(!is_held(&path).unwrap());
         assert!(path.exists(), "lock files are never deleted");
