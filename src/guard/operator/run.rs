@@ -56,7 +56,7 @@ fn inside_unless(is_other: impl Fn(&Ancestor) -> bool) -> Option<Inside> {
             None => format!("a teof worker started this: process {}", worker.pid),
         },
         _ if exec::is_marked() => {
-            "a worker started this: the file-lock limit that marks a run is set (ulimit -x)".to_owned()
+            "a worker started this, or set its mark on this shell: the file-lock limit (ulimit -x)".to_owned()
         }
         (None, None, None) if cfg!(target_os = "linux") => {
             "/proc does not show the parent processes, so teof cannot tell who runs this command".to_owned()
