@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{World, until};
 
-/// A fake agent: it plans, codes, and reviews, as the test tells it by files in `$HOME`.
+/// A fake agent: it plans, codes, and reviews, as the test tells it by files in `$HOME/own`.
 ///
 /// - `log`: a line per call, `<role> <task>`;
 /// - `spend-<role>` makes that role say that it used 5000 tokens;
@@ -28,12 +28,12 @@ case ${1:-claude} in
   codex) say '{"type":"thread.started","thread_id":"s-'$$'"}' ;;
   gemini) say '{"type":"init","session_id":"s-'$$'","model":"m"}' ;;
 esac
-echo "$role $TEOF_TASK" >> "$HOME/log"
-[ -e "$HOME/spend-$role" ] && say '{"type":"assistant","message":{"id":"m","role":"assistant","content":[{"type":"text","text":"x"}],"usage":{"input_tokens":5000,"output_tokens":0}}}'
-while [ -e "$HOME/hold-$role" ]; do sleep 0.02; done
+echo "$role $TEOF_TASK" >> "$HOME/own/log"
+[ -e "$HOME/own/spend-$role" ] && say '{"type":"assistant","message":{"id":"m","role":"assistant","content":[{"type":"text","text":"x"}],"usage":{"input_tokens":5000,"output_tokens":0}}}'
+while [ -e "$HOME/own/hold-$role" ]; do sleep 0.02; done
 take() { # counts a file down; succeeds while it was above zero
-  left=$(cat "$HOME/$1" 2>/dev/null || echo 0)
-  [ "$left" -gt 0 ] && echo $((left - 1)) > "$HOME/$1"
+  left=$(cat "$HOME/own/$1" 2>/dev/null || echo 0)
+  [ "$left" -gt 0 ] && echo $((left - 1)) > "$HOME/own/$1"
 }
 answer='\"analysis\":\"'$role' of '$TEOF_TASK'\",\"commands\":[],\"receipts\":[]'
 case $role in
@@ -47,7 +47,7 @@ case $role in
     ;;
 esac
 case "$prompt" in *"say it better"*)
-  [ $role = planner ] || echo "$role heard" >> "$HOME/log"
+  [ $role = planner ] || echo "$role heard" >> "$HOME/own/log"
   [ $role = coder ] && echo better >> "$TEOF_TASK.txt" ;;
 esac
 case ${1:-claude} in
@@ -80,6 +80,7 @@ impl Agency {
         {
             world.write(&format!("AGENT_MANIFEST.{id}.json"), &seat(id, role));
         }
+        fs::create_dir_all(world.folder().join("home/own")).unwrap();
         let program = world.folder().join("agent.sh");
         fs::write(&program, AGENT).unwrap();
         let program = program.display().to_string();
@@ -87,9 +88,9 @@ impl Agency {
             "teof.toml",
             &format!(
                 "[coordinator]\nretry_first = \"0s\"\nretry_later = \"0s\"\npoll_min = \"1s\"\n[guard]\ntests = [\"! grep -rq wrong --include=*.txt .\"]\n\
-                 [worker]\ngrace = \"1s\"\n[agents.fake]\ncommand = [\"sh\", {program:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\nwrite = [\"~/\"]\n\
-                 [agents.second]\ncommand = [\"sh\", {program:?}, \"codex\"]\nformat = \"codex\"\nenv = [\"HOME\"]\nwrite = [\"~/\"]\n\
-                 [agents.third]\ncommand = [\"sh\", {program:?}, \"gemini\"]\nformat = \"gemini\"\nenv = [\"HOME\"]\nwrite = [\"~/\"]\n\
+                 [worker]\ngrace = \"1s\"\n[agents.fake]\ncommand = [\"sh\", {program:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\nwrite = [\"~/own/\"]\n\
+                 [agents.second]\ncommand = [\"sh\", {program:?}, \"codex\"]\nformat = \"codex\"\nenv = [\"HOME\"]\nwrite = [\"~/own/\"]\n\
+                 [agents.third]\ncommand = [\"sh\", {program:?}, \"gemini\"]\nformat = \"gemini\"\nenv = [\"HOME\"]\nwrite = [\"~/own/\"]\n\
                  [roles.coder]\nagent = \"fake\"\n{settings}\n"
             ),
         );
@@ -126,7 +127,7 @@ impl Agency {
     }
 
     fn home(&self, name: &str) -> PathBuf {
-        self.world.folder().join("home").join(name)
+        self.world.folder().join("home/own").join(name)
     }
 
     fn tell(&self, name: &str, text: &str) {
@@ -186,9 +187,9 @@ impl Agency {
 
 #[test]
 fn an_agent_that_needs_a_person_is_called_once_and_its_job_is_blocked() {
-    let keyless = "cat > /dev/null; echo called >> $HOME/log; echo 'Invalid API key' >&2; exit 1";
+    let keyless = "cat > /dev/null; echo called >> $HOME/own/log; echo 'Invalid API key' >&2; exit 1";
     let agency = Agency::with(&format!(
-        "[agents.keyless]\ncommand = [\"sh\", \"-c\", {keyless:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\nwrite = [\"~/\"]\n"
+        "[agents.keyless]\ncommand = [\"sh\", \"-c\", {keyless:?}]\nformat = \"claude\"\nenv = [\"HOME\"]\nwrite = [\"~/own/\"]\n"
     ));
     let task = agency.plan("locked", "keyless");
     agency.finish_with(1);
@@ -284,14 +285,14 @@ fn the_loop_ends_after_three_passes_and_keeps_everything() {
 
 /// A stand-in for `gh`: it keeps what it was asked in files, and says that it has one pull request.
 const GH: &str = r##"#!/bin/sh
-echo "$*" >> "$HOME/gh-log"
+echo "$*" >> "$HOME/own/gh-log"
 case "$1 $2" in
   "--version "*) echo "gh version 2.60.0" ;;
   "auth status"*) exit 0 ;;
-  "pr list"*) [ -e "$HOME/gh-pr" ] && cat "$HOME/gh-pr" || echo '[]' ;;
+  "pr list"*) [ -e "$HOME/own/gh-pr" ] && cat "$HOME/own/gh-pr" || echo '[]' ;;
   "pr create"*)
-    while [ $# -gt 0 ]; do [ "$1" = --body-file ] && cp "$2" "$HOME/gh-body"; shift; done
-    echo '[{"number":7,"url":"https://example.invalid/pr/7","state":"OPEN","isDraft":true}]' > "$HOME/gh-pr"
+    while [ $# -gt 0 ]; do [ "$1" = --body-file ] && cp "$2" "$HOME/own/gh-body"; shift; done
+    echo '[{"number":7,"url":"https://example.invalid/pr/7","state":"OPEN","isDraft":true}]' > "$HOME/own/gh-pr"
     echo "https://example.invalid/pr/7" ;;
   "pr view"*) echo '{"number":7,"url":"https://example.invalid/pr/7","state":"OPEN","isDraft":true,"mergedAt":null,"mergeCommit":null}' ;;
 esac

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::World;
 use crate::harness::agents::{DONE, Fake};
+use crate::harness::work::UNCONFINED;
 
 const VAULT: &str = "vault/10_features/03_planned";
 
@@ -21,7 +22,7 @@ fn world(settings: &str) -> World {
     }
     let line = json!(format!("echo $TEOF_TASK >> {}/ran; echo x > $TEOF_TASK.txt", world.folder().display()));
     let quick = "[coordinator]\nconcurrency = 1\nretries = 0\n[guard]\ntests = [\"true\"]\n";
-    world.write("teof.toml", &format!("{quick}[commands]\ndefault = [{line}]\n{settings}{}", world.open_sandbox()));
+    world.write("teof.toml", &format!("{quick}[commands]\ndefault = [{line}]\n{settings}{}", UNCONFINED));
     world.git(&["add", "-A"]);
     world.git(&["commit", "-qm", "Set up"]);
     world.ok(&["consent", "grant", "--continuous", "--max-iterations", "0"]);

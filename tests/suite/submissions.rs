@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::harness::World;
+use crate::harness::work::UNCONFINED;
 
 /// A hub where commands do the work and every result is tested.
 fn world() -> World {
@@ -15,7 +16,7 @@ fn world() -> World {
     let folder = world.folder().display().to_string();
     let run = json!(format!("echo $TEOF_TASK >> {folder}/ran; echo x > x.txt"));
     let settings = "[coordinator]\nconcurrency = 1\nretries = 0\nqueue = 4\n[guard]\ntests = [\"true\"]\n";
-    world.write("teof.toml", &format!("{settings}[commands]\ndefault = [{run}]\n{}", world.open_sandbox()));
+    world.write("teof.toml", &format!("{settings}[commands]\ndefault = [{run}]\n{}", UNCONFINED));
     world.ok(&["consent", "grant", "--continuous", "--max-iterations", "0"]);
     world
 }

@@ -13,7 +13,7 @@ use teof::hub::worktrees::{self, Wanted};
 
 use crate::harness::World;
 use crate::harness::agents::{DONE, Fake};
-use crate::harness::work::{SEAT, TASK};
+use crate::harness::work::{SEAT, TASK, UNCONFINED};
 
 /// A world in which jobs can be run by hand.
 struct Grove {
@@ -167,7 +167,7 @@ fn the_set_up_runs_once_and_its_tracked_changes_are_reverted() {
     grove.world.trust_settings(&format!(
         "[worktrees]\nsetup = [\"echo once >> {}\", \"test -f .env && mkdir build && touch build/out && echo y > src/code.txt && echo z > new\"]\n{}",
         ran.display(),
-        grove.world.open_sandbox()
+        UNCONFINED
     ));
     grove.world.write(".env", "A=1\n");
     let work =

@@ -137,8 +137,9 @@ fn sandbox(app: &App) -> Option<Diagnosis> {
     let (message, fix) = match report.state {
         SandboxState::Full => (format!("workers are confined by the kernel ({landlock})"), "nothing to do; see what is writable: teof doctor --settings"),
         SandboxState::Partial => (
-            format!("workers are confined by the kernel ({landlock}), except that {}", report.open.join("; ")),
-            "a newer kernel closes the gaps",
+            format!("workers are confined by the kernel ({landlock}), but {}", report.open.join("; ")),
+            "a newer kernel closes gaps of the kernel; for a path that is not writable, move the repository, or name a \
+             smaller folder in the setting or variable",
         ),
         SandboxState::None => (
             "workers are not confined, because this kernel offers no Landlock: their programs can write wherever you can"

@@ -25,8 +25,6 @@ const NETWORK: ABI = ABI::V10;
 
 /// Devices that programs expect to write to.
 const DEVICES: [&str; 6] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx", "/dev/pts"];
-/// Shared memory and semaphores of POSIX.
-const SHARED_MEMORY: &str = "/dev/shm";
 
 pub(super) fn apply(confinement: &Confinement) -> io::Result<()> {
     let writing = AccessFs::from_write(FILES);
@@ -41,7 +39,6 @@ pub(super) fn apply(confinement: &Confinement) -> io::Result<()> {
     for device in DEVICES {
         rules = allow(rules, Path::new(device), (devices | reading) & handled, Links::Follow)?;
     }
-    rules = allow(rules, Path::new(SHARED_MEMORY), handled, Links::Follow)?;
     for path in &confinement.write {
         rules = allow(rules, path, handled, Links::Refuse)?;
     }

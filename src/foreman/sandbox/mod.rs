@@ -4,9 +4,12 @@
 //! dir ([`git_dir`]), caches, and an agent's own folders. Everything else is refused by the kernel where it can
 //! ([`crate::exec::Support`]): the hub, `<common dir>/teof`, hooks, configuration, other worktrees and `/tmp` at large.
 //!
+//! No path may open those as a whole ([`guarded`]): one that is above the hub is dropped.
+//!
 //! Settings open the sandbox only as a person granted them; without a grant the defaults apply.
 
 mod git_dir;
+mod guarded;
 mod limits;
 mod places;
 mod report;

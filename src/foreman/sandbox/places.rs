@@ -17,6 +17,9 @@ const MOVED: [(&str, &str); 4] = [
     ("~/go", "GOPATH"),
 ];
 
+/// Shared memory and semaphores of POSIX.
+pub(super) const SHARED_MEMORY: &str = "/dev/shm";
+
 /// What programs need to run at all, when not everything is readable.
 const SYSTEM: [&str; 15] = [
     "/bin",
@@ -68,7 +71,8 @@ pub(super) fn cache(path: &str) -> Option<PathBuf> {
     resolve(&absolute)
 }
 
-fn absolute(path: &str) -> PathBuf {
+/// A path of the settings; a relative one stays relative.
+pub(super) fn absolute(path: &str) -> PathBuf {
     let below = |from: &str, variable: &str| {
         let rest = path.strip_prefix(from).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
         Some(PathBuf::from(env::var(variable)?).join(rest.trim_start_matches('/')))

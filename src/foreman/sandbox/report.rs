@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::places;
+use super::{guarded, places};
 use crate::agents::{self, Agent};
 use crate::base::Result;
 use crate::exec::{Level, Network, Support};
@@ -17,7 +17,7 @@ use crate::hub::settings::{ExecutorKind, Sandbox as Settings, SandboxMode, Sandb
 pub enum SandboxState {
     /// The kernel, completely.
     Full,
-    /// The kernel, except for what it leaves open.
+    /// The kernel, except for what `open` says.
     Partial,
     /// Nothing: the kernel has no Landlock.
     None,
@@ -62,9 +62,9 @@ pub struct SandboxReport {
     pub state: SandboxState,
     /// The version of Landlock; 0: the kernel has none.
     pub landlock: u32,
-    /// What the kernel leaves open.
+    /// What the kernel leaves open, and what is not writable because a part of the repository or the home folder is in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub open: Vec<&'static str>,
+    pub open: Vec<String>,
     /// `all` or `none`.
     pub network: SandboxNetwork,
     /// Writable paths that the settings add to the built-in ones.
@@ -97,11 +97,18 @@ impl SandboxReport {
         }
         let settings = settings(hub)?;
         let (level, open) = support.enforced(network(&settings));
-        let is_off = settings.mode == SandboxMode::Off;
+        let mut state = if settings.mode == SandboxMode::Off { SandboxState::Off } else { level.into() };
+        let mut open: Vec<String> = open.into_iter().map(str::to_owned).collect();
+        if state.is_on() {
+            open.extend(guarded::dropped(hub, &settings)?);
+            state = if open.is_empty() { SandboxState::Full } else { SandboxState::Partial };
+        } else {
+            open.clear();
+        }
         Ok(Self {
-            state: if is_off { SandboxState::Off } else { level.into() },
+            state,
             landlock: support.abi,
-            open: if is_off { Vec::new() } else { open },
+            open,
             network: settings.network,
             write: settings.write,
             read: settings.read,

@@ -1,7 +1,8 @@
 //! Builds the policy of each program that a worker starts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::guarded::Guarded;
 use super::limits::{LimitReport, Limited};
 use super::report::{self, SandboxReport};
 use super::temp_folder::TempFolder;
@@ -17,6 +18,7 @@ use crate::hub::Hub;
 pub struct Sandbox {
     /// Without a policy nothing is confined.
     policy: Option<Confinement>,
+    guarded: Guarded,
     /// A person granted the settings.
     granted: bool,
     temp: Option<TempFolder>,
@@ -31,22 +33,25 @@ impl Sandbox {
     /// When the settings cannot be read, or a folder cannot be made.
     pub fn new(hub: &Hub, at: &Workplace) -> Result<Self> {
         let report = SandboxReport::of(hub)?;
+        let guarded = Guarded::of(hub)?;
         if !report.state.is_on() {
             let limited = Limited::new(hub, vec![at.root.to_owned()])?;
-            return Ok(Self { policy: None, granted: false, temp: None, limited, report });
+            return Ok(Self { policy: None, guarded, granted: false, temp: None, limited, report });
         }
         let settings = report::settings(hub)?;
         let temp = TempFolder::create(at.session)?;
         let mut write = git_dir::writable(&hub.common_dir, at)?;
         write.extend([at.root.canonicalize()?, temp.path().to_owned()]);
         write.extend(at.own.iter().cloned());
-        write.extend(settings.caches.iter().filter_map(|path| places::cache(path)));
-        write.extend(settings.write.iter().filter_map(|path| places::granted(path)));
+        let caches = settings.caches.iter().filter_map(|path| places::cache(path));
+        let more = settings.write.iter().filter_map(|path| places::granted(path));
+        let named = places::resolve(Path::new(places::SHARED_MEMORY)).into_iter().chain(caches).chain(more);
+        write.extend(named.filter(|path| guarded.allow(path)));
         let read = (!settings.read.is_empty()).then(|| places::readable(hub, at, &settings.read));
         let policy = Confinement { write: places::outermost(write), read, network: report::network(&settings) };
         let limited = Limited::new(hub, vec![at.root.to_owned(), temp.path().to_owned()])?;
         let granted = trust::are_settings_granted(hub)?;
-        Ok(Self { policy: Some(policy), granted, temp: Some(temp), limited, report })
+        Ok(Self { policy: Some(policy), guarded, granted, temp: Some(temp), limited, report })
     }
 
     pub fn report(&self) -> &SandboxReport {
@@ -81,6 +86,7 @@ impl Sandbox {
     pub fn for_agent(&self, agent: &Agent, also: &[PathBuf]) -> Option<Confinement> {
         let policy = self.policy.as_ref()?;
         let own = agent.own_paths(self.granted).into_iter().filter_map(|own| places::of_agent(&own));
+        let own = own.filter(|path| self.guarded.allow(path));
         let write = policy.write.iter().cloned().chain(own).chain(also.iter().cloned());
         Some(Confinement { write: places::outermost(write.collect()), ..policy.clone() })
     }

@@ -13,7 +13,8 @@ pub struct Sandbox {
     /// sandbox count only once granted, in the hub's teof.toml.
     pub mode: SandboxMode,
     /// Paths that are writable besides the worktree, the run's own folders and `caches`: absolute, or from `~`. One that
-    /// ends with `/` is a folder, and is created if missing.
+    /// ends with `/` is a folder, and is created if missing. One above the repository, the folder of worktrees or the
+    /// home folder does not count.
     pub write: Vec<String>,
     /// Caches of build tools and package managers that are writable.
     pub caches: Vec<String>,

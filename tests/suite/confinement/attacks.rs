@@ -147,6 +147,17 @@ const ATTEMPTS: &[(&str, Answer, &str)] = &[
     ("change a time", Open, "touch -c -d 2001-01-01 $out"),
     ("read a file", Open, "cat $out/kept"),
     ("plant alternates", Open, "mkdir -p $git/objects/info && echo $out > $git/objects/info/alternates"),
+    (
+        "replace an object",
+        Open,
+        "o=$(git rev-parse main:README.md | sed 's:^..:&/:'); cp $git/objects/$o object && \
+         cp object $git/objects/new && mv -f $git/objects/new $git/objects/$o",
+    ),
+    (
+        "limit another process",
+        Open,
+        "python3 -c \"import resource; resource.prlimit($victim, resource.RLIMIT_CORE, (0, 0))\"",
+    ),
     ("write shared memory", Open, "f=$(mktemp /dev/shm/teof-XXXXXX) && rm $f"),
     (
         "connect to a socket by path",

@@ -28,8 +28,12 @@ struct Confined {
 
 impl Confined {
     fn new(settings: &str) -> Confined {
-        let world = World::on_disk().add_work(&[]);
-        world.grant(settings);
+        Self::of(World::on_disk(), |_| settings.to_owned())
+    }
+
+    fn of(world: World, settings: impl Fn(&World) -> String) -> Confined {
+        let world = world.add_work(&[]);
+        world.grant(&settings(&world));
         let order = world.order(json!({"guardrails.diff_limit": 400, "guardrails.tests": ["true"]}));
         Confined { world, order }
     }

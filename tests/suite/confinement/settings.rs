@@ -78,6 +78,49 @@ fn only_settings_that_a_person_granted_open_the_sandbox() {
 }
 
 #[test]
+fn what_is_above_the_hub_or_the_home_folder_is_not_writable_and_the_record_and_doctor_say_so() {
+    if !kernel_confines("a repository inside of what is writable") {
+        return;
+    }
+    let mut job = Confined::of(World::new(), |world| {
+        format!(
+            "[worker]\nworktrees = \"{0}/a/worktrees\"\n[worker.sandbox]\nwrite = [\"{0}/\", \"{0}/a\", \"{0}/b/\"]\n\
+             caches = [\"~\"]\n[agents.own]\ncommand = [\"sh\", \"-c\", \"echo x > {0}/b/called; echo x > {0}/repo/_bus/escaped\"]\nformat = \"text\"\n\
+             write = [\"{0}/repo/\"]\n",
+            world.folder().display()
+        )
+    });
+    let folder = job.world.folder().canonicalize().unwrap();
+    let at = folder.display();
+    let names = ["escaped", "home/escaped", "a/escaped", "repo/_bus/escaped", "repo/.git/hooks/escaped"];
+    let mut commands: Vec<String> = names.map(|name| format!("! echo x > {at}/{name}")).into();
+    commands.push(format!("echo x > {at}/b/kept && echo three >> src/code.txt"));
+    let memory = folder.starts_with("/dev/shm");
+    commands.extend(memory.then(|| "! mktemp /dev/shm/teof-XXXXXX".to_owned()));
+    let (_, envelope) = job.run("run-1", &commands.iter().map(String::as_str).collect::<Vec<_>>());
+    let ran = envelope["stages"][0]["commands"].as_array().unwrap();
+    assert!(ran.len() == commands.len() && ran.iter().all(|one| one["status"] == "ok"), "{envelope:#}");
+    assert!(folder.join("b/kept").exists());
+    job.order["stages"] = json!(["coder"]);
+    job.order["roles"] = json!({"coder": {"agent": "own"}});
+    job.run("run-2", &[]);
+    assert!(folder.join("b/called").exists(), "{:?}", job.world.outcome("run-2"));
+    assert_eq!(names.map(|name| folder.join(name).exists()), [false; 5], "{envelope:#}");
+    let doctor = job.world.run(&["doctor"]).stdout;
+    let not_writable = [("", "/repo"), ("/a", "/a/worktrees"), ("/home", "/home"), ("/repo", "/repo")];
+    let mut said = not_writable
+        .map(|(path, opened)| format!("{at}{path} is not writable, because that would open {at}{opened}"))
+        .to_vec();
+    said.extend(memory.then(|| format!("/dev/shm is not writable, because that would open {at}/repo")));
+    let sandbox = &envelope["sandbox"];
+    assert_eq!(sandbox["state"], "partial", "{sandbox}");
+    for line in said {
+        assert!(sandbox["open"].as_array().unwrap().contains(&json!(line)), "{line}: {sandbox}");
+        assert!(doctor.contains("sandbox.partial: ") && doctor.contains(&line), "{line}: {doctor}");
+    }
+}
+
+#[test]
 fn with_a_list_only_that_is_readable_and_git_works_and_without_network_nothing_is_reached() {
     if !kernel_confines("a list of what is readable, and no network") {
         return;
@@ -127,8 +170,10 @@ fn a_refused_agent_learns_its_setting_and_a_killed_worker_leaves_no_temporary_fo
     }
     let job = |what: &str, write: &str| {
         let mut job = Confined::new("");
-        let program = format!("cat > /dev/null; cd {} && {what}", job.world.folder().display());
-        let write = write.replace("FOLDER", &job.world.folder().display().to_string());
+        let own = job.world.folder().join("own");
+        std::fs::create_dir(&own).unwrap();
+        let program = format!("cat > /dev/null; cd {} && {what}", own.display());
+        let write = write.replace("FOLDER", &own.display().to_string());
         let own = format!("[agents.own]\ncommand = [\"sh\", \"-c\", {program:?}]\nformat = \"text\"\n{write}\n");
         job.world.grant(&own);
         job.order["stages"] = json!(["coder"]);
@@ -141,7 +186,7 @@ fn a_refused_agent_learns_its_setting_and_a_killed_worker_leaves_no_temporary_fo
     let job = job("echo $TMPDIR > own.log; exec sleep 600", "write = [\"FOLDER/\"]");
     let (folder, order) = (job.world.folder(), job.world.write_order(&job.order));
     let mut child = job.world.spawn(&["foreman", "run", &order, "--execute", "--run", "run-1"]);
-    let temp = || std::fs::read_to_string(folder.join("own.log")).unwrap_or_default().trim().to_owned();
+    let temp = || std::fs::read_to_string(folder.join("own/own.log")).unwrap_or_default().trim().to_owned();
     until_or(
         || format!("the agent to work: {:?}", job.world.outcome("run-1")),
         || std::path::Path::new(&temp()).is_absolute(),

@@ -25,6 +25,7 @@ use teof::coordinator::state::Word;
 use teof::coordinator::{Command, ReviewWord, process};
 use teof::hub::Hub;
 
+use crate::harness::work::UNCONFINED;
 use crate::harness::{Ran, World, until};
 use crate::review::pull_requests::GH;
 
@@ -46,7 +47,7 @@ impl Yard {
             world.write(&format!("AGENT_MANIFEST.{id}.json"), &seat(id, "engineer"));
         }
         let quick = "retry_first = \"0s\"\nretry_later = \"0s\"\npoll_min = \"1s\"\n";
-        world.write("teof.toml", &format!("{}[coordinator]\n{quick}{settings}", world.open_sandbox()));
+        world.write("teof.toml", &format!("{}[coordinator]\n{quick}{settings}", UNCONFINED));
         let consent = json!({"auto_enabled": true, "continuous": true, "max_iterations": 0});
         world.write("docs/automation/autonomy-consent.json", &consent.to_string());
         let yard = Yard { world };

@@ -17,7 +17,7 @@ pub fn folder() -> TempDir {
     }
 }
 
-/// A folder on disk: the sandbox lets programs write to shared memory, as browsers need it.
+/// A folder on disk: beside it, the sandbox lets programs write to shared memory, as browsers need it.
 pub fn on_disk() -> TempDir {
     tempfile::tempdir().unwrap()
 }

@@ -13,15 +13,10 @@ use super::World;
 pub const SEAT: &str = "codex-1";
 pub const TASK: &str = "QUEUE-001";
 
-/// Settings for tests of what programs do that no kernel confines.
+/// Settings for tests of what programs do that no kernel confines, or whose commands write beside the repository.
 pub const UNCONFINED: &str = "[worker.sandbox]\nmode = \"off\"\n";
 
 impl World {
-    /// Settings that let commands write beside the repository, where tests read what they did.
-    pub fn open_sandbox(&self) -> String {
-        format!("[worker.sandbox]\nwrite = [\"{}/\"]\n", self.folder().display())
-    }
-
     /// A world with two lines in `src/code.txt`, these files, an empty log, and a seat with a fresh session and a claim.
     pub fn with_work(files: &[(&str, &str)]) -> World {
         World::new().add_work(files)

@@ -104,7 +104,7 @@ fn a_branch_that_a_rebase_or_a_bisect_elsewhere_will_put_back_is_not_moved() {
     for (operation, begin, end) in cases {
         let desk = Desk::tested(&["touch $HOME/ran"]);
         desk.leave_main();
-        desk.world.trust_settings(&desk.world.open_sandbox());
+        desk.world.trust_settings(UNCONFINED);
         let folder = desk.world.folder().join("persons");
         desk.world.git(&["worktree", "add", "-q", folder.to_str().unwrap(), "main"]);
         begin(&desk, &folder);
