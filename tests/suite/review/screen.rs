@@ -79,7 +79,7 @@ fn a_decision_on_the_screen_is_checked_and_the_terminal_is_given_back_however_it
 
     // A seat may look, and its decision is refused as on the command line.
     let before = desk.main();
-    terminal.sees("docs");
+    terminal.sees("passed");
     terminal.types("\tay");
     terminal.sees("Refused");
     terminal.sees("person");
@@ -87,7 +87,7 @@ fn a_decision_on_the_screen_is_checked_and_the_terminal_is_given_back_however_it
     terminal.sees("left-0");
     assert_eq!(desk.main(), before);
 
-    terminal.sees("docs");
+    terminal.sees("passed");
     terminal.types("\ta");
     terminal.sees("Approve");
     terminal.types("y");
