@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::executor::workers::{self, LOGS};
 use super::state::State;
@@ -47,7 +47,7 @@ fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
     let settings = hub.settings()?;
     let (keep_for, manager) = (settings.agent_sessions.keep_for, &settings.coordinator.manager);
     let storage = LocalStorage::of(hub);
-    storage.finish_removals(SystemTime::now());
+    storage.finish_removals(SystemTime::UNIX_EPOCH + Duration::from_secs(hub.now().unix().unsigned_abs()));
     let is_live = |job: &Option<String>| job.as_ref().is_some_and(|job| state.live_jobs().any(|live| live.id == *job));
     let mut over = all(hub)?.sessions;
     over.retain(|record| record.status.is_over() && !is_live(&record.job));
