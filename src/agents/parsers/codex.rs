@@ -1,12 +1,13 @@
 //! Parses `codex exec --json`.
 //!
 //! Its quirks: it may retry after a top-level `error`; an item of type `error` is a warning; `usage` is the thread's
-//! running total; some items only report their end, some never do.
+//! running total; some items only report their end, some never do. What its service says of the account's limits is not in
+//! the stream.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::shared::{Emit, LineParser, MAX_TEXT, OpenCalls, clipped, quota, tool};
+use super::shared::{Emit, LineParser, MAX_TEXT, OpenCalls, clipped, tool};
 use super::usage;
 use crate::agents::event::Event;
 use crate::agents::failure;
@@ -29,35 +30,6 @@ pub struct Line<'a> {
     error: ErrorText,
     item: Object<Item<'a>>,
     usage: Object<Counts<'a>>,
-    rate_limits: Object<Limits<'a>>,
-    // Older ones wrap each event.
-    msg: Object<Counted<'a>>,
-    payload: Object<Counted<'a>>,
-}
-
-/// An event about tokens and limits, in its wrapping.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Counted<'a> {
-    #[serde(borrow)]
-    rate_limits: Object<Limits<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Limits<'a> {
-    #[serde(borrow)]
-    primary: Object<Window<'a>>,
-    secondary: Object<Window<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Window<'a> {
-    #[serde(borrow)]
-    used_percent: Scalar<'a>,
-    window_minutes: Scalar<'a>,
-    resets_at: Scalar<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -99,7 +71,6 @@ impl LineParser for Codex {
     type Line<'a> = Line<'a>;
 
     fn read(&mut self, line: &Line<'_>, emit: Emit<'_>) {
-        limits(line, emit);
         match line.kind.text().unwrap_or_default() {
             "thread.started" => emit(Event::Started { session: line.thread_id.owned(), model: None }),
             "turn.started" => emit(Event::Turn),
@@ -154,21 +125,6 @@ impl Codex {
             || !matches!(item.exit_code, Scalar::Nothing | Scalar::Whole(0));
         let output = clipped(item.aggregated_output.text().unwrap_or_default(), MAX_TEXT);
         emit(Event::ToolResult { ok: !failed, output });
-    }
-}
-
-/// What it reports of its account's limits.
-fn limits(line: &Line<'_>, emit: Emit<'_>) {
-    let wrapped = [&line.msg, &line.payload].into_iter().filter_map(|event| event.0.as_ref()?.rate_limits.0.as_ref());
-    for limits in line.rate_limits.0.iter().chain(wrapped) {
-        for window in [&limits.primary, &limits.secondary].into_iter().filter_map(|window| window.0.as_ref()) {
-            let name = match window.window_minutes.count() {
-                300 => "five_hour".to_owned(),
-                10_080 => "seven_day".to_owned(),
-                minutes => format!("{minutes}-minute"),
-            };
-            quota(&name, window.used_percent.sum(), &window.resets_at).into_iter().for_each(&mut *emit);
-        }
     }
 }
 

@@ -61,16 +61,11 @@ mod tests {
             {"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning","resetsAt":1795229980,
             "rateLimitType":"five_hour","utilization":0.93,"unifiedWindows":{"five_hour":{"utilization":0.93,"resetsAt":1795229980},
             "seven_day":{"utilization":0.412,"resetsAt":1795600000},"odd":{"utilization":0.5}}}}"#;
-        let codex = r#"{"type":"token_count","rate_limits":{"primary":{"used_percent":93.4,"window_minutes":300,
-            "resets_at":1795229980},"secondary":{"used_percent":41,"window_minutes":10080,"resets_at":1795600000}}}"#;
-        let wrapped = format!(r#"{{"id":"1","msg":{codex}}}"#);
-        for (format, said) in [(Format::Claude, claude), (Format::Codex, codex), (Format::Codex, &wrapped)] {
-            let mut stream = Stream::new(format, None);
-            let lines = said.replace("\n            {", "\r{").replace('\n', " ").replace('\r', "\n");
-            stream.take(format!("{lines}\n").as_bytes());
-            let outcome = stream.into_outcome(&Exit::Code(0), b"", five);
-            assert_eq!(outcome.quotas, [of("five_hour", 93, five), of("seven_day", 41, seven)], "{said}");
-        }
+        let mut stream = Stream::new(Format::Claude, None);
+        let lines = claude.replace("\n            {", "\r{").replace('\n', " ").replace('\r', "\n");
+        stream.take(format!("{lines}\n").as_bytes());
+        let outcome = stream.into_outcome(&Exit::Code(0), b"", five);
+        assert_eq!(outcome.quotas, [of("five_hour", 93, five), of("seven_day", 41, seven)]);
         assert_eq!(of("five_hour", 93, five).describe(), "93 % of its 5-hour limit");
     }
 
