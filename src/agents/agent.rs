@@ -24,6 +24,10 @@ pub struct Agent {
     /// Whether this way of calling it was tried by the makers of teof; of a preset that the settings change
     /// nothing about but names and models.
     pub verified: bool,
+    /// Whether the settings change how it is called.
+    pub is_changed: bool,
+    /// The last version that was tried, of a preset's own program.
+    pub tried: Option<String>,
     /// Program and arguments of an unattended call.
     pub command: Vec<String>,
     /// Further arguments.
@@ -33,11 +37,14 @@ pub struct Agent {
     /// In a pipe it loses unwritten output at exit, including its result, so it writes to a file.
     pub output_in_file: bool,
     pub session_args: Option<Vec<String>>,
+    /// Empty: sessions are resumed without arguments, by the protocol.
     pub resume_args: Option<Vec<String>>,
     pub model_args: Option<Vec<String>>,
     /// Arguments that limit the cost of a call.
     pub budget_args: Option<Vec<String>>,
     pub model: Option<String>,
+    /// Options of its sessions, with format acp.
+    pub options: BTreeMap<String, String>,
     /// Names of variables that it inherits besides the basic ones.
     pub env: Vec<String>,
     pub set: BTreeMap<String, String>,
@@ -51,7 +58,7 @@ pub struct Agent {
     /// the settings.
     pub own: Vec<String>,
     pub write: Vec<String>,
-    /// Arguments that are replaced when teof confines it: its own sandbox would collide with ours.
+    /// Arguments and options that are replaced when teof confines it: its own sandbox would collide with ours.
     pub confined: Vec<(String, String)>,
 }
 
@@ -71,6 +78,11 @@ impl Agent {
         self.prompt == PromptVia::Stream
     }
 
+    /// Whether it is called as its preset says.
+    pub fn is_preset(&self) -> bool {
+        self.preset.is_some() && !self.is_changed
+    }
+
     /// The program to run.
     pub fn program(&self) -> &str {
         self.command.first().map_or("", String::as_str)
@@ -81,6 +93,12 @@ impl Agent {
         vec![self.program().to_owned(), "--version".to_owned()]
     }
 
+    /// Whether what its program printed as its version is newer than the last one that was tried.
+    pub fn is_newer_than_tried(&self, printed: &str) -> bool {
+        let tried = self.tried.as_deref().and_then(numbers);
+        tried.is_some_and(|tried| numbers(printed).is_some_and(|now| now > tried))
+    }
+
     /// A variable's value as the agent would see it: set for it, else inherited.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.set.get(name).cloned().or_else(|| {
@@ -88,6 +106,15 @@ impl Agent {
             inherits.then(|| env::var(name)).flatten()
         })
     }
+}
+
+/// The first version in a text: two or more numbers with dots between.
+fn numbers(text: &str) -> Option<Vec<u64>> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.'));
+    words.map(|word| word.trim_start_matches('v').trim_end_matches('.')).find_map(|word| {
+        let parts: Option<Vec<u64>> = word.split('.').map(|part| part.parse().ok()).collect();
+        parts.filter(|parts| parts.len() > 1)
+    })
 }
 
 /// A path that an agent has to write.
@@ -130,6 +157,8 @@ pub(super) fn blank() -> Agent {
         name: String::new(),
         preset: None,
         verified: false,
+        is_changed: false,
+        tried: None,
         command: Vec::new(),
         args: Vec::new(),
         prompt: PromptVia::Stdin,
@@ -140,6 +169,7 @@ pub(super) fn blank() -> Agent {
         model_args: None,
         budget_args: None,
         model: None,
+        options: BTreeMap::new(),
         env: Vec::new(),
         set: BTreeMap::new(),
         keys: Vec::new(),
@@ -159,6 +189,7 @@ pub(super) fn fault(agent: &Agent) -> Option<String> {
     let has = |list: &[String], what: &str| list.iter().any(|part| part.contains(what));
     let anywhere = |what: &str| lists.iter().any(|part| part.contains(what));
     let lacks = |list: &Option<Vec<String>>, what: &str| list.as_ref().is_some_and(|list| !has(list, what));
+    let is_acp = agent.format == Format::Acp;
     if !names::is_id(&agent.name) {
         return Some("its name becomes part of file names: use only letters, digits, '.', '_' and '-'".to_owned());
     }
@@ -181,9 +212,12 @@ pub(super) fn fault(agent: &Agent) -> Option<String> {
             ));
         }
     }
+    if is_acp && (agent.prompt != PromptVia::Stdin || anywhere("{session}")) {
+        return Some("with format = \"acp\" prompt and session go through the protocol: remove prompt, session_args and resume_args (resume_args = [] switches resuming off)".to_owned());
+    }
     let options = [
         ("session_args", &agent.session_args, "{session}"),
-        ("resume_args", &agent.resume_args, "{session}"),
+        ("resume_args", &agent.resume_args.clone().filter(|_| !is_acp), "{session}"),
         ("model_args", &agent.model_args, "{model}"),
         ("budget_args", &agent.budget_args, "{budget}"),
     ];
@@ -220,4 +254,26 @@ pub fn find_program(program: &str, folder: &Path) -> Option<PathBuf> {
 
 fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        let newer = |printed: &str| Agent { tried: Some("2.1.332".into()), ..blank() }.is_newer_than_tried(printed);
+        for (printed, is_newer) in [
+            ("2.1.333 (Claude Code)", true),
+            ("GitHub Copilot CLI v2.2.0.", true),
+            ("2.10", true),
+            ("2.1.332", false),
+            ("2.1.99", false),
+            ("version 10", false),
+            ("", false),
+        ] {
+            assert_eq!(newer(printed), is_newer, "{printed}");
+        }
+        assert!(!blank().is_newer_than_tried("9.9"), "nothing was tried");
+    }
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::agent::{Agent, FLAGS, PLACEHOLDERS};
+use super::dialog::{self, Dialog};
 use crate::base::{Refusal, Result, digest, names};
-use crate::model::agent::PromptVia;
+use crate::model::agent::{Format, PromptVia};
 
 /// Limit on one argument on Linux (128 KiB including its end), with some reserve.
 const MAX_ARGUMENT: usize = 120 << 10;
@@ -49,6 +50,8 @@ pub struct Call {
     pub argv: Vec<String>,
     /// Written to stdin; empty: stdin is `/dev/null`.
     pub stdin: Vec<u8>,
+    /// What is said to it after that, if it speaks a protocol.
+    pub dialog: Option<Dialog>,
     /// Its stdout has to be a file, see [`Agent::output_in_file`].
     pub output_in_file: bool,
     /// Names of variables that it inherits besides the basic ones; nothing else is inherited.
@@ -74,6 +77,12 @@ impl Agent {
     /// `agent.call` when it cannot be given this prompt, or when nothing tells which arguments of its command belong
     /// there.
     pub fn interactive(&self, prompt: Option<&str>) -> Result<Vec<String>> {
+        if self.format == Format::Acp {
+            return Err(Refusal::guard("agent.call", format!("cannot start the agent {} in a terminal", self.name))
+                .because("it is called to speak a protocol with a program, not with a person")
+                .next("start the agent that it stands for, such as claude or gemini")
+                .into());
+        }
         let is_fixed = |part: &String| !PLACEHOLDERS.contains(&part.as_str());
         if self.preset.is_none() && self.command.iter().skip(1).any(is_fixed) {
             return Err(Refusal::guard("agent.call", format!("cannot start the agent {} in a terminal", self.name))
@@ -120,6 +129,17 @@ impl Agent {
             PromptVia::File => known.insert("prompt_file", prompt_file.display().to_string()),
             PromptVia::Stdin | PromptVia::Stream => None,
         };
+        let dialog = (self.format == Format::Acp).then(|| Dialog {
+            prompt: spec.prompt.to_owned(),
+            worktree: spec.worktree.to_owned(),
+            session: session.map(str::to_owned),
+            options: self
+                .options
+                .iter()
+                .map(|(name, value)| (name.clone(), self.adapted(value, spec.confined)))
+                .collect(),
+            model: model.filter(|_| self.model_args.is_none()).map(str::to_owned),
+        });
         let argv = self.arguments(spec, model.is_some()).iter().map(|part| filled(part, &known)).collect();
         let set = self.set.iter().map(|(name, value)| (name.clone(), filled(value, &known))).collect();
         let files = match self.prompt {
@@ -127,11 +147,13 @@ impl Agent {
             _ => Vec::new(),
         };
         let stdin = match self.prompt {
+            _ if dialog.is_some() => dialog::opening(),
             PromptVia::Stdin => spec.prompt.as_bytes().to_vec(),
             PromptVia::Stream => message(spec.prompt),
             _ => Vec::new(),
         };
-        Ok(Call { argv, stdin, output_in_file: self.output_in_file, inherit: self.env.clone(), set, files })
+        let (output_in_file, inherit) = (self.output_in_file, self.env.clone());
+        Ok(Call { argv, stdin, dialog, output_in_file, inherit, set, files })
     }
 
     /// The command with session, model and further arguments where they belong, nothing filled in yet.
@@ -149,11 +171,14 @@ impl Agent {
         let extra = streams.iter().flatten().chain(extra);
         let at = self.command.iter().position(|part| part == FLAGS).unwrap_or(self.command.len());
         let (before, after) = self.command.split_at(at);
-        let replaced = |part: &String| {
-            let found = self.confined.iter().find(|(from, _)| spec.confined && from == part);
-            found.map_or_else(|| part.clone(), |(_, to)| to.clone())
-        };
+        let replaced = |part: &String| self.adapted(part, spec.confined);
         before.iter().chain(extra).chain(after.iter().skip(1)).map(replaced).collect()
+    }
+
+    /// An argument, or the value of an option, as it is where the kernel confines the agent.
+    fn adapted(&self, value: &str, confined: bool) -> String {
+        let found = self.confined.iter().find(|(from, _)| confined && from == value);
+        found.map_or_else(|| value.to_owned(), |(_, to)| to.clone())
     }
 
     fn check(&self, spec: &CallSpec<'_>, model: Option<&str>, session: Option<&str>) -> Result<()> {
@@ -168,7 +193,7 @@ impl Agent {
             return refuse(format!("{id:?} is not a valid session id for an argument"), "start a new session");
         }
         if let Some(model) = model {
-            if self.model_args.is_none() {
+            if self.model_args.is_none() && self.format != Format::Acp {
                 return refuse(
                     format!("its settings have no model argument (model {model})"),
                     "omit the model, or add model_args = [\"--model\", \"{model}\"] under the agent in teof.toml",

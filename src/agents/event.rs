@@ -34,6 +34,8 @@ pub enum Event {
         /// The commands, paths and addresses in the input, one a line.
         operation: String,
     },
+    /// It asks whether it may call a tool, and waits for [`Stream::decide`](super::Stream::decide).
+    Asks(Ask),
     /// A tool answered; `output` is clipped.
     ToolResult {
         ok: bool,
@@ -73,6 +75,7 @@ impl Event {
             | Event::Progress
             | Event::Line(_)
             | Event::ToolUse { .. }
+            | Event::Asks(_)
             | Event::ToolResult { .. }
             | Event::Result { .. } => true,
             Event::Rejected(_)
@@ -114,6 +117,19 @@ fn relative(text: &str, root: &Path) -> String {
         out.push_str(part);
     }
     out
+}
+
+/// A question whether a tool may be called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// The request's id, as the agent wrote it.
+    pub id: String,
+    pub tool: String,
+    /// The commands, paths and addresses, one a line.
+    pub operation: String,
+    /// The agent's names for the answers that hold once, if it offers them.
+    pub allow: Option<String>,
+    pub reject: Option<String>,
 }
 
 /// What an agent said about its account's limit.

@@ -1,16 +1,17 @@
 //! Finds an agent by name: its description in the settings, merged over the preset of that name.
 
 use super::agent::{Agent, blank, fault};
-use super::preset::PRESETS;
+use super::presets;
 use crate::base::{Refusal, Result, names, text};
 use crate::hub::Settings;
 use crate::hub::settings;
+use crate::model::agent::Format;
 
 /// The agent of this name: as the settings describe it, over the preset of that name.
 pub fn find(settings: &Settings, name: &str) -> Result<Agent> {
     let described = settings.agents.get(name);
     let preset = described.and_then(|agent| agent.preset.as_deref()).unwrap_or(name);
-    let begin = PRESETS.iter().find(|known| known.name == preset).map(|known| known.agent());
+    let begin = presets::all().find(|known| known.name == preset).map(|known| known.agent());
     match (begin, described) {
         (Some(agent), None) => Ok(agent),
         (Some(agent), Some(described)) => merged(agent, name, described),
@@ -42,7 +43,7 @@ pub fn known(settings: &Settings) -> Vec<(String, Result<Agent>)> {
 }
 
 fn preset_names() -> Vec<&'static str> {
-    PRESETS.iter().map(|preset| preset.name).collect()
+    presets::all().map(|preset| preset.name).collect()
 }
 
 fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<Agent> {
@@ -53,9 +54,11 @@ fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<A
         || described.session_args.is_some()
         || described.resume_args.is_some()
         || described.model_args.is_some()
-        || described.budget_args.is_some();
+        || described.budget_args.is_some()
+        || !described.options.is_empty();
     name.clone_into(&mut agent.name);
     agent.verified &= !changed;
+    agent.is_changed = changed;
     // An empty list removes the preset's ability.
     let list = |over: &Option<Vec<String>>, below: Option<Vec<String>>| match over {
         Some(list) => Some(list.clone()).filter(|list| !list.is_empty()),
@@ -65,11 +68,16 @@ fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<A
     agent.resume_args = list(&described.resume_args, agent.resume_args);
     agent.model_args = list(&described.model_args, agent.model_args);
     agent.budget_args = list(&described.budget_args, agent.budget_args);
+    agent.tried = agent.tried.filter(|_| described.command.is_none());
     agent.command = described.command.clone().unwrap_or(agent.command);
     agent.args.clone_from(&described.args);
     agent.prompt = described.prompt.unwrap_or(agent.prompt);
     agent.format = described.format.unwrap_or(agent.format);
+    if described.format == Some(Format::Acp) && described.resume_args.is_none() {
+        agent.resume_args.get_or_insert_default();
+    }
     agent.model = described.model.clone().or(agent.model);
+    agent.options.extend(described.options.clone());
     agent.env.extend(described.env.iter().cloned());
     agent.set.extend(described.set.clone());
     agent.write.clone_from(&described.write);

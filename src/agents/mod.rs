@@ -6,7 +6,8 @@
 //! builds the argument list, stdin and environment of one call; the caller runs it. The output goes into a
 //! [`Stream`], chunk by chunk: [`framing`] cuts it into lines, the parser of its
 //! [`Format`](crate::model::agent::Format) (`parsers`) turns lines into [`Event`]s, and the stream adds them up. At
-//! the end [`Stream::into_outcome`] says whether the call succeeded.
+//! the end [`Stream::into_outcome`] says whether the call succeeded. An agent that speaks a protocol is answered by its
+//! parser ([`Stream::outgoing`]); the caller writes that to the agent's stdin.
 //!
 //! Every parser is lenient: agents change their streams without notice, and a field with a new type must not cost
 //! more than that field.
@@ -16,6 +17,7 @@
 
 mod agent;
 mod call;
+mod dialog;
 mod event;
 mod failure;
 mod find;
@@ -25,13 +27,15 @@ pub mod limits;
 pub mod monitor;
 mod outcome;
 mod parsers;
-mod preset;
+mod presets;
 mod stream;
 
 pub use agent::{Agent, OwnPath, find_program};
 pub use call::{Call, CallSpec, Session, message, session_id};
-pub use event::{Event, RateLimit, describe_call};
+pub use dialog::{Dialog, opening};
+pub use event::{Ask, Event, RateLimit, describe_call};
 pub use failure::Kind;
 pub use find::{find, known};
 pub use outcome::{Exit, Outcome, Verdict};
+pub use parsers::introduction;
 pub use stream::Stream;

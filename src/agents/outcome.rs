@@ -132,6 +132,8 @@ impl Classifier<'_> {
             (_, Exit::OverLimit(_)) => Verdict::NoResult { why: ended(self.exit), outage: false },
             (Some(end), _) if !end.ok => self.failed(end),
             (Some(_), Exit::Code(0) | Exit::Lingered) => Verdict::Succeeded,
+            // Its answer to the prompt is the result; how it takes the end of its stdin is its own affair.
+            (Some(_), Exit::Code(_)) if self.format == Format::Acp => Verdict::Succeeded,
             (Some(_), exit) => {
                 let why = format!("it reported success, but {}", ended(exit));
                 Verdict::Failed { why, kind: if self.ended_by_us() { Kind::Stopped } else { Kind::Other } }

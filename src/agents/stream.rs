@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::event::{Event, RateLimit};
+use super::dialog::Dialog;
+use super::event::{Ask, Event, RateLimit};
 use super::failure::Kind;
 use super::framing::{Frame, Framer};
 use super::parsers::Parser;
@@ -81,6 +82,38 @@ impl Stream {
         let Self { framer, parser, format, state } = self;
         framer.take(chunk, |frame| read(frame, *format, parser, state, &mut events));
         events
+    }
+
+    /// From now on it answers the agent, which speaks a protocol: [`Stream::outgoing`] has what to write.
+    #[must_use]
+    pub fn speaking(mut self, dialog: Option<Dialog>) -> Self {
+        if let (Parser::Acp(parser), Some(dialog)) = (&mut self.parser, dialog) {
+            parser.speak(dialog);
+        }
+        self
+    }
+
+    /// What to write to the agent's stdin now; `None`: it is not spoken to.
+    pub fn outgoing(&mut self) -> Option<Vec<u8>> {
+        match &mut self.parser {
+            Parser::Acp(parser) => parser.outgoing(),
+            _ => None,
+        }
+    }
+
+    /// Answers [`Event::Asks`].
+    pub fn decide(&mut self, ask: &Ask, allowed: bool) {
+        if let Parser::Acp(parser) = &mut self.parser {
+            parser.decide(ask, allowed);
+        }
+    }
+
+    /// Asks the agent to end its turn; false when it works on none, or cannot be asked.
+    pub fn cancel(&mut self) -> bool {
+        match &mut self.parser {
+            Parser::Acp(parser) => self.state.end.is_none() && parser.cancel(),
+            _ => false,
+        }
     }
 
     /// The number of signs of work, for time limits that need more than bytes.
@@ -179,7 +212,7 @@ impl State {
                 self.end = Some(End { ok: *ok, text: text.clone(), error: error.clone(), kind });
             }
             Event::Progress | Event::Line(_) => self.progress += 1,
-            Event::ToolResult { .. } => {}
+            Event::Asks(_) | Event::ToolResult { .. } => {}
         }
     }
 

@@ -15,6 +15,8 @@ pub enum Format {
     Codex,
     Gemini,
     Opencode,
+    /// The Agent Client Protocol, version 1: a conversation over standard input and output.
+    Acp,
     /// Plain text: no events, no usage; the exit code and the evidence decide.
     Text,
 }

@@ -53,6 +53,27 @@ impl Monitor {
         }
     }
 
+    /// What a rule says to an operation that an agent asks about: the gravest action, with the rule and the part of the
+    /// operation. Keeps nothing. `allowed`: what a person allowed.
+    pub fn judge(&self, tool: &str, operation: &str, allowed: &[String], now: Stamp) -> Option<Noticed> {
+        let matched = rules::matching(&self.rules, On::Tool, tool, operation, &self.worktree);
+        let each = matched.into_iter().map(|(rule, said)| Noticed {
+            rule: rule.name.clone(),
+            class: rule.class,
+            action: rule.action,
+            tool: Some((self.redact)(tool)),
+            text: self.shown(&said),
+            at: now,
+            again: 0,
+        });
+        each.filter(|noticed| !allowed.contains(&noticed.text)).max_by_key(|noticed| noticed.action)
+    }
+
+    /// A text as it is kept.
+    fn shown(&self, said: &str) -> String {
+        text::clip(text::safe(&(self.redact)(said)).trim(), MAX_TEXT)
+    }
+
     fn error(&mut self, said: &str, least: Class, now: Stamp) -> Vec<Noticed> {
         let class = errors::class(said, least);
         self.errors.count(class);
@@ -82,7 +103,7 @@ impl Monitor {
         said: &str,
         at: Stamp,
     ) -> Option<Noticed> {
-        let text = text::clip(text::safe(&(self.redact)(said)).trim(), MAX_TEXT);
+        let text = self.shown(said);
         if let Some(known) = self.noticed.iter_mut().find(|known| known.rule == rule && known.text == text) {
             known.again += 1;
             return None;

@@ -1,12 +1,15 @@
 //! One parser per format: a line of JSON in, events out. A parser keeps what later lines refer to, and the usage
 //! counts. [`Stream`](super::Stream) adds the events up.
 
+mod acp;
 mod claude;
 mod codex;
 mod gemini;
 mod opencode;
 mod shared;
 mod usage;
+
+pub use acp::introduction;
 
 use crate::model::agent::{Format, Usage};
 use shared::{Emit, LineParser};
@@ -18,6 +21,7 @@ pub enum Parser {
     Codex(codex::Codex),
     Gemini(gemini::Gemini),
     Opencode(opencode::Opencode),
+    Acp(Box<acp::Acp>),
     /// Plain text has no events.
     Text,
 }
@@ -30,6 +34,7 @@ impl Parser {
             Format::Codex => Parser::Codex(codex::Codex::new(earlier)),
             Format::Gemini => Parser::Gemini(gemini::Gemini::default()),
             Format::Opencode => Parser::Opencode(opencode::Opencode::default()),
+            Format::Acp => Parser::Acp(Box::new(acp::Acp::new(earlier))),
             Format::Text => Parser::Text,
         }
     }
@@ -41,6 +46,7 @@ impl Parser {
             Parser::Codex(parser) => parser.line(line, emit),
             Parser::Gemini(parser) => parser.line(line, emit),
             Parser::Opencode(parser) => parser.line(line, emit),
+            Parser::Acp(parser) => parser.line(line, emit),
             Parser::Text => false,
         }
     }

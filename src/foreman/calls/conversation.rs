@@ -32,6 +32,8 @@ pub struct CallResult {
     pub cancelled: bool,
     /// What a rule pauses the job for.
     pub pause: Option<Noticed>,
+    /// What it asked permission for, and only a person may give.
+    pub asks: Option<Noticed>,
     /// A person ended this session alone.
     pub stopped: Option<StopRequest>,
     /// What a rule stopped the call for.
@@ -80,15 +82,15 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
         resumes,
         model: request.model,
     });
-    let mut observer = CallObserver::new(hub, watch, start_lock, request, &runner.root)?;
+    let mut observer = CallObserver::new(hub, watch, start_lock, request, call.dialog.take(), &runner.root)?;
     let report = runner.run_agent(agent, &call, request.name, request.folder, &scratch, &mut observer)?;
     request.live.agent_ended();
-    let CallObserver { reading, seen, over_budget, cancelled, pause, stop, stopped, notes, .. } = observer;
+    let CallObserver { reading, seen, over_budget, cancelled, pause, stop, asks, stopped, notes, .. } = observer;
     let tail = report.errors.as_ref().map_or(&[][..], |errors| &errors.tail);
     let conclusion = reading.into_outcome(&exit(&report.verdict), tail, hub.now());
     let mut called = record(request, &conclusion, &report);
     (called.errors_seen, called.noticed, called.notes) = (seen.errors, seen.noticed, notes);
-    let is_cancelled = cancelled || stop.is_some();
+    let is_cancelled = cancelled || stop.is_some() || asks.is_some();
     request.live.end(|record| describe(record, &called, &report, is_cancelled, stopped.as_ref()));
     request.live.trace.call_ended(
         (conclusion.verdict != crate::agents::Verdict::Succeeded).then(|| called.outcome.clone()),
@@ -102,6 +104,7 @@ pub fn call(hub: &Hub, runner: &Runner, watch: &mut Watch, request: &CallRequest
         cancelled,
         pause,
         stop,
+        asks,
         stopped,
         timed_out: match report.verdict {
             Verdict::TimedOut(clock) => Some(clock),

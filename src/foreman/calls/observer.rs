@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::notes;
 use super::request::CallRequest;
 use crate::agents::monitor::Monitor;
-use crate::agents::{self, Event, Stream};
+use crate::agents::{self, Ask, Dialog, Event, Stream};
 use crate::base::lock::FileLock;
 use crate::base::{Result, text};
 use crate::exec::{Control, Input, Observer};
@@ -26,6 +26,8 @@ pub const RAW_OUTPUT: &str = "raw output: ";
 /// How many lines of a call are shown while it runs, and how long each may be, in characters.
 const MAX_SHOWN: usize = 1000;
 const SHOWN: usize = 200;
+/// How long an agent that was asked to end its turn may take.
+const CANCEL: Duration = Duration::from_secs(3);
 /// How often to look for notes.
 const NOTES_EVERY: Duration = Duration::from_millis(250);
 
@@ -43,6 +45,10 @@ pub(super) struct CallObserver<'a, 'w> {
     /// The first match of a rule that pauses the job, and of one that stops the agent.
     pub pause: Option<Noticed>,
     pub stop: Option<Noticed>,
+    /// The first permission that only a person may give.
+    pub asks: Option<Noticed>,
+    /// When it was asked to end its turn.
+    cancel_sent: Option<Instant>,
     /// A person ended this session alone.
     pub stopped: Option<StopRequest>,
     /// The notes that the agent got while it worked.
@@ -62,11 +68,12 @@ impl<'a, 'w> CallObserver<'a, 'w> {
         watch: &'a mut Watch<'w>,
         start_lock: Option<FileLock>,
         request: &'a CallRequest<'a>,
+        dialog: Option<Dialog>,
         worktree: &Path,
     ) -> Result<Self> {
         let now = Instant::now();
         Ok(CallObserver {
-            reading: Stream::new(request.agent.format, request.earlier),
+            reading: Stream::new(request.agent.format, request.earlier).speaking(dialog),
             seen: Monitor::new(&hub.settings()?.monitor, worktree.to_owned(), secrets::redact),
             hub,
             watch,
@@ -77,6 +84,8 @@ impl<'a, 'w> CallObserver<'a, 'w> {
             cancelled: false,
             pause: None,
             stop: None,
+            asks: None,
+            cancel_sent: None,
             stopped: None,
             notes: Vec::new(),
             alerted: BTreeSet::new(),
@@ -123,14 +132,44 @@ impl<'a, 'w> CallObserver<'a, 'w> {
             for noticed in self.seen.take(event, self.hub.now()) {
                 self.act(noticed);
             }
+            if let Event::Asks(ask) = event {
+                self.permit(ask);
+            }
         }
         if before != (self.seen.errors, self.seen.tools.values().sum()) {
             self.request.live.counted(&self.seen);
         }
     }
 
+    /// Answers an agent that asks whether it may: the sandbox confines it, so it may, unless a rule notices what it is
+    /// about to do.
+    fn permit(&mut self, ask: &Ask) {
+        let found = self.seen.judge(&ask.tool, &ask.operation, &self.request.decided.allowed, self.hub.now());
+        let grave = found.filter(|noticed| noticed.action >= Action::Notify);
+        self.reading.decide(ask, grave.is_none());
+        let Some(noticed) = grave else { return };
+        self.say(&format!("not allowed: {}", noticed.describe()));
+        self.request.live.line(&format!("(not allowed: {})", noticed.describe()), false);
+        if noticed.action == Action::Pause && !self.request.decided.refused.contains(&noticed.text) {
+            self.asks.get_or_insert(noticed);
+        }
+    }
+
+    /// Whether it still has time to end its turn, which it is asked to do first.
+    fn winds_down(&mut self) -> bool {
+        // What a rule stops is stopped at once.
+        if self.stop.is_some() || self.reading.is_final() || !self.reading.cancel() {
+            return false;
+        }
+        self.cancel_sent.get_or_insert_with(Instant::now).elapsed() < CANCEL
+    }
+
     /// What a rule says that follows.
-    fn act(&mut self, noticed: Noticed) {
+    fn act(&mut self, mut noticed: Noticed) {
+        let decided = self.request.decided;
+        if decided.allowed.contains(&noticed.text) || decided.refused.contains(&noticed.text) {
+            noticed.action = noticed.action.min(Action::Record);
+        }
         self.request.live.noticed(&noticed);
         self.say(&format!("noticed ({}) {}", noticed.class.as_str(), noticed.describe()));
         if noticed.action >= Action::Notify && self.alerted.insert(noticed.rule.clone()) {
@@ -205,7 +244,8 @@ impl Observer for CallObserver<'_, '_> {
             self.stopped = self.request.live.stop_request();
         }
         let is_unwanted = self.cancelled || self.over_budget || self.stop.is_some() || self.stopped.is_some();
-        match (is_unwanted, self.reading.is_final()) {
+        match (is_unwanted || self.asks.is_some(), self.reading.is_final()) {
+            (true, _) if self.winds_down() => Control::Continue,
             (true, _) => Control::Cancel,
             (false, true) => Control::Finished,
             (false, false) => Control::Continue,
@@ -214,6 +254,13 @@ impl Observer for CallObserver<'_, '_> {
 
     /// Its stdin stays open for notes until it has printed its result.
     fn input(&mut self) -> Input {
+        if let Some(said) = self.reading.outgoing() {
+            return match (said.is_empty(), self.reading.is_final()) {
+                (false, _) => Input::Bytes(said),
+                (true, true) => Input::End,
+                (true, false) => Input::Nothing,
+            };
+        }
         if !self.request.agent.takes_messages() || self.reading.is_final() {
             return Input::End;
         }

@@ -4,6 +4,7 @@ use crate::agents::{Agent, Session};
 use crate::foreman::reporting::live::{Publisher, SessionFolder};
 use crate::foreman::work::Work;
 use crate::model::agent::Usage;
+use crate::model::run::noticed::Decided;
 use crate::model::run::order::Spend;
 
 /// Which agent to call, with what, and within which budget.
@@ -16,6 +17,8 @@ pub struct CallRequest<'a> {
     pub earlier: Option<Usage>,
     /// Its name in the run.
     pub name: &'a str,
+    /// What a person decided about operations that its agent asked about.
+    pub decided: &'a Decided,
     /// The folder of its session.
     pub folder: &'a SessionFolder,
     /// The work that the call is for.

@@ -3,6 +3,7 @@
 use crate::agents::{self, Agent};
 use crate::base::{Refusal, Result};
 use crate::hub::Hub;
+use crate::model::agent::Format;
 use crate::model::run::order::{Binding, Order};
 
 use crate::foreman::commands::executor;
@@ -74,6 +75,14 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
                     "agent.missing",
                     what,
                     "install it, or bind another agent: `teof agent doctor` lists them",
+                );
+            }
+            Some(ResolvedRole::Agent { agent, .. }) if agent.format == Format::Acp && executor::in_terminals(hub)? => {
+                let what = format!("the {role}'s agent {} cannot run in a terminal of tmux", agent.name);
+                return refuse(
+                    "agent.executor",
+                    what,
+                    "set executor = \"process\" under [worker] in teof.toml: this agent is spoken to while it works",
                 );
             }
             Some(_) => {}

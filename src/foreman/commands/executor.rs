@@ -78,6 +78,11 @@ pub fn in_containers(hub: &Hub) -> Result<bool> {
     Ok(hub.settings()?.worker.executor == ExecutorKind::Docker)
 }
 
+/// Whether the programs of a worker run in terminals, which get all of their input at their start.
+pub fn in_terminals(hub: &Hub) -> Result<bool> {
+    Ok(hub.settings()?.worker.executor == ExecutorKind::Tmux)
+}
+
 /// Refuses when no program can be started now: without engine, image or tmux.
 pub fn check(hub: &Hub) -> Result<()> {
     match hub.settings()?.worker.executor {

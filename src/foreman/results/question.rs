@@ -6,6 +6,11 @@ use crate::guard::secrets;
 
 /// The longest question that is kept, in characters.
 const LONGEST: usize = 2_000;
+/// What stands before a question and its answer.
+const ASKED: &str = "You asked:\n\n";
+const ANSWER: &str = "\n\nThe answer: ";
+/// First words of an answer that agrees.
+const AGREES: [&str; 6] = ["yes", "y", "ok", "okay", "allow", "allowed"];
 /// How many of the last lines may hold the question; at most a closing remark follows it.
 const LAST_LINES: usize = 3;
 
@@ -35,12 +40,28 @@ pub fn bounded(said: &str) -> String {
 
 /// The prompt that answers a question, in the agent's own session or in a new one.
 pub fn answer_prompt(question: &str, answer: &str) -> String {
-    format!("You asked:\n\n{question}\n\nThe answer: {answer}")
+    format!("{ASKED}{question}{ANSWER}{answer}")
+}
+
+/// Whether this is a person's answer to a question about `what`, and says yes.
+pub fn agrees(said: &str, what: &str) -> bool {
+    let Some((asked, answer)) = said.split_once(ANSWER) else { return false };
+    let first = answer.trim_start().split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    asked.starts_with(ASKED) && asked.contains(what) && AGREES.contains(&first.to_lowercase().as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_answer_that_begins_with_yes_agrees() {
+        let answer = |said: &str| answer_prompt("May it do this?\n\n    git push -f\n\nAnswer yes or no.", said);
+        for (said, agreed) in [("yes", true), ("Yes, once.", true), ("ok", true), ("no", false), ("yesterday", false)] {
+            assert_eq!(agrees(&answer(said), "git push -f"), agreed, "{said}");
+        }
+        assert!(!agrees(&answer("yes"), "sudo ls") && !agrees("yes", "yes"));
+    }
 
     #[test]
     fn only_a_text_that_ends_with_a_question_asks_one() {

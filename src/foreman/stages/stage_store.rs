@@ -14,6 +14,7 @@ use crate::foreman::reporting::envelope::StageReport;
 use crate::hub::Hub;
 use crate::hub::worktrees::checkpoint::Checkpoint;
 use crate::model::agent::Usage;
+use crate::model::run::noticed::{Decided, Noticed};
 use crate::model::run::stage::{REVIEWER, TESTER};
 
 /// The last call of a stage that has no checkpoint yet.
@@ -38,6 +39,10 @@ pub struct Unfinished {
     pub continued: u32,
     /// Messages from people for the next call.
     pub words: Vec<String>,
+    /// What the agent asked permission for, until a person answers.
+    pub asks: Option<Noticed>,
+    /// What a person decided about such questions in this stage.
+    pub decided: Decided,
 }
 
 impl Unfinished {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 /// The programs, with the packages in whose folders an interpreter finds their scripts.
 const PROGRAMS: [(&str, &[&str]); 12] = [
-    ("claude", &["claude-code"]),
-    ("codex", &[]),
+    ("claude", &["claude-code", "claude-agent-acp"]),
+    ("codex", &["codex-acp"]),
     ("gemini", &["gemini-cli"]),
     ("opencode", &["opencode-ai"]),
     ("qwen", &["qwen-code"]),

@@ -63,6 +63,14 @@ pub struct Noticed {
     pub again: u64,
 }
 
+/// Operations that a person decided about, as the monitor shows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Decided {
+    pub allowed: Vec<String>,
+    pub refused: Vec<String>,
+}
+
 /// How many errors of each class an agent's tools and the agent itself had.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]

@@ -158,7 +158,7 @@ fn settings_change_a_preset_and_describe_agents_of_ones_own() {
     assert_eq!(made.argv, ["bin/own", "--in", "/repo/tree", PROMPT, "--id", "s"]);
     assert!(made.stdin.is_empty());
     assert!(!agent("gemini", text).chooses_session(), "an empty list takes away what the preset can");
-    assert_eq!(agents::known(&settings(text)).len(), 10);
+    assert_eq!(agents::known(&settings(text)).len(), 23);
 }
 
 #[test]
@@ -175,6 +175,10 @@ fn calls_that_cannot_work_are_refused_with_the_reason() {
         ("command = [\"x\"]\nmodel_args = [\"-m\"]", "model_args lacks {model}"),
         ("command = [\"x\"]\nenv = [\"A B\"]", "not a valid variable name"),
         ("command = [\"x\"]\nenv = [\"CLAUDECODE\"]", "inside another agent"),
+        (
+            "command = [\"x\"]\nformat = \"acp\"\nsession_args = [\"--id\", \"{session}\"]",
+            "prompt and session go through the protocol",
+        ),
         ("command = [\"x\"]\nset = { TEOF_RUN = \"x\" }", "only the foreman may set"),
     ] {
         let said = refused(agents::find(&settings(&format!("[agents.own]\n{described}")), "own"), "agent.invalid");
@@ -200,6 +204,34 @@ fn call_values_are_not_misread_by_agents() {
     assert_eq!(first["message"]["content"][0]["text"], "p", "its prompt is the first message");
     assert!(streaming.takes_messages() && !claude.takes_messages());
     assert!(claude.call(&spec(&long, Session::Unnamed, None)).is_ok(), "stdin takes any length");
+}
+
+#[test]
+fn an_agent_of_the_protocol_is_told_by_the_protocol_what_others_get_in_arguments() {
+    let text = "[agents.own]\ncommand = [\"x\", \"--acp\"]\nformat = \"acp\"\noptions = { mode = \"plan\" }\n\
+                [agents.once]\ncommand = [\"x\"]\nformat = \"acp\"\nresume_args = []";
+    let own = agent("own", text);
+    assert!(own.resumes() && !own.chooses_session() && !agent("once", text).resumes());
+    let call = own.call(&spec("p", Session::Resume("s-1"), Some("m"))).unwrap();
+    assert_eq!(call.argv, ["x", "--acp"]);
+    let first: serde_json::Value = serde_json::from_slice(&call.stdin).unwrap();
+    assert_eq!((&first["method"], &first["params"]["protocolVersion"]), (&"initialize".into(), &1.into()));
+    let dialog = call.dialog.unwrap();
+    assert_eq!(
+        (dialog.prompt.as_str(), dialog.session.as_deref(), dialog.model.as_deref()),
+        ("p", Some("s-1"), Some("m"))
+    );
+    assert_eq!(dialog.options, [("mode".to_owned(), "plan".to_owned())]);
+    let gemini = agent("gemini-acp", "").call(&spec("p", Session::Unnamed, Some("m"))).unwrap();
+    assert!(line(&gemini).ends_with("--acp --skip-trust -m m") && gemini.dialog.unwrap().model.is_none());
+    assert!(!agent("gemini-acp", "[agents.gemini-acp]\nmodel = \"m\"").resumes() && agent("qwen-acp", "").resumes());
+    // Its own sandbox is off where ours confines it.
+    let codex = agent("codex-acp", "");
+    for (confined, mode) in [(true, "agent-full-access"), (false, "agent")] {
+        let dialog = codex.call(&CallSpec { confined, ..spec("p", Session::Unnamed, None) }).unwrap().dialog.unwrap();
+        assert_eq!(dialog.options, [("mode".to_owned(), mode.to_owned())]);
+    }
+    assert!(own.interactive(None).is_err(), "it speaks with programs");
 }
 
 #[test]

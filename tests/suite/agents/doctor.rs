@@ -103,3 +103,34 @@ fn root_is_told_that_claude_refuses_it() {
     let (_, document) = doctor(&world, &["claude"], &[("IS_SANDBOX", "1")]);
     assert!(!of(&document, "claude")["problems"].to_string().contains("as root"), "a container's word: {document}");
 }
+
+#[test]
+fn a_version_that_was_not_tried_is_told() {
+    let world = world(
+        "[agents.own]\ncommand = [\"own\"]\nformat = \"acp\"\n[agents.mine]\npreset = \"codex\"\ncommand = [\"codex\", \"exec\"]\n",
+    );
+    program(&world, "codex", "echo codex-cli 99.1.0");
+    program(&world, "gemini", "echo 0.1.0");
+    program(&world, "goose", "echo 1.2.3");
+    let hints = |document: &Value, name: &str| of(document, name)["hints"].to_string();
+    let (_, document) = doctor(&world, &[], &[]);
+    assert!(hints(&document, "codex").contains("newer than the last version that teof was tried with"), "{document}");
+    assert_eq!(of(&document, "codex")["tried"], "0.171.0");
+    assert!(!hints(&document, "gemini").contains("newer") && !hints(&document, "mine").contains("newer"), "{document}");
+    assert!(hints(&document, "mine").contains("from teof.toml"), "{document}");
+    assert!(hints(&document, "goose").contains("follows its documentation"), "{document}");
+
+    // It knows no --version, and says who it is in its protocol.
+    let answer =
+        r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":1,"agentInfo":{"name":"own","version":"7.1"}}}"#;
+    program(&world, "own", &format!("[ -z \"$1\" ] || exit 64; read -r hello; echo '{answer}'; cat >/dev/null"));
+    let (ran, document) = doctor(&world, &["own"], &[]);
+    let own = of(&document, "own");
+    assert_eq!(
+        (ran.code, own["version"].as_str(), &own["problems"]),
+        (0, Some("own 7.1"), &serde_json::json!([])),
+        "{own}"
+    );
+    program(&world, "own", "exit 64");
+    assert!(of(&doctor(&world, &["own"], &[]).1, "own")["problems"].to_string().contains("exit code 64"));
+}

@@ -1,5 +1,6 @@
 //! Agent CLIs: what their streams come to, how they are called, and what the doctor says of them.
 
+mod acp;
 mod calls;
 mod corpus;
 mod doctor;

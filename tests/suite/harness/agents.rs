@@ -23,7 +23,7 @@ n=1
 while ! mkdir "$here/call-$n" 2>/dev/null; do n=$((n + 1)); done
 printf '%s\n' "$@" > "$here/$n.args"
 env > "$here/$n.env"
-if [ -f "$here/streams" ]; then IFS= read -r prompt; printf '%s\n' "$prompt" > "$here/$n.prompt"; else cat > "$here/$n.prompt"; fi
+if [ -f "$here/acp" ]; then :; elif [ -f "$here/streams" ]; then IFS= read -r prompt; printf '%s\n' "$prompt" > "$here/$n.prompt"; else cat > "$here/$n.prompt"; fi
 session=none
 for arg in "$@"; do case $arg in --session-id=*|--resume=*) session=${arg#*=} ;; esac; done
 tokens=100
@@ -39,10 +39,36 @@ limit() {
   printf '{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"result":"limit","session_id":"%s"}\n' "$session"
   exit 1
 }
-printf '{"type":"system","subtype":"init","session_id":"%s","model":"fake-1"}\n' "$session"
+if [ -f "$here/acp" ]; then . "$here/acp"; else printf '{"type":"system","subtype":"init","session_id":"%s","model":"fake-1"}\n' "$session"; fi
 deed="$here/$n"
 [ -f "$deed" ] || deed="$here/default"
 . "$deed"
+"#;
+
+/// What makes a fake speak the Agent Client Protocol. `ask COMMAND` asks for permission, `hear` reads what it is told
+/// into `line`, `stops REASON` ends its turn. All that it hears is in `<n>.heard`. A file `session` answers in place of
+/// an open session.
+const ACP: &str = r#"
+hear() { IFS= read -r line && printf '%s\n' "$line" >> "$here/$n.heard"; }
+send() { printf '{"jsonrpc":"2.0",%s}\n' "$1"; }
+update() { send '"method":"session/update","params":{"sessionId":"'$session'","update":'"$1"'}'; }
+say() { update '{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"'"$(quoted "$1")"'"}}'; }
+use_tool() { asked=$((asked + 1)); update '{"sessionUpdate":"tool_call","toolCallId":"t'$asked'","title":"x","name":"'$1'","kind":"execute","status":"in_progress","rawInput":{"command":"'"$(quoted "$2")"'"}}'; }
+ask() {
+  asked=$((asked + 1))
+  send '"id":7,"method":"session/request_permission","params":{"sessionId":"'$session'","toolCall":{"toolCallId":"p'$asked'","title":"x","name":"Bash","kind":"execute","rawInput":{"command":"'"$(quoted "$1")"'"}},"options":[{"optionId":"always","name":"a","kind":"allow_always"},{"optionId":"once","name":"o","kind":"allow_once"},{"optionId":"no","name":"n","kind":"reject_once"}]}'
+  hear
+}
+stops() { send '"id":3,"result":{"stopReason":"'$1'","usage":{"totalTokens":'$((tokens + 10))',"inputTokens":'$tokens',"outputTokens":10}}'; }
+answer() { say "$1"; stops end_turn; }
+hear
+send '"id":0,"result":{"protocolVersion":1,"agentCapabilities":{"loadSession":true,"sessionCapabilities":{"resume":{}}},"authMethods":[{"id":"login","name":"Log in"}],"agentInfo":{"name":"fake","version":"1.2"}}'
+hear
+session=$(printf '%s' "$line" | sed -n 's/.*"sessionId":"\([^"]*\)".*/\1/p')
+[ -n "$session" ] || session=fake-$n
+if [ -f "$here/session" ]; then . "$here/session"; else send '"id":1,"result":{"sessionId":"'$session'"}'; fi
+hear
+printf '%s\n' "$line" > "$here/$n.prompt"
 "#;
 
 /// Answers that need nothing more.
@@ -77,6 +103,18 @@ impl Fake {
         self
     }
 
+    /// From now on it speaks the Agent Client Protocol.
+    pub fn speaks_acp(&self) -> &Fake {
+        fs::write(self.folder.join("acp"), ACP).unwrap();
+        self
+    }
+
+    /// What it was told in a call: the messages, in order.
+    pub fn heard(&self, call: u32) -> Vec<Value> {
+        let lines = fs::read_to_string(self.folder.join(format!("{call}.heard"))).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// How often it was called.
     pub fn calls(&self) -> u32 {
         let files = fs::read_dir(&self.folder).unwrap().flatten();
@@ -102,6 +140,11 @@ impl Fake {
 
     /// Its section of `teof.toml`.
     pub fn settings(&self) -> String {
+        if self.file("acp").exists() {
+            let program = Value::from(self.program().display().to_string());
+            let folder = Value::from(format!("{}/", self.folder.display()));
+            return format!("[agents.{}]\ncommand = [{program}]\nformat = \"acp\"\nwrite = [{folder}]\n", self.name);
+        }
         let prompt = if self.file("streams").exists() { "prompt = \"stream\"\n" } else { "" };
         format!(
             "[agents.{}]\ncommand = [{}]\nformat = \"claude\"\n{prompt}session_args = [\"--session-id={{session}}\"]\nresume_args = [\"--resume={{session}}\"]\nwrite = [{}]\n",

@@ -1,6 +1,7 @@
 //! Stages of agents, with real processes and fake agents: their order, findings that go back to the coder, verdicts,
 //! and no stage that runs twice after a kill.
 
+mod acp;
 mod continuing;
 mod executors;
 mod guards;

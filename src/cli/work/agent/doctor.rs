@@ -8,12 +8,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::agents::{self, Agent};
+use crate::agents::{self, Agent, CallSpec, Session};
 use crate::base::time::{parse_span, show_span};
 use crate::base::{Result, env, text};
 use crate::cli::App;
 use crate::exec::{self, Answer};
 use crate::hub::{Hub, Settings};
+use crate::model::agent::Format;
 
 /// Check which agent programs can run unattended
 ///
@@ -21,7 +22,7 @@ use crate::hub::{Hub, Settings};
 /// can be seen without calling its service; keys and logins are hints. Exit code 1 when an agent that a role
 /// uses cannot work.
 ///
-/// With --json: {ok, agents: [{name, preset, verified, program, installed, version, key, roles, problems,
+/// With --json: {ok, agents: [{name, preset, verified, tried, program, installed, version, key, roles, problems,
 /// hints, error}]}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
@@ -42,6 +43,8 @@ struct Found {
     preset: Option<String>,
     /// Whether this way of calling it was tried.
     verified: bool,
+    /// The last version that was tried.
+    tried: Option<String>,
     program: Option<String>,
     installed: bool,
     version: Option<String>,
@@ -130,6 +133,7 @@ fn examine(agent: &Agent, roles: Vec<String>, folder: &std::path::Path, patience
         name: agent.name.clone(),
         preset: agent.preset.clone(),
         verified: agent.verified,
+        tried: agent.tried.clone(),
         installed: program.is_some(),
         program: program.as_ref().map(|path| path.display().to_string()),
         key: key(agent),
@@ -151,10 +155,21 @@ fn examine(agent: &Agent, roles: Vec<String>, folder: &std::path::Path, patience
         let keys = agent.keys.join(", ");
         found.hints.push(format!("none of {keys} is set and no login was found: it may have to be logged in"));
     }
-    if !agent.verified {
-        found.hints.push("its command is from teof.toml; teof has not tried it".to_owned());
-    }
+    found.hints.extend(untried(agent, found.version.as_deref().unwrap_or_default()));
     found
+}
+
+/// What was not tried about it.
+fn untried(agent: &Agent, version: &str) -> Option<String> {
+    let tried = agent.tried.as_deref().unwrap_or_default();
+    match () {
+        () if agent.is_newer_than_tried(version) => {
+            Some(format!("it is newer than the last version that teof was tried with ({tried})"))
+        }
+        () if agent.verified => None,
+        () if agent.is_preset() => Some("teof was not tried with it: its call follows its documentation".to_owned()),
+        () => Some("its command is from teof.toml; teof has not tried it".to_owned()),
+    }
 }
 
 fn is_claude(agent: &Agent) -> bool {
@@ -180,10 +195,38 @@ impl Found {
         let line = |said: &str| text::clip(&text::safe(said.lines().next().unwrap_or_default()), 120);
         match exec::probe(&argv, folder, &exec::allowed(&[]), patience) {
             Answer::Printed(said) => self.version = Some(line(&said)),
+            // Programs that only speak the protocol need no other way to say their version.
+            Answer::Failed(..) | Answer::TimedOut if self.ask_introduction(agent, &argv[0], folder, patience) => {}
             Answer::Failed(how, said) => self.problems.push(format!("asked for its version, {how}: {}", line(&said))),
             Answer::TimedOut => self.problems.push(format!("it printed no version within {}", show_span(patience))),
             Answer::NotStarted(why) => self.problems.push(format!("it cannot be started: {}", line(&why))),
         }
+    }
+
+    /// Asks an agent who it is, in its protocol. Returns whether it answered.
+    fn ask_introduction(&mut self, agent: &Agent, program: &str, folder: &std::path::Path, patience: Duration) -> bool {
+        if agent.format != Format::Acp {
+            return false;
+        }
+        let spec = CallSpec {
+            prompt: "",
+            worktree: folder,
+            scratch: folder,
+            session: Session::Unnamed,
+            model: None,
+            budget: None,
+            confined: false,
+        };
+        let Ok(mut call) = agent.call(&spec) else { return false };
+        program.clone_into(&mut call.argv[0]);
+        let mut env = exec::allowed(&call.inherit);
+        env.extend(call.set);
+        let said = match exec::probe_with_input(&call.argv, folder, &env, &call.stdin, patience) {
+            Answer::Printed(said) | Answer::Failed(_, said) => said,
+            Answer::TimedOut | Answer::NotStarted(_) => return false,
+        };
+        self.version = agents::introduction(&said).map(|told| text::clip(&text::safe(&told), 120));
+        self.version.is_some()
     }
 
     /// What only claude is particular about.

@@ -10,6 +10,7 @@ use crate::exec::TimedOut;
 use crate::foreman::calls::conversation::CallResult;
 use crate::foreman::reporting::alert;
 use crate::foreman::reporting::report::End;
+use crate::foreman::results::question;
 use crate::foreman::stages::commit;
 use crate::foreman::stages::context::StageContext;
 use crate::guard::secrets;
@@ -41,6 +42,9 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
     if said.cancelled {
         let why = format!("interrupted during a call of {}: a stop was requested", agent.name);
         return Err(FollowUp::End(End::new(Verdict::Paused, why)));
+    }
+    if let Some(asked) = &said.asks {
+        return Err(FollowUp::End(asks_permission(context, agent, asked)));
     }
     if let Some(request) = said.stopped.as_ref().filter(|_| said.conclusion.verdict != CallVerdict::Succeeded) {
         if let (Some(left), Some(note)) = (&mut context.store.unfinished, &request.note) {
@@ -98,6 +102,24 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
         Kind::Budget => needs_person(context, agent, why, "Raise the budget in its arguments; it is used up"),
         Kind::Rejected | Kind::Stopped | Kind::Other => FollowUp::End(failed(agent, said)),
     })
+}
+
+/// A rule wants a person to decide what the agent asked permission for; its turn was ended meanwhile.
+fn asks_permission(context: &mut StageContext, agent: &Agent, asked: &Noticed) -> End {
+    if let Some(left) = &mut context.store.unfinished {
+        left.asks = Some(asked.clone());
+        let job = context.report.work.job().to_owned();
+        if let Err(e) = context.store.save(context.hub, &job) {
+            tracing::debug!("cannot keep what the agent asked: {e:#}");
+        }
+    }
+    let question = format!(
+        "The agent {} asks whether it may do what the rule {} is about:\n\n    {}\n\nMay it do this? Answer yes or no, \
+            and say why if it helps.",
+        agent.name, asked.rule, asked.text
+    );
+    context.report.question = Some(question::bounded(&question));
+    End::new(Verdict::Paused, format!("{} asks for permission: {}", agent.name, asked.describe()))
 }
 
 /// A rule of the monitor stopped the agent. Its uncommitted work is kept under a ref and stays in the worktree.

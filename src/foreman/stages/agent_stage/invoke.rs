@@ -227,6 +227,15 @@ fn one_call(
     let folder = context.live.reserve(&name)?;
     let before = context.store.unfinished.take().filter(|left| left.stage == stage.name && left.round == stage.round);
     let before = before.unwrap_or_default();
+    let words: Vec<_> =
+        before.words.into_iter().chain(open.notes.iter().map(|stored| stored.note.text.clone())).collect();
+    let mut decided = before.decided;
+    if let Some(asked) = before.asks {
+        match words.iter().any(|said| question::agrees(said, &asked.text)) {
+            true => decided.allowed.push(asked.text),
+            false => decided.refused.push(asked.text),
+        }
+    }
     let begun = Unfinished {
         stage: stage.name.clone(),
         round: stage.round,
@@ -241,7 +250,9 @@ fn one_call(
         worked: resume.is_some() && before.worked,
         why: String::new(),
         continued: before.continued,
-        words: before.words.into_iter().chain(open.notes.iter().map(|stored| stored.note.text.clone())).collect(),
+        words,
+        asks: None,
+        decided: decided.clone(),
     };
     context.store.start_call(context.hub, &job, begun)?;
     let given = open.notes.iter().map(|stored| notes::mark_given(context.hub, stored, How::NextCall));
@@ -254,6 +265,7 @@ fn one_call(
         session,
         earlier: resume.and_then(|id| used_before(context, id)),
         name: &name,
+        decided: &decided,
         folder: &folder,
         work: context.report.work,
         run: &context.report.run,

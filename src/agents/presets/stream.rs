@@ -1,74 +1,14 @@
-//! The built-in agents: how each is called unattended.
-//!
-//! `verified` ones were run like this, and their output is what the parsers were written for; the others follow
-//! their vendors' documentation. Each has an allow-list of environment variables, so that nothing of a surrounding
-//! agent's session (`CLAUDECODE`, `CLAUDE_CODE_…`) reaches an agent.
+//! Agents that print a stream of their own.
 
 use std::time::Duration;
 
-use super::agent::Agent;
+use super::preset::{PLAIN, Preset};
 use crate::model::agent::{Format, PromptVia};
-
-/// What every agent needs to reach its service where there is a proxy.
-const NETWORK: [&str; 8] = [
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "NODE_EXTRA_CA_CERTS",
-];
-
-/// How an agent is called, as text that lives as long as the program.
-pub(super) struct Preset {
-    pub name: &'static str,
-    verified: bool,
-    command: &'static [&'static str],
-    prompt: PromptVia,
-    format: Format,
-    output_in_file: bool,
-    session_args: Option<&'static [&'static str]>,
-    resume_args: Option<&'static [&'static str]>,
-    model_args: Option<&'static [&'static str]>,
-    budget_args: Option<&'static [&'static str]>,
-    env: &'static [&'static str],
-    set: &'static [(&'static str, &'static str)],
-    /// One of these variables, or of these files below HOME, lets it in.
-    keys: &'static [&'static str],
-    logins: &'static [&'static str],
-    stagger: Duration,
-    /// See [`Agent::own_paths`]; each was seen to be needed, or follows the vendor's documentation.
-    own: &'static [&'static str],
-    /// See [`Agent::confined`].
-    confined: &'static [(&'static str, &'static str)],
-}
-
-const PLAIN: Preset = Preset {
-    name: "",
-    verified: false,
-    command: &[],
-    prompt: PromptVia::Stdin,
-    format: Format::Claude,
-    output_in_file: false,
-    session_args: None,
-    resume_args: None,
-    model_args: Some(&["--model", "{model}"]),
-    budget_args: None,
-    env: &[],
-    set: &[],
-    keys: &[],
-    logins: &[],
-    stagger: Duration::ZERO,
-    own: &[],
-    confined: &[],
-};
 
 pub(super) const PRESETS: [Preset; 8] = [
     Preset {
         name: "claude",
-        verified: true,
+        tried: Some("2.1.332"),
         command: &[
             "claude",
             "-p",
@@ -94,7 +34,7 @@ pub(super) const PRESETS: [Preset; 8] = [
     },
     Preset {
         name: "codex",
-        verified: true,
+        tried: Some("0.171.0"),
         // `resume` takes neither -C nor -s: the same setting as -c works for both.
         command: &["codex", "exec", "{flags}", "--json", "-c", "sandbox_mode=\"workspace-write\"", "-"],
         format: Format::Codex,
@@ -110,7 +50,7 @@ pub(super) const PRESETS: [Preset; 8] = [
     },
     Preset {
         name: "gemini",
-        verified: true,
+        tried: Some("0.61.0"),
         command: &["gemini", "-o", "stream-json", "--approval-mode", "yolo", "--skip-trust"],
         format: Format::Gemini,
         // Seen when a tool printed more than some 150 kB.
@@ -133,7 +73,7 @@ pub(super) const PRESETS: [Preset; 8] = [
     },
     Preset {
         name: "opencode",
-        verified: true,
+        tried: Some("1.18.33"),
         command: &["opencode", "run", "--format", "json", "--auto", "--dir", "{worktree}"],
         format: Format::Opencode,
         resume_args: Some(&["--session", "{session}"]),
@@ -153,7 +93,7 @@ pub(super) const PRESETS: [Preset; 8] = [
     },
     Preset {
         name: "qwen",
-        verified: true,
+        tried: Some("0.24.4"),
         command: &["qwen", "--output-format", "stream-json", "--yolo"],
         output_in_file: true,
         session_args: Some(&["--session-id", "{session}"]),
@@ -216,32 +156,3 @@ pub(super) const PRESETS: [Preset; 8] = [
         ..PLAIN
     },
 ];
-
-impl Preset {
-    pub fn agent(&self) -> Agent {
-        let list = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<String>>();
-        Agent {
-            name: self.name.to_owned(),
-            preset: Some(self.name.to_owned()),
-            verified: self.verified,
-            command: list(self.command),
-            args: Vec::new(),
-            prompt: self.prompt,
-            format: self.format,
-            output_in_file: self.output_in_file,
-            session_args: self.session_args.map(list),
-            resume_args: self.resume_args.map(list),
-            model_args: self.model_args.map(list),
-            budget_args: self.budget_args.map(list),
-            model: None,
-            env: [self.keys, self.env, &NETWORK].concat().into_iter().map(str::to_owned).collect(),
-            set: self.set.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            keys: list(self.keys),
-            logins: list(self.logins),
-            stagger: self.stagger,
-            own: list(self.own),
-            write: Vec::new(),
-            confined: self.confined.iter().map(|&(from, to)| (from.to_owned(), to.to_owned())).collect(),
-        }
-    }
-}

@@ -1,0 +1,116 @@
+//! One line of JSON-RPC 2.0: a request, an answer or a notification of the agent.
+
+use agent_client_protocol_schema::v1::{Error, InitializeResponse, RequestId};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::agents::dialog;
+use crate::agents::lenient::Scalar;
+use crate::base::text;
+
+/// Characters of an error.
+pub(super) const MAX_WHY: usize = 600;
+/// Keys of an error's details that hold words for people.
+const DETAILS: [&str; 4] = ["details", "message", "error", "reason"];
+
+/// What an agent sent.
+pub(super) enum Message<'a> {
+    Request {
+        id: RequestId,
+        method: &'a str,
+        params: Option<&'a RawValue>,
+    },
+    Notification {
+        method: &'a str,
+        params: Option<&'a RawValue>,
+    },
+    /// An answer to our request with this id.
+    Answer {
+        to: i64,
+        result: Result<&'a RawValue, Error>,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Line<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    method: Option<&'a RawValue>,
+    params: Option<&'a RawValue>,
+    result: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
+}
+
+/// Parses a line; `None` when it is no message.
+pub(super) fn parse(line: &[u8]) -> Option<Message<'_>> {
+    let line: Line<'_> = serde_json::from_slice(line).ok()?;
+    let id = line.id.and_then(|id| serde_json::from_str::<RequestId>(id.get()).ok());
+    // No method has a character that is escaped.
+    let method = line.method.and_then(|method| serde_json::from_str::<&str>(method.get()).ok());
+    match (method, id) {
+        (Some(method), Some(id)) => Some(Message::Request { id, method, params: line.params }),
+        (Some(method), None) => Some(Message::Notification { method, params: line.params }),
+        (None, Some(RequestId::Number(to))) => {
+            let result = match line.error {
+                Some(error) => Err(error_of(error)),
+                // A result of null is one too.
+                None => Ok(line.result.unwrap_or(RawValue::NULL)),
+            };
+            Some(Message::Answer { to, result })
+        }
+        (None, _) => None,
+    }
+}
+
+fn error_of(raw: &RawValue) -> Error {
+    serde_json::from_str(raw.get()).unwrap_or_else(|_| Error::new(0, text::clip(raw.get(), MAX_WHY)))
+}
+
+/// What an error says, with its details, which often say more.
+pub(super) fn why(error: &Error) -> String {
+    let details = match &error.data {
+        Some(Value::String(said)) => Some(said.as_str()),
+        Some(Value::Object(data)) => DETAILS.iter().find_map(|key| data.get(*key)?.as_str()),
+        _ => None,
+    };
+    match details.filter(|said| !said.trim().is_empty() && *said != error.message) {
+        Some(said) if error.message.is_empty() || error.message == "Internal error" => said.to_owned(),
+        Some(said) => format!("{}: {said}", error.message),
+        None => error.message.clone(),
+    }
+}
+
+/// The model of a session that was opened.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Opened<'a> {
+    #[serde(borrow)]
+    models: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Models<'a> {
+    #[serde(borrow)]
+    current_model_id: Scalar<'a>,
+}
+
+/// The session's model, where the agent names it beside the options of the session.
+pub(super) fn model(result: &RawValue) -> Option<String> {
+    let opened: Opened<'_> = serde_json::from_str(result.get()).ok()?;
+    let models: Models<'_> = serde_json::from_str(opened.models?.get()).ok()?;
+    models.current_model_id.owned()
+}
+
+/// What an agent says of itself in its answer to our first message: its name and version. `None` without an answer.
+pub fn introduction(printed: &str) -> Option<String> {
+    let answers = printed.lines().filter_map(|line| match parse(line.as_bytes())? {
+        Message::Answer { to: dialog::INITIALIZE, result: Ok(result) } => Some(result),
+        _ => None,
+    });
+    let told = answers.into_iter().find_map(|told| serde_json::from_str::<InitializeResponse>(told.get()).ok())?;
+    let named = told.agent_info.map(|info| format!("{} {}", info.name, info.version));
+    Some(named.unwrap_or_else(|| format!("speaks version {} of the protocol", told.protocol_version)))
+}
