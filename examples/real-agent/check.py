@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Looks at what the job of run.sh left in the repository, says what it sees, and fails when anything is missing.
 
-    check.py AGENT      in the project's folder
+    check.py AGENT [VERSION]      in the project's folder
+
+Beside it, `../row.md` gets one row of a table of what was seen.
 """
 
 import glob
@@ -16,7 +18,14 @@ STAGES = "planner coder !tester coder tester reviewer"
 MODEL_LOG = "../model.log"
 RIGHT = '#!/bin/sh\n# Greets whom the first argument names.\necho "Hello, $1!"\n'
 
+# They report the last request of a turn alone, and no requests on the side.
+COUNTS_LESS = ["opencode-acp", "qwen-acp"]
+
+# It starts a new session for each pass.
+STARTS_ANEW = ["gemini-acp"]
+
 missing = []
+row = {}
 
 
 def look(what, there, seen=""):
@@ -88,6 +97,7 @@ def the_stages(agent, bundle):
     """Each call of the agent is told with its session, its raw stream and what the model service counted."""
     envelopes = [document(path) for path in glob.glob(f"_report/agent/worker-1/runs/*{bundle['run']}.json")]
     sandbox = [envelope["sandbox"] for envelope in envelopes]
+    row["sandbox"] = ", ".join(sorted({one["state"] for one in sandbox})) or "unknown"
     confined = all(one["landlock"] == 0 or one["state"] in ("full", "partial") for one in sandbox)
     look("the kernel confined it, where it can", sandbox and confined, sandbox)
     stages = [stage for envelope in envelopes for stage in envelope["stages"] if stage.get("calls")]
@@ -97,8 +107,10 @@ def the_stages(agent, bundle):
         tokens = f"{used['input_tokens']} + {used['output_tokens']} tokens"
         look(f"{stage['name']} {stage['round']}", whole, f"session {stage.get('session')}, {tokens}, {stage['outcome']}")
     coders = [stage["session"] for stage in stages if stage["name"] == "coder"]
-    look("the coder went on in its own session", len(coders) == 2 and coders[0] == coders[1])
-    look("no two roles share one", len({stage["session"] for stage in stages}) == 4)
+    row["resumes"] = len(coders) == 2 and coders[0] == coders[1]
+    anew = agent in STARTS_ANEW
+    look("the coder went on in its own session", row["resumes"] or anew, "a new one each time" if anew else "")
+    look("no two roles share one", len({stage["session"] for stage in stages}) == (5 if anew else 4))
     streams = glob.glob(os.path.expanduser("~/.local/state/teof/projects/*/sessions/*/*"))
     raw = [path for path in streams if os.path.isfile(path) and coders and coders[0].encode() in content(path)]
     look("the raw streams are kept on this machine", len(raw) >= 2, f"{len(raw)} of the coder's")
@@ -107,7 +119,12 @@ def the_stages(agent, bundle):
         counted = sum(line["input"] for line in asked), sum(line["output"] for line in asked)
         told = [stage["usage"] for stage in bundle["stages"] if stage["name"] == role]
         said = sum(usage["input_tokens"] for usage in told), sum(usage["output_tokens"] for usage in told)
-        look(f"the {role}'s tokens are those of the service", said == counted, f"{len(asked)} requests, {counted}")
+        exact = said == counted
+        row["counts"] = row.get("counts", True) and exact
+        near = agent in COUNTS_LESS and 0 < said[0] <= counted[0]
+        seen = f"{len(asked)} requests, {counted}" + ("" if exact else f", told {said}")
+        look(f"the {role}'s tokens are those of the service", exact or near, seen)
+    row["costs"] = any(stage["usage"].get("cost_usd") for stage in bundle["stages"])
 
 
 def the_commands():
@@ -129,6 +146,22 @@ def nothing_runs():
     look("no process is left", not left, "; ".join(left))
 
 
+def the_row(agent, version):
+    """What was seen, as one row of docs/compatibility.md."""
+    word = {True: "yes", False: "no"}
+    tokens = "exact" if row.get("counts") else "less than used"
+    cells = [
+        agent,
+        version.split("\n")[0][:60],
+        "whole" if not missing else "missing: " + "; ".join(missing)[:120].replace("|", "/"),
+        row.get("sandbox", ""),
+        word[bool(row.get("resumes"))],
+        tokens + (", costs" if row.get("costs") else ""),
+    ]
+    with open("../row.md", "w", encoding="utf-8") as file:
+        file.write("| " + " | ".join(cells) + " |\n")
+
+
 def main():
     agent = sys.argv[1]
     print(f"\nWhat {agent} left:")
@@ -136,6 +169,7 @@ def main():
     the_record()
     the_bundle(agent)
     the_commands()
+    the_row(agent, sys.argv[2] if len(sys.argv) > 2 else "")
     if missing:
         sys.exit(f"missing: {', '.join(missing)}")
     print("\nOne whole job, from plan step to review bundle.")

@@ -2,10 +2,15 @@
 # A real coding agent does one whole job for teof, from plan step to review bundle, without any model service:
 # model.py plays the service, on loopback, in a network namespace that has nothing else.
 #
-#   run.sh [--keep] [--prefix FOLDER] [claude|codex|gemini|opencode|qwen]
+#   run.sh [--keep] [--prefix FOLDER] [AGENT]
+#   run.sh [--prefix FOLDER] [--page FILE] all
 #
+#   AGENT             claude, codex, gemini, opencode or qwen; with -acp behind it: over the Agent Client Protocol,
+#                     as copilot, which speaks only that
+#   all               each of them, one after the other
 #   --keep            leave the temporary folder where it is, to look around in it
-#   --prefix FOLDER   install the agent there, and keep it for the next time
+#   --prefix FOLDER   install the agents there, and keep them for the next time
+#   --page FILE       write what was seen to this page
 #
 # Needs Linux with bash, git, python3, node with npm, unshare and mount (util-linux) and ip (iproute2); root, or a system
 # that lets everybody make user namespaces. `teof` is taken from $TEOF, else from PATH. Only `npm install` uses
@@ -17,14 +22,17 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 port=8080 # The namespace is ours alone, so no port is taken.
+agents="claude codex gemini opencode qwen claude-acp codex-acp gemini-acp opencode-acp qwen-acp copilot"
 
 main() {
-    keep= prefix= running= agent=codex
+    keep= prefix= page= running= agent=codex
     while [ $# -gt 0 ]; do
         case $1 in
         --keep) keep=yes ;;
         --prefix) prefix=${2:?--prefix names a folder} && shift ;;
-        claude | codex | gemini | opencode | qwen) agent=$1 ;;
+        --page) page=${2:?--page names a file} && shift ;;
+        all | claude | codex | gemini | opencode | qwen) agent=$1 ;;
+        claude-acp | codex-acp | gemini-acp | opencode-acp | qwen-acp | copilot) agent=$1 ;;
         *) sed -n '2,/^set/{/^#/p}' "$0" >&2 && exit 2 ;;
         esac
         shift
@@ -34,7 +42,25 @@ main() {
     done
     teof=$(command -v "${TEOF:-teof}") || fail "there is no teof: cargo build --release, then TEOF=target/release/teof $0"
     teof=$(realpath "$teof")
+    [ "$agent" != all ] || every_agent
+    one_agent
+}
 
+# Each agent in a process of its own; a row for each, whether its job went well or not.
+every_agent() {
+    local rows failed=
+    rows=$(mktemp)
+    for agent in $agents; do
+        say "--- $agent"
+        "$BASH" "$here/run.sh" ${prefix:+--prefix "$prefix/$agent"} --page "$rows" "$agent" || failed="$failed $agent"
+    done
+    [ -z "$page" ] || { cat "$here/compatibility.md" "$rows" >"$page" && say "Written: $page"; }
+    [ -z "$failed" ] || say "Not whole:$failed"
+    rm -f "$rows"
+    [ -z "$failed" ] && exit 0 || exit 1
+}
+
+one_agent() {
     # Not below /tmp: in there that is another folder.
     folder=$(mktemp -d /var/tmp/teof-real-agent.XXXXXX)
     trap 'leave $?' EXIT
@@ -48,42 +74,50 @@ main() {
     [ "$(id -u)" = 0 ] || rights=(--user --map-root-user "${rights[@]}")
     unshare "${rights[@]}" true || fail "this system lets you make no network namespace of your own: try it as root"
     unshare "${rights[@]}" env -i PATH="$folder/bin:$PATH" HOME="$folder/home" LANG=C.UTF-8 \
-        "$BASH" "$folder/script/run.sh" --in-the-namespace "$folder" "$agent" "$prefix" &
+        "$BASH" "$folder/script/run.sh" --in-the-namespace "$folder" "$agent" "$prefix" "$version" &
     running=$!
-    wait "$running"
+    local code=0
+    wait "$running" || code=$?
+    # One row of the table, as check.py saw it.
+    [ -z "$page" ] || cat "$folder/row.md" >>"$page" 2>/dev/null ||
+        echo "| $agent | $version | ended before it was looked at | | | |" >>"$page"
+    exit "$code"
 }
 
 # The agent as npm installs it; no script of any package is run.
 install() {
-    local package
+    local package name=${agent%-acp}
     case $agent in
     claude) package=@anthropic-ai/claude-code ;;
+    claude-acp) package=@agentclientprotocol/claude-agent-acp name=claude-agent-acp ;;
     codex) package=@openai/codex ;;
-    gemini) package=@google/gemini-cli ;;
-    opencode) package=opencode-ai ;;
-    qwen) package=@qwen-code/qwen-code ;;
+    codex-acp) package=@agentclientprotocol/codex-acp name=codex-acp ;;
+    gemini*) package=@google/gemini-cli ;;
+    opencode*) package=opencode-ai ;;
+    qwen*) package=@qwen-code/qwen-code ;;
+    copilot) package=@github/copilot ;;
     esac
     prefix=${prefix:-$folder/packages}
     mkdir -p "$prefix" && prefix=$(realpath "$prefix")
     say "npm install --ignore-scripts $package"
     npm install --prefix "$prefix" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error "$package" >&2
     # Some launchers only work after such a script; the program itself lies in the package for this platform.
-    local program version
+    local program
     while read -r program; do
         if version=$(HOME=$folder/home timeout 60 "$program" --version </dev/null 2>/dev/null); then
             say "$agent is $version, teof is $("$teof" --version)"
             # In there the packages lie below the folder, wherever they lie out here.
-            ln -s "$folder/packages${program#"$prefix"}" "$folder/bin/$agent"
+            ln -s "$folder/packages${program#"$prefix"}" "$folder/bin/$name"
             return
         fi
-    done < <(echo "$prefix/node_modules/.bin/$agent" && find "$prefix/node_modules" -type f -name "$agent" -perm -u+x)
+    done < <(echo "$prefix/node_modules/.bin/$name" && find "$prefix/node_modules" -type f -name "$name" -perm -u+x)
     fail "npm installed $package, but none of its programs answers --version"
 }
 
 # --- inside -----------------------------------------------------------------------------------------------
 
 inside() {
-    folder=$1 agent=$2
+    folder=$1 agent=$2 version=$4
     # Agents leave things in /tmp under names of their own, and trip over what others left there.
     cd "$folder"
     mount --bind "$3" "$folder/packages"
@@ -101,12 +135,12 @@ inside() {
     seats
     plan >"_plans/2026-01-05-greeting.plan.json"
     teof plan validate --strict
-    teof agent doctor "$agent"
+    teof agent doctor --timeout 60s "$agent"
     teof consent grant --max-iterations 5
     git add . && git commit -qm "Set up teof"
 
     timeout 600 teof coordinator run --until-idle || fail "the coordinator ended with exit code $?"
-    python3 "$here/check.py" "$agent"
+    python3 "$here/check.py" "$agent" "$version"
 }
 
 project() {
@@ -137,9 +171,9 @@ tests = ["sh test.sh"]
 [agents.$agent]
 END
     case $agent in
-    claude)
+    claude | claude-acp)
         cat <<END
-[agents.claude.set]
+[agents.$agent.set]
 ANTHROPIC_BASE_URL = "http://127.0.0.1:$port"
 ANTHROPIC_API_KEY = "none"
 # Root may skip permissions in a sandbox only, and this is one: it has no network and a HOME of its own.
@@ -158,7 +192,22 @@ args = [
 set = { STANDIN_KEY = "none" }
 END
         ;;
-    gemini)
+    codex-acp)
+        mkdir -p "$HOME/.codex"
+        cat >"$HOME/.codex/config.toml" <<END
+model = "stand-in"
+model_provider = "standin"
+[analytics]
+enabled = false
+[model_providers.standin]
+name = "stand-in"
+base_url = "http://127.0.0.1:$port/v1"
+wire_api = "responses"
+env_key = "STANDIN_KEY"
+END
+        echo 'set = { STANDIN_KEY = "none" }'
+        ;;
+    gemini | gemini-acp)
         mkdir -p "$HOME/.gemini"
         echo '{"security":{"auth":{"selectedType":"gemini-api-key"}}}' >"$HOME/.gemini/settings.json"
         cat <<END
@@ -166,17 +215,26 @@ model = "stand-in"
 set = { GOOGLE_GEMINI_BASE_URL = "http://127.0.0.1:$port", GEMINI_API_KEY = "none" }
 END
         ;;
-    opencode)
+    opencode | opencode-acp)
         cat <<END
 model = "standin/stand-in"
-[agents.opencode.set]
+[agents.$agent.set]
 OPENCODE_DISABLE_MODELS_FETCH = "1"
 OPENCODE_CONFIG_CONTENT = '''
-{"permission": "allow", "provider": {"standin": {"npm": "@ai-sdk/openai-compatible",
+{"permission": $([ "$agent" = opencode ] && echo '"allow"' || echo '{"bash": "ask", "edit": "ask"}'), "provider": {"standin": {"npm": "@ai-sdk/openai-compatible",
  "options": {"baseURL": "http://127.0.0.1:$port/v1", "apiKey": "none"}, "models": {"stand-in": {}}}}}'''
 END
         ;;
-    qwen)
+    copilot)
+        cat <<END
+[agents.copilot.set]
+COPILOT_PROVIDER_BASE_URL = "http://127.0.0.1:$port/v1"
+COPILOT_PROVIDER_API_KEY = "none"
+COPILOT_MODEL = "stand-in"
+COPILOT_OFFLINE = "true"
+END
+        ;;
+    qwen | qwen-acp)
         cat <<END
 model = "stand-in"
 set = { OPENAI_BASE_URL = "http://127.0.0.1:$port/v1", OPENAI_API_KEY = "none", OPENAI_MODEL = "stand-in" }
