@@ -18,6 +18,10 @@ pub const SESSION_MAX_AGE: &str = "TEOF_SESSION_MAX_AGE";
 pub const BROKER: &str = "TEOF_BROKER";
 /// Set for a worker but not for its children: its run. Identifies the worker to the coordinator.
 pub const WORKER: &str = "TEOF_WORKER";
+/// Set for the programs in a worktree: its number, unique in the repository while the worktree exists.
+pub const SLOT: &str = "TEOF_SLOT";
+/// Set for the programs in a worktree: the first of its ports.
+pub const PORT_BASE: &str = "TEOF_PORT_BASE";
 /// Set for the programs of a terminal session: its id.
 pub const SESSION: &str = "TEOF_SESSION";
 /// An operator token: recognises a person where there is no terminal.
@@ -63,8 +67,23 @@ pub const OTEL_DISABLED: &str = "OTEL_SDK_DISABLED";
 pub const TRACEPARENT: &str = "TRACEPARENT";
 
 /// teof's own variables that are not settings. ([`SESSION_MAX_AGE`] is one.)
-pub const NOT_SETTINGS: [&str; 13] =
-    [ROOT, AGENT, TASK, RUN, CLAIM_EPOCH, RECEIPTS_DIR, BROKER, WORKER, SESSION, OPERATOR_TOKEN, NOW, LOG, PAGER];
+pub const NOT_SETTINGS: [&str; 15] = [
+    ROOT,
+    AGENT,
+    TASK,
+    RUN,
+    CLAIM_EPOCH,
+    RECEIPTS_DIR,
+    BROKER,
+    WORKER,
+    SLOT,
+    PORT_BASE,
+    SESSION,
+    OPERATOR_TOKEN,
+    NOW,
+    LOG,
+    PAGER,
+];
 
 /// A variable's value; unset, empty and not-UTF-8 are all `None`.
 #[allow(clippy::disallowed_methods)] // The one reader of the environment.

@@ -70,7 +70,7 @@ pub fn session(agent: &str) -> String {
 }
 
 /// Everything directly in teof's machine-local folder; [`super::Hub::local`] asserts it in tests.
-const MACHINE_LOCAL: [&str; 28] = [
+const MACHINE_LOCAL: [&str; 29] = [
     "alerts",
     "aside",
     "cache",
@@ -91,6 +91,7 @@ const MACHINE_LOCAL: [&str; 28] = [
     "runs",
     "scan-accepted.json",
     "seats",
+    "setup-cache",
     "stages",
     "state",
     "surroundings",

@@ -83,4 +83,5 @@ mod surface;
 mod sweeps;
 mod tasks;
 mod web;
+mod worktree_setup;
 mod worktrees;

@@ -16,18 +16,22 @@ use crate::harness::agents::{DONE, Fake};
 use crate::harness::work::{SEAT, TASK, UNCONFINED};
 
 /// A world in which jobs can be run by hand.
-struct Grove {
-    world: World,
+pub struct Grove {
+    pub world: World,
     base: String,
 }
 
 impl Grove {
-    fn new() -> Grove {
-        let world = World::with_work(&[(".gitignore", "build/\n")]);
+    pub fn new() -> Grove {
+        Grove::at(World::with_work(&[(".gitignore", "build/\n")]))
+    }
+
+    /// With the hub's commit as the base of its jobs.
+    pub fn at(world: World) -> Grove {
         Grove { base: world.git(&["rev-parse", "HEAD"]), world }
     }
 
-    fn settings(&self, text: &str) {
+    pub fn settings(&self, text: &str) {
         self.world.write("teof.toml", text);
     }
 
@@ -37,7 +41,7 @@ impl Grove {
     }
 
     /// Runs one command as a job's whole work; gives back the outcome.
-    fn run(&self, job: &str, run: &str, command: &str, copied: &[&str]) -> Value {
+    pub fn run(&self, job: &str, run: &str, command: &str, copied: &[&str]) -> Value {
         let receipt = "mkdir -p _report/agent/codex-1 && echo '{}' > _report/agent/codex-1/tests.json";
         let order = self.world.order(json!({
             "order": format!("order-{job}"), "job": job, "commands": [receipt, command],
@@ -57,11 +61,11 @@ impl Grove {
         self.worktree(job)
     }
 
-    fn home(&self) -> PathBuf {
+    pub fn home(&self) -> PathBuf {
         self.world.folder().join("repo.worktrees")
     }
 
-    fn worktree(&self, job: &str) -> PathBuf {
+    pub fn worktree(&self, job: &str) -> PathBuf {
         self.home().join(job)
     }
 
@@ -69,7 +73,7 @@ impl Grove {
         self.world.json(&[&["worktree", "clean"], args].concat())
     }
 
-    fn row(&self, path: &Path) -> Option<Value> {
+    pub fn row(&self, path: &Path) -> Option<Value> {
         let list = self.world.json(&["worktree", "list"]);
         let rows = list["worktrees"].as_array().unwrap();
         rows.iter().find(|row| row["path"] == path.to_str().unwrap()).cloned()
@@ -86,7 +90,7 @@ fn removed(cleaned: &Value) -> Vec<String> {
     paths.map(|path| path.rsplit('/').next().unwrap().to_owned()).collect()
 }
 
-fn findings<'a>(outcome: &'a Value, code: &str) -> Vec<&'a str> {
+pub fn findings<'a>(outcome: &'a Value, code: &str) -> Vec<&'a str> {
     let all = outcome["findings"].as_array().unwrap().iter().filter(|found| found["code"] == code);
     all.map(|found| found["path"].as_str().unwrap_or_default()).collect()
 }

@@ -14,7 +14,7 @@ use crate::base::{Refusal, Result, env, names, text};
 use crate::bus::claims;
 use crate::cli::App;
 use crate::cli::support::author::Flags;
-use crate::cli::unattended::worktree::find;
+use crate::cli::unattended::worktree::{find, open};
 use crate::foreman::commands::terminals::{self, Program, Wanted};
 use crate::guard::{operator, secrets};
 use crate::hub::worktrees::convention;
@@ -72,6 +72,9 @@ pub fn run(args: &Dispatch, app: &App) -> Result<ExitCode> {
         Some(row) => (row.path.into(), row.branch.unwrap_or_default()),
         None => {
             let opened = convention::open(hub, task, &held.branch)?;
+            if opened.made {
+                open::furnish(app, hub, &opened.path)?;
+            }
             (opened.path, opened.branch)
         }
     };

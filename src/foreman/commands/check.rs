@@ -14,6 +14,7 @@ use crate::exec::{self, Control, Spec, Supervisor, TimedOut, Verdict};
 use crate::foreman::sandbox::{Sandbox, Workplace};
 use crate::guard::secrets;
 use crate::hub::Hub;
+use crate::hub::worktrees::setup;
 use crate::model::command::Command;
 use crate::model::run::bundle::Test;
 
@@ -58,10 +59,12 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
     let executor = Chosen::new(hub, &Subject { job: run, task: "" }, &at)?.with(&[]);
     let after = sandbox.after_death(executor.after_death(run));
     let _reaper = supervisor.start_reaper(&marks, settings.grace, after)?;
+    let slot = setup::slot_of(hub, repository.path())?;
     for (at, command) in commands.iter().enumerate() {
         say(&format!("[{}/{}] {}", at + 1, commands.len(), text::safe(&command.to_string())));
         let mut env = exec::allowed(&settings.env);
         env.extend(sandbox.variables());
+        env.extend(slot.variables());
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         let clocks = spec::clocks(settings, settings.no_output, settings.wall, command);
         let output = session.join(format!("test-{}.log", at + 1));

@@ -18,7 +18,7 @@ use crate::guard::result::git_trace;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::hub::settings::Worker;
-use crate::hub::worktrees::Place;
+use crate::hub::worktrees::{self, Place};
 use crate::model::agent::Usage;
 use crate::model::command::Command;
 use crate::model::run::outcome::Finding;
@@ -89,6 +89,7 @@ impl<'a> Runner<'a> {
         let mut variables = exec::allowed(&settings.env);
         variables.extend(sandbox.variables());
         variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        variables.extend(worktrees::setup::slot_of(hub, &place.git_dir)?.variables());
         variables.extend(git_trace::variables(&session.join(GIT_TRACE)));
         let seat = Seat::new(&hub.root, work, &run, &place.root, &session.join(RECEIPTS));
         let broker = match executor {

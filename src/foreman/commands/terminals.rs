@@ -10,7 +10,8 @@ use crate::agents::{self, Agent};
 use crate::base::{Refusal, Result, Stamp, env, text};
 use crate::exec;
 use crate::exec::tmux::{self, Ended, Server, Terminal, Window};
-use crate::hub::Hub;
+use crate::hub::worktrees::setup;
+use crate::hub::{Hub, Worktree};
 use crate::model::run::job_name::short;
 use crate::sessions::{self, Environment, LocalStorage, Mode, ProcessId, SessionRecord, SessionStorage, Status};
 
@@ -87,6 +88,9 @@ pub fn start(hub: &Hub, wanted: &Wanted) -> Result<SessionRecord> {
     let id = storage.reserve(&format!("terminal-{}", now.compact()))?;
     let folder = storage.folder(&id);
     let log = folder.join(sessions::STREAM);
+    if let Some(found) = Worktree::at(wanted.worktree) {
+        env.extend(setup::slot_of(hub, &found.git_dir)?.variables());
+    }
     env.push((env::TASK.to_owned(), wanted.task.to_owned()));
     if let Some(seat) = wanted.seat {
         env.push((env::AGENT.to_owned(), seat.to_owned()));

@@ -42,6 +42,12 @@ pub struct Envelope<'a> {
     pub git: Commits<'a>,
     /// The results of a new worktree's set-up commands.
     pub setup: &'a [CommandResult],
+    /// The set-up's result was kept for other worktrees, or restored from one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup_cache: Option<&'a SetupCache>,
+    /// What `.worktreeinclude` brought into the worktree; names only.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub included: &'a [String],
     pub stages: &'a [StageReport],
     pub tests: &'a [CommandResult],
     pub diff: Option<&'a DiffReport>,
@@ -72,6 +78,15 @@ pub struct Envelope<'a> {
     pub limits: &'a [LimitReport],
     /// The run's folder, on the machine that ran it. Each call and command names its own output.
     pub raw_output: &'a str,
+}
+
+/// What a set-up made, in its cache.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SetupCache {
+    pub key: String,
+    /// It was restored instead of running the set-up; else it was kept.
+    pub restored: bool,
+    pub paths: Vec<String>,
 }
 
 /// The work order that was followed.

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::envelope::{
-    self, Commits, DiffReport, Envelope, OrderUsed, PlanUpdate, RecordedReceipt, Rounds, ScanCounts, StageReport,
+    self, Commits, DiffReport, Envelope, OrderUsed, PlanUpdate, RecordedReceipt, Rounds, ScanCounts, SetupCache,
+    StageReport,
 };
 use super::evidence::Evidence;
 use crate::base::{Result, Stamp};
@@ -61,6 +62,9 @@ pub struct Report<'a> {
     pub after: Option<Round>,
     /// The results of a new worktree's set-up commands.
     pub setup: Vec<CommandResult>,
+    pub setup_cache: Option<SetupCache>,
+    /// What `.worktreeinclude` brought; names only.
+    pub included: Vec<String>,
     pub stages: Vec<StageReport>,
     pub tests: Vec<CommandResult>,
     pub diff: Option<DiffReport>,
@@ -116,6 +120,8 @@ impl<'a> Report<'a> {
             before: None,
             after: None,
             setup: Vec::new(),
+            setup_cache: None,
+            included: Vec::new(),
             stages: Vec::new(),
             tests: Vec::new(),
             diff: None,
@@ -200,6 +206,8 @@ impl<'a> Report<'a> {
                 kept: &self.kept_refs,
             },
             setup: &self.setup,
+            setup_cache: self.setup_cache.as_ref(),
+            included: &self.included,
             stages: &self.stages,
             tests: &self.tests,
             diff: self.diff.as_ref(),

@@ -10,9 +10,10 @@ use crate::hub::paths;
 const DENIED: [&str; 4] = ["/vault/", "/AGENT_MANIFEST*.json", "/docs/automation/autonomy-consent.json", "/teof.toml"];
 
 /// Files that affect how a change is shown, built or tested: a person reviews changes to them.
-const PROTECTED: [&str; 65] = [
+const PROTECTED: [&str; 66] = [
     // How git shows and stores files.
     ".gitattributes",
+    "/.worktreeinclude",
     ".gitmodules",
     ".lfsconfig",
     ".mailmap",

@@ -7,6 +7,7 @@
 //! This catches accidents. A secret that somebody hides on purpose (split, encoded, renamed) passes.
 
 mod assignment;
+mod copied;
 mod rules;
 #[cfg(test)]
 mod samples;
@@ -17,6 +18,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+pub use copied::learn;
 pub use shapes::MARK;
 
 use crate::base::{Refusal, Result, files, text};
@@ -39,6 +41,7 @@ pub struct Hit {
 pub fn scan(bytes: &[u8]) -> Vec<Hit> {
     let mut spans = shaped(bytes);
     spans.extend(rules::find(bytes));
+    spans.extend(copied::find(bytes));
     // Of two overlapping hits the first is kept; a stable sort puts the built-in shapes before the rules.
     spans.sort_by_key(|(_, span)| span.start);
     let mut hits: Vec<Hit> = Vec::new();

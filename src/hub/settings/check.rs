@@ -15,6 +15,7 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     roles("[roles", &settings.roles)?;
     monitor::check(&settings.monitor)?;
     settings.worker.limits.check()?;
+    settings.worktrees.check()?;
     let mut receivers = BTreeSet::new();
     for receiver in &settings.notify {
         receiver.check().map_err(|why| format!("[[notify]] {why}"))?;
@@ -85,6 +86,9 @@ mod tests {
             ("[pipeline]\nstages = [\"coder\", \"coder\"]", "out of order or repeated"),
             ("[pipeline]\nstages = [\"tester\"]", "the stage \"coder\" is required"),
             ("[review]\nauto = [\"lwo\"]", "unknown priority \"lwo\""),
+            ("[worktrees]\nports_from = 65000", "valid ports are 1024 to 65535"),
+            ("[worktrees]\nslots = 1", "slots 2 or more"),
+            ("[worktrees]\ncache = [\"../x\"]", "not a path inside the repository"),
             ("[budget]\nquota_threshold = 101", "more than 100 percent"),
             ("[budget]\nquota_priority = \"hihg\"", "unknown priority \"hihg\""),
             ("[roles.codre]\nagent = \"x\"", "unknown role \"codre\""),

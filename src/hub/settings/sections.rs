@@ -260,7 +260,7 @@ pub struct Commands {
 }
 
 /// Lock files of package managers.
-const LOCK_FILES: [&str; 20] = [
+pub(super) const LOCK_FILES: [&str; 20] = [
     "Cargo.lock",
     "package-lock.json",
     "npm-shrinkwrap.json",

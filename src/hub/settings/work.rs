@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::sections::LOCK_FILES;
 use crate::base::time::{Span, span};
 use crate::model::agent::{Format, PromptVia};
 use crate::model::run::order::{Binding, Spend};
@@ -18,6 +19,17 @@ pub struct Worktrees {
     /// Paths of files that are copied from the hub, or else from the main worktree, into each worktree; they are never
     /// committed.
     pub copy: Vec<String>,
+    /// Folders and files made by `setup`, ignored by git, that are kept for the next worktree with the same key files.
+    pub cache: Vec<String>,
+    /// Files whose contents tell whether what is cached is still right; empty means the package managers' lock files at
+    /// the top.
+    pub cache_key: Vec<String>,
+    /// The port of slot 0; a worktree's `TEOF_PORT_BASE` is this plus its `TEOF_SLOT` times `ports_each`.
+    pub ports_from: u16,
+    /// How many ports each worktree has.
+    pub ports_each: u16,
+    /// How many worktrees can have ports at the same time, the main one included.
+    pub slots: u16,
     /// How many finished worktrees are kept, newest first.
     pub keep: usize,
     /// How long a finished worktree is kept.
@@ -28,7 +40,48 @@ pub struct Worktrees {
 
 impl Default for Worktrees {
     fn default() -> Self {
-        Self { setup: Vec::new(), copy: Vec::new(), keep: 20, keep_for: Duration::from_secs(7 * 24 * 3600) }
+        Self {
+            setup: Vec::new(),
+            copy: Vec::new(),
+            cache: Vec::new(),
+            cache_key: Vec::new(),
+            ports_from: 20_000,
+            ports_each: 20,
+            slots: 500,
+            keep: 20,
+            keep_for: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+impl Worktrees {
+    /// The files that `cache` depends on.
+    #[must_use]
+    pub fn key_files(&self) -> Vec<String> {
+        match self.cache_key.is_empty() {
+            true => LOCK_FILES.map(str::to_owned).to_vec(),
+            false => self.cache_key.clone(),
+        }
+    }
+
+    /// The first error.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let ports = u32::from(self.ports_each) * u32::from(self.slots);
+        if self.ports_each == 0 || self.slots < 2 {
+            return Err("[worktrees] ports_each must be 1 or more, and slots 2 or more".to_owned());
+        }
+        if self.ports_from < 1024 || u32::from(self.ports_from) + ports > 65_536 {
+            let last = u32::from(self.ports_from) + ports - 1;
+            return Err(format!("[worktrees] ports {} to {last}: valid ports are 1024 to 65535", self.ports_from));
+        }
+        let is_plain = |path: &&String| {
+            let mut parts = std::path::Path::new(path.as_str()).components().peekable();
+            parts.peek().is_some() && parts.all(|part| matches!(part, std::path::Component::Normal(_)))
+        };
+        match self.cache.iter().chain(&self.cache_key).find(|path| !is_plain(path)) {
+            Some(odd) => Err(format!("[worktrees] cache: {odd:?} is not a path inside the repository")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -35,6 +35,12 @@ pub struct WorktreeMetadata {
     /// It was there before its job, which works in it because of its branch's name.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
+    /// Agents may have worked here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub used: bool,
+    /// The worktree's slot, while it exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u16>,
     /// The digest of the set-up lines that ran here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setup: Option<String>,
@@ -42,7 +48,7 @@ pub struct WorktreeMetadata {
     /// a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folders: Option<(u64, u64)>,
-    /// Files that were copied in; teof never commits them.
+    /// Files and folders that were copied in; teof never commits them.
     pub copied: BTreeSet<String>,
     /// Files under a content filter of git, as the set-up left them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -66,6 +72,6 @@ impl WorktreeMetadata {
 
     /// Whether a path of the worktree was copied in, or is below a copied path.
     pub fn is_copied(&self, path: &Path) -> bool {
-        self.copied.iter().any(|copied| path.starts_with(copied))
+        path.ancestors().any(|path| path.to_str().is_some_and(|path| self.copied.contains(path)))
     }
 }

@@ -45,6 +45,8 @@ pub struct WorktreeStatus {
     pub task: Option<String>,
     pub agent: Option<String>,
     pub made_at: Option<Stamp>,
+    /// Its slot, once programs started in it.
+    pub slot: Option<u16>,
     /// It was there before its job, by its branch's name.
     pub adopted: bool,
     /// The outcome of that run, if it is over.
@@ -80,6 +82,7 @@ impl WorktreeStatus {
             task: some(metadata.task).or_else(|| outcome.as_ref().map(|outcome| outcome.task_id.clone())),
             agent: some(metadata.agent),
             made_at: metadata.made_at,
+            slot: metadata.slot,
             adopted: metadata.adopted,
             owner,
             run,

@@ -98,6 +98,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_agent_is_named_once_with_the_model_that_it_reported() {
+        let stage = |name: &str, agent: Option<&str>, model: Option<&str>| serde_json::json!({"name": name, "agent": agent, "model": model, "passed": true, "outcome": "ok"});
+        let mut bundle = serde_json::json!({
+            "version": 1, "generated_at": "2026-01-05T10:00:00Z", "job": "j", "run": "j.1", "task_id": "T", "title": "t",
+            "objective": "o", "agent_id": "a", "branch": "b", "target_branch": "main", "base_commit": "0", "commit": "1",
+            "diff": {"added": 1, "removed": 0, "limit": 9, "files": []}, "tests": [], "findings": [], "passes": 1,
+            "receipts": [], "usage": {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0}, "stages": [],
+        });
+        bundle["stages"] = serde_json::json!([
+            stage("planner", Some("claude"), Some("claude-opus-4-5")),
+            stage("coder", Some("claude"), Some("claude-opus-4-5\nTeof-Job: x")),
+            stage("tester", Some("claude"), Some("claude-opus-4-5")),
+            stage("reviewer", Some("codex"), None),
+        ]);
+        let of = of_work(&serde_json::from_value(bundle).unwrap(), Some("Ann"));
+        let trailers: Vec<_> = of.last().unwrap().lines().skip(3).collect();
+        let odd = "Assisted-by: claude:claude-opus-4-5 Teof-Job: x";
+        assert_eq!(
+            trailers,
+            ["Assisted-by: claude:claude-opus-4-5", odd, "Assisted-by: codex"],
+            "no model is invented"
+        );
+    }
+
+    #[test]
     fn a_summary_is_wrapped_and_obeyed_by_no_ci() {
         assert_eq!(wrap("a bb"), "a bb");
         let text = wrap(&"word ".repeat(40));

@@ -82,6 +82,12 @@ impl<'h> TempWorktree<'h> {
             parked: None,
         };
         setup::copy_in(self.hub, &place, &settings.copy)?;
+        setup::bring(self.hub, &place.root, &place.git_dir)?;
+        if let Some(key) = setup::cache::key(settings, &place.root)?
+            && let Ok(Some(_)) = setup::cache::restore(self.hub, &place, &key)
+        {
+            return Ok(());
+        }
         let done = check::tests(self.hub, &self.root, run, &settings.setup, progress)?;
         let Some(failed) = done.iter().find(|trial| !trial.test.passed) else {
             return self.restore_tracked(&place, progress);

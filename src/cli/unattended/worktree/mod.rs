@@ -3,7 +3,7 @@
 mod clean;
 pub(in crate::cli) mod find;
 mod list;
-mod open;
+pub(in crate::cli) mod open;
 mod row;
 
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! `teof worktree new`, `teof worktree shell`
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use super::find;
@@ -7,8 +8,9 @@ use crate::base::{Refusal, Result, env, names, text};
 use crate::bus::claims;
 use crate::cli::App;
 use crate::guard::operator;
-use crate::hub::Hub;
 use crate::hub::worktrees::convention::{self, Opened};
+use crate::hub::worktrees::setup;
+use crate::hub::{Hub, Worktree};
 use crate::ops::claims::{claim, known};
 use crate::seats;
 
@@ -29,7 +31,7 @@ pub struct New {
 
 /// Start a shell in a task's worktree; make one if there is none
 ///
-/// The shell is SHELL, and TEOF_AGENT names the seat, if one acts. It ends with the shell's exit code.
+/// The shell is SHELL. TEOF_AGENT names the seat, if one acts; TEOF_SLOT and TEOF_PORT_BASE are the worktree's. It ends with the shell's exit code.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof worktree shell QUEUE-004")]
@@ -75,9 +77,26 @@ impl Of {
         let opened = convention::open(hub, task, &branch)?;
         if opened.made {
             known::remark_unknown(hub, task)?.iter().for_each(|remark| app.warn(remark));
+            furnish(app, hub, &opened.path)?;
         }
         Ok(opened)
     }
+}
+
+/// Copies what `.worktreeinclude` names into a worktree for a person.
+pub fn furnish(app: &App, hub: &Hub, root: &Path) -> Result<()> {
+    let Some(found) = Worktree::at(root) else { return Ok(()) };
+    let brought = setup::bring(hub, root, &found.git_dir)?;
+    for (path, why) in brought.left_out.iter().take(10) {
+        app.warn(format!("not copied: {}: {why}", text::safe(path)));
+    }
+    if !brought.names.is_empty() {
+        let names: Vec<_> = brought.names.iter().take(10).map(|name| text::safe(name)).collect();
+        let more = brought.names.len().saturating_sub(10);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        app.say(format!("Copied {}{more}", names.join(", ")));
+    }
+    Ok(())
 }
 
 /// The branch of the seat's claim, or that a claim of the seat gets.
@@ -101,6 +120,9 @@ pub fn shell(args: Shell, app: &App) -> Result<ExitCode> {
     let shell = env::var(env::SHELL).unwrap_or_else(|| "/bin/sh".to_owned());
     let mut command = Command::new(&shell);
     command.current_dir(&opened.path).env_remove(env::ROOT);
+    if let Some(found) = Worktree::at(&opened.path) {
+        command.envs(setup::slot_of(app.hub()?, &found.git_dir)?.variables());
+    }
     if let Some(seat) = &seat {
         command.env(env::AGENT, seat);
     }

@@ -26,6 +26,8 @@ pub struct Row {
     pub agent: Option<String>,
     pub made_at: Option<Stamp>,
     pub finished_at: Option<Stamp>,
+    /// Its TEOF_SLOT, once programs started in it.
+    pub slot: Option<u16>,
     /// Whether its folder is there.
     pub exists: bool,
     /// Whether it holds anything that is not committed; `null` when that cannot be told.
@@ -51,6 +53,7 @@ pub fn rows(hub: &Hub) -> Result<Vec<Row>> {
         agent: seen.agent.clone(),
         made_at: seen.made_at,
         finished_at: retention::over_since(&state, &seen),
+        slot: seen.slot,
         exists: seen.is_there(),
         dirty: if seen.is_there() { seen.is_dirty() } else { None },
         parked: seen.parked(&repo),

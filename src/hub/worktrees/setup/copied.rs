@@ -10,10 +10,11 @@ use std::path::{Component, Path};
 use anyhow::Context;
 use git2::Repository;
 
-use super::checkpoint::filtered;
-use super::metadata::WorktreeMetadata;
-use super::place::{Place, main_worktree};
+use super::include;
 use crate::base::{Refusal, Result, files};
+use crate::hub::worktrees::checkpoint::filtered;
+use crate::hub::worktrees::metadata::WorktreeMetadata;
+use crate::hub::worktrees::place::{Place, main_worktree};
 use crate::hub::{Hub, paths};
 
 /// How many files may be copied, and how many bytes one of them may have.
@@ -131,6 +132,7 @@ pub fn revert(hub: &Hub, place: &Place, copied: &[String]) -> Result<Vec<String>
     if !changed.is_empty() {
         repository.reset(&place.branch, place.tip())?;
         copy_in(hub, place, copied)?;
+        include::bring(hub, &place.root, &place.git_dir)?;
     }
     Ok(changed)
 }

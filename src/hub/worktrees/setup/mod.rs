@@ -1,0 +1,11 @@
+//! What a new worktree gets: untracked files of the checkout, the results of its set-up, and a slot of its own.
+
+pub mod cache;
+mod copied;
+mod include;
+mod slots;
+mod tree_copy;
+
+pub use copied::{copy_in, is_set_up, mark_set_up, remember_filtered, revert};
+pub use include::{Included, bring};
+pub use slots::{Slot, of as slot_of};
