@@ -140,6 +140,11 @@ fn of_runtime(facts: &Facts, found: &mut Vec<Problem>) {
             Problem::new(Severity::Low, "agent.quota", what).command("teof coordinator resume").about(&one.agent),
         );
     }
+    for one in runtime.conflicts.iter().take(EACH) {
+        let severity = if one.is_certain { Medium } else { Severity::Low };
+        let problem = Problem::new(severity, "jobs.conflict", text::clip(&one.text, 300)).command(&one.command);
+        found.push(problem.about(&one.jobs[1]));
+    }
     budget(runtime, found);
 }
 

@@ -50,6 +50,8 @@ pub struct Runtime {
     pub suspended: Vec<Suspended>,
     /// What agents said of their accounts' limits.
     pub quotas: Vec<Quota>,
+    /// Unfinished jobs whose work conflicts, or may.
+    pub conflicts: Vec<Conflict>,
     pub consent: Consent,
     /// What is merged without a person, if the settings say anything of it.
     pub merge_policy: Option<MergePolicy>,
@@ -116,6 +118,23 @@ pub struct Quota {
     pub holds_back: bool,
     /// For people: `93 % of its 5-hour limit`.
     pub text: String,
+}
+
+/// Two unfinished jobs whose work does not go together, or may not.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct Conflict {
+    /// Their short ids, the older one first.
+    pub jobs: [String; 2],
+    /// A merge of what they have so far failed; otherwise both declare that they may change these paths.
+    pub is_certain: bool,
+    /// The conflicting files, or the shared patterns.
+    pub paths: Vec<String>,
+    /// How many more files there are.
+    pub more: usize,
+    /// For people, in one line.
+    pub text: String,
+    /// The command that helps.
+    pub command: String,
 }
 
 /// Whether jobs may start unattended.
@@ -252,6 +271,7 @@ impl Observer {
             skipped: state.skips.iter().map(|(task, word)| queued(task, word)).collect(),
             suspended: suspended.collect(),
             quotas: quotas.collect(),
+            conflicts: state.conflicts().iter().map(Conflict::of).collect(),
             merge_policy: MergePolicy::of(&limits.review, &standing),
             consent: Consent::of(&standing, state),
             spent_today: if today { state.spent.today.into() } else { Spent::default() }.plus(running),
@@ -261,6 +281,19 @@ impl Observer {
             totals: state.totals.clone(),
             slots: limits.slots,
         })
+    }
+}
+
+impl Conflict {
+    fn of(found: &crate::coordinator::state::overlap::Conflict<'_>) -> Conflict {
+        Conflict {
+            jobs: found.jobs.map(|job| job.short()),
+            is_certain: found.is_certain,
+            paths: found.paths.iter().map(|path| text::safe(path)).collect(),
+            more: found.more,
+            text: text::safe(&found.describe()),
+            command: found.command(),
+        }
     }
 }
 

@@ -67,6 +67,9 @@ pub struct Candidate {
     /// Complexity and route, when agents do it.
     #[serde(skip)]
     pub route: Option<(Complexity, Route)>,
+    /// The globs of what it may change, where its step declares them.
+    #[serde(skip)]
+    pub paths: Vec<String>,
     /// What its work order would lack (goal, acceptance, verification, targets).
     #[serde(skip)]
     pub missing: Vec<&'static str>,
@@ -149,6 +152,7 @@ impl Candidate {
             origin: None,
             work: Default::default(),
             route: None,
+            paths: Vec::new(),
             missing: Vec::new(),
         }
     }

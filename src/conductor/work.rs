@@ -38,6 +38,7 @@ impl<'a> WorkResolver<'a> {
     /// Fills in the step's values, with the settings as defaults.
     pub fn of_step(&self, plan: &Plan, step: &Step<'_>, candidate: &mut Candidate) {
         candidate.missing = self.missing(plan, step);
+        candidate.paths = step.allowed().into_iter().map(str::to_owned).collect();
         candidate.work = match step.commands().and_then(|own| Ok((own, step.expected_receipts()?))) {
             Err(why) => {
                 let step = step.id().unwrap_or_default();

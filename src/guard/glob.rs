@@ -49,6 +49,19 @@ impl Glob {
         self.matches(&path, |rest| rest == 0)
     }
 
+    /// Whether a path may exist that both cover. A plain name without a slash is taken for one at the top, since it
+    /// hardly means every folder of that name.
+    pub fn overlaps(&self, other: &Glob) -> bool {
+        may_meet(self.anchored(), other.anchored())
+    }
+
+    fn anchored(&self) -> &[Vec<char>] {
+        match self.names.as_slice() {
+            [stars, name] if is_stars(stars) && !self.text.contains("**") && !is_pattern(name) => &self.names[1..],
+            names => names,
+        }
+    }
+
     /// Two-pointer matching: on a mismatch the last `**` takes one more name.
     fn matches(&self, path: &[Vec<char>], enough: impl Fn(usize) -> bool) -> bool {
         let (mut p, mut n) = (0, 0);
@@ -75,6 +88,40 @@ impl Glob {
             }
         }
     }
+}
+
+/// Whether two lists of names may match the same path, or one a folder on the other's way. Never wrong when it says no.
+fn may_meet(a: &[Vec<char>], b: &[Vec<char>]) -> bool {
+    match (a, b) {
+        // Everything below is covered.
+        ([], _) | (_, []) => true,
+        ([stars, ..], _) | (_, [stars, ..]) if is_stars(stars) && (a.len() > MOST || b.len() > MOST) => true,
+        ([stars, rest @ ..], [_, others @ ..]) if is_stars(stars) => may_meet(rest, b) || may_meet(a, others),
+        (_, [stars, ..]) if is_stars(stars) => may_meet(b, a),
+        ([left, rest @ ..], [right, others @ ..]) => names_may_meet(left, right) && may_meet(rest, others),
+    }
+}
+
+/// Longer patterns with `**` are taken to meet everything, because the search grows with their length.
+const MOST: usize = 12;
+
+fn names_may_meet(a: &[char], b: &[char]) -> bool {
+    match (is_pattern(a), is_pattern(b)) {
+        (false, false) => a == b,
+        (true, false) => name_matches(a, b),
+        (false, true) => name_matches(b, a),
+        (true, true) => {
+            let plain = |name: &[char]| name.iter().take_while(|c| !WILD.contains(c)).count();
+            let both = plain(a).min(plain(b));
+            a[..both] == b[..both]
+        }
+    }
+}
+
+const WILD: [char; 4] = ['*', '?', '[', '\\'];
+
+fn is_pattern(name: &[char]) -> bool {
+    name.iter().any(|c| WILD.contains(c))
 }
 
 /// The first of `globs` that covers `path`.
@@ -186,6 +233,27 @@ mod tests {
         }
         assert!(!Glob::new("/runs").is_match("runs/a.json"));
         assert!(Glob::new("/runs/*.json").is_match("runs/a.json"));
+    }
+
+    #[test]
+    fn patterns_overlap_when_one_path_may_be_under_both() {
+        for (a, b, expected) in [
+            ("src/", "src/parser.rs", true),
+            ("src/parser/", "src/lexer/", false),
+            ("src/**/*.rs", "src/parser/", true),
+            ("src/*.rs", "src/*.md", true),
+            ("src/a*", "src/b*", false),
+            ("*.md", "docs/", true),
+            ("docs", "src", false),
+            ("**/tests/**", "src/a/tests/x.rs", true),
+            ("/src/a.rs", "SRC/A.RS", true),
+            ("docs/**", "src/**", false),
+        ] {
+            assert_eq!(Glob::new(a).overlaps(&Glob::new(b)), expected, "{a} {b}");
+            assert_eq!(Glob::new(b).overlaps(&Glob::new(a)), expected, "{b} {a}");
+        }
+        let long = "/".to_owned() + &"**/".repeat(200) + "x";
+        assert!(Glob::new(&long).overlaps(&Glob::new(&long)));
     }
 
     #[test]

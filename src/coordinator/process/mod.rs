@@ -12,7 +12,9 @@ mod run;
 mod saving;
 pub mod service;
 mod shell;
+mod trials;
 pub mod vouch;
+
 mod watch;
 
 pub use ended::Ended;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::trials;
 use crate::base::{Refusal, Result, Stamp};
 use crate::conductor;
 use crate::conductor::alert::{self, Topic};
@@ -49,7 +50,11 @@ pub fn observe_and_notify(hub: &Hub, manager: &str, state: &State, remote: bool,
     if one_shot {
         return without_work(hub, manager, state, remote);
     }
-    let (snapshot, notices) = observe(hub, manager, state, remote)?;
+    let (mut snapshot, notices) = observe(hub, manager, state, remote)?;
+    snapshot.trials = trials::observe(hub, state).unwrap_or_else(|e| {
+        tracing::debug!("cannot try merges: {e:#}");
+        None
+    });
     if let Err(e) = notices.notify(hub, manager) {
         tracing::warn!("cannot report obstacles to the bus: {e:#}");
     }
@@ -101,6 +106,7 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         seat_names: seat_names(hub)?,
         orphans: orphans.map(|skipped| skipped.task_id.clone()).collect(),
         reviews: reviews::found(hub, state, remote),
+        trials: None,
         offers: ranking.eligible.into_iter().map(|candidate| offer(hub, manager, candidate)).collect(),
         skipped: ranking.skipped.into_iter().map(|of| skipped(state, of)).collect(),
     };
@@ -140,6 +146,7 @@ fn offer(hub: &Hub, manager: &str, candidate: conductor::candidate::Candidate) -
         title: candidate.title,
         priority: candidate.priority,
         seat: wanted,
+        paths: candidate.paths,
         origin: candidate.origin,
         agents: match candidate.work {
             Work::Agents(names) => names,

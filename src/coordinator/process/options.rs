@@ -61,6 +61,7 @@ pub fn config(settings: &Settings, options: &Options, polls: bool) -> Config {
         quota_threshold: settings.budget.quota_threshold,
         quota_priority: Priority::text(&settings.budget.quota_priority),
         stop_within: own.stop_within,
+        overlap: own.overlap,
         receivers: settings.notify.iter().map(receiver).collect(),
         one_shot: options.one_shot,
         until_idle: options.until_idle,

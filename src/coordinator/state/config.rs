@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::hub::settings::Overlap;
 use crate::hub::settings::notify::Topic;
 use crate::model::priority::Priority;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub breaker_after: u32,
     /// How often more urgent work may pause a job; 0: never.
     pub preemptions: u32,
+    /// What happens to work that declares the paths of a running job.
+    pub overlap: Overlap,
     /// How many explicit submissions may wait.
     pub queue: usize,
     /// The safety poll while there is work.
@@ -87,6 +90,7 @@ impl Default for Config {
             max_interruptions: 10,
             breaker_after: 3,
             preemptions: 2,
+            overlap: Overlap::Warn,
             queue: 10,
             poll_min: Duration::from_secs(30),
             poll_max: 5 * MINUTE,

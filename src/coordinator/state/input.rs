@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::notice::Notice;
+use super::trial::Trial;
 use super::word::Word;
 use super::work::{Ending, Work};
 use crate::base::Stamp;
@@ -80,6 +81,8 @@ pub struct Snapshot {
     pub seat_names: BTreeSet<String>,
     /// Backlog items in progress without a live claim.
     pub orphans: Vec<String>,
+    /// Trial merges of unfinished jobs; `None`: nobody looked.
+    pub trials: Option<Vec<Trial>>,
     /// Decisions about jobs under review, found in the repository or on pull requests.
     pub reviews: Vec<Reviewed>,
 }
@@ -111,6 +114,8 @@ pub struct Offer {
     pub seat: Option<String>,
     /// The agents, by their names in the settings, that its work order would need; none for commands.
     pub agents: Vec<String>,
+    /// The globs of what it may change, as its step declares them.
+    pub paths: Vec<String>,
     /// Why it was ranked first, for the decision log.
     pub why: String,
 }

@@ -8,9 +8,11 @@ mod find;
 pub mod input;
 mod job;
 pub mod notice;
+pub mod overlap;
 pub mod store;
 pub mod submission;
 pub(super) mod tally;
+pub mod trial;
 pub mod volatile;
 mod word;
 mod work;
@@ -84,6 +86,9 @@ pub struct State {
     /// When the record was last committed because no work was left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded_at_rest: Option<Stamp>,
+    /// Trial merges of unfinished jobs with each other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<trial::Trial>,
     /// The current consent, and how many jobs were chosen before it.
     pub grant: Option<Grant>,
     /// What each receiver of notifications was told.

@@ -10,6 +10,7 @@ pub(super) mod finalize;
 pub(super) mod jobs;
 mod leave;
 mod notices;
+mod overlaps;
 pub(super) mod questions;
 pub(super) mod reason;
 pub(super) mod review;
@@ -146,6 +147,9 @@ impl StepContext<'_> {
         });
         self.release_held_back();
         self.saw_reviews(std::mem::take(&mut snapshot.reviews));
+        if let Some(trials) = snapshot.trials.take() {
+            self.saw_trials(trials);
+        }
         if self.config.one_shot {
             return;
         }
@@ -319,6 +323,7 @@ impl StepContext<'_> {
             surplus -= usize::from(drop);
             !drop
         });
+        self.forget_trials();
         let cooling = self.state.cooling.len();
         self.state.cooling.retain(|_, until| *until > self.now);
         self.state.volatile.observe_again |= self.state.cooling.len() < cooling;

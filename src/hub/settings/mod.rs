@@ -26,7 +26,8 @@ pub use limits::Limits;
 pub use monitor::MonitorRule;
 pub use sandbox::{CACHES, Sandbox, SandboxMode, SandboxNetwork};
 pub use sections::{
-    Claims, Commands, Coordinator, Git, Guard, Lock, Log, LogFormat, LogTo, People, Require, Session, Sources, Worker,
+    Claims, Commands, Coordinator, Git, Guard, Lock, Log, LogFormat, LogTo, Overlap, People, Require, Session, Sources,
+    Worker,
 };
 pub use work::{Agent, AgentSessions, ApprovalMerge, Budget, Merge, Pipeline, Review, Route, Worktrees};
 

@@ -143,6 +143,9 @@ pub struct Coordinator {
     pub queue: usize,
     /// How often more urgent work may pause a running job after its stage when no worker is free; 0 means never.
     pub preemptions: u32,
+    /// What happens to work whose step declares (`allowed`) paths of a running job: `warn`, `wait` until that job has
+    /// finished, or `off`. Except with `off`, unfinished jobs are also merged with each other on trial.
+    pub overlap: Overlap,
     /// Poll interval while there is work.
     #[serde(with = "span")]
     #[schemars(with = "Span")]
@@ -177,6 +180,16 @@ pub struct Coordinator {
     pub stop_within: Duration,
     /// Free bytes on each disk that teof writes to, below which no job starts.
     pub min_free_disk: u64,
+}
+
+/// What the coordinator does about jobs that change the same files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    Off,
+    #[default]
+    Warn,
+    Wait,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -347,6 +360,7 @@ impl Default for Coordinator {
             concurrency: 3,
             queue: 10,
             preemptions: 2,
+            overlap: Overlap::default(),
             poll_min: Duration::from_secs(30),
             poll_max: Duration::from_secs(5 * MINUTE),
             retries: 2,

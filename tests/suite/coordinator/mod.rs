@@ -7,6 +7,7 @@ mod frozen;
 mod lfs;
 mod metrics;
 mod operators;
+mod overlaps;
 mod queue;
 mod service;
 mod steer;

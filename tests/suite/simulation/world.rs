@@ -238,6 +238,7 @@ impl World {
             offer.source = Offer::SUBMISSION.into();
         }
         Snapshot {
+            trials: None,
             no_room: None,
             seq: state.volatile.results,
             stop: (!self.consent).then(|| "no consent".to_owned()),
@@ -290,7 +291,7 @@ impl World {
             (Action::Order { .. }, Some(job)) => {
                 self.orders.insert(order(&job));
                 let agents: Vec<_> = self.agent_of(&job.task).map(str::to_owned).into_iter().collect();
-                let work = Work { staged: !agents.is_empty(), agents, passes: PASSES };
+                let work = Work { staged: !agents.is_empty(), agents, passes: PASSES, paths: Vec::new() };
                 Reply::Ordered { path: order(&job), work }
             }
             (Action::Spawn { run, .. }, Some(job)) => self.spawn(&job, run),
@@ -514,6 +515,7 @@ impl World {
 
 fn offer(task: &Task) -> Offer {
     Offer {
+        paths: Vec::new(),
         task: task.id.clone(),
         plan: task.plan.clone(),
         step: task.plan.as_ref().map(|_| task.id.clone()),

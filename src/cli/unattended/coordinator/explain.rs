@@ -47,8 +47,12 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         }
         _ => {
             let decisions = found.iter().map(|decision| render(decision, about, app.times()));
-            let blocks: Vec<_> =
-                decisions.chain(job.into_iter().flat_map(|job| last_output::describe(hub, &state, job))).collect();
+            let conflicts = state.conflicts();
+            let own =
+                conflicts.iter().filter(|found| found.jobs.iter().any(|one| job.is_some_and(|job| job.id == one.id)));
+            let own = own.map(|found| format!("{}\n  {}", found.describe(), found.command()));
+            let output = job.into_iter().flat_map(|job| last_output::describe(hub, &state, job));
+            let blocks: Vec<_> = decisions.chain(own).chain(output).collect();
             text::safe_block(&blocks.join("\n"))
         }
     });

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{headlines, last_output, start};
 use crate::base::{Result, Stamp, json, lock, text};
-use crate::board::runtime::{Consent, Quota};
+use crate::board::runtime::{Conflict, Consent, Quota};
 use crate::board::{self, Parts, Reader, Snapshot};
 use crate::cli::App;
 use crate::cli::support::terminal::live;
@@ -40,7 +40,7 @@ const RECENT: usize = 10;
 /// With --json: {summary: {running, questions, reviews, blocked, tokens_today, cost_usd_today, jobs_left}, consent,
 /// running, stopping, holder, frozen, paused, breaker, jobs, finished: [{id, short, task, plan, step, title, seat, phase, state,
 /// stage, run, last, live: {stage, round, stage_since, agent, last_tool, last_line, last_at, tokens, cost_usd}, ...}],
-/// submissions, skipped, suspended, quotas, merge_policy, spent, unread_commands, nothing_is_chosen, no_item_is_taken,
+/// submissions, skipped, suspended, quotas, conflicts: [{jobs, is_certain, paths, more, text, command}], merge_policy, spent, unread_commands, nothing_is_chosen, no_item_is_taken,
 /// totals}. The lists of `summary` are short ids; `live` is null unless the job runs. Keys are added, never renamed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
@@ -112,6 +112,8 @@ pub struct Document<'a> {
     suspended: &'a BTreeMap<String, Suspension>,
     /// What agents said of their accounts' limits.
     quotas: &'a [Quota],
+    /// Unfinished jobs whose work conflicts, or may.
+    conflicts: &'a [Conflict],
     /// What is merged without a person.
     merge_policy: Option<&'a MergePolicy>,
     spent: &'a Spent,
@@ -200,6 +202,7 @@ impl Overview {
             skipped: &state.skips,
             suspended: &state.suspended,
             quotas: &runtime.quotas,
+            conflicts: &runtime.conflicts,
             merge_policy: runtime.merge_policy.as_ref(),
             spent: &state.spent,
             unread_commands: runtime.unread_commands,
@@ -235,6 +238,9 @@ impl Overview {
         }
         lines.extend(obstacles(state, runtime.unread_commands, times));
         lines.extend(runtime.quotas.iter().flat_map(|one| quota(one, times)));
+        for one in &runtime.conflicts {
+            lines.extend([attention(&one.text), format!("  {}", one.command)]);
+        }
         lines.extend(runtime.merge_policy.iter().map(|policy| text::safe(&policy.headline())));
         lines.extend(runtime.nothing_is_chosen.iter().map(|why| attention(&format!("No new job starts: {why}"))));
         if !runtime.nothing_is_chosen.is_empty() {

@@ -12,6 +12,7 @@ use super::context::{StepContext, closed, has_slot, not_covered, working};
 use crate::base::digest;
 use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, Snapshot};
 use crate::coordinator::state::{DailyCount, Job, Phase, Work};
+use crate::hub::settings::Overlap;
 use crate::hub::settings::notify::Topic;
 use crate::model::run::job_name::{self, is_called};
 use crate::seats::pool;
@@ -123,6 +124,12 @@ impl StepContext<'_> {
         {
             return Some((LeftAs::Suspended, why));
         }
+        if self.config.overlap == Overlap::Wait
+            && let Some((job, paths)) = state.in_the_way(&offer.paths)
+        {
+            let why = format!("waits for {}: both may change {}", job.short(), paths.join(", "));
+            return Some((LeftAs::Uncounted, why));
+        }
         let plan = offer.plan.as_ref()?;
         let other = state.live_jobs().find(|job| job.plan.as_ref() == Some(plan))?;
         let why =
@@ -175,7 +182,13 @@ impl StepContext<'_> {
         Ok(pool::next_name(|name| !is_made(name) || !is_idle(name)))
     }
 
-    fn assign<'a>(&mut self, offer: Offer, seat: String, skipped: impl Iterator<Item = &'a Skipped>) {
+    fn assign<'a>(&mut self, mut offer: Offer, seat: String, skipped: impl Iterator<Item = &'a Skipped>) {
+        if self.config.overlap == Overlap::Warn
+            && let Some((job, paths)) = self.state.in_the_way(&offer.paths)
+        {
+            let paths = paths.join(", ");
+            offer.why = format!("{}; may conflict with {}: both may change {paths}", offer.why, job.short());
+        }
         let state = &mut *self.state;
         state.last_job += 1;
         let id = job_name::id(self.now, state.last_job);
@@ -209,7 +222,7 @@ impl StepContext<'_> {
             phase: Phase::Assigning,
             epoch: None,
             order: None,
-            work: Work { agents: offer.agents, ..Work::default() },
+            work: Work { agents: offer.agents, paths: offer.paths, ..Work::default() },
             run: 1,
             failures: 0,
             interruptions: 0,

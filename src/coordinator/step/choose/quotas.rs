@@ -187,6 +187,7 @@ mod tests {
         fn snapshot(&self) -> Snapshot {
             let taken = |task: &str| self.state.jobs.iter().any(|job| job.task == task);
             let offer = |(task, priority): &(&str, &str)| Offer {
+                paths: Vec::new(),
                 task: (*task).into(),
                 plan: None,
                 step: None,

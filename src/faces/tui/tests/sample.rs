@@ -195,6 +195,7 @@ fn runtime() -> Runtime {
         skipped: Vec::new(),
         suspended: Vec::new(),
         quotas: Vec::new(),
+        conflicts: Vec::new(),
         merge_policy: None,
         consent: Consent {
             given: true,

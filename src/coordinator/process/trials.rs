@@ -1,0 +1,100 @@
+//! Tries to merge what unfinished jobs have so far with each other, so that people learn of a conflict before more work
+//! goes into it.
+//!
+//! Only what moved since the last look is tried again, for a short time in each look. Nothing is left in the repository:
+//! the objects of a trial go into a folder that is deleted.
+
+use std::path::Path;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use git2::Repository;
+
+use crate::base::{Result, files, text};
+use crate::coordinator::state::trial::{LISTED, Trial};
+use crate::coordinator::state::{Job, State};
+use crate::hub::Hub;
+use crate::hub::git::bounded_process;
+use crate::hub::settings::Overlap;
+use crate::hub::worktrees::clean::delete_folder;
+use crate::hub::worktrees::job_refs;
+
+/// How long one merge may take.
+const EACH: Duration = Duration::from_secs(5);
+/// After this long no further merge is tried in the same look.
+const ALL: Duration = Duration::from_secs(5);
+/// How many pairs are looked at, the newest jobs first.
+const PAIRS: usize = 100;
+/// Relative to the machine-local folder.
+const OBJECTS: &str = "cache/trial-objects";
+
+/// The trial merges of all unfinished jobs; those of the saved state where nothing moved. `None` when nobody wants them.
+///
+/// # Errors
+/// When the repository or the settings cannot be read.
+pub fn observe(hub: &Hub, state: &State) -> Result<Option<Vec<Trial>>> {
+    if hub.settings()?.coordinator.overlap == Overlap::Off {
+        return Ok(Some(Vec::new()));
+    }
+    let repo = Repository::open_bare(&hub.common_dir).context("open the repository")?;
+    let live: Vec<(&Job, String)> = state.live_jobs().filter_map(|job| Some((job, work_of(&repo, job)?))).collect();
+    let begun = Instant::now();
+    let mut trials = Vec::new();
+    let pairs =
+        live.iter().enumerate().rev().flat_map(|(at, newer)| live[..at].iter().map(move |older| (older, newer)));
+    for ((older, left), (newer, right)) in pairs.take(PAIRS) {
+        let known = state.trial(&older.id, &newer.id);
+        let commits = [left.clone(), right.clone()];
+        match known.filter(|known| known.commits == commits || begun.elapsed() > ALL) {
+            Some(known) => trials.push(known.clone()),
+            None if begun.elapsed() > ALL => {}
+            None => {
+                let (files, more) = conflicting(hub, left, right).unwrap_or_else(|e| {
+                    // Not tried again before one of them moves.
+                    tracing::debug!("cannot try to merge {} with {}: {e:#}", newer.id, older.id);
+                    Default::default()
+                });
+                trials.push(Trial { jobs: [older.id.clone(), newer.id.clone()], commits, files, more });
+            }
+        }
+    }
+    Ok(Some(trials))
+}
+
+/// The newest commit of a job, once it has changed something.
+fn work_of(repo: &Repository, job: &Job) -> Option<String> {
+    let (base, checkpoints) = job_refs::of_job(repo, &job.known_as())?;
+    checkpoints.last().filter(|last| last.commit != base).map(|last| last.commit.to_string())
+}
+
+/// The files that do not merge, and how many more there are.
+fn conflicting(hub: &Hub, left: &str, right: &str) -> Result<(Vec<String>, usize)> {
+    let objects = hub.local(OBJECTS);
+    delete_folder(&objects)?;
+    std::fs::create_dir_all(&objects).map_err(|e| files::io_refusal(e, "create", &objects))?;
+    let output = merge_tree(hub, &objects, left, right);
+    delete_folder(&objects)?;
+    let Output { status, stdout, stderr } = output?;
+    match status.code() {
+        Some(0) => Ok(Default::default()),
+        // The tree's id, then the names.
+        Some(1) => {
+            let names = stdout.split(|byte| *byte == 0).skip(1).filter(|name| !name.is_empty());
+            let names: Vec<String> = names.map(|name| text::safe(&String::from_utf8_lossy(name))).collect();
+            let more = names.len().saturating_sub(LISTED);
+            Ok((names.into_iter().take(LISTED).collect(), more))
+        }
+        _ => anyhow::bail!("git merge-tree: {}", text::clip(&text::safe(&String::from_utf8_lossy(&stderr)), 300)),
+    }
+}
+
+fn merge_tree(hub: &Hub, objects: &Path, left: &str, right: &str) -> Result<Output> {
+    let mut command = hub.git().command();
+    command
+        .args(["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", left, right])
+        .env("GIT_OBJECT_DIRECTORY", objects)
+        .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", hub.common_dir.join("objects"))
+        .env("GIT_NO_LAZY_FETCH", "1");
+    bounded_process::run(&mut command, "git merge-tree", EACH, &|| {})
+}
