@@ -51,6 +51,7 @@ pub fn run(args: &Dispatch, app: &App) -> Result<ExitCode> {
     let author = author.claimant(hub, Some(task))?;
     let seat = Some(author.agent.clone()).filter(|seat| seat != operator::OPERATOR);
     let program = program(args, hub, seat.is_some())?;
+    terminals::check(&program, &hub.root)?;
     let mut request = Request::new(author, task);
     request.allow_unassigned = seat.is_none();
     let own = claims::load(hub, task)?.map(|found| found.claim(hub)).transpose()?;

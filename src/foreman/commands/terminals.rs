@@ -65,14 +65,14 @@ impl Program {
     }
 }
 
-/// Opens the terminal and records its session.
+/// Refuses a program that no terminal could start, before anything is claimed for it.
 ///
 /// # Errors
-/// Without tmux or the agent's program; when tmux opens no window.
-pub fn start(hub: &Hub, wanted: &Wanted) -> Result<SessionRecord> {
+/// Without tmux or the agent's program; when the agent takes no prompt in a terminal.
+pub fn check(program: &Program, folder: &Path) -> Result<()> {
     Server::check()?;
-    if let Program::Agent { agent, .. } = &wanted.program
-        && agents::find_program(agent.program(), wanted.worktree).is_none()
+    if let Program::Agent { agent, .. } = program
+        && agents::find_program(agent.program(), folder).is_none()
     {
         let program = text::safe(agent.program());
         return Err(Refusal::guard(
@@ -82,6 +82,15 @@ pub fn start(hub: &Hub, wanted: &Wanted) -> Result<SessionRecord> {
         .next("see which agents are here: teof agent doctor")
         .into());
     }
+    program.call().map(|_| ())
+}
+
+/// Opens the terminal and records its session.
+///
+/// # Errors
+/// As [`check`]; when tmux opens no window.
+pub fn start(hub: &Hub, wanted: &Wanted) -> Result<SessionRecord> {
+    check(&wanted.program, wanted.worktree)?;
     let (argv, mut env) = wanted.program.call()?;
     let storage = LocalStorage::of(hub);
     let now = hub.now();

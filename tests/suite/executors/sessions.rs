@@ -125,6 +125,19 @@ fn an_interactive_agent_works_in_the_tasks_worktree_and_its_end_is_recorded() {
 }
 
 #[test]
+fn nothing_is_claimed_for_a_program_that_no_terminal_can_start() {
+    if !has_tmux() {
+        return;
+    }
+    let world = world();
+    world.write("teof.toml", "[agents.gone]\ncommand = [\"no-such-agent-program\"]\n");
+    let refused = run(&world, &dispatch("QUEUE-002", &["--program", "gone", "--agent", SEAT, "--json"])).expect(1);
+    assert!(refused.stderr.contains("agent.missing"), "{}", refused.stderr);
+    assert!(!world.repo.join("_bus/claims/QUEUE-002.json").exists());
+    assert_eq!(world.git(&["worktree", "list"]).lines().count(), 1);
+}
+
+#[test]
 fn a_persons_shell_is_started_under_a_claim_and_cancelled_with_all_that_it_runs() {
     if !has_tmux() {
         return;
