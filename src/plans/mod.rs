@@ -21,4 +21,4 @@ pub mod validate;
 pub use digest::commands_digest;
 pub use evidence::Evidence;
 pub use same_work::SameWork;
-pub use store::{PlanFile, all, find};
+pub use store::{PlanFile, all, find, of_words};

@@ -48,6 +48,12 @@ pub fn all(hub: &Hub) -> Vec<(String, Result<PlanFile>)> {
     paths(&hub.root).into_iter().map(|path| (path.clone(), read(hub, &path))).collect()
 }
 
+/// The plans whose summary is `words`, oldest first.
+pub fn of_words(hub: &Hub, words: &str) -> Vec<PlanFile> {
+    let readable = all(hub).into_iter().filter_map(|(_, plan)| plan.ok());
+    readable.filter(|plan| plan.plan.summary() == Some(words)).collect()
+}
+
 /// The plan of that id or path: `2026-01-05-docs`, `2026-01-05-docs.plan.json`,
 /// `_plans/2026-01-05-docs.plan.json`, or the full path of the latter; or `docs`, where one plan alone is called so
 /// apart from its date.

@@ -143,10 +143,9 @@ fn same(app: &App, hub: &Hub, objective: &str, details: &Details, yes: bool) -> 
     let state = store::load(hub)?;
     let is_same = |plan: &plans::PlanFile| {
         let tests = || plan.plan.current_step().map(|step| step.tests()).unwrap_or_default();
-        plan.plan.is_open() && plan.plan.summary() == Some(objective) && tests() == details.tests
+        plan.plan.is_open() && tests() == details.tests
     };
-    let mut found = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok());
-    let Some(plan) = found.find(is_same) else {
+    let Some(plan) = plans::of_words(hub, objective).into_iter().rfind(is_same) else {
         ask_again(app, hub, objective, yes)?;
         return Ok(None);
     };
@@ -190,9 +189,8 @@ fn declined(why: String) -> Refusal {
 
 /// Where the same words were done before, a person says whether to pay for it again.
 fn ask_again(app: &App, hub: &Hub, objective: &str, yes: bool) -> Result<()> {
-    let mut done = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok());
-    let is_done = |plan: &plans::PlanFile| !plan.plan.is_open() && plan.plan.summary() == Some(objective);
-    let Some(plan) = done.find(is_done) else { return Ok(()) };
+    let same = plans::of_words(hub, objective);
+    let Some(plan) = same.into_iter().rfind(|plan| !plan.plan.is_open()) else { return Ok(()) };
     let name = text::safe(plan.plan.short_task().unwrap_or(plan.id()));
     match !yes && ask::is_possible(app) {
         true if !ask::yes(&format!("{name} is done, with the same words. Do it once more?"), false)? => {

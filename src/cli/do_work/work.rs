@@ -69,37 +69,53 @@ fn own(app: &App, hub: &Hub, target: &Target) -> Result<Ended> {
 fn wait(app: &App, hub: &Hub, target: &Target) -> Result<bool> {
     let (mut has_run, mut is_told, began) = (false, false, Instant::now());
     let _held = signals::hold(&[SIGINT]);
-    let (is_interrupted, handler) = interrupted()?;
+    let interrupt = Interrupt::watch()?;
     while let Some(holder) = process::holder(hub)? {
         let state = store::load(hub)?;
         match target.newest(&state) {
-            Some(job) if is_settled(job) => {
-                low_level::unregister(handler);
-                return Ok(true);
-            }
+            Some(job) if is_settled(job) => return Ok(true),
             Some(job) => has_run |= job.takes_a_slot(),
             None => {}
         }
-        if is_interrupted.load(Ordering::Relaxed) {
-            low_level::unregister(handler);
-            return Err(left(&state, target).into());
-        }
+        interrupt.check(&state, target)?;
         if !has_run && !is_told && began.elapsed() > PATIENCE {
             is_told = true;
             say_waiting(app, &state, target, &holder);
         }
         std::thread::sleep(GLANCE);
     }
-    low_level::unregister(handler);
+    // Also when the other coordinator ended at the same moment: else the job would start in spite of Ctrl-C.
+    interrupt.check(&store::load(hub)?, target)?;
     // A person stopped the coordinator while the job ran: it is theirs to say when it goes on.
     Ok(has_run)
 }
 
-/// Set by Ctrl-C.
-fn interrupted() -> Result<(Arc<AtomicBool>, SigId)> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let handler = flag::register(SIGINT, Arc::clone(&flag))?;
-    Ok((flag, handler))
+/// Notices Ctrl-C for as long as it lives.
+struct Interrupt {
+    is_set: Arc<AtomicBool>,
+    handler: SigId,
+}
+
+impl Interrupt {
+    fn watch() -> Result<Interrupt> {
+        let is_set = Arc::new(AtomicBool::new(false));
+        let handler = flag::register(SIGINT, Arc::clone(&is_set))?;
+        Ok(Interrupt { is_set, handler })
+    }
+
+    /// Leaves the job after Ctrl-C.
+    fn check(&self, state: &State, target: &Target) -> Result<()> {
+        match self.is_set.load(Ordering::Relaxed) {
+            true => Err(left(state, target).into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        low_level::unregister(self.handler);
+    }
 }
 
 /// What a person left by Ctrl-C, and how it goes on.

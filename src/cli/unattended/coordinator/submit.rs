@@ -106,8 +106,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let command = |wanted| match wanted {
         Wanted::Task(asked) => task(app, hub, asked, args.priority),
         Wanted::Objective(text) => {
-            let mut same = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok());
-            let same = same.rfind(|plan| plan.plan.is_open() && plan.plan.summary() == Some(&text));
+            let same = plans::of_words(hub, &text).into_iter().rfind(|plan| plan.plan.is_open());
             let command = objective::submission(app, hub, &text, &details)?;
             if let Command::Submit { plan: Some(plan), task, .. } = &command {
                 let edit = "; to edit it before it starts: teof plan step set";
