@@ -86,20 +86,22 @@ fn walk(jobs: &[String], app: &App) -> Result<ExitCode> {
     if entries.is_empty() {
         app.say("Nothing waits for review.");
     }
-    let (many, mut sent_back) = (entries.len(), None);
+    let (many, mut sent_back) = (entries.len(), Vec::new());
     for (at, entry) in entries.into_iter().enumerate() {
         if many > 1 {
             app.say(format!("\n{} of {many}", at + 1));
         }
         match decide::ask(app, hub, &entry.bundle.job)? {
             decide::Decided::Quit => break,
-            decide::Decided::SentBack => sent_back = Some(entry.bundle.task_id.clone()),
+            decide::Decided::SentBack => sent_back.push(entry.bundle.task_id.clone()),
             _ => {}
         }
     }
-    if let Some(task) = sent_back {
-        retry::continued_by(hub, &task)?.into_iter().for_each(|line| app.say(line));
+    let mut hints = Vec::new();
+    for task in &sent_back {
+        hints.extend(retry::continued_by(hub, task)?.filter(|line| !hints.contains(line)));
     }
+    hints.into_iter().for_each(|line| app.say(line));
     Ok(ExitCode::SUCCESS)
 }
 
