@@ -198,7 +198,7 @@ fn print(app: &App, standing: &Standing) -> Result<ExitCode> {
         "written": standing.written,
         "grant": standing.grant,
         "trusted_commands": allow,
-        "merges_without_a_person": app.hub()?.settings()?.review.auto,
+        "merges_without_a_person": auto.as_ref().is_some_and(|policy| policy.in_force),
         "merge_policy": auto,
     });
     let state = store::load(app.hub()?)?;

@@ -69,6 +69,8 @@ fn tests_that_fail_without_any_change_block_the_job_after_two_passes() {
     assert_eq!(blocked(), json!(["j2"]));
     site.world.ok(&["coordinator", "skip", "j2"]);
     assert_eq!(blocked(), json!([]));
+    let said = site.world.ok(&["logs", "j2"]);
+    assert!(said.contains("dismissed  skipped") && !said.contains("review reject"), "{said}");
     site.world.ok(&["coordinator", "resume", "j2"]);
     let refused = site.world.refused(&["coordinator", "cancel", "j2"]);
     assert_eq!(refused["next"][0], "to dismiss it: teof review reject j2 --note \"...\"");

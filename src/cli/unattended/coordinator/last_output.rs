@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::text;
+use crate::coordinator::executor::reviews;
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::state::{Ending, Job, Last, Phase, State};
 use crate::hub::Hub;
@@ -114,7 +115,10 @@ pub fn describe(hub: &Hub, state: &State, job: &Job) -> Vec<String> {
         (Phase::Over { ending: ending @ (Ending::Blocked | Ending::Reverted), .. }, None) => {
             lines.push(format!("  again    teof review retry {} --note \"...\"", job.short()));
             if *ending == Ending::Blocked && job.decision.is_none() {
-                lines.push(format!("  dismiss  teof review reject {} --note \"...\"", job.short()));
+                lines.push(match reviews::dismissed(hub, state, job) {
+                    Some(how) => format!("  dismissed  {how}"),
+                    None => format!("  dismiss  teof review reject {} --note \"...\"", job.short()),
+                });
             }
         }
         _ => {}

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{headlines, last_output, start};
+use super::start::{self, Start};
+use super::{headlines, last_output};
 use crate::base::{Result, Stamp, json, lock, text};
 use crate::board::runtime::{Conflict, Consent, Quota};
 use crate::board::{self, Parts, Reader, Snapshot};
@@ -84,8 +85,8 @@ struct Overview {
     workers: usize,
     /// The titles of queued tasks.
     titles: HashMap<String, String>,
-    /// What starts each queued task; empty while a coordinator runs.
-    starts: HashMap<String, String>,
+    /// What starts queued work; `None` while a coordinator runs.
+    start: Option<Start>,
     /// How plans are closed of which all steps are done.
     to_close: Vec<String>,
 }
@@ -161,8 +162,10 @@ impl Overview {
         };
         let queued = || state.submissions.iter().take(QUEUED);
         let titles = queued().filter_map(title).collect();
-        let starts = queued().filter_map(|one| Some((one.task.clone(), start::command(hub, &state, &one.task).ok()??)));
-        let starts = starts.collect();
+        let start = match board.runtime.running || state.submissions.is_empty() {
+            true => None,
+            false => start::without_coordinator(hub, &state).ok(),
+        };
         let done = state.jobs.iter().rev().filter(|job| matches!(job.phase, Phase::Over { ending: Ending::Done, .. }));
         let plans: BTreeSet<&str> = done.take(RECENT).filter_map(|job| job.plan.as_deref()).collect();
         let to_close = plans.into_iter().filter_map(|plan| {
@@ -170,7 +173,7 @@ impl Overview {
             Some(format!("{}: {}", text::safe(found.id()), plan::shared::to_close(&found)?))
         });
         let to_close = to_close.collect();
-        Ok(Overview { workers, titles, starts, to_close, state, board })
+        Ok(Overview { workers, titles, start, to_close, state, board })
     }
 
     /// The last `limit` finished jobs and all that are blocked; and how many are left out.
@@ -264,15 +267,9 @@ impl Overview {
             lines.push(format!("{more} not shown; to see all: teof status --limit {all}"));
         }
         lines.extend(self.to_close.iter().cloned());
-        let totals = &state.totals;
         // Counts of what happened: a job that was retried or reverted since stays counted.
-        let stays = |job: &&Job| job.is_over() && !state.is_superseded(job);
-        let count = |label| state.jobs.iter().filter(stays).filter(|job| job.label() == label).count();
-        let of_these = |n: usize, what| if n > 0 { format!(" ({n} {what})") } else { String::new() };
-        let reverted = of_these(count("reverted"), "reverted");
-        let rejected = of_these(count("rejected"), "rejected");
-        let (done, blocked) = (totals.done, totals.blocked);
-        lines.push(format!("All jobs that ended so far: {done} done{reverted}, {blocked} blocked{rejected}"));
+        let Totals { done, blocked, .. } = &state.totals;
+        lines.push(format!("All jobs that ended so far: {done} done, {blocked} blocked"));
         times.in_text(&lines.join("\n")).into_owned()
     }
 
@@ -315,10 +312,11 @@ impl Overview {
         let waiting = |state: &str, title: &str, next: &str, task: &str| {
             ["".into(), state.into(), "".into(), title.into(), "".into(), next.into(), "".into(), task.into()]
         };
-        let is_busy = view.is_running && live.iter().any(|job| job.takes_a_slot());
+        let taken = live.iter().filter(|job| job.takes_a_slot()).count();
+        let is_full = view.is_running && taken >= board.runtime.slots;
         for one in state.submissions.iter().take(QUEUED) {
-            let start = self.starts.get(&one.task).map_or("", String::as_str);
-            let next = if is_busy { "waits for a free slot" } else { start };
+            let start = self.start.map(|start| start.of_task(&one.task)).unwrap_or_default();
+            let next = if is_full { "waits for a free slot" } else { &start };
             table.row(waiting("queued", self.titles.get(&one.task).unwrap_or(&one.task), next, &one.task));
         }
         // A cancelled job has a row of its own.
@@ -371,7 +369,7 @@ fn quota(one: &Quota, times: Times) -> Vec<String> {
     match one.holds_back {
         true => vec![
             attention(&format!("{line}; less urgent work waits")),
-            "  start it all the same: teof coordinator resume".to_owned(),
+            "  start it now: teof coordinator resume".to_owned(),
         ],
         false if one.used >= 50 => vec![text::safe(&line)],
         false => Vec::new(),
