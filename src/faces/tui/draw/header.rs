@@ -43,6 +43,7 @@ fn standing(board: &Snapshot, theme: Theme) -> Vec<(String, Style)> {
     let mut parts = vec![match (runtime.running, runtime.stuck.is_some(), runtime.paused.is_some()) {
         (false, ..) => ("not running".to_owned(), theme.attention()),
         (_, true, _) => ("stuck".to_owned(), theme.bad()),
+        _ if runtime.stopping => ("stopping".to_owned(), theme.attention()),
         (.., true) => ("paused".to_owned(), theme.attention()),
         _ => ("running".to_owned(), theme.good()),
     }];

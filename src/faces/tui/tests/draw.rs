@@ -64,11 +64,21 @@ fn a_small_screen_shows_every_list_and_what_matters() {
 fn a_large_screen_shows_a_job_in_one_row_and_what_helps() {
     let top = state(120, 40);
     row(&top, &["j7", "coder, round 2", "worker-1", "45k", "Title of j7", "Edit src/a.rs"]);
-    row(&top, &["2 of 3 slots", "today $3.46 of $20.00, 429k tokens"]);
+    row(&top, &["running", "2 of 3 slots", "today $3.46 of $20.00, 429k tokens"]);
     row(&top, &["j8 has done nothing", "teof logs j8"]);
     row(&top, &["j4", "blocked"]);
     let (review, _) = row(&top, &["REVIEW"]);
     assert_eq!(rows(&screen(&top, MANY))[review as usize - 1], "", "room between the lists");
+}
+
+#[test]
+fn a_coordinator_that_stops_after_its_stages_is_not_called_running() {
+    let mut board = board();
+    board.runtime.stopping = true;
+    board.runtime.stuck = None;
+    let mut top = state(120, 40);
+    update(&mut top, Input::Board(Arc::new(board)));
+    row(&top, &["stopping", "2 of 3 slots"]);
 }
 
 #[test]

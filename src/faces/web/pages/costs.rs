@@ -17,8 +17,8 @@ use crate::model::run::job_name::short;
 /// The stages in their order.
 const PIPELINE: [&str; 4] = ["planner", "coder", "tester", "reviewer"];
 
-/// How many of the dearest jobs are listed.
-const DEAREST: usize = 5;
+/// How many of the most expensive jobs are listed.
+const EXPENSIVE: usize = 5;
 
 pub fn parts(view: &View<'_>) -> Vec<(&'static str, Markup)> {
     vec![("today", today(view.snapshot)), ("charts", drawings(view.snapshot))]
@@ -29,7 +29,9 @@ fn today(snapshot: &Snapshot) -> Markup {
     let days = days(snapshot);
     let today = days.last().cloned().unwrap_or_default();
     let cost: f64 = days.iter().map(|day| day.cost_usd).sum();
-    let per_job = (history.succeeded > 0).then(|| cost / history.succeeded as f64);
+    // Jobs that still run have not passed yet.
+    let ended = cost - runtime.spent_running.cost_usd.unwrap_or(0.0);
+    let per_job = (history.succeeded > 0).then(|| ended / history.succeeded as f64);
     let counted = runtime.spent_today.cost_usd.unwrap_or(0.0);
     // Runs that a person started without the coordinator are not part of its budget.
     let is_more = today.cost_usd - counted >= 0.005;
@@ -100,7 +102,7 @@ fn drawings(snapshot: &Snapshot) -> Markup {
                         (charts::rows("Cost per stage", &format!("{DAYS} days together"), &used, |value| if has_cost { money(value) } else { amount(value as u64) }))
                     }
                     (charts::spans("Time of a stage", "bar: half take at most this long; line: nine of ten", &times.collect::<Vec<_>>(), show_time))
-                    (dearest(snapshot))
+                    (most_expensive(snapshot))
                 }
             }
         }
@@ -123,7 +125,7 @@ fn by_stage(snapshot: &Snapshot) -> Vec<(String, f64)> {
 }
 
 /// The jobs that used the most, all their runs together.
-fn dearest(snapshot: &Snapshot) -> Markup {
+fn most_expensive(snapshot: &Snapshot) -> Markup {
     let mut jobs: BTreeMap<&str, (&str, Spent)> = BTreeMap::new();
     for run in &snapshot.history.runs {
         let (_, sum) = jobs.entry(&run.job).or_insert((&run.task, Spent::default()));
@@ -135,11 +137,11 @@ fn dearest(snapshot: &Snapshot) -> Markup {
     html! {
         @if !jobs.is_empty() {
             figure {
-                figcaption { b { "Dearest jobs" } " " span.when { "all their runs together" } }
+                figcaption { b { "Most expensive jobs" } " " span.when { "all their runs together" } }
                 table {
                     thead { tr { th scope="col" { "Job" } th scope="col" { "Task" } th.n scope="col" { "Tokens" } th.n scope="col" { "Cost" } } }
                     tbody {
-                        @for (job, (task, sum)) in jobs.into_iter().take(DEAREST) {
+                        @for (job, (task, sum)) in jobs.into_iter().take(EXPENSIVE) {
                             tr {
                                 th scope="row" { (link(snapshot, &short(job))) }
                                 td { (snapshot.job(job).map_or(task, |job| job.title.as_str())) }

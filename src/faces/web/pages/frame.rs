@@ -83,6 +83,7 @@ fn state(snapshot: &Snapshot) -> Markup {
     let (tone, words) = match (&runtime.stuck, runtime.running, &runtime.paused, runtime.breaker.open_since) {
         (Some(_), ..) => (Tone::Bad, "Coordinator stuck"),
         (.., Some(_)) => (Tone::Bad, "Breaker open"),
+        (_, true, ..) if runtime.stopping => (Tone::Attention, "Coordinator stops after the current stages"),
         (_, true, Some(_), _) => (Tone::Attention, "Coordinator paused"),
         (_, true, None, _) => (Tone::Good, "Coordinator running"),
         (_, false, ..) => (Tone::Quiet, "Coordinator not running"),
