@@ -106,6 +106,9 @@ fn first_text(input: &str) -> Option<String> {
 
 /// A text without `root` before the paths below it.
 fn relative(text: &str, root: &Path) -> String {
+    if root.as_os_str().is_empty() {
+        return text.to_owned();
+    }
     let root = format!("{}/", root.display());
     let mut parts = text.split(root.as_str());
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -154,5 +157,6 @@ mod tests {
         assert_eq!(of("WebSearch", r#"{"query":"rust fork"}"#, ""), "WebSearch rust fork");
         assert_eq!(of("TodoWrite", r#"{"todos":[{"content":"a"}]}"#, ""), "TodoWrite");
         assert_eq!(of("Read", "{\"cut", ""), "Read");
+        assert_eq!(describe_call("Read", "{}", "/etc/passwd", Path::new("")), "Read /etc/passwd");
     }
 }

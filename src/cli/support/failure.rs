@@ -72,7 +72,8 @@ pub fn unwritten(error: &std::io::Error, as_json: bool, only_reads: bool) -> i32
 
 /// The refusal for a machine that gives out no more processes, threads or memory.
 fn exhausted(error: &anyhow::Error) -> Option<Refusal> {
-    let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>())?;
+    // The outermost error says what could not be done; one that stands alone would be an unexplained "try again".
+    let cause = error.chain().skip(1).find_map(|cause| cause.downcast_ref::<std::io::Error>())?;
     let is_passing =
         [Errno::AGAIN, Errno::NOMEM].iter().any(|errno| Some(errno.raw_os_error()) == cause.raw_os_error());
     is_passing.then(|| {
