@@ -11,6 +11,8 @@
 mod landlock;
 mod policy;
 mod support;
+#[cfg(target_os = "linux")]
+mod syscalls;
 
 pub use policy::{Confinement, Network};
 pub use support::{Level, Support};
@@ -21,7 +23,8 @@ pub use support::{Level, Support};
 /// When a path exists and cannot be opened, when one is a link or below one, or when the kernel refuses the rules.
 #[cfg(target_os = "linux")]
 pub(super) fn apply(confinement: &Confinement) -> std::io::Result<()> {
-    landlock::apply(confinement)
+    landlock::apply(confinement)?;
+    syscalls::apply()
 }
 
 /// Nothing is enforced here.

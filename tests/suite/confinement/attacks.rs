@@ -120,6 +120,12 @@ const ATTEMPTS: &[(&str, Answer, &str)] = &[
         SIGNAL,
         "python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('\\0$abstract')\"",
     ),
+    // Filtered system calls
+    (
+        "limit another process",
+        Refused,
+        "python3 -c \"import resource; resource.prlimit($victim, resource.RLIMIT_CORE, (0, 0))\"",
+    ),
     // Git
     ("configure the hub", Refused, "git -C $hub config teof.escaped yes"),
     ("configure the repository", Refused, "git config teof.escaped yes"),
@@ -152,11 +158,6 @@ const ATTEMPTS: &[(&str, Answer, &str)] = &[
         Open,
         "o=$(git rev-parse main:README.md | sed 's:^..:&/:'); cp $git/objects/$o object && \
          cp object $git/objects/new && mv -f $git/objects/new $git/objects/$o",
-    ),
-    (
-        "limit another process",
-        Open,
-        "python3 -c \"import resource; resource.prlimit($victim, resource.RLIMIT_CORE, (0, 0))\"",
     ),
     ("write shared memory", Open, "f=$(mktemp /dev/shm/teof-XXXXXX) && rm $f"),
     (
