@@ -90,6 +90,8 @@ pub struct Job {
     pub pull_request: Option<u64>,
     /// The review bundle, relative to the hub.
     pub bundle: Option<String>,
+    /// The last commit of its work.
+    pub commit: Option<String>,
     /// The work order, relative to the hub.
     pub order: Option<String>,
     /// The log of its worker.
@@ -185,6 +187,7 @@ impl Job {
             last_output: last.and_then(|last| last.output.clone()),
             pull_request: job.pull_request,
             bundle: last.and_then(|last| last.bundle.clone()),
+            commit: job.commit().map(str::to_owned),
             order: job.order.clone(),
             log: hub.local(&format!("{LOGS}/{run}.log")),
             next: next(job),

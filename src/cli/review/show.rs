@@ -61,7 +61,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let entry = match bundles::find(hub, &args.job) {
         Ok(entry) => entry,
         // Work without a result has a reason.
-        Err(e) => return unfinished(app, hub, &args.job, e),
+        Err(e) => return unfinished(app, hub, &args, e),
     };
     let newer = newer_commits(hub, &entry);
     let patch = args.diff.then(|| diff::patch(hub, &entry.bundle)).transpose()?;
@@ -80,12 +80,21 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 }
 
 /// Shows why a job has no result to review.
-fn unfinished(app: &App, hub: &Hub, name: &str, unknown: anyhow::Error) -> Result<ExitCode> {
+fn unfinished(app: &App, hub: &Hub, args: &Args, unknown: anyhow::Error) -> Result<ExitCode> {
     let state = store::load(hub)?;
-    let Ok(job) = state.find(name) else { return Err(unknown) };
-    app.result(&json!({"job": last_output::document(job), "bundle": null}), || {
+    let Ok(job) = state.find(&args.job) else { return Err(unknown) };
+    let commit = job.commit().filter(|_| args.diff);
+    let patch = commit.map(|commit| diff::of_commit(hub, commit)).transpose()?;
+    app.result(&json!({"job": last_output::document(job), "bundle": null, "diff": patch}), || {
         let mut lines = last_output::describe(hub, &state, job);
-        lines.push("  no result to review".to_owned());
+        lines.push(match (&patch, job.commit()) {
+            (Some(_), _) => "  not approved by the checks; what it changed so far:".to_owned(),
+            (None, Some(_)) if !args.diff => {
+                format!("  no result to review; what it changed: teof review show {} --diff", job.short())
+            }
+            _ => "  no result to review".to_owned(),
+        });
+        lines.extend(patch.as_ref().map(|patch| style::diff(patch.trim_end())));
         lines.join("\n")
     });
     Ok(ExitCode::SUCCESS)

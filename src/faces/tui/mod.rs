@@ -251,7 +251,9 @@ impl Top<'_> {
         let (known, waiting) = (self.state.job(&job), self.state.waiting(&job));
         let run = known.map(|job| &job.run).or(waiting.map(|one| &one.run))?.clone();
         let bundle = known.and_then(|job| job.bundle.clone()).or_else(|| waiting.map(|one| one.bundle.clone()));
-        Some(Source { job, run, bundle })
+        let blocked = known.filter(|job| job.phase == "blocked");
+        let commit = blocked.and_then(|job| job.commit.clone());
+        Some(Source { job, run, bundle, commit })
     }
 }
 

@@ -212,8 +212,11 @@ fn missing(found: &Worktree, branch: &str) -> Refusal {
         .next("if it is gone for good, remove git's entry: git worktree prune")
 }
 
-/// The branch that finished work goes to.
-fn target(hub: &Hub) -> Result<String> {
+/// The branch that finished work goes to, as a ref.
+///
+/// # Errors
+/// When no setting names it and the hub is on no branch.
+pub fn target(hub: &Hub) -> Result<String> {
     let setting = &hub.settings()?.git.target;
     let target = if setting.is_empty() { hub.branch() } else { Some(setting.clone()) };
     target.map(|target| format!("refs/heads/{target}")).ok_or_else(|| {

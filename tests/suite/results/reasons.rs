@@ -65,6 +65,8 @@ fn tests_that_fail_without_any_change_block_the_job_after_two_passes() {
     assert_eq!(site.coder.calls(), 5);
     assert!(site.coder.prompt(3).contains("Make the tests pass"));
     // A person who does not want it any more dismisses it.
+    let diff = site.world.ok(&["review", "show", "j2", "--diff"]);
+    assert!(diff.contains("what it changed so far") && diff.contains("diff --git") && diff.contains("\n+"), "{diff}");
     let blocked = || site.world.json(&["status"])["summary"]["blocked"].clone();
     assert_eq!(blocked(), json!(["j2"]));
     site.world.ok(&["coordinator", "skip", "j2"]);

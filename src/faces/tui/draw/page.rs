@@ -85,7 +85,7 @@ fn shown(state: &State, page: &JobPage, theme: Theme, top: usize) -> Vec<Line<'s
             Some(diff) => styled(diff, &|line| diff_style(line, theme)),
             None => {
                 let why = page.detail.unreadable.as_deref();
-                quiet(why.unwrap_or("No result yet: the diff is here when all stages have passed."))
+                quiet(why.unwrap_or("Nothing to show yet: the diff is here when all stages have passed."))
             }
         },
     }

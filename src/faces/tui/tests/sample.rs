@@ -102,6 +102,7 @@ pub fn running(short: &str) -> Job {
         last_output: None,
         pull_request: None,
         bundle: None,
+        commit: None,
         order: None,
         log: "x.log".into(),
         next: None,

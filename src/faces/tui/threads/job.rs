@@ -20,6 +20,8 @@ pub struct Source {
     pub run: String,
     /// Relative to the hub.
     pub bundle: Option<String>,
+    /// What a blocked job without a result changed so far.
+    pub commit: Option<String>,
 }
 
 /// What was read last.
@@ -27,14 +29,18 @@ struct Known {
     source: Source,
     log: LogTail,
     result: Option<Outcome>,
+    /// The diff of a commit that is no result.
+    unfinished: Option<(String, Diff)>,
 }
+
+/// A diff in lines, or why it cannot be read.
+type Diff = Result<Arc<Vec<String>>, String>;
 
 /// A result as read once: a bundle never changes.
 struct Outcome {
     bundle: String,
     entry: Arc<Entry>,
-    /// Its diff in lines, or why it cannot be read.
-    diff: Result<Arc<Vec<String>>, String>,
+    diff: Diff,
 }
 
 /// Answers each wish with what is new, until nobody asks.
@@ -55,7 +61,8 @@ pub fn run(hub: &Hub, requests: &Receiver<Source>, out: &Sender<Message>) {
 fn read(hub: &Hub, known: &mut Option<Known>, wish: Source) -> News {
     let is_new = known.as_ref().is_none_or(|known| known.source.job != wish.job || known.source.run != wish.run);
     if is_new {
-        *known = Some(Known { source: wish.clone(), log: LogTail::new(hub, &wish.run), result: None });
+        *known =
+            Some(Known { source: wish.clone(), log: LogTail::new(hub, &wish.run), result: None, unfinished: None });
     }
     let mut news = News { job: wish.job.clone(), run: wish.run.clone(), is_new_log: is_new, ..News::default() };
     let Some(known) = known else { return news };
@@ -69,20 +76,37 @@ fn read(hub: &Hub, known: &mut Option<Known>, wish: Source) -> News {
         }
         if let Some(outcome) = &known.result {
             news.result = Some(Arc::clone(&outcome.entry));
-            match &outcome.diff {
-                Ok(lines) => news.diff = Some(Arc::clone(lines)),
-                Err(why) => news.unreadable = Some(why.clone()),
-            }
+            news.show(&outcome.diff);
         }
+    } else if let Some(commit) = wish.commit {
+        if known.unfinished.as_ref().is_none_or(|(known, _)| *known != commit) {
+            known.unfinished = Some((commit.clone(), lines(diff::of_commit(hub, &commit))));
+        }
+        known.unfinished.iter().for_each(|(_, diff)| news.show(diff));
     }
     news
 }
 
+impl News {
+    fn show(&mut self, diff: &Diff) {
+        match diff {
+            Ok(lines) => self.diff = Some(Arc::clone(lines)),
+            Err(why) => self.unreadable = Some(why.clone()),
+        }
+    }
+}
+
 fn outcome(hub: &Hub, bundle: String) -> crate::base::Result<Outcome> {
     let entry = bundles::at(hub, &bundle)?;
-    let patch = diff::patch(hub, &entry.bundle);
-    let diff = patch.map(|patch| Arc::new(patch.lines().take(DIFF).map(shown).collect()));
-    Ok(Outcome { bundle, entry: Arc::new(entry), diff: diff.map_err(|e| text::safe(&format!("{e:#}"))) })
+    let diff = lines(diff::patch(hub, &entry.bundle));
+    Ok(Outcome { bundle, entry: Arc::new(entry), diff })
+}
+
+fn lines(patch: crate::base::Result<String>) -> Diff {
+    match patch {
+        Ok(patch) => Ok(Arc::new(patch.lines().take(DIFF).map(shown).collect())),
+        Err(e) => Err(text::safe(&format!("{e:#}"))),
+    }
 }
 
 /// A line as a screen can show it.

@@ -91,8 +91,16 @@ fn retry(state: &State, id: &str) -> Result<Prompt, String> {
 }
 
 fn reject(state: &State, id: &str) -> Result<Prompt, String> {
-    let job = waiting(state, id)?.run.clone();
-    let question = format!("Reject {}: its step is blocked, its branch is kept. Why?", name(state, id));
+    let (job, question) = match (waiting(state, id), state.job(id)) {
+        (Ok(result), _) => {
+            let question = format!("Reject {}: its step is blocked, its branch is kept. Why?", name(state, id));
+            (result.run.clone(), question)
+        }
+        (Err(_), Some(job)) if job.is_blocked() => {
+            (job.id.clone(), format!("Dismiss {}: its branch is kept. Why?", name(state, id)))
+        }
+        (Err(why), _) => return Err(why),
+    };
     Ok(Prompt::Write { what: Written::Reject, job, question, text: String::new() })
 }
 

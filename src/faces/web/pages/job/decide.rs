@@ -138,6 +138,16 @@ fn again(view: &View<'_>, short: &str, job: Option<&Job>) -> Markup {
             (note("retry-note", "What should change? (optional)", false))
             button { "Queue it again" }
         }))
+        @if let Some(job) = job.filter(|job| job.dismissed.is_none()) {
+            details {
+                summary { "Dismiss it" }
+                (form(view, &path(short, "reject"), html! {
+                    (of_run(&job.run))
+                    (note("reject-note", "Why?", true))
+                    button.danger { "Dismiss; the branch is kept" }
+                }))
+            }
+        }
     }
 }
 

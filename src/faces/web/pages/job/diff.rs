@@ -4,6 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::syntax::{self, Lexer};
 use crate::base::text;
+use crate::board::jobs::Job;
 use crate::faces::web::pages::view::View;
 use crate::model::run::bundle::Bundle;
 use crate::review::{Entry, diff};
@@ -13,16 +14,26 @@ const LINES: usize = 4000;
 /// The longest line, in characters.
 const WIDTH: usize = 1000;
 
-pub fn part(view: &View<'_>, short: &str, entry: Option<&Entry>) -> Markup {
-    let Some(bundle) = entry.map(|entry| &entry.bundle) else {
-        return html! { section #diff aria-label="Diff" {} };
+pub fn part(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Entry>) -> Markup {
+    let (hub, bundle) = (view.hub, entry.map(|entry| &entry.bundle));
+    let commit = job.filter(|job| job.phase == "blocked").and_then(|job| job.commit.as_deref());
+    let rendered = match (bundle, commit) {
+        (Some(bundle), _) => {
+            let key = format!("{}..{}", bundle.base_commit, bundle.commit);
+            view.diffs.get(&key, || Ok(render(&diff::patch(hub, bundle)?, short).into_string()))
+        }
+        (None, Some(commit)) => {
+            view.diffs.get(commit, || Ok(render(&diff::of_commit(hub, commit)?, short).into_string()))
+        }
+        (None, None) => return html! { section #diff aria-label="Diff" {} },
     };
-    let key = format!("{}..{}", bundle.base_commit, bundle.commit);
-    let rendered = view.diffs.get(&key, || Ok(render(&diff::patch(view.hub, bundle)?, short).into_string()));
     html! {
         section #diff aria-label="Diff" {
             h2 { "Diff" }
-            (sum(bundle))
+            @match bundle {
+                Some(bundle) => (sum(bundle)),
+                None => p.when { "The checks did not pass; this is what it changed so far." },
+            }
             @match rendered {
                 Ok(html) => (PreEscaped(html.to_string())),
                 Err(e) => p.notice.attention { "The diff cannot be read: " (format!("{e:#}")) },

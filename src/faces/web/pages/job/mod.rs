@@ -55,7 +55,7 @@ pub fn page(view: &View<'_>, name: &str) -> Option<(String, Vec<(&'static str, M
         ("head", head(view, &short, &title, job, entry)),
         ("decision", decide::about(view, &short, job, entry)),
         ("result", result::part(view, job, entry)),
-        ("diff", diff::part(view, &short, entry)),
+        ("diff", diff::part(view, &short, job, entry)),
         ("log", log(view, job, entry.is_some_and(Entry::is_pending))),
     ];
     if is_at_work {
