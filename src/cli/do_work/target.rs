@@ -14,7 +14,7 @@ use crate::coordinator::state::input::Command;
 use crate::coordinator::state::{Job, Phase, State, store};
 use crate::foreman::commands::executor;
 use crate::guard::secrets;
-use crate::hub::{Hub, paths};
+use crate::hub::Hub;
 use crate::plans;
 use submit_names::Asked;
 
@@ -233,7 +233,7 @@ fn can_run(hub: &Hub, target: &Target) -> Result<()> {
     Err(match skipped.reason {
         Reason::NothingToRun => refusal
             .next("see which agents are here: teof agent doctor")
-            .next("then choose one: teof init --role coder=claude"),
+            .next("then choose one: teof init --role coder=NAME"),
         _ => refusal.next(format!("when that is done: teof do {name}")),
     }
     .into())
@@ -246,10 +246,7 @@ fn check_agents(hub: &Hub, names: &[String]) -> Result<()> {
         Refusal::guard("do.cannot_run", format!("the agent {} cannot run", text::safe(name)))
             .because(why)
             .next("see which agents are here: teof agent doctor")
-            .next(format!(
-                "install it, or name another coder in {}: teof init --role coder=NAME",
-                hub.shown(paths::SETTINGS)
-            ))
+            .next("install it, or let another agent do the work: teof init --role coder=NAME")
     };
     let in_image = executor::in_containers(hub)?;
     for name in names {

@@ -1,41 +1,48 @@
-//! Adds one setting to the text of a `teof.toml` and leaves every other byte as it is.
+//! Sets one setting in the text of a `teof.toml` and leaves every other byte as it is.
 //!
-//! A line is put in as text, and stays only if the result parses to the old settings plus that key. The crate `toml_edit`
-//! would cost more than this one edit does.
+//! A line is put in or exchanged as text, and stays only if the result parses to the old settings with that key. The crate
+//! `toml_edit` would cost more than this one edit does.
 
 use toml::{Table, Value};
 
-/// The text with `[section] key = value` added; `None` when the key is there already, or when the text is written in
-/// a way that a line cannot be added to (it does not parse, or the section is an inline table).
-pub fn add(text: &str, section: &str, key: &str, value: &Value) -> Option<String> {
+/// The text with `[section] key = value`, added or in place of another value; `None` when it is written in a way that
+/// one line cannot change (it does not parse, the section is an inline table, or the value has several lines).
+pub fn set(text: &str, section: &str, key: &str, value: &Value) -> Option<String> {
     let mut wanted: Table = text.parse().ok()?;
     let mut table = &mut wanted;
     for part in section.split('.') {
         table = table.entry(part).or_insert_with(|| Value::Table(Table::new())).as_table_mut()?;
     }
-    if table.contains_key(key) {
-        return None;
+    let old = table.insert(key.to_owned(), value.clone());
+    if old.as_ref() == Some(value) {
+        return Some(text.to_owned());
     }
-    table.insert(key.to_owned(), value.clone());
-    let (header, line) = (format!("[{section}]"), format!("{key} = {value}\n"));
-    let mut at = 0;
-    let end = text.split_inclusive('\n').find_map(|row| {
-        at += row.len();
-        let is_header =
-            row.strip_prefix(&header).is_some_and(|rest| rest.trim().is_empty() || rest.trim().starts_with('#'));
-        is_header.then_some(at)
-    });
-    let mut edited = text.to_owned();
-    let at = end.unwrap_or(text.len());
-    if !edited[..at].is_empty() && !edited[..at].ends_with('\n') {
-        edited.insert(at, '\n');
+    let line = format!("{key} = {value}\n");
+    let mut rows: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    if let Some(last) = rows.last_mut().filter(|last| !last.ends_with('\n')) {
+        last.push('\n');
     }
-    match end {
-        Some(at) => edited.insert_str(at + usize::from(edited.len() > text.len()), &line),
-        None => edited.push_str(&format!("\n{header}\n{line}")),
+    let header = format!("[{section}]");
+    let is_header = |row: &String| row.strip_prefix(&header).is_some_and(|rest| is_blank(rest));
+    let is_key =
+        |row: &String| row.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
+    match (rows.iter().position(is_header), &old) {
+        (Some(at), None) => rows.insert(at + 1, line),
+        (Some(at), Some(_)) => {
+            let row = rows.iter().skip(at + 1).take_while(|row| !row.starts_with('[')).position(is_key)?;
+            rows[at + 1 + row] = line;
+        }
+        (None, None) => rows.push(format!("{}{header}\n{line}", if text.is_empty() { "" } else { "\n" })),
+        (None, Some(_)) => return None,
     }
+    let edited = rows.concat();
     // Whatever the text looks like: only the result counts.
     (edited.parse::<Table>().ok()? == wanted).then_some(edited)
+}
+
+/// Whether nothing follows but a comment.
+fn is_blank(rest: &str) -> bool {
+    rest.trim().is_empty() || rest.trim().starts_with('#')
 }
 
 #[cfg(test)]
@@ -47,21 +54,28 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_is_added_and_the_rest_stays() {
+    fn a_setting_is_added_or_exchanged_and_the_rest_stays() {
         let text = "# Mine\n[guard]  # checks\n# tests = [\"x\"]\ndiff_limit = 5\n\n[git]\ntarget = \"main\"\n";
         let tests = Value::from(vec!["make test"]);
-        let added = add(text, "guard", "tests", &tests).unwrap();
+        let added = set(text, "guard", "tests", &tests).unwrap();
         assert_eq!(added, text.replace("# checks\n", "# checks\ntests = [\"make test\"]\n"));
-        let added = add(text, "roles.coder", "agent", &claude()).unwrap();
+        let again = set(&added, "guard", "tests", &Value::from(vec!["make check"])).unwrap();
+        assert_eq!(again, added.replace("make test", "make check"));
+        assert_eq!(set(text, "git", "target", &Value::from("next")).unwrap(), text.replace("\"main\"", "\"next\""));
+        let added = set(text, "roles.coder", "agent", &claude()).unwrap();
         assert_eq!(added, format!("{text}\n[roles.coder]\nagent = \"claude\"\n"));
-        assert_eq!(add("", "roles.coder", "agent", &claude()).unwrap(), "\n[roles.coder]\nagent = \"claude\"\n");
-        assert_eq!(add("[guard]", "guard", "tests", &tests).unwrap(), "[guard]\ntests = [\"make test\"]\n");
+        assert_eq!(set(&added, "roles.coder", "agent", &claude()).unwrap(), added);
+        assert_eq!(set("", "roles.coder", "agent", &claude()).unwrap(), "[roles.coder]\nagent = \"claude\"\n");
+        assert_eq!(set("[guard]", "guard", "tests", &tests).unwrap(), "[guard]\ntests = [\"make test\"]\n");
     }
 
     #[test]
-    fn what_is_there_or_cannot_be_added_to_stays() {
-        for text in ["[roles.coder]\nagent = \"x\"\n", "roles = { coder = {} }\n", "[roles", "roles = 1\n"] {
-            assert_eq!(add(text, "roles.coder", "agent", &claude()), None, "{text}");
+    fn what_one_line_cannot_change_stays() {
+        let several = "[guard]\ntests = [\n  \"x\",\n]\n";
+        assert_eq!(set(several, "guard", "tests", &Value::from(vec!["y"])), None);
+        for text in ["roles = { coder = { agent = \"x\" } }\n", "roles.coder.agent = \"x\"\n", "[roles", "roles = 1\n"]
+        {
+            assert_eq!(set(text, "roles.coder", "agent", &claude()), None, "{text}");
         }
     }
 }

@@ -134,7 +134,27 @@ fn read_table(path: &Path) -> Result<Option<Table>> {
     let Some(bytes) = files::read(path, files::MAX_DOCUMENT)? else { return Ok(None) };
     let text = String::from_utf8(bytes).map_err(|_| invalid(&path.display().to_string(), "the file is not UTF-8"))?;
     let parsed = without_comments(&text).parse();
-    parsed.map(Some).map_err(|e: toml::de::Error| invalid(&path.display().to_string(), &e.to_string()).into())
+    parsed.map(Some).map_err(|e: toml::de::Error| {
+        let why = e.to_string();
+        match twice(&text, &why) {
+            Some((header, line)) => {
+                Refusal::usage("settings.invalid", format!("invalid settings in {}", path.display()))
+                    .because(format!("{header} is there twice, the first time in line {line}"))
+                    .next(format!("put the keys of the second {header} under the first; then check it: teof doctor"))
+            }
+            None => invalid(&path.display().to_string(), &why),
+        }
+        .into()
+    })
+}
+
+/// The header of a table that stands twice, such as one that `init` wrote and one that a person added, and the line of
+/// the first.
+fn twice(text: &str, why: &str) -> Option<(String, usize)> {
+    let header = why.lines().find_map(|line| line.split_once(" | ").map(|(_, quoted)| quoted.trim()))?;
+    let is_header = why.contains("duplicate key") && header.starts_with('[') && header.ends_with(']');
+    let first = text.lines().position(|line| line.starts_with(header)).filter(|_| is_header)?;
+    Some((text::clip(header, 200), first + 1))
 }
 
 /// The text with its comments' lines empty, so that an error still names the right line. `teof init` writes a file that
@@ -170,15 +190,10 @@ fn peoples_own(whence: &str) -> Refusal {
 fn invalid(whence: &str, why: &str) -> Refusal {
     // It quotes the line, which can be of any length.
     let lines: Vec<String> = why.trim().lines().map(|line| text::clip(line, 200)).collect();
-    let is_twice = why.contains("duplicate key");
     let why = unknown_key(why).unwrap_or_else(|| lines.join("\n"));
-    let edit = match is_twice {
-        true => "keep it once (init writes every table, with its keys as comments), then check again: teof doctor",
-        false => "check again after editing: teof doctor",
-    };
     Refusal::usage("settings.invalid", format!("invalid settings in {whence}"))
         .because(why)
-        .next(edit)
+        .next("check again after editing: teof doctor")
         .next("list all settings with types and defaults: teof doctor --settings")
 }
 

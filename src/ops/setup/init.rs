@@ -34,9 +34,9 @@ pub struct Options {
     pub agent: Option<String>,
     /// How many seats `worker-1`, `worker-2`, … to create, plus one for the manager; 0 creates none.
     pub workers: usize,
-    /// Role to agent, for `teof.toml`; a role that has an agent there keeps it.
+    /// Role to agent, for `teof.toml`.
     pub roles: Vec<(String, String)>,
-    /// `[guard] tests` of `teof.toml`; tests that stand there stay.
+    /// `[guard] tests` of `teof.toml`.
     pub tests: Vec<String>,
     /// `[worktrees] setup` of a new `teof.toml`.
     pub setup: Vec<String>,
@@ -181,7 +181,7 @@ fn planned<'h>(hub: &'h Hub, options: &Options, target: Option<&str>) -> Result<
     plan.attributes()?;
     plan.file(paths::CONSENT, consent::new_file)?;
     let settings = settings(options, target)?;
-    match added(hub, options)? {
+    match changed(hub, options)? {
         Some(text) => plan.write(paths::SETTINGS, text),
         None => plan.file(paths::SETTINGS, || settings)?,
     }
@@ -209,17 +209,17 @@ fn wanted(options: &Options) -> impl Iterator<Item = (String, &'static str, toml
     options.roles.iter().map(role).chain(tests)
 }
 
-/// The `teof.toml` that is there with the wanted settings that it lacks; `None` when none is there or nothing is added.
-fn added(hub: &Hub, options: &Options) -> Result<Option<String>> {
+/// The `teof.toml` that is there with the wanted settings; `None` when none is there or nothing changes.
+fn changed(hub: &Hub, options: &Options) -> Result<Option<String>> {
     let Some(mut text) = settings_text(hub)? else { return Ok(None) };
     let before = text.clone();
     for (section, key, value) in wanted(options) {
-        text = edit::add(&text, &section, key, &value).unwrap_or(text);
+        text = edit::set(&text, &section, key, &value).unwrap_or(text);
     }
     Ok((text != before).then_some(text))
 }
 
-/// The wanted settings that `teof.toml` has with other values, or that could not be added to it.
+/// The wanted settings that could not be written into `teof.toml`.
 fn not_written(hub: &Hub, options: &Options) -> Result<Option<String>> {
     let there: toml::Table = settings_text(hub)?.and_then(|text| text.parse().ok()).unwrap_or_default();
     let value = |section: &str, key: &str| {
@@ -230,7 +230,7 @@ fn not_written(hub: &Hub, options: &Options) -> Result<Option<String>> {
     let other: Vec<_> = other.map(|(section, key, wanted)| format!("{key} = {wanted} under [{section}]")).collect();
     let file = hub.shown(paths::SETTINGS);
     Ok((!other.is_empty())
-        .then(|| format!("{file} has other settings and keeps them; to change them, set there: {}", other.join("; "))))
+        .then(|| format!("{file} is written in a way that init does not change; set there: {}", other.join("; "))))
 }
 
 /// Refuses when a file exists in place of a record folder.

@@ -98,12 +98,12 @@ pub fn check(hub: &Hub, args: &Details) -> Result<()> {
         return Err(Refusal::guard("submit.nobody", "no agent and no command is set up to do the work")
             .because("[roles.coder] has no agent, and [commands] default is empty")
             .next("see which agents work here: teof agent doctor")
-            .next("then choose one: teof init --role coder=claude")
+            .next("then choose one: teof init --role coder=NAME")
             .into());
     }
     if args.tests.is_empty() && settings.guard.tests.is_empty() {
         return Err(Refusal::guard("submit.unverified", "no test would check the result")
-            .because("an objective needs a test, because no person watches the work")
+            .because("every result must pass a test before a person is asked about it")
             .next("add a command that must pass: --test \"cargo test\"")
             .next("or for all work: teof init --test \"cargo test\"")
             .into());
