@@ -95,7 +95,12 @@ pub enum Command {
 
 /// Parses the process's arguments, runs the command, and tells the exit code.
 pub fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    // `teof help do` is `teof do --help`.
+    if arguments.get(1).is_some_and(|word| word == "help") {
+        arguments.remove(1);
+        arguments.push("--help".into());
+    }
     if arguments.get(1).is_some_and(|word| word == start::complete::NAME) {
         return start::complete::main(support::lazy::whole::<Cli>(), &arguments[2..]);
     }

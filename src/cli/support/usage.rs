@@ -9,7 +9,19 @@ use super::plain;
 use crate::base::{Refusal, names, text};
 
 /// What people mean by words that several groups have, or none; the likeliest first.
-const OFTEN: [(&str, &str); 6] = [
+const OFTEN: [(&str, &str); 18] = [
+    ("merge", "approve"),
+    ("undo", "review revert"),
+    ("revert", "review revert"),
+    ("start", "run"),
+    ("stop", "coordinator stop"),
+    ("cancel", "coordinator cancel"),
+    ("resume", "coordinator resume"),
+    ("retry", "review retry"),
+    ("reject", "review reject"),
+    ("queue", "status"),
+    ("jobs", "status"),
+    ("config", "doctor --settings"),
     ("show", "review show"),
     ("show", "logs"),
     ("pause", "coordinator pause"),
@@ -65,10 +77,8 @@ fn unknown_command(error: &Error, tree: &mut Command, path: &str, line: &Line) -
     let word = first(error, ContextKind::InvalidSubcommand).unwrap_or_default();
     let group = find(tree, path);
     let known = group.get_subcommands().filter(|sub| !sub.is_hide_set()).map(Command::get_name);
+    // Not clap's own suggestions, which are often of another meaning: `logs` for `login`.
     let mut meant: Vec<String> = names::meant(&word, known).into_iter().map(str::to_owned).collect();
-    if meant.is_empty() {
-        meant = all(error, ContextKind::SuggestedSubcommand).into_iter().take(1).collect();
-    }
     // `teof claim` may mean `teof bus claim`.
     if path == "teof" {
         let known = meant.first().cloned();

@@ -108,9 +108,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Wanted::Objective(text) => {
             let same = plans::of_words(hub, &text).into_iter().rfind(|plan| plan.plan.is_open());
             let command = objective::submission(app, hub, &text, &details)?;
-            if let Command::Submit { plan: Some(plan), task, .. } = &command {
-                let edit = "; to edit it before it starts: teof plan step set";
-                app.say(format!("Created plan {plan}{}", if is_told.replace(true) { "" } else { edit }));
+            if let Command::Submit { plan: Some(plan), task, step, .. } = &command {
+                let step = step.as_deref().unwrap_or("S1");
+                let edit = format!("; to edit it before it starts: teof plan step set {plan} {step} --note \"...\"");
+                app.say(format!("Created plan {plan}{}", if is_told.replace(true) { "" } else { &edit }));
                 if let Some(same) = same {
                     app.warn(format!(
                         "{} has the same words; to drop the new one: teof coordinator cancel {task}",

@@ -31,6 +31,15 @@ pub fn resolve(hub: &Hub, name: &str) -> Result<Asked> {
     if let Some((plan, step)) = name.trim_matches('/').rsplit_once('/').filter(|(plan, _)| !plan.contains('/')) {
         return of_plan(hub, None, plan, Some(step));
     }
+    if name.contains(char::is_whitespace) {
+        return Err(Refusal::usage(
+            "submit.words",
+            format!("no task is called {:?}", text::clip(&text::safe(name), 60)),
+        )
+        .because("the name of a task has no spaces")
+        .next(format!("describe new work: teof coordinator submit --objective {}", text::shell_word(name)))
+        .into());
+    }
     names::check_id("task", name)?;
     let there = |plan: &str| plans::find(hub, plan).is_ok().then(|| plan.to_owned());
     let backlog = plans::backlog::read(hub)?;
