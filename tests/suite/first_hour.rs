@@ -101,7 +101,7 @@ fn a_person_at_a_terminal_is_asked_and_decides() {
     assert_eq!(world.git(&["status", "--porcelain"]), EDITS);
 
     let said = typed(&world, "do \"Document the parser\"", &["", "d", "r", "Say more", "s", "a"]);
-    for told in ["Start it now?", "+# The parser", "What should change?", "Sent back earlier for", "merged to main"] {
+    for told in ["start it now?", "+# The parser", "What should change?", "Sent back earlier for", "merged to main"] {
         assert!(said.contains(told), "{told:?} is not in {said}");
     }
     assert_eq!(world.read("docs/parser.md"), "# The parser\n# The parser\n", "the second time goes on from the first");

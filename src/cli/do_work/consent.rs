@@ -31,7 +31,8 @@ impl OneJob {
             return Ok(());
         }
         let Err(missing) = allows(hub, target)? else { return Ok(()) };
-        let question = "Start it now? It works in a worktree of its own; nothing is merged without you.";
+        let question =
+            "Allow this one job and start it now? It works in a worktree of its own; nothing is merged without you.";
         let can_ask = ask::is_possible(app) && operator::require("grant consent").is_ok();
         match yes {
             true => drop(operator::require("grant consent")?),

@@ -251,7 +251,7 @@ fn rules(standing: &Standing, started: u64, auto: Option<&MergePolicy>) -> Vec<S
     let idle = auto.and_then(|auto| auto.why_not.as_ref());
     rules.extend(idle.map(|why| format!("[review] auto in teof.toml is not in force: {why}")));
     let stops = [
-        (consent.require_execute, "after a job that executed nothing"),
+        (consent.require_execute, "after a job that ran neither a command nor an agent"),
         (consent.halt_on_attention_feeds, "while the backlog's prerequisites are unmet"),
         (consent.halt_on_ci_failure, "while CI fails"),
     ];

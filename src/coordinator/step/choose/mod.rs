@@ -94,7 +94,7 @@ impl StepContext<'_> {
         if let (Some(only), Some(grant)) = (allowed, &state.grant)
             && !state.has_job_left(only, grant.at, &offer.task, offer.plan.as_deref(), offer.step.as_deref())
         {
-            return Some((LeftAs::NotAllowed, "its one job allowed by teof do has started".into()));
+            return Some((LeftAs::NotAllowed, "only the one job of teof do was allowed, and it has started".into()));
         }
         if self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max) {
             return Some((LeftAs::Uncounted, "all requested jobs have started".into()));
