@@ -41,9 +41,12 @@ fn doctor_names_obstacles_to_starting_work() {
         format!("[agents.scripted]\ncommand = [{agent:?}]\nformat = \"claude\"\n[roles.coder]\nagent = \"scripted\"\n");
     world.write("teof.toml", &settings);
     assert_wrong(&world, "agent.missing");
-    // Asked for its version, it is not started in the checkout.
     program(&agent, "#!/bin/sh\npwd > \"$(dirname \"$0\")/where\"\necho 1.0\n");
     assert_eq!(codes(&world).0, Vec::<String>::new());
+    world.ok(&["agent", "doctor", "scripted"]);
+    assert!(!world.folder().join("where").exists(), "one's own program is not started");
+    // A preset's is asked for its version, and not in the checkout.
+    world.write("teof.toml", &format!("[agents.scripted]\npreset = \"codex\"\ncommand = [{agent:?}]\n"));
     world.ok(&["agent", "doctor", "scripted"]);
     assert_eq!(fs::read_to_string(world.folder().join("where")).unwrap(), "/\n");
 

@@ -38,12 +38,19 @@ fn of<'d>(document: &'d Value, name: &str) -> &'d Value {
 #[test]
 fn every_preset_and_every_described_agent_is_listed_with_what_it_lacks() {
     let world = world("[agents.own]\ncommand = [\"own\"]\n[agents.broken]\ncommand = []\n");
-    program(&world, "own", "[ -z \"$SECRET\" ] && [ \"$1\" = --version ] && echo own 1.2.3 && echo more");
-    program(&world, "gemini", "echo 0.99.0; echo a notice >&2");
+    let started = world.folder().join("started").display().to_string();
+    program(&world, "own", &format!("touch {started}"));
+    program(
+        &world,
+        "gemini",
+        "[ -z \"$SECRET\" ] && [ \"$1\" = --version ] && echo 0.99.0 && echo more; echo a notice >&2",
+    );
     let (ran, document) = doctor(&world, &[], &[("SECRET", "x"), ("GEMINI_API_KEY", "k")]);
     assert_eq!(ran.code, 0, "no role is bound: {document}");
     let own = of(&document, "own");
-    assert_eq!((own["installed"].as_bool(), own["version"].as_str()), (Some(true), Some("own 1.2.3")), "{own}");
+    assert_eq!((own["installed"].as_bool(), own["version"].as_str()), (Some(true), None), "{own}");
+    assert!(!world.folder().join("started").exists(), "a program of one's own may work without being asked to");
+    assert_eq!(of(&document, "gemini")["version"], "0.99.0");
     assert_eq!(of(&document, "gemini")["key"], "GEMINI_API_KEY is set");
     let told = world.run(&["agent", "doctor"]).expect(0).stderr;
     assert!(told.contains("No role has an agent. Choose one: teof init --role coder="), "{told}");
@@ -80,16 +87,16 @@ fn an_agent_that_a_role_is_bound_to_must_be_there() {
 
 #[test]
 fn a_program_that_prints_no_version_is_not_waited_for() {
-    let world = world("[agents.hung]\ncommand = [\"hung\"]\n[agents.sick]\ncommand = [\"sick\"]\n");
+    let world = world("");
     // It leaves a child that holds the pipe open, too.
-    program(&world, "hung", "sleep 600 & sleep 600");
-    program(&world, "sick", "echo it cannot start >&2; exit 3");
-    let mut command = world.teof(&["agent", "doctor", "hung", "--json", "--timeout", "1s"]);
+    program(&world, "codex", "sleep 600 & sleep 600");
+    program(&world, "gemini", "echo it cannot start >&2; exit 3");
+    let mut command = world.teof(&["agent", "doctor", "codex", "--json", "--timeout", "1s"]);
     command.env("PATH", format!("{}:/usr/bin:/bin", world.folder().join("bin").display()));
-    let ran = Ran::of(command.output().unwrap(), &["agent", "doctor", "hung"]).expect(0);
+    let ran = Ran::of(command.output().unwrap(), &["agent", "doctor", "codex"]).expect(0);
     assert!(ran.stdout.contains("printed no version within 1s"), "{}", ran.stdout);
-    let sick = doctor(&world, &["sick"], &[]).1;
-    assert!(of(&sick, "sick")["problems"].to_string().contains("it cannot start"), "{sick}");
+    let sick = doctor(&world, &["gemini"], &[]).1;
+    assert!(of(&sick, "gemini")["problems"].to_string().contains("it cannot start"), "{sick}");
 }
 
 #[test]

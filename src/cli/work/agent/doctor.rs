@@ -18,9 +18,9 @@ use crate::model::agent::Format;
 
 /// Check which agent programs can run unattended
 ///
-/// Looks for the program of each agent, asks its version, and says whether it could work unattended as far as
-/// can be seen without calling its service; keys and logins are hints. Exit code 1 when an agent that a role
-/// uses cannot work.
+/// Looks for the program of each agent, and says whether it could work unattended as far as can be seen without calling
+/// its service; keys and logins are hints. Asks the programs of presets for their version; one of your own is not
+/// started, because it may take --version for work. Exit code 1 when an agent that a role uses cannot work.
 ///
 /// With --json: {ok, agents: [{name, preset, verified, tried, program, installed, version, key, roles, problems,
 /// hints, error}]}.
@@ -147,7 +147,9 @@ fn examine(agent: &Agent, roles: Vec<String>, folder: &std::path::Path, patience
     };
     // Not in the checkout: many programs read settings, plug-ins or code from the folder that they are started in.
     let elsewhere = std::path::Path::new("/");
-    found.ask_version(agent, program, elsewhere, patience);
+    if agent.preset.is_some() {
+        found.ask_version(agent, program, elsewhere, patience);
+    }
     if is_claude(agent) {
         found.ask_claude(agent, elsewhere, patience);
     }
