@@ -12,20 +12,41 @@ use crate::base::{Result, files};
 /// Where a branch and its log are, below the common dir.
 const REFS: [&str; 2] = ["refs/heads", "logs/refs/heads"];
 
-/// What is writable of the git dir. The branch's folders are made, because only a folder that exists can be granted.
+/// What a confined program may write of the git dir. The folders are made, because only one that exists can be granted.
+///
+/// Of the object store it is the 256 folders of loose objects: nobody needs packs and alternates for a commit.
 ///
 /// The paths are not resolved: a link in one of them was planted, and is refused when a program starts.
 pub fn writable(common_dir: &Path, at: &Workplace) -> Result<Vec<PathBuf>> {
+    let objects = common_dir.canonicalize()?.join("objects");
+    let mut found: Vec<_> = (0..=u8::MAX).map(|first| objects.join(format!("{first:02x}"))).collect();
+    found.iter().try_for_each(|folder| made(folder))?;
+    found.extend(besides_objects(common_dir, at)?);
+    Ok(found)
+}
+
+/// The same for a container: a mount each would be too many, so the object store is writable as a whole.
+pub fn mounted(common_dir: &Path, at: &Workplace) -> Result<Vec<PathBuf>> {
+    let mut found = besides_objects(common_dir, at)?;
+    found.push(common_dir.canonicalize()?.join("objects"));
+    Ok(found)
+}
+
+fn besides_objects(common_dir: &Path, at: &Workplace) -> Result<Vec<PathBuf>> {
     let common_dir = common_dir.canonicalize()?;
-    let mut found = vec![common_dir.join("objects"), at.git_dir.canonicalize()?];
+    let mut found = vec![at.git_dir.canonicalize()?];
     // Contents that git-lfs keeps, next to git's own.
     found.extend(Some(common_dir.join("lfs")).filter(|path| path.is_dir()));
     if let Some((folder, _)) = at.branch.rsplit_once('/') {
         for refs in REFS {
             let path = common_dir.join(refs).join(folder);
-            std::fs::create_dir_all(&path).map_err(|e| files::io_refusal(e, "create", &path))?;
+            made(&path)?;
             found.push(path);
         }
     }
     Ok(found)
+}
+
+fn made(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| files::io_refusal(e, "create", folder).into())
 }

@@ -17,7 +17,7 @@ mod sandboxed;
 mod temp_folder;
 mod workplace;
 
-pub use git_dir::writable as of_git_dir;
+pub use git_dir::mounted as of_git_dir;
 pub use limits::{LimitReport, limits_here};
 pub use report::{SandboxReport, SandboxState, without_effect};
 pub use sandboxed::Sandbox;

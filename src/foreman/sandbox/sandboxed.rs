@@ -98,8 +98,11 @@ impl Sandbox {
         [env::TMPDIR, "SQLITE_TMPDIR"].map(|name| (name.to_owned(), temp.path().display().to_string())).into()
     }
 
-    /// Settings for git: it must not tidy up objects and refs that it cannot write, which it would complain about.
+    /// Settings for git: it must not tidy up objects and refs that it cannot write, which it would complain about, nor
+    /// collect new objects in a folder of their own.
     pub fn git_settings(&self) -> &'static [(&'static str, &'static str)] {
-        if self.policy.is_some() { &[("gc.auto", "0"), ("maintenance.auto", "false")] } else { &[] }
+        const SETTINGS: [(&str, &str); 3] =
+            [("gc.auto", "0"), ("maintenance.auto", "false"), ("core.fsyncMethod", "fsync")];
+        if self.policy.is_some() { &SETTINGS } else { &[] }
     }
 }

@@ -14,6 +14,7 @@ pub mod dotgit;
 mod folder;
 pub mod git_trace;
 mod history;
+pub mod object_store;
 pub mod personal;
 pub mod planted;
 mod rules;
@@ -80,6 +81,7 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
     let mut findings = dotgit::check(subject);
     if let Some(before) = subject.before {
         findings.extend(dotgit::differences(before, &dotgit::observe(subject.common_dir, subject.git_dir)));
+        findings.extend(object_store::replaced(subject.common_dir, before));
     }
     let Some(tip) = tip(&repo, subject.branch)? else {
         findings.push(

@@ -24,6 +24,8 @@ pub(super) const CHECKOUT: &str = "checkout ";
 pub(super) const LOCK: &str = "lock ";
 /// Prefix of unknown files that were in teof's folder before the work.
 pub(super) const LOCAL: &str = "local ";
+/// From when on objects of git's store are new, in seconds since 1970.
+pub(super) const OBJECTS: &str = "objects since";
 
 /// Records the commit of the branch that results are merged into, for [`target_before`].
 pub fn record_target(common_dir: &Path, branch: &str, found: &mut Surroundings) {

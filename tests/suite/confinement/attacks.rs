@@ -141,6 +141,9 @@ const ATTEMPTS: &[(&str, Answer, &str)] = &[
     ("commit in the hub", Refused, "git -C $hub -c user.name=x -c user.email=x@x commit --allow-empty -qm x"),
     ("write another worktree", Refused, "echo x > $other/new"),
     ("write another worktree's git dir", Refused, "echo x > $git/worktrees/other/HEAD"),
+    ("plant alternates", Refused, "mkdir -p $git/objects/info && echo $out > $git/objects/info/alternates"),
+    ("forge a pack", Refused, "mkdir -p $git/objects/pack && echo x > $git/objects/pack/pack-0.pack"),
+    ("remove the packs", Refused, "mv $git/objects/pack $git/objects/gone"),
     ("forge trust", Refused, "echo '{}' > $git/teof/trust.json"),
     ("remove a lock", Refused, "rm -f $git/teof/locks/*"),
     ("forge the log", Refused, "echo '{}' >> $hub/_bus/events/events.jsonl"),
@@ -152,7 +155,6 @@ const ATTEMPTS: &[(&str, Answer, &str)] = &[
     ("change a mode", Open, "chmod 640 $out/kept"),
     ("change a time", Open, "touch -c -d 2001-01-01 $out"),
     ("read a file", Open, "cat $out/kept"),
-    ("plant alternates", Open, "mkdir -p $git/objects/info && echo $out > $git/objects/info/alternates"),
     (
         "replace an object",
         Open,
@@ -274,7 +276,7 @@ fn attempts_to_escape_get_the_answer_of_the_kernel() {
     }
     assert_eq!(names(&folder.join("other")), [".git", "README.md", "_bus", "src"]);
     let codes = outcome["findings"].as_array().unwrap().iter().map(|found| found["code"].as_str().unwrap());
-    assert!(codes.into_iter().any(|code| code == "git.surroundings"), "planted alternates are found: {outcome:#}");
+    assert!(!codes.into_iter().any(|code| code == "git.surroundings"), "{outcome:#}");
 }
 
 /// An attempt that fails for another reason would prove nothing.

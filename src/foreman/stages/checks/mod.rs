@@ -15,7 +15,7 @@ use crate::foreman::commands::runner::Runner;
 use crate::foreman::reporting::envelope::{DiffReport, StageReport};
 use crate::foreman::reporting::report::{End, Report};
 use crate::foreman::results::command_result::CommandResult;
-use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, personal, surroundings};
+use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, object_store, personal, surroundings};
 use crate::hub::Hub;
 use crate::model::command::Command;
 use crate::model::run::bundle::File;
@@ -89,6 +89,7 @@ fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Fi
 /// its tests, because tests run the result's own code.
 pub fn stray_changes(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings) -> Result<Vec<Finding>> {
     let mut found = dotgit::differences(before, &dotgit::observe(&hub.common_dir, &report.place()?.git_dir));
+    found.extend(object_store::replaced(&hub.common_dir, before));
     found.extend(published(hub, report, before)?);
     found.extend(runner.push_attempts());
     found.retain(|finding| !report.findings.contains(finding));
