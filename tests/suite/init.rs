@@ -296,7 +296,7 @@ fn init_yes_commits_exactly_what_it_wrote_and_proposes_what_it_finds() {
 }
 
 #[test]
-fn settings_that_are_there_stay_and_missing_ones_are_added() {
+fn settings_that_are_there_stay_and_those_that_flags_name_are_set() {
     let world = world();
     let own = "[guard]\ntests = [\"make test\"]\n";
     world.write("teof.toml", own);
@@ -305,11 +305,16 @@ fn settings_that_are_there_stay_and_missing_ones_are_added() {
     assert!(told.contains("wrote teof.toml") && told.contains("wrote AGENT_MANIFEST.worker-2.json"), "{told}");
     let with_coder = format!("{own}\n[roles.coder]\nagent = \"claude\"\n");
     assert_eq!(world.read("teof.toml"), with_coder, "the tests stand there, the role is added");
-    let told = world.ok(&["init", "--role", "coder=codex", "--test", "true"]);
-    assert!(
-        told.contains("set there: agent = \"codex\" under [roles.coder]; tests = [\"true\"] under [guard]"),
-        "{told}"
-    );
+    // What a flag names replaces what is there.
+    world.ok(&["init", "--role", "coder=codex", "--test", "true"]);
+    assert_eq!(world.read("teof.toml"), with_coder.replace("claude", "codex").replace("make test", "true"));
+    world.ok(&["init", "--role", "coder=claude", "--test", "make test"]);
+    let several = with_coder.replace("[\"make test\"]", "[\n  \"make test\",\n]");
+    world.write("teof.toml", &several);
+    let told = world.ok(&["init", "--test", "true"]);
+    assert!(told.contains("set there: tests = [\"true\"] under [guard]"), "{told}");
+    assert_eq!(world.read("teof.toml"), several);
+    world.write("teof.toml", &with_coder);
     let told = world.ok(&["init", "--yes", "--in-place", "--workers", "3"]);
     assert!(world.exists("AGENT_MANIFEST.worker-3.json"), "{told}");
     assert!(told.contains("Not changed: docs/automation/autonomy-consent.json, teof.toml, seat worker-1"), "{told}");

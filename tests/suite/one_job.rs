@@ -129,7 +129,7 @@ fn two_at_once_do_both_and_a_third_follows_the_job_that_runs() {
     teof(&world, "review reject j1 --note \"No\" -q").expect(0);
     teof(&world, "review retry j1 --note \"Say more\" -q").expect(0);
     let run = teof(&world, "run --until-idle");
-    assert!(run.stderr.contains("its one job allowed by teof do has started"), "{}", run.stderr);
+    assert!(run.stderr.contains("only the one job of teof do was allowed, and it has started"), "{}", run.stderr);
     assert_eq!(status(&world)["totals"]["chosen"], 2);
     teof(&world, "do document-parser").expect(6);
 }

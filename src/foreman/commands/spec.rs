@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::base::{Result, files, text};
+use crate::base::{Refusal, Result, files, text};
 use crate::exec::{Clocks, Keep, Report, Spec};
 use crate::guard::secrets;
 use crate::hub::settings::Worker;
@@ -28,7 +28,7 @@ pub fn of(
             Program::Argv(argv) => argv.clone(),
             Program::Shell(line) => Spec::shell(line),
         },
-        cwd: command.cwd.as_ref().map_or_else(|| Ok(folder.to_owned()), |own| files::within(folder, own))?,
+        cwd: command.cwd.as_ref().map_or_else(|| Ok(folder.to_owned()), |own| own_folder(folder, own))?,
         env,
         marks,
         stdin: Vec::new(),
@@ -40,6 +40,18 @@ pub fn of(
         confinement: None,
         limits: None,
     })
+}
+
+/// The folder of a command below `folder`; not through a link, which the work itself could have made.
+fn own_folder(folder: &Path, own: &str) -> Result<PathBuf> {
+    let path = files::within(folder, own)?;
+    match path.is_symlink() {
+        true => Err(Refusal::guard("path.outside", format!("the folder {:?} of a command is a link", text::safe(own)))
+            .because("a link may lead out of the worktree")
+            .next("name the folder itself")
+            .into()),
+        false => Ok(path),
+    }
 }
 
 /// The clocks of a command: the shorter time limit counts, its own or the run's. Zero means no limit.

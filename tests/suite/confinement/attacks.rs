@@ -158,8 +158,8 @@ const ATTEMPTS: &[(&str, Answer, &str)] = &[
     (
         "replace an object",
         Open,
-        "o=$(git rev-parse main:README.md | sed 's:^..:&/:'); cp $git/objects/$o object && \
-         cp object $git/objects/new && mv -f $git/objects/new $git/objects/$o",
+        "o=$git/objects/$(git rev-parse main:README.md | sed 's:^..:&/:'); cp $o object && cp object $o.new && \
+         mv -f $o.new $o",
     ),
     ("write shared memory", Open, "f=$(mktemp /dev/shm/teof-XXXXXX) && rm $f"),
     (
