@@ -25,9 +25,8 @@ mod lock;
 pub mod policy;
 pub mod pull_request;
 pub mod reject;
-pub mod revert;
-pub mod rollback;
 pub mod target;
+pub mod undo;
 
 pub use approval::Approval;
 pub use approve::approve;
@@ -35,4 +34,4 @@ pub use bundles::Entry;
 pub use decision::{Decision, Kind};
 pub use input::{NewerCommits, ReviewInput};
 pub use reject::{reject, retry};
-pub use revert::revert;
+pub use undo::revert::revert;

@@ -11,7 +11,7 @@ use crate::cli::App;
 use crate::cli::support::ask;
 use crate::cli::support::help::MORE;
 use crate::cli::work::plan::approve::in_full;
-use crate::review::rollback::{self, Done, Rollback};
+use crate::review::undo::rollback::{self, Done, Rollback};
 
 /// Revert a merged job and reopen its step
 ///

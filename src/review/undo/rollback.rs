@@ -7,11 +7,6 @@ use git2::Oid;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::bundles::Entry;
-use super::input::ReviewInput;
-use super::target::merge;
-use super::target::temp_worktree::{self, TempWorktree};
-use super::{checks, lock};
 use crate::base::{Refusal, Result, text};
 use crate::bus::events;
 use crate::foreman::commands::check::Trial;
@@ -21,6 +16,11 @@ use crate::hub::{Hub, Transaction, paths};
 use crate::model::command::Command;
 use crate::model::event::{Event, Severity};
 use crate::model::run::bundle::Bundle;
+use crate::review::bundles::Entry;
+use crate::review::input::ReviewInput;
+use crate::review::target::merge;
+use crate::review::target::temp_worktree::{self, TempWorktree};
+use crate::review::{checks, lock};
 use crate::{plans, receipts};
 
 /// The rollback of a piece of work.

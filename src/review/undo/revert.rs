@@ -2,14 +2,6 @@
 
 use git2::{Commit, Oid, Repository};
 
-use super::bundles::Entry;
-use super::decision::{self, Decision, Kind};
-use super::input::ReviewInput;
-use super::target::merge::{self, Merged};
-use super::target::message::TRAILER_REVERTS;
-use super::target::ref_move::RefMove;
-use super::target::{landed, temp_worktree, update_target};
-use super::{approval, checks, lock, pull_request};
 use crate::base::{Refusal, Result, text};
 use crate::guard::operator;
 use crate::hub::git::{ancestry, object_ids};
@@ -19,6 +11,14 @@ use crate::model::plan::Status;
 use crate::plans;
 use crate::plans::requests::vault;
 use crate::plans::{backlog, edit};
+use crate::review::bundles::Entry;
+use crate::review::decision::{self, Decision, Kind};
+use crate::review::input::ReviewInput;
+use crate::review::target::merge::{self, Merged};
+use crate::review::target::message::TRAILER_REVERTS;
+use crate::review::target::ref_move::RefMove;
+use crate::review::target::{landed, temp_worktree, update_target};
+use crate::review::{approval, checks, lock, pull_request};
 
 /// Limit on the commits of one piece of work.
 const MOST: usize = 500;
@@ -28,7 +28,7 @@ const NAMED: usize = 10;
 /// Reverts the merge of a job on its target and reopens its step and its backlog item.
 ///
 /// # Errors
-/// When the job was not approved; when later work depends on it (`review.conflict`); and as [`super::approve`]. Then
+/// When the job was not approved; when later work depends on it (`review.conflict`); and as [`approve`](crate::review::approve). Then
 /// nothing has moved.
 pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Decision> {
     operator::require("revert work")?;
