@@ -16,6 +16,8 @@ pub enum Event {
         session: Option<String>,
         model: Option<String>,
     },
+    /// The version of the agent's program.
+    Version(String),
     /// A turn starts: a result that was printed before is not the last.
     Turn,
     /// Text of the agent; `more` continues the previous text.
@@ -82,6 +84,7 @@ impl Event {
             | Event::Warning(_)
             | Event::Trouble { .. }
             | Event::RateLimit(_)
+            | Event::Version(_)
             | Event::Quota(_)
             | Event::Usage(_)
             | Event::Background(_) => false,

@@ -63,6 +63,8 @@ pub struct Outcome {
     /// The session to resume.
     pub session: Option<String>,
     pub model: Option<String>,
+    /// Of its program.
+    pub version: Option<String>,
     /// Whether its service answered.
     pub worked: bool,
     /// The final answer, or the last text; of a call that failed without either, what it printed beside its events.
@@ -103,6 +105,7 @@ impl Stream {
             worked,
             session: state.session,
             model: state.model,
+            version: state.version,
             text: if format == Format::Text { String::from_utf8_lossy(&state.plain).trim().to_owned() } else { said },
             usage: state.usage,
             warnings: state.warnings,

@@ -35,6 +35,7 @@ pub struct Stream {
 pub(super) struct State {
     pub session: Option<String>,
     pub model: Option<String>,
+    pub version: Option<String>,
     /// What it said last.
     pub answer: String,
     pub usage: Usage,
@@ -185,6 +186,7 @@ impl State {
         }
         match event {
             Event::Started { session, model } => self.started(session.as_deref(), model.as_deref()),
+            Event::Version(version) => self.version = Some(text::clip(&text::safe(version), 100)),
             Event::Turn => self.end = None,
             Event::Text { text, more } => self.say(text, *more),
             Event::ToolUse { name, .. } => {

@@ -27,6 +27,7 @@ pub mod pull_request;
 pub mod reject;
 pub mod target;
 pub mod undo;
+pub mod verify;
 
 pub use approval::Approval;
 pub use approve::approve;

@@ -82,6 +82,7 @@ mod submissions;
 mod surface;
 mod sweeps;
 mod tasks;
+mod verify;
 mod web;
 mod worktree_setup;
 mod worktrees;

@@ -65,7 +65,8 @@ impl Check {
 /// Which schema a file of the record has.
 fn kind(path: &str) -> Option<&'static str> {
     let is = |start: &str, end: &str| path.starts_with(start) && path.ends_with(end);
-    let decisions = ["-approved.json", "-rejected.json", "-retry.json", "-conflict.json", "-reverted.json"];
+    let decisions: [&str; 5] =
+        ["-approved.json", "-rejected.json", "-retry.json", "-conflict.json", "-reverted.json"];
     Some(match path {
         _ if is("_bus/claims/", ".json") => "claim",
         _ if is("_bus/assignments/", ".json") => "assignment",
@@ -137,6 +138,8 @@ fn the_files_and_outputs_of_a_job_fit_their_schemas() {
     let refused = teof(&world, "bus claim --json").stderr;
     check.document("error", "bus claim", &serde_json::from_str(&refused).unwrap());
     teof(&world, "approve j1").expect(0);
+    let verified = teof(&world, "verify HEAD --json").expect(0).stdout;
+    check.document("verify", "verify", &serde_json::from_str(&verified).unwrap());
     teof(&world, "session-boot --no-sync --agent codex-1").expect(0);
     teof(&world, "task add ND-1 --title \"More docs\"").expect(0);
     teof(&world, "task assign ND-1 --engineer codex-1").expect(0);

@@ -48,6 +48,7 @@ pub struct Line<'a> {
     subtype: Scalar<'a>,
     session_id: Scalar<'a>,
     model: Scalar<'a>,
+    claude_code_version: Scalar<'a>,
     qwen_code_version: Scalar<'a>,
     message: Object<Message<'a>>,
     usage: Object<Counts<'a>>,
@@ -170,6 +171,9 @@ impl LineParser for Claude {
             self.named = true;
             self.modelled |= line.model.text().is_some();
             emit(Event::Started { session: line.session_id.owned(), model: line.model.owned() });
+        }
+        if let Some(version) = line.claude_code_version.owned().or_else(|| line.qwen_code_version.owned()) {
+            emit(Event::Version(version));
         }
         match kind {
             "system" => self.system(line, begins, emit),

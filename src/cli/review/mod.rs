@@ -10,6 +10,7 @@ pub(super) mod retry;
 mod revert;
 mod shared;
 pub(super) mod show;
+pub(super) mod verify;
 
 use std::process::ExitCode;
 

@@ -27,6 +27,7 @@ pub(super) const OUTPUTS: &[Format] = &[
     format("review list", "teof review list --json", written::<Vec<review::list::Row>>),
     format("review show", "teof review show --json", written::<review::show::Document>),
     format("metrics", "teof coordinator metrics --json", written::<unattended::metrics::Document>),
+    format("verify", "teof verify --json", written::<review::verify::Document>),
     format("report", "teof report --json", written::<Report>),
     format("dashboard", "teof dashboard --json", written::<Coordination>),
     format("scan", "teof scan --json", written::<scan::Document>),

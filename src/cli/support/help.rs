@@ -37,7 +37,10 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
         ],
     ),
     ("Review", &["review", "approve"]),
-    ("Inspect", &["report", "dashboard", "manager-report", "scan", "receipts", "links", "worktree", "schema"]),
+    (
+        "Inspect",
+        &["report", "dashboard", "manager-report", "scan", "receipts", "verify", "links", "worktree", "schema"],
+    ),
     ("Maintain", &["check", "doctor", "preflight", "trust", "operator", "completions", "man", "version"]),
 ];
 

@@ -161,6 +161,7 @@ fn record(request: &CallRequest, conclusion: &Outcome, report: &Report) -> CallR
     CallRecord {
         agent: request.agent.name.clone(),
         model: conclusion.model.as_deref().or(request.model).map(secrets::redact),
+        version: conclusion.version.as_deref().map(secrets::redact),
         // A redacted id names no session, so a session whose id looks like a secret is not resumed.
         session: conclusion.session.clone().or(chosen).filter(|id| secrets::redact(id) == *id),
         prompt_sha256: digest::sha256(request.prompt.as_bytes()),

@@ -6,6 +6,7 @@ use super::envelope::StageReport;
 use super::report::Report;
 use crate::base::Stamp;
 use crate::foreman::results::command_result::CommandResult;
+use crate::guard::result::changes;
 use crate::hub::{Hub, paths};
 use crate::model::run::bundle::{Bundle, Diff, Receipt, Stage, Test, VERSION};
 use crate::model::run::stage::{PLANNER, REVIEWER};
@@ -40,6 +41,7 @@ pub fn build(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
         target_branch: order.target_branch.clone(),
         base_commit: report.place.as_ref().map_or(order.base_commit.clone(), |place| place.base.to_string()),
         commit: report.commit().unwrap_or_default(),
+        change_sha256: change(report),
         plan: answer(PLANNER).map(|answer| answer.analysis.clone()),
         justification: justification(hub, order.plan_id.as_deref()),
         diff: diff(report),
@@ -56,6 +58,14 @@ pub fn build(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
             .map(|entered| Receipt { path: entered.path.clone(), sha256: entered.sha256.clone() })
             .collect(),
     }
+}
+
+/// The digest of the result's change; `None` when it cannot be read, which a guard reports.
+fn change(report: &Report) -> Option<String> {
+    let place = report.place.as_ref()?;
+    let result = place.checkpoints.last()?.commit;
+    let repository = place.repository().ok()?;
+    changes::digest(repository.repo(), place.base, result).ok()
 }
 
 fn justification(hub: &Hub, plan: Option<&str>) -> Option<String> {

@@ -184,6 +184,7 @@ mod tests {
             branch: "b".into(),
             target_branch: "main".into(),
             base_commit: "1".into(),
+            change_sha256: None,
             commit: "2".into(),
             plan: Some(hostile.into()),
             justification: None,

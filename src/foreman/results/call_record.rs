@@ -13,6 +13,9 @@ use crate::model::run::noticed::{Errors, Noticed};
 pub struct CallRecord {
     pub agent: String,
     pub model: Option<String>,
+    /// Of the agent's program, where it says so itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     pub session: Option<String>,
     pub prompt_sha256: String,
     /// For people.

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use git2::{DiffOptions, ObjectType, Odb, Oid, Patch, Repository};
 
-use crate::base::Result;
+use crate::base::{Result, digest};
 use crate::guard::{Finding, secrets};
+use crate::hub::git::object_ids;
 
 /// The kind of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,45 @@ pub fn between(repo: &Repository, from: Option<Oid>, to: Oid, findings: &mut Vec
     pairs.into_iter().map(|(path, old, new)| change(&odb, &path, old, new)).collect()
 }
 
+/// The SHA-256 of what `git diff-tree -r -z --no-renames <from> <to>` prints: every changed path with its modes and
+/// objects.
+///
+/// # Errors
+/// When a tree cannot be read.
+pub fn digest(repo: &Repository, from: Oid, to: Oid) -> Result<String> {
+    let none = (0, object_ids::null(repo));
+    let mut printed = Vec::new();
+    for (path, old, new) in changed_entries(repo, from, to)? {
+        let is_same_kind = |a: Entry, b: Entry| a.0 & FORMAT == b.0 & FORMAT;
+        let status = match (old, new) {
+            (None, _) => 'A',
+            (_, None) => 'D',
+            (Some(old), Some(new)) if is_same_kind(old, new) => 'M',
+            _ => 'T',
+        };
+        let ((old_mode, old), (new_mode, new)) = (old.unwrap_or(none), new.unwrap_or(none));
+        printed.extend_from_slice(format!(":{old_mode:06o} {new_mode:06o} {old} {new} {status}\0").as_bytes());
+        printed.extend_from_slice(&path);
+        printed.push(0);
+    }
+    Ok(digest::sha256(&printed))
+}
+
+/// The paths that differ between two commits, without reading the files.
+///
+/// # Errors
+/// When a tree cannot be read.
+pub fn paths(repo: &Repository, from: Oid, to: Oid) -> Result<Vec<Vec<u8>>> {
+    Ok(changed_entries(repo, from, to)?.into_iter().map(|(path, ..)| path).collect())
+}
+
+fn changed_entries(repo: &Repository, from: Oid, to: Oid) -> Result<Vec<Pair>> {
+    let mut pairs = Vec::new();
+    let tree = |commit: Oid| Ok::<_, git2::Error>(repo.find_commit(commit)?.tree_id());
+    compare_trees(repo, b"", Some(tree(from)?), Some(tree(to)?), &mut pairs, &mut Vec::new())?;
+    Ok(pairs)
+}
+
 /// Every file of a commit's tree.
 pub(super) fn files_of(repo: &Repository, commit: Oid) -> Result<BTreeMap<Vec<u8>, Entry>> {
     let mut pairs = Vec::new();
@@ -80,6 +120,8 @@ pub(super) fn files_of(repo: &Repository, commit: Oid) -> Result<BTreeMap<Vec<u8
 type Pair = (Vec<u8>, Option<Entry>, Option<Entry>);
 
 const TREE: u32 = 0o040_000;
+/// The part of a mode that says what kind of entry it is.
+const FORMAT: u32 = 0o170_000;
 /// Deeper than any tool can check out.
 const MAX_DEPTH: usize = 2_000;
 
@@ -272,7 +314,7 @@ pub(super) fn content(odb: &Odb, (mode, id): Entry) -> Result<Content> {
 }
 
 pub(super) fn kind(mode: u32) -> Kind {
-    match mode & 0o170_000 {
+    match mode & FORMAT {
         0o120_000 => Kind::Link,
         0o160_000 => Kind::Gitlink,
         _ if mode & 0o100 != 0 => Kind::Executable,

@@ -40,6 +40,10 @@ pub struct Bundle {
     pub base_commit: String,
     /// The reviewed commit; an approval merges exactly this one.
     pub commit: String,
+    /// The SHA-256 of `git diff-tree -r -z --no-renames <base_commit> <commit>`, so that the change can be recognised
+    /// where the reviewed commit is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_sha256: Option<String>,
     /// What the planner answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,

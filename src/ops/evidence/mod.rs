@@ -1,5 +1,7 @@
-//! Evidence over all stores: the index of receipts, how fast work is proved, what is missing; and retiring a receipt.
+//! Evidence over all stores: the index of receipts, how fast work is proved, what is missing; retiring a
+//! receipt; and the chain heads that a delivered commit carries.
 
+pub mod heads;
 pub mod hygiene;
 pub mod index;
 pub mod metrics;

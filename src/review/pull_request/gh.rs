@@ -101,16 +101,21 @@ pub fn view(hub: &Hub, number: u64) -> Result<Status> {
     document(&call(hub, &["pr", "view", &number.to_string(), "--json", fields])?)
 }
 
-/// Merges a pull request whose head is still `commit`.
-pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str) -> Result<()> {
+/// Merges a pull request whose head is still `commit`. `message` holds the paragraphs of the commit that merges or
+/// squashes it; a rebase makes none.
+pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str, message: &[String]) -> Result<()> {
     let methods = methods(hub)?;
     let number = number.to_string();
     if draft {
         call(hub, &["pr", "ready", &number])?;
     }
+    let subject = message.first().map_or_else(String::new, |first| format!("{first} (#{number})"));
+    let body = message.get(1..).unwrap_or_default().join("\n\n");
     let mut last = None;
     for method in &methods {
         let args = ["pr", "merge", &number, method, "--match-head-commit", commit];
+        let said: &[&str] = if *method == "--rebase" { &[] } else { &["--subject", &subject, "--body", &body] };
+        let args = [&args[..], said].concat();
         let Err(e) = call(hub, &args) else { return Ok(()) };
         let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_default().to_lowercase();
         if PROTECTED.iter().any(|words| why.contains(words)) {
@@ -188,7 +193,11 @@ pub fn git_within(hub: &Hub, args: &[&str], what: &str, limit: Duration) -> Resu
     answer(what, &bounded_process::run(git.command().args(args), what, limit, &|| ())?)
 }
 
-fn call(hub: &Hub, args: &[&str]) -> Result<String> {
+/// Runs gh, and returns what it printed.
+///
+/// # Errors
+/// `remote.*`, with gh's output.
+pub fn call(hub: &Hub, args: &[&str]) -> Result<String> {
     let what = format!("gh {}", args.get(..2).unwrap_or_default().join(" "));
     let mut command = Command::new("gh");
     // gh calls git itself, and finds the repository by its remotes.
@@ -218,7 +227,7 @@ fn failed(what: &str, why: String) -> anyhow::Error {
         .into()
 }
 
-fn document<T: DeserializeOwned>(printed: &str) -> Result<T> {
+pub fn document<T: DeserializeOwned>(printed: &str) -> Result<T> {
     serde_json::from_str(printed).map_err(|e| failed("gh", format!("unexpected output: {e}")))
 }
 

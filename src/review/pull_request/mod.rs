@@ -31,6 +31,7 @@ use crate::hub::{Hub, Transaction, Writer};
 use crate::model::event::{Event, Severity};
 use crate::model::run::bundle::Bundle;
 use crate::model::run::outcome::Finding;
+use crate::ops::evidence::heads::ChainHeads;
 
 /// The state of a pull request at the remote.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +75,8 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
     checks::work(hub, &repo, &entry.bundle)?;
     let work = &entry.bundle;
     let mut ours = read(hub, &work.job)?.unwrap_or_else(|| memory::unopened(work));
-    let offered = offer::commit(&repo, work, fetch(hub, &repo, &work.target_branch)?)?.to_string();
+    let heads = ChainHeads::of_result(hub, &work.run, &entry.path)?;
+    let offered = offer::commit(&repo, work, &heads, fetch(hub, &repo, &work.target_branch)?)?.to_string();
     push(hub, &repo, &entry, &offered, &mut ours)?;
     let (branch, base, commit) = (&*ours.branch, &*work.target_branch, &*offered);
     let found = match gh::find(hub, branch, base, commit, ours.number)? {
@@ -158,7 +160,8 @@ pub(super) fn approve(
         }
         if matches!(input.newer, NewerCommits::Include(_)) && status.head_ref_oid == ours.commit {
             // With the person's newer commits on top.
-            commit = offer::commit(repo, bundle, head)?;
+            let heads = ChainHeads::of_result(hub, &bundle.run, &entry.path)?;
+            commit = offer::commit(repo, bundle, &heads, head)?;
             push(hub, repo, entry, &commit.to_string(), &mut ours)?;
             status.head_ref_oid = commit.to_string();
         }
@@ -179,7 +182,8 @@ pub(super) fn approve(
         let lines = checks::tests(bundle)?;
         decision.tests = approval::run_tests(hub, entry, lines, ready, progress)?;
         progress(&format!("merging pull request {number}"));
-        gh::merge(hub, number, status.is_draft, &commit.to_string())?;
+        let said = message::of_work(bundle, Some(&input.by), &ChainHeads::now(hub)?);
+        gh::merge(hub, number, status.is_draft, &commit.to_string(), &said)?;
         status = gh::view(hub, number)?;
     }
     let now = fetch(hub, repo, &bundle.target_branch)?;

@@ -9,22 +9,24 @@ use git2::{MergeOptions, Oid, Repository, Signature, Time};
 use crate::base::{Refusal, Result, text};
 use crate::hub::git::{ancestry, object_ids};
 use crate::model::run::bundle::Bundle;
+use crate::ops::evidence::heads::ChainHeads;
 use crate::review::target::{merge, message};
 
 /// How many commits of a target are searched.
 const MOST: usize = 500;
 
-/// Builds the commit for a remote whose target is at `remote`. The same input gives the same commit.
+/// Builds the commit for a remote whose target is at `remote`; `heads` are those of the record when the result entered
+/// it. The same input gives the same commit.
 ///
 /// # Errors
 /// `pr.base_not_pushed` when the work needs commits that the remote lacks.
-pub fn commit(repo: &Repository, bundle: &Bundle, remote: Oid) -> Result<Oid> {
+pub fn commit(repo: &Repository, bundle: &Bundle, heads: &ChainHeads, remote: Oid) -> Result<Oid> {
     let base = object_ids::parse(&bundle.base_commit)?;
     let parent = repo.find_commit(ancestry::merge_base(repo, remote, base)?.ok_or_else(|| apart(bundle))?)?;
     let Some(tree) = tree_on(repo, bundle, parent.id())? else { return Err(apart(bundle).into()) };
     let time = Time::new(bundle.generated_at.unix(), 0);
     let by = Signature::new(&bundle.agent_id, &format!("{}@teof.invalid", bundle.agent_id), &time)?;
-    let message = message::of_work(bundle, None).join("\n\n") + "\n";
+    let message = message::of_work(bundle, None, heads).join("\n\n") + "\n";
     Ok(repo.commit(None, &by, &by, &message, &repo.find_tree(tree)?, &[&parent])?)
 }
 

@@ -17,6 +17,7 @@ use crate::hub::repository::identity;
 use crate::hub::settings::ApprovalMerge;
 use crate::hub::{Hub, git, paths};
 use crate::model::run::bundle::Bundle;
+use crate::ops::evidence::heads::ChainHeads;
 use crate::review::input::ReviewInput;
 
 /// The result of a merge.
@@ -143,7 +144,8 @@ pub fn prepare_offered(
         ApprovalMerge::Squash => vec![target],
         ApprovalMerge::Merge => vec![target, work],
     };
-    commit(hub, tree, &parents, &message::of_work(bundle, Some(by))).map(Merged::Clean)
+    let heads = ChainHeads::now(hub)?;
+    commit(hub, tree, &parents, &message::of_work(bundle, Some(by), &heads)).map(Merged::Clean)
 }
 
 /// Commits the target with the changes between `before` and `after` reverted, on no branch.
@@ -163,7 +165,8 @@ pub fn prepare_revert(
         return Ok(Merged::Conflict(files));
     }
     let made = index.write_tree_to(repo)?;
-    let message = message::of_revert(bundle, &after.to_string(), input.note.as_deref(), &input.by);
+    let heads = ChainHeads::now(hub)?;
+    let message = message::of_revert(bundle, &after.to_string(), input.note.as_deref(), &input.by, &heads);
     commit(hub, made, &[target], &message).map(Merged::Clean)
 }
 

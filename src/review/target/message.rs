@@ -6,10 +6,11 @@
 use crate::base::text;
 use crate::hub::worktrees::checkpoint::{TRAILER_JOB, TRAILER_RUN};
 use crate::model::run::bundle::Bundle;
+use crate::ops::evidence::heads::ChainHeads;
 
 pub const TRAILER_BY: &str = "Teof-Reviewed-By";
 pub const TRAILER_REVERTS: &str = "Teof-Reverts";
-const TRAILER_ASSISTED: &str = "Assisted-by";
+pub const TRAILER_ASSISTED: &str = "Assisted-by";
 /// The stage whose analysis describes the change.
 const CODER: &str = "coder";
 
@@ -23,8 +24,9 @@ const VALUE: usize = 200;
 /// What CI services look for in a message, in lower case.
 const SKIPS_CI: [&str; 6] = ["[skip ci]", "[ci skip]", "[no ci]", "[skip actions]", "[actions skip]", "***no_ci***"];
 
-/// The paragraphs for the commit of work that `by` approved; without `by`, for a pull request.
-pub fn of_work(bundle: &Bundle, by: Option<&str>) -> Vec<String> {
+/// The paragraphs for the commit of work that `by` approved; without `by`, for a pull request. `heads` are those of the
+/// record at that moment.
+pub fn of_work(bundle: &Bundle, by: Option<&str>, heads: &ChainHeads) -> Vec<String> {
     let title = title(bundle);
     let subject = text::clip(&title, SUBJECT);
     let whole = (subject != title).then(|| wrap(&title));
@@ -32,22 +34,17 @@ pub fn of_work(bundle: &Bundle, by: Option<&str>) -> Vec<String> {
     let summary = summary.map(|stage| harmless(&stage.outcome, SUMMARY)).filter(|said| *said != title);
     let mut trailers = vec![trailer(TRAILER_JOB, &bundle.job), trailer(TRAILER_RUN, &bundle.run)];
     trailers.extend(by.map(|by| trailer(TRAILER_BY, by)));
-    for stage in &bundle.stages {
-        let Some(agent) = &stage.agent else { continue };
-        let model = stage.model.as_ref().map(|model| format!(":{model}")).unwrap_or_default();
-        let line = trailer(TRAILER_ASSISTED, &format!("{agent}{model}"));
-        if !trailers.contains(&line) {
-            trailers.push(line);
-        }
-    }
+    trailers.extend(assisted(bundle).iter().map(|agent| format!("{TRAILER_ASSISTED}: {agent}")));
+    trailers.extend(of_heads(heads));
     let parts = [Some(subject), whole, summary.map(|said| wrap(&said)), Some(trailers.join("\n"))];
     parts.into_iter().flatten().collect()
 }
 
 /// The paragraphs for the commit that reverts `reverted`.
-pub fn of_revert(bundle: &Bundle, reverted: &str, note: Option<&str>, by: &str) -> Vec<String> {
+pub fn of_revert(bundle: &Bundle, reverted: &str, note: Option<&str>, by: &str, heads: &ChainHeads) -> Vec<String> {
     let subject = format!("Revert \"{}\"", text::clip(&title(bundle), SUBJECT - "Revert \"\"".len()));
-    let trailers = [trailer(TRAILER_JOB, &bundle.job), trailer(TRAILER_REVERTS, reverted), trailer(TRAILER_BY, by)];
+    let named = [trailer(TRAILER_JOB, &bundle.job), trailer(TRAILER_REVERTS, reverted), trailer(TRAILER_BY, by)];
+    let trailers: Vec<_> = named.into_iter().chain(of_heads(heads)).collect();
     let note = note.map(|note| wrap(&harmless(note, SUMMARY)));
     [Some(subject), note, Some(trailers.join("\n"))].into_iter().flatten().collect()
 }
@@ -57,6 +54,29 @@ pub fn title(bundle: &Bundle) -> String {
     let named =
         [&bundle.goal.title, &bundle.goal.objective, &bundle.task_id].into_iter().find(|text| !text.trim().is_empty());
     harmless(named.map_or("-", |text| text.trim().lines().next().unwrap_or("-")), SUMMARY)
+}
+
+/// The values of [`TRAILER_ASSISTED`]: each agent with its model, once, in the order of the stages.
+pub fn assisted(bundle: &Bundle) -> Vec<String> {
+    let mut found = Vec::new();
+    for stage in &bundle.stages {
+        let Some(agent) = &stage.agent else { continue };
+        let model = stage.model.as_ref().map(|model| format!(":{model}")).unwrap_or_default();
+        let value = one_line(&format!("{agent}{model}"), VALUE);
+        if !found.contains(&value) {
+            found.push(value);
+        }
+    }
+    found
+}
+
+/// How a name stands in [`TRAILER_BY`].
+pub fn name_in_trailer(by: &str) -> String {
+    one_line(by, VALUE)
+}
+
+fn of_heads(heads: &ChainHeads) -> impl Iterator<Item = String> {
+    heads.trailers().into_iter().map(|(key, value)| format!("{key}: {value}"))
 }
 
 fn trailer(key: &str, value: &str) -> String {

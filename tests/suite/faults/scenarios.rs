@@ -157,6 +157,7 @@ pub const READERS: &[&str] = &[
     "worktree list",
     "worktree find T",
     "preflight full",
+    "verify",
 ];
 
 /// Not called here, and why.

@@ -137,6 +137,7 @@ const FREE: &[&str] = &[
     "preflight full",
     "receipts add",
     "receipts verify",
+    "verify",
     "receipts index",
     "receipts metrics",
     "receipts hygiene",

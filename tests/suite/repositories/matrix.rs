@@ -122,6 +122,7 @@ const COMMANDS: &[&str] = &[
     "plan checkpoint {plan} satisfied",
     "preflight core",
     "preflight full",
+    "verify",
     "report",
     "dashboard",
     "dashboard report --agent a1",

@@ -18,12 +18,14 @@ fn approve_merges_the_reviewed_commit_not_the_branch_tip() {
     );
     assert_eq!(desk.world.read("src/new.txt"), "new\n");
     let message = desk.world.git(&["log", "-1", "--format=%B", "main"]);
+    let (said, heads) = message.trim().split_once("\nTeof-Log: ").unwrap();
     assert_eq!(
-        message.trim(),
+        said,
         format!(
             "Write the docs\n\nok\n\nTeof-Job: {JOB}\nTeof-Run: {JOB}.1\nTeof-Reviewed-By: Ann\nAssisted-by: codex"
         )
     );
+    assert!(heads.lines().count() == 2 && heads.contains("\nTeof-Ledger: 1 "), "{heads}");
     assert_eq!((&decision["decision"], &decision["by"]), (&json!("approved"), &json!("Ann")));
     assert_eq!(decision["tests"][0]["passed"], true);
     let line = &desk.memory()[0];

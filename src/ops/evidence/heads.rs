@@ -1,0 +1,323 @@
+//! The chain heads that a delivered commit carries: what the event log and the ledger held when it was made.
+//!
+//! A log is a set of lines, and the lines of one author form a chain by `prev`. The heads are the lines that no other
+//! line names as its predecessor. Whoever has them can tell from any later state of the log, in whatever order a merge
+//! left its lines, that no line before them was removed or rewritten, and that the log was not cut off before them.
+//!
+//! As a trailer: the number of covered lines, the digest of these lines (the first half of a SHA-256), and the heads.
+//! Lines that other tools wrote without an id are not covered.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Result, digest, files};
+use crate::bus::events;
+use crate::hub::{Hub, paths};
+use crate::model::event::{self, Seal};
+use crate::receipts::ledger::Entry;
+
+/// The trailers of a delivered commit.
+pub const TRAILER_LOG: &str = "Teof-Log";
+pub const TRAILER_LEDGER: &str = "Teof-Ledger";
+
+/// How many heads a trailer names; of more, those whose line is the newest.
+const MOST: usize = 32;
+/// Hex digits of the digest over the covered lines, and of an id.
+const DIGEST: usize = 32;
+const ID: usize = 16;
+
+/// The heads of one log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Heads {
+    /// How many lines they cover.
+    pub lines: u64,
+    /// The first 32 hex digits of the SHA-256 of the sorted SHA-256s of the covered lines.
+    pub digest: String,
+    /// The ids of the last lines.
+    pub ids: Vec<String>,
+}
+
+/// The heads of both logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainHeads {
+    pub log: Heads,
+    pub ledger: Heads,
+}
+
+/// Why a log is not a continuation of the one whose heads are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The log ends before this line, which was its author's last one.
+    Head(String),
+    /// A line before the heads is missing; the second id is of the line that names it.
+    Line(String, String),
+    /// The covered lines differ.
+    Lines { now: u64 },
+}
+
+/// The lines of a log that have a right id.
+#[derive(Debug, Default)]
+pub struct Chain {
+    lines: HashMap<String, Link>,
+    /// In the order of the files.
+    ids: Vec<String>,
+    /// The ids of lines that do not match their id.
+    altered: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Link {
+    prev: Option<String>,
+    sha256: String,
+}
+
+#[derive(Deserialize)]
+struct Prev<'b> {
+    #[serde(borrow, default, deserialize_with = "event::lenient")]
+    prev: Option<Cow<'b, str>>,
+}
+
+impl Chain {
+    /// Reads the files of a log.
+    pub fn read<'b>(files: impl IntoIterator<Item = &'b [u8]>) -> Chain {
+        Chain::until(files, &|_| false)
+    }
+
+    /// Reads the files of a log up to the first line that is `last`, inclusive.
+    fn until<'b>(files: impl IntoIterator<Item = &'b [u8]>, last: &dyn Fn(&[u8]) -> bool) -> Chain {
+        let mut chain = Chain::default();
+        for line in files.into_iter().flat_map(|file| file.split(|b| *b == b'\n')).map(<[u8]>::trim_ascii) {
+            let id = match event::check_seal(line) {
+                Seal::Right(id) => id,
+                Seal::Wrong(id) => {
+                    chain.altered.push(id.to_owned());
+                    continue;
+                }
+                Seal::Unchained => continue,
+            };
+            let prev = serde_json::from_slice::<Prev>(line).ok().and_then(|found| found.prev).map(Cow::into_owned);
+            if chain.lines.insert(id.to_owned(), Link { prev, sha256: digest::sha256(line) }).is_none() {
+                chain.ids.push(id.to_owned());
+            }
+            if last(line) {
+                break;
+            }
+        }
+        chain
+    }
+
+    /// Whether the log has the line with this id.
+    pub fn has(&self, id: &str) -> bool {
+        self.lines.contains_key(id)
+    }
+
+    /// Lines that were altered, and lines whose predecessor is missing.
+    pub fn problems(&self) -> Vec<String> {
+        let altered = self.altered.iter().map(|id| format!("the line {id} was altered"));
+        let gone = |id: &String| self.lines[id].prev.as_deref().filter(|prev| !self.has(prev));
+        let gaps = self.ids.iter().filter_map(|id| Some((id, gone(id)?)));
+        altered.chain(gaps.map(|(id, prev)| format!("the line {prev} before {id} is missing"))).collect()
+    }
+
+    pub fn heads(&self) -> Heads {
+        let named: HashSet<&str> = self.lines.values().filter_map(|link| link.prev.as_deref()).collect();
+        let last: Vec<_> = self.ids.iter().filter(|id| !named.contains(id.as_str())).cloned().collect();
+        let ids = last[last.len().saturating_sub(MOST)..].to_vec();
+        let covered = self.covered(&ids).unwrap_or_default();
+        Heads { lines: covered.len() as u64, digest: self.digest(&covered), ids }
+    }
+
+    /// Checks that this log continues the one that had these heads; returns the ids of the covered lines.
+    pub fn check(&self, heads: &Heads) -> Result<HashSet<&str>, Broken> {
+        let covered = self.covered(&heads.ids)?;
+        let same = covered.len() as u64 == heads.lines && self.digest(&covered) == heads.digest;
+        if same { Ok(covered) } else { Err(Broken::Lines { now: covered.len() as u64 }) }
+    }
+
+    /// The heads' lines and all lines before them.
+    fn covered(&self, heads: &[String]) -> Result<HashSet<&str>, Broken> {
+        let mut covered = HashSet::new();
+        for head in heads {
+            let mut named_by = None;
+            let mut next = Some(head.as_str());
+            while let Some(id) = next {
+                let Some((id, link)) = self.lines.get_key_value(id) else {
+                    return Err(match named_by {
+                        None => Broken::Head(id.to_owned()),
+                        Some(by) => Broken::Line(id.to_owned(), by),
+                    });
+                };
+                if !covered.insert(id.as_str()) {
+                    break;
+                }
+                named_by = Some(id.clone());
+                next = link.prev.as_deref();
+            }
+        }
+        Ok(covered)
+    }
+
+    fn digest(&self, covered: &HashSet<&str>) -> String {
+        let mut lines: Vec<_> = covered.iter().filter_map(|id| Some(self.lines.get(*id)?.sha256.as_str())).collect();
+        lines.sort_unstable();
+        digest::sha256(lines.concat().as_bytes())[..DIGEST].to_owned()
+    }
+}
+
+impl Heads {
+    /// The value of the trailer.
+    pub fn to_text(&self) -> String {
+        let parts = [self.lines.to_string(), self.digest.clone()];
+        parts.into_iter().chain(self.ids.iter().cloned()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Reads the value of a trailer; `None` for anything that [`Heads::to_text`] does not write.
+    pub fn parse(value: &str) -> Option<Heads> {
+        let mut words = value.split(' ');
+        let lines = words.next()?.parse().ok()?;
+        let is_hex = |word: &str, digits: usize| word.len() == digits && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let digest = words.next().filter(|word| is_hex(word, DIGEST))?.to_owned();
+        let ids: Vec<String> = words.map(str::to_owned).collect();
+        ids.iter().all(|id| is_hex(id, ID)).then_some(Heads { lines, digest, ids })
+    }
+}
+
+impl ChainHeads {
+    /// The heads of the record as it is on disk.
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub fn now(hub: &Hub) -> Result<ChainHeads> {
+        let logs = read(hub)?;
+        Ok(ChainHeads { log: logs.log(&|_| false), ledger: logs.ledger(&|_| false) })
+    }
+
+    /// The heads of the record at the moment when a run's result entered it: as long as lines are only appended, the
+    /// answer stays the same. `bundle` is the run's review bundle.
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub fn of_result(hub: &Hub, run: &str, bundle: &str) -> Result<ChainHeads> {
+        let logs = read(hub)?;
+        let ends = |line: &[u8]| {
+            let found: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+            found["event"] == "status" && found["meta"]["run"] == run && found["meta"]["verdict"] == "succeeded"
+        };
+        let enters = |line: &[u8]| Entry::parse(line).is_some_and(|entry| entry.path == bundle);
+        Ok(ChainHeads { log: logs.log(&ends), ledger: logs.ledger(&enters) })
+    }
+
+    /// The trailers, in the order in which they are written.
+    pub fn trailers(&self) -> [(&'static str, String); 2] {
+        [(TRAILER_LOG, self.log.to_text()), (TRAILER_LEDGER, self.ledger.to_text())]
+    }
+}
+
+struct Logs {
+    events: Vec<Vec<u8>>,
+    ledger: Vec<u8>,
+}
+
+impl Logs {
+    fn log(&self, last: &dyn Fn(&[u8]) -> bool) -> Heads {
+        Chain::until(self.events.iter().map(Vec::as_slice), last).heads()
+    }
+
+    fn ledger(&self, last: &dyn Fn(&[u8]) -> bool) -> Heads {
+        Chain::until([self.ledger.as_slice()], last).heads()
+    }
+}
+
+fn read(hub: &Hub) -> Result<Logs> {
+    let whole = |path: &str| Ok(files::read(&hub.path(path)?, u64::MAX >> 1)?.unwrap_or_default());
+    let events = events::logs(hub)?.iter().map(|path| whole(path)).collect::<Result<_>>()?;
+    Ok(Logs { events, ledger: whole(paths::LEDGER)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::Stamp;
+    use crate::model::event::Event;
+
+    /// `count` lines of each author, one after the other.
+    fn log(authors: &[&str], count: usize) -> Vec<Vec<u8>> {
+        let mut last: HashMap<&str, String> = HashMap::new();
+        let mut lines = Vec::new();
+        for n in 0..count {
+            for author in authors {
+                let event = Event::new(author, "status", n.to_string());
+                let (line, id) = event.line(Stamp::from_unix(n as i64), last.get(author).map(String::as_str));
+                last.insert(author, id);
+                lines.push(line);
+            }
+        }
+        lines
+    }
+
+    fn heads(lines: &[Vec<u8>]) -> Heads {
+        Chain::read([lines.concat().as_slice()]).heads()
+    }
+
+    fn check(lines: &[Vec<u8>], heads: &Heads) -> Result<usize, Broken> {
+        Chain::read([lines.concat().as_slice()]).check(heads).map(|covered| covered.len())
+    }
+
+    #[test]
+    fn a_longer_log_in_any_order_and_in_any_files_still_has_the_lines_of_the_heads() {
+        let all = log(&["a", "b", "c"], 4);
+        let then = heads(&all[..9]);
+        assert_eq!((then.lines, then.ids.len()), (9, 3));
+        assert_eq!(Heads::parse(&then.to_text()), Some(then.clone()));
+        assert_eq!(check(&all, &then), Ok(9));
+        let turned: Vec<_> = all.iter().rev().cloned().chain([all[0].clone()]).collect();
+        assert_eq!(check(&turned, &then), Ok(9), "a union merge may order and double them");
+        let (sealed, current) = (all[..5].concat(), all[5..].concat());
+        assert_eq!(Chain::read([&sealed[..], &current]).check(&then).map(|covered| covered.len()), Ok(9));
+    }
+
+    #[test]
+    fn a_cut_log_a_removed_line_and_a_rewritten_chain_are_told_apart() {
+        let all = log(&["a"], 4);
+        let then = heads(&all);
+        assert_eq!(check(&all[..3], &then), Err(Broken::Head(then.ids[0].clone())));
+        let gap = [&all[..1], &all[2..]].concat();
+        assert!(matches!(check(&gap, &then), Err(Broken::Line(..))));
+        let other = log(&["a"], 5);
+        let forged = Heads { ids: heads(&other).ids, ..then };
+        assert_eq!(check(&other, &forged), Err(Broken::Lines { now: 5 }), "heads of another state");
+    }
+
+    #[test]
+    fn only_what_the_trailer_writes_is_read() {
+        for value in
+            ["", "3", "x 0", "3 abc", "3 0123456789abcdef0123456789abcdef 12", "3  0123456789abcdef0123456789abcdef"]
+        {
+            assert_eq!(Heads::parse(value), None, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn the_newest_of_many_heads_are_named_and_cover_their_own_lines() {
+        let names: Vec<_> = (0..MOST + 3).map(|n| format!("a{n}")).collect();
+        let all = log(&names.iter().map(String::as_str).collect::<Vec<_>>(), 2);
+        let then = heads(&all);
+        assert_eq!((then.ids.len(), then.lines), (MOST, 2 * MOST as u64));
+        assert_eq!(check(&all, &then), Ok(2 * MOST));
+    }
+
+    proptest! {
+        /// Each line is there, or is missing.
+        #[test]
+        fn the_log_fits_the_heads_exactly_when_every_covered_line_is_there(kept in prop::collection::vec(any::<bool>(), 9)) {
+            let all = log(&["a", "b", "c"], 3);
+            let then = heads(&all);
+            let some: Vec<_> = all.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(line, _)| line.clone()).collect();
+            prop_assert_eq!(check(&some, &then).is_ok(), kept.iter().all(|kept| *kept));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Whether a commit brings exactly the reviewed change, onto the commit that the decision names.
+
+use git2::{Commit, Oid, Repository};
+
+use super::agreement::Papers;
+use super::document::Checks;
+use crate::base::{Result, text};
+use crate::guard::result::changes;
+use crate::hub::git::{ancestry, object_ids};
+use crate::hub::paths;
+use crate::model::run::bundle::Bundle;
+use crate::plans::requests::front_matter::differ_in_status_only;
+use crate::review::decision::Kind;
+use crate::review::target::merge;
+
+/// Checks the parent, the base and the tree of a commit that brings the work of a bundle.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub fn check(repo: &Repository, commit: &Commit, papers: &Papers, checks: &mut Checks) -> Result<()> {
+    let bundle = &papers.bundle.says;
+    let decision = papers.decision.as_ref().map(|decision| &decision.says);
+    let before = decision.and_then(|decision| decision.target_before.as_deref());
+    let parent = commit.parent_id(0).ok();
+    let own_commit = commit.id().to_string() == bundle.commit;
+    match (before, parent) {
+        (Some(before), Some(parent)) if !own_commit && before != parent.to_string() => {
+            checks.failed("parent", format!("its parent is {parent}, and the target was at {before}"));
+        }
+        (Some(before), _) => checks.ok("parent", format!("the target was at {before}")),
+        (None, _) => {}
+    }
+    base(repo, bundle, parent, checks)?;
+    // A fast-forward brings the job's own commits.
+    let from = if own_commit { merge::base(repo, bundle) } else { parent };
+    let reviewed = decision.map_or(&bundle.commit, |decision| &decision.reviewed_commit);
+    let Some(from) = from else {
+        checks.unchecked("tree", "the commit before it is not here");
+        return Ok(());
+    };
+    tree(repo, commit, (from, reviewed), bundle, checks)
+}
+
+fn base(repo: &Repository, bundle: &Bundle, parent: Option<Oid>, checks: &mut Checks) -> Result<()> {
+    let shown = text::clip(&text::safe(&bundle.base_commit), 64);
+    match (merge::base(repo, bundle), parent) {
+        (Some(base), Some(parent)) if ancestry::holds(repo, parent, base)? => {
+            checks.ok("base", format!("the work began from {shown}, which the target has"));
+        }
+        (Some(_), _) => {
+            checks.unchecked("base", format!("the target does not have {shown} itself: other work was below"))
+        }
+        (None, _) => checks.unchecked("base", format!("{shown} is not in this repository")),
+    }
+    Ok(())
+}
+
+fn tree(
+    repo: &Repository,
+    commit: &Commit,
+    (from, reviewed): (Oid, &str),
+    bundle: &Bundle,
+    checks: &mut Checks,
+) -> Result<()> {
+    let is_reviewed = reviewed == bundle.commit;
+    if is_reviewed && bundle.change_sha256 == Some(changes::digest(repo, from, commit.id())?) {
+        checks.ok("tree", "the change is the reviewed one, byte for byte");
+        return Ok(());
+    }
+    let shown = text::clip(&text::safe(reviewed), 64);
+    let wrong = format!("the change is not that of the reviewed commit {shown}");
+    let work = object_ids::parse(reviewed).and_then(|id| repo.find_commit(id));
+    if let Ok(work) = work {
+        match merge::tree_of_work(repo, bundle, from, work.id())? == Some(commit.tree_id()) {
+            true => checks.ok("tree", format!("it is what merging {shown} makes of its parent")),
+            false => checks.failed("tree", wrong),
+        }
+        return Ok(());
+    }
+    // Where the target had not touched these files, the change cannot differ.
+    if let (true, Some(_), Some(base)) = (is_reviewed, &bundle.change_sha256, merge::base(repo, bundle)) {
+        let moved = changes::paths(repo, base, from)?;
+        if !changes::paths(repo, from, commit.id())?.iter().any(|path| moved.contains(path)) {
+            checks.failed("tree", wrong);
+            return Ok(());
+        }
+    }
+    let fetch = format!("the reviewed commit {shown} is not here; fetch its branch {}", text::safe(&bundle.branch));
+    checks.unchecked("tree", fetch);
+    Ok(())
+}
+
+/// Whether a commit changes nothing but the record, and status lines of requests.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub fn is_of_record(repo: &Repository, commit: &Commit) -> Result<bool> {
+    let (Ok(parent), 1) = (commit.parent(0), commit.parent_count()) else { return Ok(false) };
+    let (before, after) = (parent.tree()?, commit.tree()?);
+    let text = |tree: &git2::Tree, path: &str| {
+        let blob = tree.get_path(std::path::Path::new(path)).ok()?.to_object(repo).ok()?.into_blob().ok()?;
+        String::from_utf8(blob.content().to_vec()).ok()
+    };
+    for path in changes::paths(repo, parent.id(), commit.id())? {
+        let Ok(path) = String::from_utf8(path) else { return Ok(false) };
+        let is_status = || {
+            let texts = text(&before, &path).zip(text(&after, &path));
+            path.ends_with(".md") && texts.is_some_and(|(before, after)| differ_in_status_only(&before, &after))
+        };
+        if !paths::is_record(&path) && !is_status() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Checks that a commit undoes exactly what a delivered one brought.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub fn check_revert(
+    repo: &Repository,
+    commit: &Commit,
+    reverted: &str,
+    papers: &Papers,
+    checks: &mut Checks,
+) -> Result<()> {
+    let Some(decision) = &papers.decision else { return Ok(()) };
+    debug_assert_eq!(decision.says.decision, Kind::Reverted);
+    let parent = commit.parent_id(0).ok();
+    match (decision.says.target_before.as_deref(), parent) {
+        (Some(before), Some(parent)) if before != parent.to_string() => {
+            checks.failed("parent", format!("its parent is {parent}, and the target was at {before}"));
+        }
+        (before, _) => checks.ok("parent", format!("the target was at {}", before.unwrap_or("its parent"))),
+    }
+    let undone = object_ids::parse(reverted).and_then(|id| repo.find_commit(id));
+    let (Ok(undone), Some(parent)) = (undone, parent) else {
+        checks.unchecked("tree", format!("the reverted commit {} is not here", text::clip(&text::safe(reverted), 64)));
+        return Ok(());
+    };
+    let tree = |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree());
+    let mut index = repo.merge_trees(&undone.tree()?, &tree(parent)?, &tree(undone.parent_id(0)?)?, None)?;
+    match !index.has_conflicts() && index.write_tree_to(repo)? == commit.tree_id() {
+        true => checks.ok("tree", format!("it undoes {} exactly", undone.id())),
+        false => checks.failed("tree", format!("it does not undo {} exactly", undone.id())),
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Each kind of tampering with a commit or the record behind it fails the check that is named.
+
+use super::*;
+
+/// Makes a copy of the sample, tampers with it, and expects that the verification of the returned commit fails `check`.
+#[track_caller]
+fn fails(check: &str, tamper: impl Fn(&Sample) -> String) {
+    let sample = Sample::new();
+    let commit = tamper(&sample);
+    let ran = sample.verify(&[&commit, "--json"]).expect(1);
+    let found = checks(&ran);
+    assert!(found.iter().any(|(name, outcome, _)| name == check && outcome == "failed"), "{found:#?}");
+}
+
+macro_rules! tampering {
+    ($($name:ident fails $check:literal: $tamper:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            fails($check, $tamper);
+        })*
+    };
+}
+
+/// Tampers with the record on top of the sample.
+fn record(tamper: impl Fn(&Sample)) -> impl Fn(&Sample) -> String {
+    move |sample| {
+        tamper(sample);
+        sample.commit_all();
+        sample.commit()
+    }
+}
+
+tampering! {
+    a_changed_envelope fails "envelope": record(|s| s.edit(&s.envelope(), "\"rounds\": 2", "\"rounds\": 1"));
+    a_changed_envelope_with_a_right_hash_of_its_own fails "envelope": record(|s| {
+        s.edit(&s.envelope(), "\"rounds\": 2", "\"rounds\": 1");
+        s.reseal(&s.envelope());
+    });
+    an_envelope_rewritten_with_the_whole_record fails "chain heads": record(|s| {
+        s.edit(&s.envelope(), "\"rounds\": 2", "\"rounds\": 1");
+        s.rewrite(&s.envelope());
+    });
+    a_changed_prompt_hash fails "envelope": record(|s| {
+        s.edit(&s.envelope(), "\"prompt_sha256\": \"", "\"prompt_sha256\": \"0");
+        s.reseal(&s.envelope());
+    });
+    a_changed_output_of_a_test fails "envelope": record(|s| {
+        s.edit(&s.envelope(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", &"0".repeat(64));
+        s.reseal(&s.envelope());
+    });
+    a_flipped_guard fails "tests": record(|s| {
+        let path = s.envelope();
+        let mut said: Value = serde_json::from_str(&s.world.read(&path)).unwrap();
+        said["tests"][0]["status"] = json!("failed");
+        s.world.write(&path, &format!("{said:#}"));
+        s.rewrite(&path);
+    });
+    a_deleted_envelope fails "envelope": record(|s| fs::remove_file(s.world.repo.join(s.envelope())).unwrap());
+    a_changed_order fails "order": record(|s| s.edit(&s.order(), "\"diff_limit\": ", "\"diff_limit\": 9"));
+    an_order_with_another_goal fails "order": record(|s| {
+        s.edit(&s.order(), "\"title\": \"Greet in French when asked\"", "\"title\": \"Greet in Dutch\"");
+        s.rewrite(&s.order());
+    });
+    a_changed_base fails "bundle": record(|s| {
+        let base = s.world.git(&["rev-parse", &format!("{}^", s.jobs[0])]);
+        let said: Value = serde_json::from_str(&s.world.read(&s.bundle())).unwrap();
+        s.edit(&s.bundle(), said["base_commit"].as_str().unwrap(), &base);
+        s.reseal(&s.bundle());
+    });
+    a_base_changed_with_the_whole_record fails "chain heads": record(|s| {
+        let base = s.world.git(&["rev-parse", &format!("{}^", s.jobs[0])]);
+        let said: Value = serde_json::from_str(&s.world.read(&s.bundle())).unwrap();
+        for path in [s.bundle(), s.envelope(), s.order()] {
+            s.edit(&path, said["base_commit"].as_str().unwrap(), &base);
+            s.reseal(&path);
+        }
+        s.rewrite(&s.bundle());
+    });
+    another_agent_in_the_bundle fails "agents": record(|s| {
+        s.edit(&s.bundle(), "\"model\": \"none\"", "\"model\": \"opus\"");
+        s.rewrite(&s.bundle());
+    });
+    a_removed_line_of_the_ledger fails "chain heads": record(|s| s.without(LEDGER, &s.envelope()));
+    a_removed_line_of_the_log fails "log": record(|s| s.without(LOG, &s.envelope()));
+    a_log_that_was_cut_off fails "chain heads": record(|s| s.cut(LOG, 20));
+    a_log_without_its_last_decision fails "approver": record(|s| s.without(LOG, &s.decision()));
+    a_ledger_that_was_cut_off fails "chain heads": record(|s| s.cut(LEDGER, 13));
+    a_ledger_cut_before_the_decision fails "decision": record(|s| s.cut(LEDGER, 16));
+    a_rewritten_event_with_a_new_id fails "log": record(|s| {
+        let mut lines = s.world.lines(LOG);
+        let at = lines.iter().position(|line| line["event"] == "claim").unwrap();
+        lines[at]["summary"] = json!("somebody else claimed it");
+        let Value::Object(mut line) = lines[at].clone() else { panic!("not an object") };
+        line.shift_remove("id");
+        let sealed = String::from_utf8(event::seal(&line).0).unwrap();
+        let old: Vec<_> = s.world.read(LOG).split_inclusive('\n').map(str::to_owned).collect();
+        s.world.write(LOG, &[&old[..at], &[sealed], &old[at + 1..]].concat().concat());
+    });
+    a_rewritten_event_with_its_whole_chain fails "chain heads": record(|s| {
+        let mut lines = s.world.lines(LOG);
+        let at = lines.iter().position(|line| line["event"] == "claim").unwrap();
+        lines[at]["summary"] = json!("somebody else claimed it");
+        s.chain(LOG, lines);
+    });
+    another_approver_in_the_decision fails "approver": record(|s| {
+        s.edit(&s.decision(), "\"by\": \"Ann\"", "\"by\": \"Eve\"");
+        s.rewrite(&s.decision());
+    });
+    another_approver_in_the_whole_record fails "approver": record(|s| {
+        s.edit(&s.decision(), "\"by\": \"Ann\"", "\"by\": \"Eve\"");
+        s.edit(LOG, "\"by\":\"Ann\"", "\"by\":\"Eve\"");
+        s.edit(MEMORY, "\"actor\":\"Ann\"", "\"actor\":\"Eve\"");
+        s.rewrite(&s.decision());
+    });
+    a_way_to_recognise_the_approver_changed_in_the_whole_record fails "later commits": record(|s| {
+        s.edit(&s.decision(), "\"recognised\": \"neither\"", "\"recognised\": \"terminal\"");
+        let lines = s.world.lines(LOG).into_iter().map(|mut line| {
+            let is_its = line["event"] == "review" && line.to_string().contains(&s.decision());
+            if is_its {
+                line["meta"]["recognised"] = json!("terminal");
+            }
+            line
+        });
+        s.chain(LOG, lines.collect());
+        s.rewrite(&s.decision());
+    });
+    a_deleted_decision fails "decision": record(|s| {
+        s.world.git(&["rm", "-q", &s.decision()]);
+        s.relist();
+    });
+    a_removed_line_of_the_memory_log fails "approver": record(|s| s.without(MEMORY, &s.decision()));
+    another_tree fails "decision": |s| {
+        let tree = s.other_tree();
+        let old = s.commit();
+        let said = s.world.git(&["log", "-1", "--format=%B", &old]);
+        s.world.git(&["commit-tree", &tree, "-p", &format!("{old}^"), "-m", &said])
+    };
+    another_tree_with_a_decision_that_names_it fails "tree": |s| {
+        let tree = s.other_tree();
+        s.forge(|said| said, Some(&tree), None)
+    };
+    another_parent fails "parent": |s| {
+        let other = format!("{}^", s.jobs[0]);
+        s.forge(|said| said, None, Some(&other))
+    };
+    another_approver_in_the_commit fails "approver": |s| s.forge(|said| said.replace("By: Ann", "By: Eve"), None, None);
+    another_agent_in_the_commit fails "agents": |s| s.forge(|said| said.replace("scripted:none", "opus:4"), None, None);
+    the_job_of_another_commit fails "message": |s| {
+        let said = |said: String| {
+            let line = said.lines().find(|line| line.starts_with("Teof-Run: ")).unwrap().to_owned();
+            said.replace(&line, &line.replace("-2.1", "-1.1"))
+        };
+        s.forge(said, None, None)
+    };
+    trailers_of_a_job_on_a_persons_commit fails "decision": |s| {
+        let said = s.world.git(&["log", "-1", "--format=%B", &s.commit()]);
+        s.world.write("person.txt", "by hand\n");
+        s.world.git(&["add", "-A"]);
+        s.world.git(&["commit", "-qm", &said]);
+        s.world.git(&["rev-parse", "HEAD"])
+    };
+    a_doubled_trailer fails "message": |s| {
+        s.forge(|said| said.trim_end().to_owned() + "\nTeof-Reviewed-By: Ann\n", None, None)
+    };
+    damaged_chain_heads fails "chain heads": |s| s.forge(|said| said.replace("Teof-Log: 2", "Teof-Log: x"), None, None);
+    chain_heads_of_another_state fails "chain heads": |s| {
+        s.forge(|said| said.replace("Teof-Log: 26 ", "Teof-Log: 25 "), None, None)
+    };
+}
+
+#[test]
+fn a_changed_receipt_and_a_deleted_one() {
+    for delete in [false, true] {
+        let sample = Sample::new();
+        let path = sample.file("worker-1/greetings", ".txt");
+        match delete {
+            true => drop(sample.world.git(&["rm", "-q", &path])),
+            false => sample.world.write(&path, "hello\n"),
+        }
+        sample.commit_all();
+        let found = checks(&sample.verify(&[&sample.jobs[0], "--json"]).expect(1));
+        assert!(found.iter().any(|(name, outcome, _)| name == "receipts" && outcome == "failed"), "{found:#?}");
+    }
+}
+
+#[test]
+fn a_commit_of_before_the_chain_heads_is_verified_and_said_to_have_none() {
+    let sample = Sample::new();
+    let old = |said: String| said.lines().filter(|line| !line.starts_with("Teof-L")).collect::<Vec<_>>().join("\n");
+    let commit = sample.forge(old, None, None);
+    let found = checks(&sample.verify(&[&commit, "--json"]).expect(0));
+    assert!(found.iter().any(|(name, outcome, _)| name == "chain heads" && outcome == "unchecked"), "{found:#?}");
+    sample.verify(&[&commit, "--strict"]).expect(1);
+}
+
+#[test]
+fn a_record_older_than_the_commit_is_told_with_the_command_that_fetches_it() {
+    let sample = Sample::new();
+    let commit = sample.commit();
+    sample.world.git(&["reset", "-q", "--hard", &commit]);
+    let ran = sample.verify(&[&commit]).expect(1);
+    assert!(ran.stdout.contains("older than the commit") && ran.stdout.contains("git fetch origin"), "{}", ran.stdout);
+}
