@@ -37,7 +37,7 @@ pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(
     match known {
         Some(done) if done.decision == Kind::Approved => return Ok(Approval::Before(done)),
         // It was sent back and its job ended without a new result; the reviewed commit can still be merged.
-        Some(done) if matches!(done.decision, Kind::Retry | Kind::Conflict) && !input.job_open => {}
+        Some(done) if done.decision.sends_back() && !input.job_open => {}
         Some(done) => return Err(approval::already_decided(&done).into()),
         None => {}
     }

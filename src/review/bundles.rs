@@ -65,6 +65,7 @@ impl Entry {
             tests: Vec::new(),
             findings: Vec::new(),
             pr: None,
+            handled: Vec::new(),
             policy: input.policy.clone(),
         }
     }

@@ -28,6 +28,8 @@ pub enum Kind {
     Retry,
     /// It could not be merged and went back to the coder.
     Conflict,
+    /// Checks or comments of its pull request sent it back to the coder.
+    Feedback,
     /// Merged, and reverted.
     Reverted,
 }
@@ -39,8 +41,14 @@ impl Kind {
             Kind::Rejected => "rejected",
             Kind::Retry => "retry",
             Kind::Conflict => "conflict",
+            Kind::Feedback => "feedback",
             Kind::Reverted => "reverted",
         }
+    }
+
+    /// Whether the coder goes on from the result.
+    pub fn sends_back(self) -> bool {
+        matches!(self, Kind::Retry | Kind::Conflict | Kind::Feedback)
     }
 
     /// Whether it belongs in the memory log: it finished the work, or undid that.
@@ -91,6 +99,9 @@ pub struct Decision {
     /// The pull request's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pr: Option<u64>,
+    /// The checks and comments that sent it back: none of them does so again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handled: Vec<String>,
     /// The granted policy that decided instead of a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyUse>,
@@ -165,6 +176,7 @@ pub fn record(writer: &mut Writer<'_>, mut transaction: Transaction, decision: &
     let (by, task) = (&decision.by, &decision.task_id);
     let what = match decision.decision {
         Kind::Approved | Kind::Rejected | Kind::Reverted => format!("{by} {kind} {task}"),
+        Kind::Feedback => format!("{by} sent {task} back to its coder"),
         Kind::Retry => format!("{by} sent {task} back to its coder"),
         Kind::Conflict => format!("{by} approved {task}, but it is in conflict and went back to its coder"),
     };

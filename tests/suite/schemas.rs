@@ -65,8 +65,8 @@ impl Check {
 /// Which schema a file of the record has.
 fn kind(path: &str) -> Option<&'static str> {
     let is = |start: &str, end: &str| path.starts_with(start) && path.ends_with(end);
-    let decisions: [&str; 5] =
-        ["-approved.json", "-rejected.json", "-retry.json", "-conflict.json", "-reverted.json"];
+    let decisions: [&str; 6] =
+        ["-approved.json", "-rejected.json", "-retry.json", "-conflict.json", "-feedback.json", "-reverted.json"];
     Some(match path {
         _ if is("_bus/claims/", ".json") => "claim",
         _ if is("_bus/assignments/", ".json") => "assignment",

@@ -68,7 +68,7 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
         match entry.decision.as_ref().map(|decision| decision.decision) {
             Some(Kind::Approved) => return Ok(Decided::Approved),
             Some(Kind::Rejected) => return Ok(Decided::Rejected),
-            Some(Kind::Retry | Kind::Conflict | Kind::Reverted) => return Ok(Decided::SentBack),
+            Some(Kind::Retry | Kind::Conflict | Kind::Feedback | Kind::Reverted) => return Ok(Decided::SentBack),
             None => {}
         }
     }

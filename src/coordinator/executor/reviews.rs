@@ -70,7 +70,7 @@ pub fn word(decision: &Decision) -> ReviewWord {
     match decision.decision {
         Kind::Approved => ReviewWord::Merged { commit: decision.clone().on_target() },
         Kind::Rejected => ReviewWord::Rejected,
-        kind @ (Kind::Retry | Kind::Conflict) => {
+        kind @ (Kind::Retry | Kind::Conflict | Kind::Feedback) => {
             ReviewWord::Rework { findings: brief(&decision.findings), fresh: kind == Kind::Retry }
         }
         Kind::Reverted => ReviewWord::Reverted,
@@ -134,12 +134,16 @@ fn by_hand(hub: &Hub, bundle: &str) -> Option<Decision> {
     found.inspect_err(|e| tracing::warn!("{bundle}: {e:#}")).ok()?
 }
 
-/// The decision on the job's pull request.
+/// The decision on the job's pull request, or what its checks and reviewers say.
 fn there(hub: &Hub, job: &Job) -> Option<Reviewed> {
     job.pull_request?;
     let followed = pull_request::follow(hub, job.last.as_ref()?.bundle.as_deref()?);
     match followed.inspect_err(|e| tracing::warn!("{}: {e:#}", job.short())).ok()? {
-        Pull::Open => None,
+        Pull::Open => {
+            let taken = pull_request::feedback::take(hub, job.last.as_ref()?.bundle.as_deref()?);
+            let sent_back = taken.inspect_err(|e| tracing::warn!("{}: {e:#}", job.short())).ok()??;
+            heard(job, &sent_back)
+        }
         Pull::Merged(decision) | Pull::Closed(decision) => heard(job, &decision),
     }
 }

@@ -64,7 +64,7 @@ fn says(decision: Kind, word: &ReviewWord) -> bool {
     match word {
         ReviewWord::Merged { .. } => decision == Kind::Approved,
         ReviewWord::Rejected => decision == Kind::Rejected,
-        ReviewWord::Rework { .. } => matches!(decision, Kind::Retry | Kind::Conflict),
+        ReviewWord::Rework { .. } => decision.sends_back(),
         ReviewWord::Reverted => decision == Kind::Reverted,
     }
 }

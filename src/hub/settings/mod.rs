@@ -29,7 +29,7 @@ pub use sections::{
     Claims, Commands, Coordinator, Git, Guard, Lock, Log, LogFormat, LogTo, Overlap, People, Require, Session, Sources,
     Worker,
 };
-pub use work::{Agent, AgentSessions, ApprovalMerge, Budget, Merge, Pipeline, Review, Route, Worktrees};
+pub use work::{Agent, AgentSessions, ApprovalMerge, Budget, Feedback, Merge, Pipeline, Review, Route, Worktrees};
 
 use crate::model::run::order::{Binding, Guardrails};
 

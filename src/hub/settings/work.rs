@@ -163,6 +163,12 @@ pub struct Review {
     pub merge: ApprovalMerge,
     /// Whether results become draft pull requests, if `gh` and a remote are available.
     pub pull_requests: bool,
+    /// What of an open pull request goes back to the coder: `all` (failing checks, and review comments of people who may
+    /// write to the repository), `checks`, or `off`.
+    pub feedback: Feedback,
+    /// Logins whose comments count, the account that opened the pull request included; empty: everybody's who may write,
+    /// except that account's.
+    pub feedback_from: Vec<String>,
     /// How pull requests are merged: `squash`, `merge` or `rebase`; `auto` uses what the repository allows, squash
     /// first.
     pub pull_request_merge: Merge,
@@ -175,6 +181,16 @@ pub enum ApprovalMerge {
     #[default]
     Squash,
     Merge,
+}
+
+/// What of a pull request goes back to the coder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Feedback {
+    #[default]
+    All,
+    Checks,
+    Off,
 }
 
 /// A merge method for pull requests.
@@ -197,6 +213,8 @@ impl Default for Review {
             lease: Duration::from_secs(30 * 24 * 3600),
             merge: ApprovalMerge::Squash,
             pull_requests: true,
+            feedback: Feedback::All,
+            feedback_from: Vec::new(),
             pull_request_merge: Merge::Auto,
         }
     }

@@ -2,8 +2,11 @@
 //!
 //! Only the reviewed commit is pushed, and only to its seat's branch; a push never overwrites commits of others.
 //! Approving merges the pull request on the remote's target, after the same checks. The local target does not move:
-//! the next `session-boot` updates it. Without `gh`, a remote or consent, there is only the bundle.
+//! the next `session-boot` updates it. While it is open, failing checks and review comments go back to the coder
+//! ([`feedback`]). Without `gh`, a remote or consent, there is only the bundle.
 
+pub mod feedback;
+mod forge;
 mod gh;
 mod lfs;
 mod memory;

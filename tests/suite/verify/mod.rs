@@ -2,6 +2,7 @@
 //!
 //! The tests verify copies of `tests/fixtures/verify/sample.bundle`, which its `make.sh` made.
 
+mod pull_requests;
 mod styles;
 mod tampering;
 

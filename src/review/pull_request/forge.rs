@@ -1,0 +1,231 @@
+//! What a pull request's checks and reviewers say, read through `gh`.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::gh;
+use crate::base::{Result, text};
+use crate::hub::Hub;
+
+/// How many characters of a failed check's log are kept, from its end.
+const LOG: usize = 3000;
+
+/// The state of an open pull request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The commit that checks and comments are about.
+    pub head: String,
+    /// The account that opened it.
+    pub author: String,
+    pub checks: Vec<Check>,
+    pub comments: Vec<Comment>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Running,
+    Passed,
+    Failed,
+}
+
+/// A check of the newest commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub name: String,
+    pub state: State,
+    pub url: String,
+}
+
+/// A review with text, or a comment on a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// Unique in the pull request.
+    pub id: String,
+    pub login: String,
+    pub path: Option<String>,
+    pub line: Option<u64>,
+    pub body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct View {
+    #[serde(default)]
+    head_ref_oid: String,
+    author: Option<gh::Login>,
+    #[serde(default)]
+    status_check_rollup: Vec<Rollup>,
+    #[serde(default)]
+    reviews: Vec<Review>,
+}
+
+/// A check run, or a commit status.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct Rollup {
+    name: String,
+    workflow_name: String,
+    status: String,
+    conclusion: String,
+    details_url: String,
+    context: String,
+    state: String,
+    target_url: String,
+}
+
+#[derive(Deserialize)]
+struct Review {
+    #[serde(default)]
+    id: Value,
+    author: Option<gh::Login>,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    body: String,
+}
+
+#[derive(Deserialize)]
+struct OnLine {
+    id: Value,
+    user: Option<gh::Login>,
+    path: Option<String>,
+    line: Option<u64>,
+    original_line: Option<u64>,
+    #[serde(default)]
+    body: String,
+}
+
+/// Reads checks and reviews; with `comments` also the comments on lines.
+///
+/// # Errors
+/// `remote.*`, with gh's output.
+pub fn read(hub: &Hub, number: u64, comments: bool) -> Result<Said> {
+    let fields = "author,headRefOid,reviews,statusCheckRollup";
+    let view: View = gh::document(&gh::call(hub, &["pr", "view", &number.to_string(), "--json", fields])?)?;
+    let mut said = Said {
+        head: view.head_ref_oid,
+        author: view.author.map(|author| author.login).unwrap_or_default(),
+        checks: view.status_check_rollup.iter().map(check).collect(),
+        comments: Vec::new(),
+    };
+    if !comments {
+        return Ok(said);
+    }
+    let asks = |review: &&Review| ["CHANGES_REQUESTED", "COMMENTED"].contains(&review.state.as_str());
+    said.comments = view.reviews.iter().filter(asks).filter_map(review).collect();
+    let path = format!("repos/{{owner}}/{{repo}}/pulls/{number}/comments?per_page=100");
+    let on_lines: Vec<OnLine> = gh::document(&gh::call(hub, &["api", &path])?)?;
+    said.comments.extend(on_lines.into_iter().filter_map(on_line));
+    Ok(said)
+}
+
+fn check(rollup: &Rollup) -> Check {
+    let name = match (rollup.name.as_str(), rollup.workflow_name.as_str()) {
+        ("", _) => rollup.context.clone(),
+        (name, "") => name.to_owned(),
+        (name, workflow) => format!("{workflow} / {name}"),
+    };
+    let said = [&rollup.conclusion, &rollup.state].into_iter().find(|word| !word.is_empty());
+    let state = match said.map(String::as_str) {
+        Some("FAILURE" | "ERROR" | "TIMED_OUT" | "STARTUP_FAILURE") => State::Failed,
+        Some("PENDING" | "EXPECTED") => State::Running,
+        Some(_) => State::Passed,
+        None if rollup.status == "COMPLETED" => State::Passed,
+        None => State::Running,
+    };
+    let url = if rollup.details_url.is_empty() { &rollup.target_url } else { &rollup.details_url };
+    Check { name, state, url: url.clone() }
+}
+
+fn review(review: &Review) -> Option<Comment> {
+    let login = review.author.as_ref()?.login.clone();
+    let id = format!("review:{}", id_of(&review.id)?);
+    (!review.body.trim().is_empty()).then(|| Comment { id, login, path: None, line: None, body: review.body.clone() })
+}
+
+fn on_line(found: OnLine) -> Option<Comment> {
+    let id = format!("comment:{}", id_of(&found.id)?);
+    let login = found.user?.login;
+    let line = found.line.or(found.original_line);
+    (!found.body.trim().is_empty()).then_some(Comment { id, login, path: found.path, line, body: found.body })
+}
+
+fn id_of(value: &Value) -> Option<String> {
+    let id = value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|number| number.to_string()))?;
+    Some(text::clip(&text::safe(&id), 100))
+}
+
+/// The end of a failed check's log, if it is a job of GitHub Actions.
+pub fn log(hub: &Hub, check: &Check) -> Option<String> {
+    let job = check.url.rsplit_once("/job/")?.1.split(['?', '#', '/']).next()?;
+    if job.is_empty() || !job.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let printed = gh::call(hub, &["run", "view", "--job", job, "--log-failed"]).ok()?;
+    // Each line begins with the names of job and step, and a time.
+    let lines = printed.lines().map(|line| line.rsplit_once('\t').map_or(line, |(_, said)| said));
+    let whole = lines.collect::<Vec<_>>().join("\n");
+    let skipped = whole.chars().count().saturating_sub(LOG);
+    Some(text::safe_block(&whole.chars().skip(skipped).collect::<String>()))
+}
+
+/// Who may write to the repository; each account is asked once.
+#[derive(Default)]
+pub struct Writers(HashMap<String, bool>);
+
+impl Writers {
+    /// Whether an account may write. One that cannot be asked about may not.
+    pub fn has(&mut self, hub: &Hub, login: &str) -> bool {
+        if let Some(known) = self.0.get(login) {
+            return *known;
+        }
+        let may =
+            is_login(login) && permission(hub, login).is_some_and(|may| ["admin", "write"].contains(&may.as_str()));
+        self.0.insert(login.to_owned(), may);
+        may
+    }
+}
+
+/// Whether it can be part of an address: a bot's or an enterprise's account has more than letters, digits and dashes.
+fn is_login(login: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    !login.is_empty() && login.len() <= 80 && login.bytes().all(fits)
+}
+
+fn permission(hub: &Hub, login: &str) -> Option<String> {
+    let path = format!("repos/{{owner}}/{{repo}}/collaborators/{login}/permission");
+    let printed = gh::call(hub, &["api", &path]).ok()?;
+    let found: Value = serde_json::from_str(&printed).ok()?;
+    found["permission"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn checks_of_both_kinds_are_read() {
+        let of = |value: Value| check(&serde_json::from_value(value).unwrap());
+        let run = of(json!({"name": "build", "workflowName": "ci", "status": "COMPLETED", "conclusion": "FAILURE",
+            "detailsUrl": "https://x/actions/runs/1/job/2"}));
+        assert_eq!((run.name.as_str(), run.state), ("ci / build", State::Failed));
+        let going = of(json!({"name": "build", "status": "IN_PROGRESS", "conclusion": ""}));
+        assert_eq!(going.state, State::Running);
+        for (state, is) in [("PENDING", State::Running), ("ERROR", State::Failed), ("SUCCESS", State::Passed)] {
+            assert_eq!(of(json!({"context": "lint", "state": state})).state, is);
+        }
+    }
+
+    #[test]
+    fn only_a_plain_login_becomes_part_of_an_address() {
+        assert!(is_login("ann-1") && is_login("ann_corp"));
+        for login in ["", "../x", "a/b", "github-actions[bot]", "a?b"] {
+            assert!(!is_login(login), "{login}");
+        }
+    }
+}
