@@ -29,7 +29,7 @@ pub fn check_id<'a>(what: &str, text: &'a str) -> Result<&'a str> {
 /// Empty when nothing usable is left.
 pub fn slug(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(MAX_LEN));
-    for c in text.chars() {
+    for c in ascii(text).chars() {
         if c.is_ascii_alphanumeric() {
             out.push(c.to_ascii_lowercase());
         } else if !out.is_empty() && !out.ends_with('-') {
@@ -45,7 +45,7 @@ pub fn slug(text: &str) -> String {
 /// The most significant words of a text, as a short name: `"Fix the parser, please"` → `fix-parser`. At most three
 /// words and 30 bytes; empty when nothing usable is left.
 pub fn short(text: &str) -> String {
-    let lower = text.to_lowercase();
+    let lower = ascii(text).to_lowercase();
     let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let telling: Vec<&str> = words.clone().filter(|word| !FILLERS.contains(word)).collect();
     let words: Vec<&str> = if telling.is_empty() { words.collect() } else { telling };
@@ -61,6 +61,21 @@ pub fn short(text: &str) -> String {
         short.push_str(word);
     }
     short
+}
+
+/// The text with the letters of other alphabets written in ASCII; what is no letter separates words.
+fn ascii(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match deunicode::deunicode_char(c) {
+            _ if c.is_ascii() => out.push(c),
+            // A mark of the letter before it.
+            Some("") => {}
+            Some(letters) if c.is_alphanumeric() => out.push_str(letters),
+            _ => out.push(' '),
+        }
+    }
+    out
 }
 
 /// Words that say little about the work.
@@ -192,7 +207,7 @@ mod tests {
     #[test]
     fn slugs_are_usable_names() {
         assert_eq!(slug("Fix the parser!"), "fix-the-parser");
-        assert_eq!(slug("--Ünïcode--"), "n-code");
+        assert_eq!(slug("--Ünïcode \u{1f389} u\u{308}ber--"), "unicode-uber");
         assert_eq!(slug("///"), "");
     }
 
@@ -202,6 +217,8 @@ mod tests {
             ("Document the parser", "document-parser"),
             ("Please fix it so that the empty list is handled", "fix-empty-list"),
             ("Write page 12", "write-page-12"),
+            ("Größe prüfen", "grosse-prufen"),
+            ("Исправить разбор", "ispravit-razbor"),
             ("The of", "the-of"),
             ("Internationalisation of documentation", "internationalisation"),
             ("///", ""),

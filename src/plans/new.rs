@@ -49,8 +49,8 @@ pub struct NewPlan {
     pub scaffold: bool,
 }
 
-/// The id of a new plan: `2026-01-05-<slug>`; with a short digest when the slug would lose more than half of the
-/// name, such as `2026-01-05-request-1a2b3c`.
+/// The id of a new plan: `2026-01-05-<slug>`; with a short digest for a name without letters, such as
+/// `2026-01-05-request-1a2b3c`.
 pub fn id(name: &str, now: Stamp) -> Result<String> {
     Ok(format!("{}-{}", now.date(), telling(name, names::slug(name))?))
 }
@@ -63,7 +63,7 @@ pub fn short_name(objective: &str) -> Result<String> {
     telling(objective, names::short(objective))
 }
 
-/// The slug, with a digest when it would lose more than half of the name.
+/// The slug; a digest when nothing of the name can be written in it.
 fn telling(name: &str, slug: String) -> Result<String> {
     if name.trim().is_empty() {
         return Err(Refusal::usage("plan.name", "the plan's name (or objective) is empty")
@@ -71,13 +71,10 @@ fn telling(name: &str, slug: String) -> Result<String> {
             .next("describe the goal in a few words, such as \"Document the parser\"")
             .into());
     }
-    // Text in another script leaves little or nothing in a slug.
-    let kept = name.chars().filter(char::is_ascii_alphanumeric).count();
-    if 2 * kept >= name.chars().filter(|c| c.is_alphanumeric()).count() && kept > 0 {
-        return Ok(slug);
+    match slug.is_empty() {
+        true => Ok(format!("request-{}", &digest::sha256(name.as_bytes())[..6])),
+        false => Ok(slug),
     }
-    let word = if slug.is_empty() { "request" } else { &slug };
-    Ok(format!("{word}-{}", &digest::sha256(name.as_bytes())[..6]))
 }
 
 /// The id of a new plan, as [`id`], with a number if a plan or a justification has that name.
