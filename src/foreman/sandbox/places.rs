@@ -61,10 +61,13 @@ pub(super) fn has_effect(path: &str) -> bool {
     absolute.is_absolute() && (path.ends_with('/') || absolute.exists())
 }
 
-/// A cache of the settings. One that its program would create is created, because only what exists can be granted.
-pub(super) fn cache(path: &str) -> Option<PathBuf> {
+/// A cache of the settings. One that its program would create is created, because only what exists can be granted: a
+/// program that is installed, or that the project in `root` brings as its wrapper (`gradlew`).
+pub(super) fn cache(path: &str, root: &Path) -> Option<PathBuf> {
     let absolute = absolute(path);
-    let is_used = |program: &str| program.is_empty() || agents::find_program(program, Path::new("/")).is_some();
+    let is_installed = |program: &str| agents::find_program(program, Path::new("/")).is_some();
+    let is_used =
+        |program: &str| program.is_empty() || is_installed(program) || root.join(format!("{program}w")).exists();
     if !absolute.exists() && CACHES.iter().any(|(known, program)| *known == path && is_used(program)) {
         create(&absolute);
     }
@@ -134,6 +137,23 @@ mod tests {
     fn a_path_below_another_needs_no_rule() {
         let of = |paths: &[&str]| outermost(paths.iter().map(PathBuf::from).collect());
         assert_eq!(of(&["/a/b", "/a", "/ab", "/a/b/c", "/ab"]), [PathBuf::from("/a"), PathBuf::from("/ab")]);
+    }
+
+    #[test]
+    fn caches_of_programs_that_are_not_there_are_not_created() {
+        let folder = tempfile::tempdir().unwrap();
+        let known = CACHES.iter().filter(|(path, _)| path.starts_with("~/.gradle"));
+        assert!(
+            known.clone().count() > 0 && known.clone().all(|(_, program)| *program == "gradle"),
+            "not of every java"
+        );
+        let of_others = CACHES.iter().filter(|(path, program)| {
+            !program.is_empty() && agents::find_program(program, Path::new("/")).is_none() && !absolute(path).exists()
+        });
+        for (path, program) in of_others {
+            assert_eq!(cache(path, folder.path()), None, "{program}");
+            assert!(!absolute(path).exists(), "{path}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Sandbox {
         let mut write = git_dir::writable(&hub.common_dir, at)?;
         write.extend([at.root.canonicalize()?, temp.path().to_owned()]);
         write.extend(at.own.iter().cloned());
-        let caches = settings.caches.iter().filter_map(|path| places::cache(path));
+        let caches = settings.caches.iter().filter_map(|path| places::cache(path, at.root));
         let more = settings.write.iter().filter_map(|path| places::granted(path));
         let named = places::resolve(Path::new(places::SHARED_MEMORY)).into_iter().chain(caches).chain(more);
         write.extend(named.filter(|path| guarded.allow(path)));

@@ -16,7 +16,8 @@ pub struct Sandbox {
     /// ends with `/` is a folder, and is created if missing. One above the repository, the folder of worktrees or the
     /// home folder does not count.
     pub write: Vec<String>,
-    /// Caches of build tools and package managers that are writable.
+    /// Caches of build tools and package managers that are writable. A missing one is created only for a program that
+    /// is installed, or that the project brings as its wrapper (`gradlew`).
     pub caches: Vec<String>,
     /// Paths that are readable besides the system, the repository and what is writable; empty means everything.
     pub read: Vec<String>,
@@ -63,15 +64,15 @@ pub const CACHES: [(&str, &str); 21] = [
     ("~/.local/share/pnpm/store", "pnpm"),
     ("~/.bun/install/cache", "bun"),
     ("~/go/pkg", "go"),
-    ("~/.gradle/caches", "java"),
-    ("~/.gradle/wrapper", "java"),
-    ("~/.gradle/daemon", "java"),
-    ("~/.gradle/native", "java"),
-    ("~/.gradle/notifications", "java"),
-    ("~/.gradle/workers", "java"),
-    ("~/.gradle/.tmp", "java"),
-    ("~/.m2/repository", "java"),
-    ("~/.m2/wrapper", "java"),
+    ("~/.gradle/caches", "gradle"),
+    ("~/.gradle/wrapper", "gradle"),
+    ("~/.gradle/daemon", "gradle"),
+    ("~/.gradle/native", "gradle"),
+    ("~/.gradle/notifications", "gradle"),
+    ("~/.gradle/workers", "gradle"),
+    ("~/.gradle/.tmp", "gradle"),
+    ("~/.m2/repository", "mvn"),
+    ("~/.m2/wrapper", "mvn"),
     ("~/.nuget/packages", "dotnet"),
     ("~/.local/share/NuGet", "dotnet"),
     ("~/.pub-cache", "dart"),
