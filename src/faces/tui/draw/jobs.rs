@@ -24,11 +24,7 @@ pub fn draw(state: &State, part: &Part, theme: Theme, buffer: &mut Buffer, area:
     }
     columns.extend([
         right("cost", 7, quiet),
-        left(
-            format!(" {}{}", if is_wide { "title" } else { "title, or what it needs" }, state.sort.name()),
-            REST,
-            quiet,
-        ),
+        left(format!(" {}{}", if is_wide { "title" } else { "title or reason" }, state.sort.name()), REST, quiet),
     ]);
     if is_wide {
         columns.push(left("does now", doing_width(area), quiet));
@@ -102,8 +98,9 @@ fn time(job: &Job, now: Stamp, theme: Theme) -> Cell {
     right(text, 8, style)
 }
 
+/// Whether why it stands still matters more than what it is.
 fn needs_word(job: &Job, now: Stamp) -> bool {
-    !job.is_running() || job.stuck_seconds(now).is_some()
+    (!job.is_running() && job.phase != "done") || job.stuck_seconds(now).is_some()
 }
 
 /// What it does now, or why it does nothing.

@@ -10,7 +10,7 @@ pub const WIDE: u16 = 110;
 /// The header, and the keys at the bottom.
 const AROUND: u16 = 2;
 /// What each list gets before any gets more, in rows.
-const FIRST: [u16; 5] = [3, 4, 3, 2, 1];
+const FIRST: [u16; 5] = [3, 4, 3, 2, 2];
 /// More claims than these give way to events.
 const CLAIMS: u16 = 6;
 

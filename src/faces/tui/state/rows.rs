@@ -134,6 +134,8 @@ impl State {
             let mut keys = self.keys(section);
             let Selected { key, at } = &self.selected[section as usize];
             let found = key.as_ref().and_then(|key| keys.iter().position(|other| other == key));
+            // New events come in at the top; a list that shows its top goes on showing it.
+            let found = if section == Section::Events && *at == 0 { None } else { found };
             let at = found.unwrap_or(*at).min(keys.len().saturating_sub(1));
             let key = (at < keys.len()).then(|| keys.swap_remove(at));
             self.selected[section as usize] = Selected { key, at };

@@ -61,6 +61,19 @@ fn a_small_screen_shows_every_list_and_what_matters() {
 }
 
 #[test]
+fn a_finished_job_keeps_its_title_on_a_small_screen() {
+    let mut done = board();
+    for job in done.jobs.iter_mut().filter(|job| job.is_over) {
+        job.reason = Some("merged as 9f2af3c7e59f by ada".into());
+    }
+    let mut top = state(80, 20);
+    update(&mut top, Input::Board(Arc::new(done)));
+    update(&mut top, Input::Key(Key::Char('f')));
+    top.select(Section::Jobs, 4);
+    row(&top, &["j3", "done", "Title of j3"]);
+}
+
+#[test]
 fn a_large_screen_shows_a_job_in_one_row_and_what_helps() {
     let top = state(120, 40);
     row(&top, &["j7", "coder, round 2", "worker-1", "45k", "Title of j7", "Edit src/a.rs"]);

@@ -6,6 +6,7 @@ use super::super::state::{Effect, Input, Key, News, Prompt, Section, State, Tab}
 use super::super::update::update;
 use super::sample::{board, result, running, state};
 use crate::base::Refusal;
+use crate::board::events::EventLine;
 use crate::faces::operator::Command;
 
 fn press(state: &mut State, keys: &str) -> Vec<Effect> {
@@ -151,6 +152,25 @@ fn a_selected_row_stays_selected_when_others_come_and_go() {
     top.select(Section::Problems, 0);
     key(&mut top, Key::BackTab);
     assert_eq!(top.section, Section::Events);
+}
+
+#[test]
+fn new_events_come_into_sight_unless_the_person_went_down_the_list() {
+    let later = || {
+        let mut later = board();
+        let newest = EventLine { id: Some("e3".into()), summary: "the newest one".into(), ..board().events[1].clone() };
+        later.events = Arc::new(board().events.iter().cloned().chain([newest]).collect());
+        Input::Board(Arc::new(later))
+    };
+    let mut top = state(80, 24);
+    update(&mut top, later());
+    let at = top.at(Section::Events);
+    assert_eq!((at, &*top.events()[at].summary), (0, "the newest one"));
+    let mut top = state(80, 24);
+    top.select(Section::Events, 1);
+    update(&mut top, later());
+    let at = top.at(Section::Events);
+    assert_eq!((at, &*top.events()[at].summary), (2, "the earlier one"));
 }
 
 #[test]
