@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use chrono::{DateTime, Local, NaiveDateTime};
 
@@ -58,16 +59,17 @@ impl Times {
         if !self.is_local {
             return Cow::Borrowed(text);
         }
-        let (mut shown, mut rest) = (String::new(), text);
-        while let Some(z) = rest.find('Z') {
-            let stamp = z.checked_sub(LENGTH - 1).and_then(|from| Some((from, Stamp::parse(rest.get(from..=z)?)?)));
-            match stamp {
-                Some((from, at)) => shown += &(rest[..from].to_owned() + &self.at(at)),
-                None => shown += &rest[..=z],
-            }
-            rest = &rest[z + 1..];
+        let (mut shown, mut done) = (String::new(), 0);
+        for (z, _) in text.match_indices('Z') {
+            let stamp = (z + 1).checked_sub(LENGTH).filter(|from| *from >= done && !is_in_name(text, *from, z + 1));
+            let Some((from, at)) = stamp.and_then(|from| Some((from, Stamp::parse(text.get(from..=z)?)?))) else {
+                continue;
+            };
+            shown += &text[done..from];
+            shown += &self.at(at);
+            done = z + 1;
         }
-        Cow::Owned(shown + rest)
+        Cow::Owned(shown + &text[done..])
     }
 
     /// The time of day to the second, `14:30:05`: local, or UTC.
@@ -78,11 +80,26 @@ impl Times {
         }
     }
 
+    /// How long it is until then.
+    pub fn until(&self, at: Stamp) -> Duration {
+        at.since(self.now)
+    }
+
     /// How long something has lasted that started at `since`: `12m 05s`. Elsewhere the time at which it started,
     /// so that the text stays as it is while nothing happens.
     pub fn lasting(&self, since: Stamp) -> String {
         if self.is_local { duration(self.now.since(since)) } else { since.to_string() }
     }
+}
+
+/// Whether a part of a text belongs to the name of a file or to a longer word.
+fn is_in_name(text: &str, from: usize, to: usize) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '/');
+    let before = text.get(..from).and_then(|before| before.chars().next_back());
+    let mut after = text.get(to..).unwrap_or_default().chars();
+    let next = after.next();
+    let has_extension = next == Some('.') && after.next().is_some_and(goes_on);
+    before.is_some_and(|c| goes_on(c) || c == '.') || next.is_some_and(goes_on) || has_extension
 }
 
 fn local(at: Stamp) -> NaiveDateTime {
@@ -102,8 +119,6 @@ fn clock(at: NaiveDateTime, now: NaiveDateTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -123,6 +138,15 @@ mod tests {
         let said = "Zoë is not called until 2026-01-05T09:56:40Z: wait";
         assert_eq!(terminal.in_text(said), format!("Zoë is not called until {}: wait", terminal.at(back(200))));
         assert_eq!(piped.in_text(said), said);
+        let at = terminal.at(back(200));
+        for (said, shown) in [
+            ("dashboard: _report/dashboard-2026-01-05T09:56:40Z.json", None),
+            ("see logs/2026-01-05T09:56:40Z, and Zürich", None),
+            ("2026-01-05T09:56:40Z.log", None),
+            ("(2026-01-05T09:56:40Z) 2026-01-05T09:56:40Z.", Some(format!("({at}) {at}."))),
+        ] {
+            assert_eq!(terminal.in_text(said), shown.unwrap_or(said.to_owned()), "a name stays as it is");
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::model::run::outcome::Verdict;
 /// How often the state and the worker's log are read.
 const EVERY: Duration = Duration::from_millis(200);
 
+/// What comes sooner is told to the second.
+const SOON: Duration = Duration::from_secs(600);
 /// The width of the verbs.
 const VERB: usize = 10;
 
@@ -50,7 +52,7 @@ impl Printed {
     pub fn so_far(hub: &Hub, name: &str) -> Printed {
         let mut log = LogTail::new(hub, "");
         if let Some(job) = newest(hub, name).filter(|job| !job.takes_a_slot()) {
-            log = LogTail::new(hub, &job.run_id());
+            log = LogTail::new(hub, &newest_run(&job));
         }
         let old = if log.run().is_empty() { Vec::new() } else { log.new_lines() };
         let stage = |line: &String| if let Said::Stage(stage) = said(line) { Some(stage.to_owned()) } else { None };
@@ -58,7 +60,7 @@ impl Printed {
     }
 
     fn show(&mut self, job: &Job, times: Times) {
-        let run = job.run_id();
+        let run = newest_run(job);
         // A short run may be over before it is seen to run.
         let has_started = !matches!(job.phase, Phase::Assigning | Phase::Ordering | Phase::Spawning);
         if self.log.run() != run && has_started {
@@ -113,6 +115,12 @@ impl Printed {
     }
 }
 
+/// The run that has something to say: while a job waits for its next one, the one that ended.
+fn newest_run(job: &Job) -> String {
+    let ended = job.last.as_ref().filter(|_| matches!(job.phase, Phase::Waiting { .. } | Phase::Held));
+    ended.map_or_else(|| job.run_id(), |last| last.run.clone())
+}
+
 /// A job's phase as a verb and a detail; `None` where the worker's log tells more.
 fn phase(job: &Job, times: Times) -> Option<(Meaning, &'static str, String)> {
     let reason = || job.last.as_ref().map(|last| last.reason.clone()).unwrap_or_default();
@@ -125,7 +133,10 @@ fn phase(job: &Job, times: Times) -> Option<(Meaning, &'static str, String)> {
             return None;
         }
         Phase::Waiting { until } => {
-            (Meaning::Quiet, "Waiting", format!("and trying again at {}: {}", times.at(*until), reason()))
+            // Often half a minute.
+            let is_soon = times.until(*until) < SOON;
+            let at = if is_soon { times.clock(*until) } else { times.at(*until) };
+            (Meaning::Quiet, "Waiting", format!("and trying again at {at}: {}", reason()))
         }
         Phase::Held => (Meaning::Attention, "Stopped", reason().trim_start_matches("stopped ").to_owned()),
         Phase::Question { .. } => (Meaning::Attention, "Asking", job.title.clone()),
@@ -138,4 +149,28 @@ fn phase(job: &Job, times: Times) -> Option<(Meaning, &'static str, String)> {
             return None;
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_waits_for_its_retry_has_not_started_it() {
+        let job = |run: u32, phase: serde_json::Value| -> Job {
+            serde_json::from_value(json!({
+                "id": "20260105T120000Z-1", "task": "t", "plan": null, "step": null, "origin": null, "title": "t",
+                "source": "plan", "seat": "a", "phase": phase, "epoch": 1, "order": null, "run": run, "failures": 1,
+                "interruptions": 0, "wish": null, "chosen_at": "2026-01-05T12:00:00Z",
+                "last": {"run": "20260105T120000Z-1.1", "verdict": "failed", "reason": "exit code 1"},
+            }))
+            .unwrap()
+        };
+        let waits = job(2, json!({"is": "waiting", "until": "2026-01-05T12:00:30Z"}));
+        assert_eq!(newest_run(&waits), "20260105T120000Z-1.1");
+        let runs = job(2, json!({"is": "running", "since": "2026-01-05T12:00:30Z"}));
+        assert_eq!(newest_run(&runs), "20260105T120000Z-1.2");
+    }
 }
