@@ -17,6 +17,11 @@ fn waiting_work_is_reported_and_printed_commands_work() {
         french.starts_with("needs review ") && french.contains("every check passed, after 2 coder passes"),
         "{french}"
     );
+    // The retry that README and help promise.
+    let weather: Vec<_> = ran.stderr.lines().filter(|line| line.contains("Ask the weather service")).collect();
+    let retry = weather.iter().position(|line| line.contains("failed") && line.contains("retried in"));
+    let good = weather.iter().position(|line| line.contains("waiting for review"));
+    assert!(retry.is_some() && retry < good, "{weather:#?}");
     let title = |line: &str| line.find("Greet in").unwrap();
     let german = happened.lines().find(|line| line.contains("in German")).unwrap();
     assert_eq!(title(french), title(german), "the columns stand below each other\n{happened}");

@@ -19,7 +19,7 @@ use crate::hub::output;
 /// Try teof on a small repository of its own, without any setup
 ///
 /// Shows parallel workers, an agent that a test sends back, a retry, a guard that blocks, and work that waits
-/// for your review. Takes about a minute; no agent program and no account is needed.
+/// for your review. Takes less than a minute; no agent program and no account is needed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof quickstart \"$(mktemp -d)\"")]
