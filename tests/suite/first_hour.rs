@@ -55,6 +55,7 @@ fn three_commands_lead_from_an_existing_repository_to_a_merged_change() {
     for told in [
         "Starting j1 Document the parser",
         "Running coder, round 1",
+        "approving merges to main",
         "test passed: make test",
         "Waiting for review: j1 Document the parser. Decide: teof review",
     ] {
@@ -67,6 +68,11 @@ fn three_commands_lead_from_an_existing_repository_to_a_merged_change() {
     assert_eq!(world.git(&["log", "--format=%s"]), "Document the parser\nA project\nBegin");
     assert_eq!(world.git(&["status", "--porcelain"]), EDITS);
     assert!(teof(&world, "review").expect(0).stdout.contains("Nothing waits"));
+    assert!(!done.stderr.contains("note: you are on"), "{}", done.stderr);
+    world.git(&["switch", "-qc", "topic"]);
+    let elsewhere = teof(&world, "do \"Document the lexer\"").expect(6);
+    let note = "note: you are on topic; the work starts from main and is merged to main";
+    assert!(elsewhere.stderr.contains(note), "{}", elsewhere.stderr);
 }
 
 /// Types the answers at a terminal.
@@ -83,6 +89,7 @@ fn a_person_at_a_terminal_is_asked_and_decides() {
     for told in [
         "coder = claude",
         "make test",
+        "main: approved work is merged there",
         "Answer y, e or n",
         "no such agent program: clade (did you mean claude?)",
         "Give a number from 1 to 64",

@@ -4,11 +4,11 @@
 use std::cell::{Cell, RefCell};
 
 use super::target::Target;
-use crate::base::{Refusal, Result, Stamp};
+use crate::base::{Refusal, Result, Stamp, text};
 use crate::cli::App;
 use crate::cli::support::ask;
 use crate::coordinator::state::{State, store};
-use crate::guard::consent::{self, Action, Actor, Cycle, Standing};
+use crate::guard::consent::{self, Action, Actor, Cycle, Doubt, Standing};
 use crate::guard::operator;
 use crate::hub::Hub;
 use crate::ops::consent::{self as ops, Changes, grant};
@@ -55,6 +55,9 @@ impl OneJob {
             return Ok(());
         }
         self.ask(app, hub, yes, Some(target))?;
+        if let Some(note) = replaced(hub)?.filter(|_| !app.json()) {
+            app.say(note);
+        }
         // The limits of the file stay as they are for the next grant of all tasks.
         let once = Changes { only: Some(one_job(hub, target)?), ..Changes::default() };
         grant(hub, &app.person()?, &once)?;
@@ -82,6 +85,30 @@ impl OneJob {
         }
         Ok(())
     }
+}
+
+/// What the consent to one job replaces: a grant of all tasks that waits for a person since a file of it was changed.
+fn replaced(hub: &Hub) -> Result<Option<String>> {
+    let (standing, state) = (consent::standing(hub)?, store::load(hub)?);
+    let (Some(Doubt::Changed(file)), Some(grant), Some(written)) =
+        (&standing.doubt, &standing.grant, &standing.written)
+    else {
+        return Ok(None);
+    };
+    if grant.only.is_some() {
+        return Ok(None);
+    }
+    let (left, again) = match written.continuous {
+        true => ("no limit of jobs".to_owned(), "--continuous".to_owned()),
+        false => match written.max_iterations.saturating_sub(started(&state, &standing)) {
+            0 => return Ok(None),
+            left => (format!("{} left", text::counted(left, "job")), format!("--max-jobs {left}")),
+        },
+    };
+    Ok(Some(format!(
+        "note: {file} changed since consent was granted ({left}); only this one job is allowed now; to allow the others \
+         again: teof consent grant {again}"
+    )))
 }
 
 /// Whether the consent that stands covers the work.

@@ -17,6 +17,7 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::review::{approve, decide};
 use crate::cli::support::ask;
+use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
 use crate::coordinator::process::{self, Ended};
 use crate::coordinator::state::input::{Command, Leave};
@@ -46,7 +47,7 @@ pub struct Args {
     /// What you want, or the name of one task (then without --test, --notes and the like)
     what: String,
     /// A test command that must pass, besides those of the settings; repeatable
-    #[arg(long = "test", value_name = "COMMAND")]
+    #[arg(long = "test", value_name = "COMMAND", value_parser = command_line::parse)]
     tests: Vec<String>,
     /// More details for the agent
     #[arg(long, value_name = "TEXT")]
@@ -92,6 +93,7 @@ fn submit_and_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Resul
     };
     let wanted = target::wanted(app, hub, &args.what, details, args.yes)?;
     check_breaker(hub, wanted.target())?;
+    say_target(app, hub)?;
     consent.ask(app, hub, args.yes, wanted.target())?;
     let target = target::submit(app, hub, &args.what, wanted)?;
     loop {
@@ -124,6 +126,21 @@ fn submit_and_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Resul
             _ => return finish(app, hub, &target, decide::Decided::Later),
         }
     }
+}
+
+/// Says where the work comes from and goes to, when the person is on another branch.
+fn say_target(app: &App, hub: &Hub) -> Result<()> {
+    let here = hub.here.branch().filter(|_| hub.here.root != hub.root);
+    if let (Some(here), Some(target)) = (here, hub.target()?)
+        && here != target
+        && !app.json()
+    {
+        let (here, target) = (text::safe(&here), text::safe(&target));
+        app.say(format!(
+            "note: you are on {here}; the work starts from {target} and is merged to {target} (git.target)"
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses while the breaker is open and nothing would start; a result or a question of the work is there for a person.

@@ -95,7 +95,9 @@ pub fn summary(entry: &Entry) -> String {
     let mut lines =
         vec![format!("{}  {}", text::safe(&bundle.short()), paint(Meaning::Heading, text::safe(&bundle.goal.title)))];
     let changed = &bundle.diff;
-    lines.push(format!("  {}, +{} -{}", text::counted(changed.count(), "file"), changed.added, changed.removed));
+    let target = text::safe(&bundle.target_branch);
+    let files = text::counted(changed.count(), "file");
+    lines.push(format!("  {files}, +{} -{}; approving merges to {target}", changed.added, changed.removed));
     let shown = changed.files.iter().take(8);
     lines.extend(shown.map(|file| format!("    +{} -{} {}", file.added, file.removed, text::safe(&file.path))));
     if changed.count() > 8 {

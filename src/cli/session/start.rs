@@ -10,6 +10,7 @@ use super::continue_session;
 use super::dispatch::{self, Dispatch};
 use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
+use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
 use crate::cli::unattended::coordinator::objective::{self, Details};
 use crate::cli::unattended::coordinator::{send, submit, submit_names};
@@ -55,7 +56,7 @@ pub struct Args {
     #[arg(long, value_name = "SEAT")]
     agent: Option<String>,
     /// A test command that must pass, besides those of the settings; repeatable
-    #[arg(long = "test", value_name = "COMMAND", requires = "prompt_file")]
+    #[arg(long = "test", value_name = "COMMAND", value_parser = command_line::parse, requires = "prompt_file")]
     tests: Vec<String>,
     /// With --mode dispatch: claim although the seat's session is missing or stale; recorded
     #[arg(long, help_heading = MORE)]

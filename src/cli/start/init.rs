@@ -7,12 +7,13 @@ use super::init_prompt::{self, Existing, MOST_WORKERS};
 use crate::agents;
 use crate::base::{Clock, Result, files, text};
 use crate::cli::App;
+use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
 use crate::guard::operator;
 use crate::hub::paths::{CONSENT, SETTINGS};
 use crate::hub::{Hub, Settings};
 use crate::ops::setup::init::{self, Done, Options};
-use crate::ops::setup::proposal::{self, Record};
+use crate::ops::setup::proposal::{self, Proposal, Record};
 
 /// Set up teof in a repository, without touching your files
 ///
@@ -43,7 +44,7 @@ pub struct Args {
     #[arg(long, value_name = "ROLE=AGENT", value_parser = role)]
     role: Vec<(String, String)>,
     /// A command that every result must pass (repeatable)
-    #[arg(long, value_name = "COMMAND", value_parser = command)]
+    #[arg(long, value_name = "COMMAND", value_parser = command_line::parse)]
     test: Vec<String>,
     /// Create a separate worktree and branch for the record
     #[arg(long, conflicts_with = "in_place")]
@@ -106,7 +107,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         let stays = !options.dedicated && options.hub.is_none();
         let record = found.record.filter(|_| stays);
         let record = record.map(|record| place(&record));
-        there = Existing { record, has_settings: found.has_settings, is_unborn: found.is_unborn };
+        let Proposal { target, has_settings, is_unborn, .. } = found;
+        there = Existing { record, has_settings, target, is_unborn };
     }
     if asks {
         let missing = |options: &Options| match there.record {
@@ -168,19 +170,13 @@ fn role(text: &str) -> Result<(String, String), String> {
     Ok((role.to_owned(), agent.to_owned()))
 }
 
-/// For clap: a command with at least one word.
-fn command(text: &str) -> Result<String, &'static str> {
-    match text.trim() {
-        "" => Err("the command is empty; write it as in a shell, such as \"make test\""),
-        command => Ok(command.to_owned()),
-    }
-}
-
 fn render_short(done: &Done, options: &Options, there: &Existing, was_shown: bool, verbose: bool) -> String {
     let hub = place(&Record { root: done.hub.clone(), branch: done.branch.clone() });
     let files = text::counted(done.wrote.len(), "file");
+    let changes_settings = init_prompt::changes_settings(there, &done.wrote);
     let mut lines = vec![match (done.wrote.is_empty(), &there.record) {
         (true, _) => format!("Already set up: the record is in {hub}"),
+        (false, Some(_)) if changes_settings => format!("Changed {SETTINGS} in {hub}"),
         (false, Some(_)) => format!("Added {files} in {hub}"),
         (false, None) => format!("Set up teof: wrote {files} in {hub}"),
     }];
@@ -198,7 +194,7 @@ fn render_short(done: &Done, options: &Options, there: &Existing, was_shown: boo
     }
     let is_shown = |path: &&String| path.starts_with("seat") || [SETTINGS, CONSENT].contains(&path.as_str());
     let left: Vec<_> = done.kept.iter().filter(is_shown).map(String::as_str).collect();
-    if !left.is_empty() && !done.wrote.is_empty() {
+    if !left.is_empty() && !done.wrote.is_empty() && !changes_settings {
         lines.push(format!("Not changed: {}", text::safe(&left.join(", "))));
     }
     lines.extend(done.notes.iter().map(|note| format!("note: {note}")));

@@ -10,6 +10,7 @@ use crate::cli::support::ask;
 use crate::cli::support::terminal::style;
 use crate::guard::operator::{self, Recognised};
 use crate::hub::Settings;
+use crate::hub::paths::SETTINGS;
 use crate::ops::setup::init::Options;
 
 /// The most seats that one call makes.
@@ -23,6 +24,8 @@ pub struct Existing {
     /// The place of the record, as text.
     pub record: Option<String>,
     pub has_settings: bool,
+    /// The branch that approved work will be merged to.
+    pub target: Option<String>,
     /// The repository has no commit yet.
     pub is_unborn: bool,
 }
@@ -43,12 +46,15 @@ pub fn confirm(
     settings: &Settings,
     missing: &dyn Fn(&Options) -> Result<Vec<String>>,
 ) -> Result<Options> {
-    let (begin, question) = match there.record {
-        None => ("teof will set this up:", "Set it up? [Y]es, [e]dit, [n]o:"),
-        Some(_) => ("teof is set up here. It will add:", "Add it? [Y]es, [e]dit, [n]o:"),
-    };
     loop {
         let files = missing(&options)?;
+        let (begin, question) = match there.record {
+            None => ("teof will set this up:", "Set it up? [Y]es, [e]dit, [n]o:"),
+            Some(_) if changes_settings(there, &files) => {
+                ("teof is set up here. It will change its settings:", "Change them? [Y]es, [e]dit, [n]o:")
+            }
+            Some(_) => ("teof is set up here. It will add:", "Add it? [Y]es, [e]dit, [n]o:"),
+        };
         if there.record.is_some() && files.is_empty() {
             return Ok(options);
         }
@@ -57,7 +63,8 @@ pub fn confirm(
             "" | "y" | "yes" => return Ok(options),
             "e" | "edit" => options = edit(options, there, settings)?,
             "n" | "no" | "q" => {
-                return Err(Refusal::guard("init.declined", "nothing was set up")
+                let what = if there.record.is_some() { "nothing was changed" } else { "nothing was set up" };
+                return Err(Refusal::guard("init.declined", what)
                     .because("you answered no")
                     .next("set up with other values: teof init --help")
                     .into());
@@ -65,6 +72,11 @@ pub fn confirm(
             _ => tell("Answer y, e or n."),
         }
     }
+}
+
+/// Whether the settings that are there are all that is written: a change, and no new file.
+pub fn changes_settings(there: &Existing, files: &[String]) -> bool {
+    there.record.is_some() && there.has_settings && files == [SETTINGS]
 }
 
 /// The set-up in a few lines; `files` are those that are added to a record that exists.
@@ -81,6 +93,9 @@ pub fn summary(options: &Options, there: &Existing, files: &[String]) -> Vec<Str
         (None, false, None) => "in this branch".to_owned(),
     };
     let mut rows = vec![("record", place)];
+    if let (None, Some(target)) = (&there.record, &there.target) {
+        rows.push(("target", format!("{}: approved work is merged there", text::safe(target))));
+    }
     let is_new = !there.has_settings;
     if is_new || !options.roles.is_empty() {
         let roles: Vec<_> = options.roles.iter().map(|(role, agent)| format!("{role} = {agent}")).collect();

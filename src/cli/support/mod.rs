@@ -3,6 +3,7 @@
 pub(super) mod app;
 pub mod ask;
 pub(super) mod author;
+pub(super) mod command_line;
 pub(super) mod failure;
 pub(super) mod findings;
 pub(super) mod help;

@@ -71,8 +71,7 @@ fn of_job(
     step: Option<&Step>,
 ) -> Result<Order> {
     let settings = hub.settings()?;
-    let target = if settings.git.target.is_empty() { hub.branch() } else { Some(settings.git.target.clone()) };
-    let target = target.ok_or_else(|| Refusal::guard("order.no_target", "the hub is on no branch"))?;
+    let target = hub.target()?.ok_or_else(|| Refusal::guard("order.no_target", "the hub is on no branch"))?;
     // Work that was sent back is ported to the current target.
     let earlier = plan.filter(|_| job.rework.is_none());
     let mut base = base(hub, earlier, step, &target)?;

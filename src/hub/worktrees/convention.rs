@@ -217,9 +217,7 @@ fn missing(found: &Worktree, branch: &str) -> Refusal {
 /// # Errors
 /// When no setting names it and the hub is on no branch.
 pub fn target(hub: &Hub) -> Result<String> {
-    let setting = &hub.settings()?.git.target;
-    let target = if setting.is_empty() { hub.branch() } else { Some(setting.clone()) };
-    target.map(|target| format!("refs/heads/{target}")).ok_or_else(|| {
+    hub.target()?.map(|target| format!("refs/heads/{target}")).ok_or_else(|| {
         Refusal::guard("worktree.no_target", "the hub is on no branch")
             .next("switch it to one: git switch <branch>")
             .into()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::{Clock, Result, files};
 use crate::hub::git::Git;
-use crate::hub::{Hub, Worktree, paths};
+use crate::hub::{Hub, Worktree, paths, worktrees};
 use crate::seats::manifest;
 
 /// How many seats for workers a new set-up gets: `[coordinator] concurrency` by default.
@@ -17,6 +17,8 @@ const WORKERS: usize = 3;
 pub struct Proposal {
     /// The record that is there; it stays.
     pub record: Option<Record>,
+    /// The branch that approved work is merged to; `None` where settings name it.
+    pub target: Option<String>,
     /// Role to agent; a role that is not in the list follows the coder.
     pub roles: Vec<(String, String)>,
     /// Commands that every result must pass.
@@ -56,8 +58,12 @@ pub fn propose(start: Option<&Path>, clock: Clock, agents: &[String]) -> Result<
         .as_ref()
         .filter(|_| has_record)
         .map(|hub| Record { root: hub.root.clone(), branch: hub.branch().unwrap_or_else(|| "no branch".to_owned()) });
+    let place = Hub::of_worktree(here.clone(), clock);
+    let main = worktrees::main_worktree(&place).and_then(|main| main.branch());
+    let target = main.or_else(|| here.branch()).filter(|_| !has_settings);
     let found = Proposal {
         record,
+        target,
         workers: if seats.is_empty() { WORKERS } else { 0 },
         dedicated: !has_record && has_commits,
         is_unborn: !has_commits,

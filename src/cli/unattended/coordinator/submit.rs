@@ -10,6 +10,7 @@ use super::send::send_all;
 use super::submit_names::{self, Asked};
 use crate::base::{Refusal, Result, files};
 use crate::cli::App;
+use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::store;
@@ -47,7 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", requires = "objective", help_heading = MORE)]
     acceptance: Option<String>,
     /// A test command that must pass, besides those of the settings; repeatable
-    #[arg(long = "test", value_name = "COMMAND", requires = "words")]
+    #[arg(long = "test", value_name = "COMMAND", value_parser = command_line::parse, requires = "words")]
     tests: Vec<String>,
     /// Most lines that may be added plus removed
     #[arg(long, value_name = "LINES", requires = "words", help_heading = MORE)]
