@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::candidate::{Candidate, Source, Standing, Taker, Work};
+use crate::model::run::job_name::is_called;
 
 /// The criteria of the choice.
 #[derive(Clone, Debug)]
@@ -14,7 +15,7 @@ pub struct Criteria<'a> {
     pub taker: Taker<'a>,
     /// Why the backlog's prerequisites are not met; stops only backlog items.
     pub prerequisites: Option<String>,
-    /// Tasks that must not be chosen, each with the reason.
+    /// Tasks that must not be chosen, by any of their names, each with the reason.
     pub excluded: BTreeMap<String, String>,
 }
 
@@ -83,7 +84,8 @@ pub(super) fn obstacle(c: &Candidate, criteria: &Criteria<'_>) -> Option<(Reason
         }
         _ => {}
     }
-    if let Some(why) = criteria.excluded.get(&c.task_id) {
+    let is_meant = |name: &str| is_called(name, &c.task_id, c.plan_id.as_deref(), c.step_id.as_deref());
+    if let Some((_, why)) = criteria.excluded.iter().find(|(name, _)| is_meant(name)) {
         return Some((Reason::Excluded, why.clone()));
     }
     if let Some(holder) = &c.held {

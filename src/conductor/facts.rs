@@ -53,6 +53,11 @@ impl Facts {
         self.claims.get(task).and_then(ClaimFile::status) == Some(ClaimStatus::Done)
     }
 
+    /// The seat whose claim of the task ended as done.
+    pub fn finished(&self, task: &str) -> Option<&str> {
+        self.claims.get(task).filter(|_| self.is_done(task)).map(|claim| claim.agent_id().unwrap_or("a seat"))
+    }
+
     pub fn apply(&self, hub: &Hub, known: &SameWork, candidate: &mut Candidate) -> Result<()> {
         let task = &candidate.task_id;
         candidate.assigned_to = self.assignments.get(task).and_then(AssignmentFile::engineer).map(str::to_owned);

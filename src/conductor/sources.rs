@@ -97,6 +97,13 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
     }
     for candidate in &mut candidates {
         facts.apply(hub, dependencies.known(), candidate)?;
+        if let (Taker::Seat(_), Some(seat)) = (taker, facts.finished(&candidate.task_id)) {
+            let why = format!(
+                "{seat} released it as done, but its source is still open; to do it again: teof task pickup {}",
+                candidate.task_id
+            );
+            replace_open(&mut candidate.standing, Standing::Blocked(why));
+        }
         let plan = candidate.plan_id.as_deref().filter(|_| candidate.origin.is_none());
         candidate.waits = dependencies.wait(&candidate.task_id, plan, &|task| facts.is_done(task));
     }

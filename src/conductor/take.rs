@@ -15,15 +15,20 @@ use crate::ops::claims::pickup::pickup;
 use crate::ops::{self, Answer};
 
 /// Takes the best task for the author of `terms`, whose own task is ignored. If another seat was faster, takes the
-/// next best: the choice needs no lock, the claim decides.
+/// next best: the choice needs no lock, the claim decides. `excluded`: as for [`observe`].
 ///
 /// # Errors
 /// `task.none` (exit 4) when no task can be taken, with the passed-over tasks and reasons.
-pub fn next(hub: &Hub, terms: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
+pub fn next(
+    hub: &Hub,
+    terms: &Request,
+    excluded: BTreeMap<String, String>,
+    repeat: Option<&hub::Request>,
+) -> Result<Answer> {
     if let Some(answer) = ops::answered(hub, repeat)? {
         return Ok(answer);
     }
-    let mut lost = BTreeMap::new();
+    let mut lost = excluded;
     loop {
         let ranking = rank(hub, &terms.author.agent, lost.clone())?;
         let Some(best) = ranking.eligible.first() else { return Err(nothing(&ranking).into()) };
@@ -40,8 +45,8 @@ pub fn next(hub: &Hub, terms: &Request, repeat: Option<&hub::Request>) -> Result
 }
 
 /// The task that [`next`] would take.
-pub fn free(hub: &Hub, agent: &str) -> Result<Option<Candidate>> {
-    Ok(rank(hub, agent, BTreeMap::new())?.eligible.into_iter().next())
+pub fn free(hub: &Hub, agent: &str, excluded: BTreeMap<String, String>) -> Result<Option<Candidate>> {
+    Ok(rank(hub, agent, excluded)?.eligible.into_iter().next())
 }
 
 fn rank(hub: &Hub, agent: &str, lost: BTreeMap<String, String>) -> Result<Ranking> {

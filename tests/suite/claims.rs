@@ -448,6 +448,43 @@ fn a_task_is_picked_up_in_one_step() {
     );
 }
 
+/// Not what a person cancelled or skipped, and not what a seat has finished, until somebody names it.
+#[test]
+fn cancelled_and_finished_tasks_are_not_offered_as_free() {
+    let world = world();
+    for task in ["QUEUE-001", "QUEUE-002", "QUEUE-003"] {
+        ok(&world, "manager", &["task", "add", task, "--title", task]);
+    }
+    world.write("queue/041-clock.md", "# Mend the clock\n");
+    world.ok(&["coordinator", "skip", "QUEUE-001"]);
+    ok(&world, "codex-2", &["task", "pickup", "QUEUE-002"]);
+    let taken = refused(&world, "codex-1", &["task", "pickup", "QUEUE-002"]);
+    assert_eq!(taken["next_task"], "QUEUE-003", "what was skipped is not free: {taken}");
+    assert_eq!(ok(&world, "codex-1", &["bus", "claim", "--next"])["claim"]["task_id"], "QUEUE-003");
+    ok(&world, "codex-1", &["bus", "release", "QUEUE-003", "--status", "done"]);
+    assert_eq!(ok(&world, "codex-1", &["bus", "claim", "--next"])["claim"]["task_id"], "041-clock");
+    ok(&world, "codex-1", &["bus", "release", "041-clock", "--status", "done"]);
+    let none = refused(&world, "codex-1", &["bus", "claim", "--next"]);
+    assert_eq!(none["code"], "task.none", "{none}");
+    assert!(none["reason"].as_str().unwrap().contains("QUEUE-001: skipped by "), "{none}");
+    assert_eq!(ok(&world, "codex-1", &["task", "pickup", "QUEUE-001"])["claim"]["epoch"], 1, "but named it is");
+}
+
+/// The step of a plan stays open when a seat forgets to set it.
+#[test]
+fn a_step_whose_claim_ended_as_done_is_not_offered_again() {
+    let world = world();
+    let plan = ["plan", "new", "docs", "--summary", "Docs", "--actor", "codex-1", "--priority", "2"];
+    let plan = [&plan[..], &["--impact-score", "5", "--layer", "L5", "--systemic-scale", "6", "--allow-unclaimed"]];
+    ok(&world, "codex-1", &plan.concat());
+    let claimed = ok(&world, "codex-1", &["bus", "claim", "--next"]);
+    let task = claimed["claim"]["task_id"].as_str().unwrap();
+    ok(&world, "codex-1", &["bus", "release", task, "--status", "done"]);
+    let none = refused(&world, "codex-1", &["bus", "claim", "--next"]);
+    let why = format!("{task}: codex-1 released it as done");
+    assert!(none["reason"].as_str().unwrap().contains(&why), "{none}");
+}
+
 #[test]
 fn a_request_that_is_sent_again_is_answered_and_not_done_again() {
     let world = world();

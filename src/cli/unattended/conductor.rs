@@ -1,6 +1,5 @@
 //! `teof conductor`
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,11 +8,13 @@ use serde_json::{Value, json};
 use crate::base::{Exit, Refusal, Result, json, text};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, span};
+use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
 use crate::conductor::cycle::{self, Asked, Cycle, Request};
 use crate::conductor::prompt::{DEFAULT_FOLDER, Guardrails};
 use crate::conductor::receipt::Outcome;
 use crate::conductor::select::Skipped;
+use crate::coordinator::state;
 use crate::guard::operator;
 use crate::hub::Hub;
 use crate::hub::watch::Watch;
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "LINES")]
     diff_limit: Option<u64>,
     /// A test command that must pass; repeatable [default: guard.tests]
-    #[arg(long = "test", value_name = "COMMAND")]
+    #[arg(long = "test", value_name = "COMMAND", value_parser = command_line::parse)]
     tests: Vec<String>,
     /// Folder for receipts, under _report/
     #[arg(long, value_name = "FOLDER", default_value = DEFAULT_FOLDER, help_heading = MORE)]
@@ -73,7 +74,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     });
     let looping = args.watch || args.max_iterations != 1;
     let mut printer = Printer { app, args: &args, request: &request, cycles: Vec::new() };
-    let mut excluded = BTreeMap::new();
+    let mut excluded = state::store::load(hub)?.excluded();
     loop {
         let done = printer.cycles.len() as u64;
         if looping {

@@ -107,7 +107,8 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
         let is_skipped = |one: &Decision| one.skipped.iter().any(|skipped| skipped.task == *task);
         decisions.iter().any(|one| one.task.as_ref() == Some(task) || is_skipped(one))
     };
-    let passed = std::mem::take(&mut state.volatile.passed).into_iter();
+    let uncounted = std::mem::take(&mut state.volatile.uncounted);
+    let passed = std::mem::take(&mut state.volatile.passed).into_iter().chain(uncounted);
     let waiting: Vec<_> = passed.filter(|passed| offered.contains(&passed.task) && !is_decided(&passed.task)).collect();
     let is_waiting = |task: &String| waiting.iter().any(|passed| passed.task == *task);
     let no_slot = offered.iter().filter(|task| !is_decided(task) && !is_waiting(task)).cloned().collect();

@@ -213,6 +213,18 @@ impl State {
         is_failed && (self.successor(job).is_some() || is_queued())
     }
 
+    /// How work on a plan ended without being done, while nobody goes on with it: `blocked`, `rejected`, `cancelled`.
+    pub fn plan_stopped(&self, plan: &str) -> Option<&'static str> {
+        let newest = self.jobs.iter().rfind(|job| job.plan.as_deref() == Some(plan))?;
+        let is_stopped = matches!(newest.phase, Phase::Over { ending, .. } if ending != Ending::Done);
+        (is_stopped && !self.is_superseded(newest)).then(|| newest.label())
+    }
+
+    /// What operators skip or cancelled, by any of its names, each with who said so: seats are not offered it either.
+    pub fn excluded(&self) -> BTreeMap<String, String> {
+        self.skips.iter().map(|(name, word)| (name.clone(), word.skipped())).collect()
+    }
+
     pub fn job(&self, id: &str) -> Option<&Job> {
         self.jobs.iter().find(|job| job.id == id)
     }

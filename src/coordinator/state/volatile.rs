@@ -27,6 +27,8 @@ pub struct Volatile {
     pub seen: Option<Seen>,
     /// The tasks passed over by the last choice that matter when the process ends.
     pub passed: Vec<Skipped>,
+    /// Those that do not matter then: a person skipped them, or somebody works on them.
+    pub uncounted: Vec<Skipped>,
     /// The last reported end of waiting only for suspended agents.
     pub notified_wait: Option<Stamp>,
     /// What it last said that it waits for; `None` while it works.

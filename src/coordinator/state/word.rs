@@ -16,3 +16,10 @@ pub struct Word {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
+
+impl Word {
+    /// Why a task that this command skips is passed over.
+    pub fn skipped(&self) -> String {
+        format!("skipped by {}", self.by)
+    }
+}

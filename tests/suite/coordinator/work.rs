@@ -12,11 +12,22 @@ fn a_dry_run_gives_its_reasons_however_often_it_is_asked() {
     yard.finish_with(5);
     let dry = yard.world.json(&["coordinator", "run", "--dry-run"]);
     assert_eq!(dry["decisions"][0]["skipped"][0]["task"], format!("{id}-S1"), "{dry}");
-    let nothing = yard.world.ok(&["coordinator", "explain", "nobodys"]);
-    assert!(nothing.contains("no decision about nobodys yet"), "{nothing}");
+    let unknown = yard.world.run(&["coordinator", "explain", "nobodys"]);
+    assert!(unknown.code == 4 && unknown.stderr.contains("no such task or job: nobodys"), "{unknown:?}");
     yard.world.git(&["switch", "-qc", "elsewhere"]);
     let elsewhere = yard.world.run(&["coordinator", "run", "--dry-run"]);
     assert!(elsewhere.stderr.contains("is on branch elsewhere"), "{}", elsewhere.stderr);
+}
+
+#[test]
+fn a_dry_run_says_of_skipped_work_that_it_is_skipped() {
+    let yard = Yard::new();
+    let (first, second) = (yard.plan("a", &[&yard.work("a1")]), yard.plan("b", &[&yard.work("b1")]));
+    yard.world.ok(&["coordinator", "skip", &second]);
+    let dry = yard.world.json(&["coordinator", "run", "--dry-run"]);
+    assert_eq!(dry["decisions"][0]["task"], format!("{first}-S1"), "{dry}");
+    assert_eq!((&dry["no_slot"], &dry["waiting"][0]["task"]), (&json!([]), &json!(format!("{second}-S1"))), "{dry}");
+    assert!(dry["waiting"][0]["why"].as_str().unwrap().starts_with("skipped by "), "{dry}");
 }
 
 #[test]

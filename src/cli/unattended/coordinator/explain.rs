@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::last_output;
-use crate::base::{Result, names, text};
+use crate::base::{Refusal, Result, names, text};
 use crate::cli::App;
 use crate::cli::support::terminal::Times;
 use crate::coordinator::executor::publish;
 use crate::coordinator::state::{Job, State, store};
 use crate::hub::Hub;
-use crate::model::run::job_name::short;
+use crate::model::run::job_name::{is_called, short};
 use crate::ops::tasks;
+use crate::plans;
 
 /// Show which tasks were chosen or skipped, and why
 #[derive(Debug, clap::Args)]
@@ -39,11 +40,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         (name, _) => name,
     };
     let found = publish::explain(hub, manager, about, args.limit.max(1))?;
+    if let (Some(name), None, true) = (args.task.as_deref(), job, found.is_empty()) {
+        is_known(hub, &state, name)?;
+    }
     app.result(&found, || match found.is_empty() {
         true if job.is_none() => {
             let about = args.task.as_deref().map(|task| format!(" about {}", text::safe(task))).unwrap_or_default();
-            let meant = args.task.as_deref().map(|task| meant(hub, &state, task)).unwrap_or_default();
-            format!("no decision{about} yet{meant}; preview the next one: teof run --dry-run")
+            format!("no decision{about} yet; preview the next one: teof run --dry-run")
         }
         _ => {
             let decisions = found.iter().map(|decision| render(decision, about, app.times()));
@@ -59,14 +62,23 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a name without a decision was probably meant to be; nothing when there is such a task.
-fn meant(hub: &Hub, state: &State, name: &str) -> String {
+/// Refuses a name that is of no task, plan or job, with what was probably meant.
+fn is_known(hub: &Hub, state: &State, name: &str) -> Result<()> {
     let tasks = tasks::table(hub).map(|table| table.tasks).unwrap_or_default();
-    if tasks.iter().any(|row| row.task_id == name) {
-        return String::new();
+    let is_of = |row: &tasks::Row| is_called(name, &row.task_id, row.plan_id.as_deref(), row.step_id.as_deref());
+    if tasks.iter().any(is_of) || plans::find(hub, name).is_ok() {
+        return Ok(());
     }
     let jobs: Vec<String> = state.jobs.iter().map(Job::short).collect();
-    names::did_you_mean(name, jobs.iter().map(String::as_str).chain(tasks.iter().map(|row| row.task_id.as_str())))
+    let known = jobs.iter().map(String::as_str).chain(tasks.iter().map(|row| row.task_id.as_str()));
+    let name = text::clip(&text::safe(name), 60);
+    Err(Refusal::not_found(
+        "task.not_found",
+        format!("no such task or job: {name}{}", names::did_you_mean(&name, known)),
+    )
+    .next("see all tasks: teof task list --all")
+    .next("see the jobs: teof status")
+    .into())
 }
 
 /// One decision, and what was passed over (of which only `task` when one is asked for).

@@ -60,8 +60,9 @@ impl StepContext<'_> {
             }
         }
         self.drop_promises(&waiting);
-        let counted = passed.iter().chain(&snapshot.skipped).filter(|skipped| skipped.left != LeftAs::Uncounted);
-        self.state.volatile.passed = counted.cloned().collect();
+        let all = passed.iter().chain(&snapshot.skipped).cloned();
+        let (uncounted, counted) = all.partition(|skipped| skipped.left == LeftAs::Uncounted);
+        (self.state.volatile.passed, self.state.volatile.uncounted) = (counted, uncounted);
         if chose {
             self.poll_after(self.config.poll_min);
             self.state.last_nothing.clear();
@@ -76,7 +77,7 @@ impl StepContext<'_> {
         let is_meant = |name: &str| is_called(name, &offer.task, offer.plan.as_deref(), offer.step.as_deref());
         // It stays skipped when the rest may start again, so it comes first.
         if let Some((_, word)) = state.skips.iter().find(|(name, _)| is_meant(name)) {
-            return Some((LeftAs::Uncounted, format!("skipped by {}", word.by)));
+            return Some((LeftAs::Uncounted, word.skipped()));
         }
         if let Some(why) = closed(state, &offer.task) {
             return Some((LeftAs::Waiting, why));

@@ -10,6 +10,7 @@ use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat, TaskFlags, span};
 use crate::cli::support::help::MORE;
 use crate::conductor::take;
+use crate::coordinator::state::store;
 use crate::guard::operator;
 use crate::model::claim::ClaimStatus;
 use crate::ops::claims::claim::{Request, claim};
@@ -93,7 +94,8 @@ pub fn next(author: &Flags, terms: &Terms, repeat: &Repeat, app: &App) -> Result
     let mut request = Request::new(author.claimant(hub, None)?, "");
     terms.put_into(&mut request);
     let repeat = repeat.request("bus claim --next", &request.arguments())?;
-    report::show(app, &take::next(hub, &request, repeat.as_ref())?, report::claim("Claimed", app.times()));
+    let answer = take::next(hub, &request, store::load(hub)?.excluded(), repeat.as_ref())?;
+    report::show(app, &answer, report::claim("Claimed", app.times()));
     Ok(ExitCode::SUCCESS)
 }
 

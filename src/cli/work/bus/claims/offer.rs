@@ -4,6 +4,7 @@ use crate::base::Refusal;
 use crate::cli::App;
 use crate::conductor::candidate::Candidate;
 use crate::conductor::take;
+use crate::coordinator::state::store;
 
 /// Adds the best task that `agent` could take instead to a refusal of the kind "somebody has it".
 /// An error in this does not replace the refusal.
@@ -13,7 +14,7 @@ pub fn instead(app: &App, agent: &str, error: anyhow::Error) -> anyhow::Error {
         Ok(refusal) => return refusal.into(),
         Err(error) => return error,
     };
-    match app.hub().and_then(|hub| take::free(hub, agent)) {
+    match app.hub().and_then(|hub| take::free(hub, agent, store::load(hub)?.excluded())) {
         Ok(Some(Candidate { task_id: task, .. }))
             if refusal.data.get("task_id").and_then(|id| id.as_str()) != Some(&task) =>
         {
