@@ -18,7 +18,7 @@ mod summary;
 pub mod watch;
 
 pub use documents::{Damaged, Listing};
-pub use line::{check_length, check_text};
+pub use line::{MAX_TEXT, check_length, check_text};
 
 #[cfg(test)]
 pub mod testing {

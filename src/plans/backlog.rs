@@ -33,10 +33,20 @@ pub fn reopen(writer: &Writer<'_>, transaction: &mut Transaction, id: &str) -> R
 
 /// Adds a pending item at the end; creates the file if needed.
 pub fn add(writer: &Writer<'_>, transaction: &mut Transaction, new: &NewItem, owner: &str) -> Result<()> {
+    change(writer, transaction, owner, |document| backlog::add(document, new))
+}
+
+/// Changes the backlog; creates the file if needed.
+pub fn change(
+    writer: &Writer<'_>,
+    transaction: &mut Transaction,
+    owner: &str,
+    change: impl FnOnce(&mut EditableJson) -> Result<()>,
+) -> Result<()> {
     if store::current(writer.hub(), transaction, paths::BACKLOG)?.is_none() {
         transaction.create(paths::BACKLOG, backlog::empty(owner));
     }
-    edit(writer, transaction, |document| backlog::add(document, new))
+    edit(writer, transaction, change)
 }
 
 fn edit(

@@ -86,6 +86,8 @@ fn scratch() -> World {
     fs::write(world.folder().join("state/teof/operator-tokens.json"), tokens.to_string()).unwrap();
     world.write("teof.toml", &format!("{}{SETTINGS}", agent.settings()));
     world.write("_report/agent/codex-1/gone.txt", "gone\n");
+    world.write(".beads/issues.jsonl", "{\"id\":\"bd-1\",\"title\":\"t\",\"status\":\"open\",\"priority\":2}\n");
+    world.write("issues.json", "[]");
     world.write("_report/agent/codex-1/proof.txt", "proof\n");
     world.write("_report/session/codex-1/dirty-handoff/dirty-20260105T100000Z.txt", "# dirty handoff\n\n M a\n");
     for n in 1..=7 {

@@ -37,6 +37,7 @@ mod git_programs;
 mod help;
 mod histories;
 mod hub_abuse;
+mod imports;
 mod init;
 mod job_histories;
 mod log;

@@ -135,6 +135,16 @@ fn the_files_and_outputs_of_a_job_fit_their_schemas() {
         };
         check.document(&name, line, &serde_json::from_str(&printed).unwrap());
     }
+    let issues = world.folder().join("issues.jsonl");
+    fs::write(
+        &issues,
+        "{\"id\":\"bd-1\",\"title\":\"t\",\"status\":\"open\",\"priority\":2}\n{\"id\":\"bd-2\",\"status\":\"x\"}\n",
+    )
+    .unwrap();
+    let printed = teof(&world, &format!("import beads {} --dry-run --json", issues.display())).stdout;
+    check.document("import", "import beads", &serde_json::from_str(&printed).unwrap());
+    let lines = teof(&world, "export").stdout;
+    lines.lines().for_each(|line| check.document("export", line, &serde_json::from_str(line).unwrap()));
     let refused = teof(&world, "bus claim --json").stderr;
     check.document("error", "bus claim", &serde_json::from_str(&refused).unwrap());
     teof(&world, "approve j1").expect(0);

@@ -14,11 +14,15 @@ use crate::cli::work::{plan, task};
 use crate::coordinator::report::Report;
 use crate::guard::preflight::report as preflight;
 use crate::ops::presence::status;
+use crate::ops::record::export::Line as Exported;
+use crate::ops::tasks::import::Report as Imported;
 
 pub(super) const OUTPUTS: &[Format] = &[
     format("error", "stderr of any command with --json, when it is refused", written::<ErrorDocument>),
     format("status", "teof status --json", written::<unattended::coordinator::status::Document>),
     format("task list", "teof task list --json", written::<task::list::Document>),
+    format("import", "teof import --json", written::<Imported>),
+    format("export", "a line of teof export", written::<Exported>),
     format("plan list", "teof plan list --json", written::<plan::list::Document>),
     format("plan show", "teof plan show --json", written::<plan::show::Document>),
     format("plan validate", "teof plan validate --json", written::<plan::validate::Document>),

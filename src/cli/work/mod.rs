@@ -3,6 +3,8 @@
 pub(super) mod agent;
 pub(super) mod bus;
 pub(super) mod consensus;
+pub(super) mod export;
+pub(super) mod import;
 pub(super) mod links;
 pub(super) mod manager_report;
 pub(super) mod plan;

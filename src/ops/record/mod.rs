@@ -9,6 +9,7 @@
 //! compare-and-swap and the copy becomes the index. If something moved meanwhile, it retries.
 
 pub(super) mod append_only;
+pub mod export;
 mod ignored;
 mod index;
 mod objects;

@@ -6,6 +6,7 @@
 pub mod add;
 pub mod disagreements;
 pub mod hygiene;
+pub mod import;
 pub mod plan_edit;
 pub mod reopen;
 pub mod short_name;

@@ -119,7 +119,12 @@ mod tests {
 
     #[test]
     fn every_agent_is_named_once_with_the_model_that_it_reported() {
-        let stage = |name: &str, agent: Option<&str>, model: Option<&str>| serde_json::json!({"name": name, "agent": agent, "model": model, "passed": true, "outcome": "ok"});
+        let stage = |name: &str, agent: Option<&str>, model: Option<&str>| {
+            serde_json::json!({
+                "name": name, "round": 1, "agent": agent, "model": model, "passed": true, "outcome": "ok",
+                "duration_seconds": 0.1, "usage": {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0},
+            })
+        };
         let mut bundle = serde_json::json!({
             "version": 1, "generated_at": "2026-01-05T10:00:00Z", "job": "j", "run": "j.1", "task_id": "T", "title": "t",
             "objective": "o", "agent_id": "a", "branch": "b", "target_branch": "main", "base_commit": "0", "commit": "1",

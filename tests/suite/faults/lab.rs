@@ -50,6 +50,7 @@ impl Lab {
         }
         world.write("teof.toml", &format!("{}{SETTINGS}", agent.settings()));
         world.write("_report/agent/worker-1/gone.txt", "gone\n");
+        world.write(".beads/issues.jsonl", "{\"id\":\"bd-1\",\"title\":\"t\",\"status\":\"open\",\"priority\":2}\n");
         world.git(&["add", "-A"]);
         world.git(&["commit", "-qm", "Set up"]);
         world.ok(&["consent", "grant", "--continuous"]);

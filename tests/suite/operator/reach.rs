@@ -73,6 +73,7 @@ review retry any --note x
 review retry --all-blocked
 review revert any
 task add QUEUE-009 --title x
+import beads
 task assign QUEUE-002 --engineer codex-1
 task seed QUEUE-002 --engineer codex-1
 task sync
@@ -118,6 +119,7 @@ const FREE: &[&str] = &[
     "quickstart",
     "guide",
     "schema",
+    "export",
     "coordinator status",
     "coordinator explain",
     "coordinator metrics",

@@ -31,6 +31,8 @@ const COMMANDS: &[&str] = &[
     "agent doctor",
     "task add Q-1 --title t",
     "task list",
+    "import beads --agent a1",
+    "export",
     "task assign Q-1 --to a1 --agent a1",
     "task pickup Q-1 --agent a1",
     "task seed Q-3 --engineer a2 --agent a1 --scaffold",

@@ -1,0 +1,59 @@
+//! `teof export`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::base::{Result, json as layout, text};
+use crate::cli::App;
+use crate::coordinator::state::store;
+use crate::ops::record::export::{self, Line};
+
+/// Print everything in the record as JSON lines
+///
+/// Each line is {kind, path, record}: tasks, plans, claims, assignments, events, messages, receipts, seats, runs,
+/// reviews, decisions and the coordinator's jobs. For other programs, backups, and to move to another tool.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof export > teof.jsonl\n\
+\x20 teof export --kind task --kind plan\n\
+\x20 teof schema export             # what a line has")]
+pub struct Args {
+    /// Only records of this kind, such as task; repeatable
+    #[arg(long = "kind", value_name = "KIND", value_parser = KINDS)]
+    kinds: Vec<String>,
+}
+
+const KINDS: [&str; 13] = [
+    "task",
+    "plan",
+    "claim",
+    "assignment",
+    "event",
+    "message",
+    "receipt",
+    "seat",
+    "run",
+    "review",
+    "decision",
+    "job",
+    "document",
+];
+
+pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
+    let hub = app.hub_to_read()?;
+    let mut show = |line: Line| {
+        if args.kinds.is_empty() || args.kinds.contains(&line.kind) {
+            app.out(layout::printable(layout::compact(&line)));
+        }
+        Ok(())
+    };
+    let left_out = export::export(hub, &mut show)?;
+    for job in &store::load(hub)?.jobs {
+        show(Line { kind: "job".to_owned(), path: None, record: json!(job) })?;
+    }
+    for (path, why) in left_out {
+        app.warn(format!("not exported: {}: {}", text::safe(&path), text::safe(&why)));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,84 @@
+//! GitHub issues, as `gh issue list --json` prints them.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Map, Value};
+
+use super::foreign::{Found, Item, Standing, Tool};
+use super::read::{self, priority, word};
+use crate::base::Result;
+use crate::hub::Hub;
+
+const TOOL: Tool = Tool::GithubIssues;
+const FIELDS: &str = "number,title,body,state,stateReason,labels,url";
+const MOST: &str = "1000";
+
+/// The issues of a file that gh wrote, or of the hub's repository.
+pub fn find(hub: &Hub, path: Option<&Path>) -> Result<Found> {
+    match path {
+        Some(path) => {
+            let text = read::file(TOOL, path)?;
+            let issues = serde_json::from_str(&text).map_err(|e| read::odd(TOOL, path, &e.to_string()))?;
+            Ok(of(issues, &[]))
+        }
+        None => list(hub, None, &[]),
+    }
+}
+
+/// Asks gh for the issues of a repository (`owner/name`; `None`: the hub's) that have all these labels.
+pub fn list(hub: &Hub, repository: Option<&str>, labels: &[String]) -> Result<Found> {
+    let mut command = Command::new("gh");
+    command.args(["issue", "list", "--state", "all", "--limit", MOST, "--json", FIELDS]).current_dir(&hub.root);
+    hub.git().guard(&mut command)?;
+    command.args(repository.map(|name| format!("--repo={name}")));
+    let install = format!(
+        "log in: gh auth login; or import a file: gh issue list --state all --json {FIELDS} > issues.json && \
+         teof import github-issues issues.json"
+    );
+    let printed = read::output(TOOL, &mut command, &install)?;
+    let issues = serde_json::from_slice(&printed);
+    Ok(of(issues.map_err(|e| read::odd(TOOL, Path::new("gh issue list"), &e.to_string()))?, labels))
+}
+
+fn of(issues: Vec<Map<String, Value>>, wanted: &[String]) -> Found {
+    let mut found = Found::default();
+    for issue in &issues {
+        let number = word(issue, "number");
+        let labels = issue.get("labels").and_then(Value::as_array).into_iter().flatten();
+        let labels: Vec<String> =
+            labels.filter_map(Value::as_object).map(|label| word(label, "name").trim().to_lowercase()).collect();
+        if let Some(label) = wanted.iter().find(|label| !labels.contains(&label.trim().to_lowercase())) {
+            found.skip(format!("#{number}"), format!("it lacks the label {label}"));
+            continue;
+        }
+        let is_closed = word(issue, "state").eq_ignore_ascii_case("closed");
+        if is_closed && word(issue, "stateReason").eq_ignore_ascii_case("not_planned") {
+            found.skip(format!("#{number}"), "it is not planned");
+            continue;
+        }
+        found.items.push(Item {
+            standing: if is_closed { Standing::Done } else { Standing::Open },
+            priority: labels.iter().find_map(|label| of_label(label)),
+            notes: word(issue, "body").replace("\r\n", "\n").trim().to_owned(),
+            link: Some(word(issue, "url")).filter(|url| !url.is_empty()),
+            ..Item::new(format!("#{number}"), format!("gh-{number}"), word(issue, "title"))
+        });
+    }
+    found
+}
+
+/// `P1`, `priority: high`, `high-priority`, `urgent`.
+fn of_label(label: &str) -> Option<&'static str> {
+    match label {
+        "p0" => return Some("urgent"),
+        "p1" => return Some("high"),
+        "p2" => return Some("medium"),
+        "p3" | "p4" => return Some("low"),
+        _ => {}
+    }
+    let names_priority =
+        label.contains("priority") || label.contains("prio") || label == "urgent" || label == "critical";
+    let mut parts = label.split(|c: char| !c.is_alphanumeric());
+    names_priority.then(|| parts.find_map(priority)).flatten()
+}
