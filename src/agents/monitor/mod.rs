@@ -14,4 +14,6 @@ mod rules;
 mod shell;
 mod watch;
 
+pub use operation::of_value as operation;
+pub use shell::commands as shell_commands;
 pub use watch::Monitor;

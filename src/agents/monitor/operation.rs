@@ -35,12 +35,17 @@ const CONTENT: [&str; 22] = [
 
 /// The commands, paths and addresses in a tool's input, one a line.
 pub(in crate::agents) fn of(input: &RawValue) -> String {
-    let mut found = String::new();
     match serde_json::from_str::<Value>(input.get()) {
-        Ok(value) => collect(&value, DEEP, &mut found),
+        Ok(value) => of_value(&value),
         // Too deep to be read: all of it is searched.
-        Err(_) => found.push_str(input.get()),
+        Err(_) => bounded(input.get().to_owned()),
     }
+}
+
+/// The commands, paths and addresses in a tool's input, one a line.
+pub fn of_value(input: &Value) -> String {
+    let mut found = String::new();
+    collect(input, DEEP, &mut found);
     bounded(found)
 }
 

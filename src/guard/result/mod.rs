@@ -32,6 +32,7 @@ use crate::hub::git::object_ids;
 
 pub use changes::{Change, Kind};
 pub use history::Landed;
+pub use rules::PathRules;
 pub use subject::{Limits, Subject};
 pub use surroundings::Surroundings;
 

@@ -3,7 +3,8 @@
 use super::changes::{Change, Kind};
 use super::subject::Limits;
 use crate::base::text;
-use crate::guard::{Finding, glob};
+use crate::guard::Finding;
+use crate::guard::glob::{self, Glob};
 use crate::hub::paths;
 
 /// What a worker must not change, besides git's own files and the record: the sources of work, and grants.
@@ -86,40 +87,14 @@ const PROTECTED: [&str; 66] = [
 
 /// The findings about paths, one for each path and rule.
 pub fn check(changes: &[Change], limits: &Limits) -> Vec<Finding> {
-    let strings = |list: &[&str]| list.iter().map(|&p| p.to_owned()).collect::<Vec<_>>();
-    let (built_in, protected) = (glob::all(&strings(&DENIED)), glob::all(&strings(&PROTECTED)));
-    let (denied, allowed) = (glob::all(&limits.denied), glob::all(&limits.allowed));
-    let (more_protected, copied) = (glob::all(&limits.protected), glob::all(&limits.copied));
+    let rules = PathRules::new(limits);
+    let protected = all(&PROTECTED);
+    let more_protected = glob::all(&limits.protected);
     let mut findings = Vec::new();
     for change in changes {
         let path = change.path.as_str();
+        findings.extend(rules.finding(path));
         let mut find = |finding: Finding| findings.push(finding);
-        if is_git_dir(path) {
-            find(Finding::high("path.denied", path, "this path belongs to git").hint(TAKE_BACK));
-        } else if paths::is_record(&path.to_lowercase()) {
-            find(Finding::high("path.denied", path, "workers must not change the record").hint(TAKE_BACK));
-        } else if let Some(rule) = glob::first_cover(&built_in, path) {
-            find(
-                Finding::high(
-                    "path.denied",
-                    path,
-                    format!(
-                        "workers must not change \
-                {}",
-                        rule.as_str()
-                    ),
-                )
-                .hint(TAKE_BACK),
-            );
-        } else if let Some(rule) = glob::first_cover(&copied, path) {
-            let what = format!("{} was copied in and must not leave the worktree", rule.as_str());
-            find(Finding::high("path.secret", path, what).hint("add it to .gitignore and commit without it"));
-        } else if let Some(rule) = glob::first_cover(&denied, path) {
-            find(Finding::high("path.denied", path, format!("denied by {:?}", rule.as_str())).hint(TAKE_BACK));
-        } else if !allowed.is_empty() && glob::first_cover(&allowed, path).is_none() {
-            let what = "not in the work order's allowed paths";
-            find(Finding::high("path.not_allowed", path, what).hint(TAKE_BACK));
-        }
         if let Some(rule) = glob::first_cover(&protected, path).or_else(|| glob::first_cover(&more_protected, path)) {
             let what = format!("protected by {:?}: affects how changes are shown, built or tested", rule.as_str());
             find(Finding::medium("path.protected", path, what).hint("a person must check this file before the merge"));
@@ -135,6 +110,51 @@ pub fn check(changes: &[Change], limits: &Limits) -> Vec<Finding> {
         findings.extend(secret_rules(change));
     }
     findings
+}
+
+/// Which paths a result must not change.
+pub struct PathRules {
+    built_in: Vec<Glob>,
+    denied: Vec<Glob>,
+    allowed: Vec<Glob>,
+    copied: Vec<Glob>,
+}
+
+impl PathRules {
+    pub fn new(limits: &Limits) -> PathRules {
+        PathRules {
+            built_in: all(&DENIED),
+            denied: glob::all(&limits.denied),
+            allowed: glob::all(&limits.allowed),
+            copied: glob::all(&limits.copied),
+        }
+    }
+
+    /// Why a result must not change this path.
+    pub fn finding(&self, path: &str) -> Option<Finding> {
+        Some(if is_git_dir(path) {
+            Finding::high("path.denied", path, "this path belongs to git").hint(TAKE_BACK)
+        } else if paths::is_record(&path.to_lowercase()) {
+            Finding::high("path.denied", path, "workers must not change the record").hint(TAKE_BACK)
+        } else if let Some(rule) = glob::first_cover(&self.built_in, path) {
+            let what = format!("workers must not change {}", rule.as_str());
+            Finding::high("path.denied", path, what).hint(TAKE_BACK)
+        } else if let Some(rule) = glob::first_cover(&self.copied, path) {
+            let what = format!("{} was copied in and must not leave the worktree", rule.as_str());
+            Finding::high("path.secret", path, what).hint("add it to .gitignore and commit without it")
+        } else if let Some(rule) = glob::first_cover(&self.denied, path) {
+            Finding::high("path.denied", path, format!("denied by {:?}", rule.as_str())).hint(TAKE_BACK)
+        } else if !self.allowed.is_empty() && glob::first_cover(&self.allowed, path).is_none() {
+            let what = "not in the work order's allowed paths";
+            Finding::high("path.not_allowed", path, what).hint(TAKE_BACK)
+        } else {
+            return None;
+        })
+    }
+}
+
+fn all(list: &[&str]) -> Vec<Glob> {
+    glob::all(&list.iter().map(|&p| p.to_owned()).collect::<Vec<_>>())
 }
 
 const TAKE_BACK: &str = "remove this change from the branch; if the work needs it, ask a person to make it";

@@ -28,6 +28,11 @@ impl Tracked {
         in_index || self.in_head(path)
     }
 
+    /// Whether git ignores `path`, were it new.
+    pub fn ignores(&self, path: &str) -> bool {
+        self.repository.is_path_ignored(Path::new(path)).unwrap_or(false)
+    }
+
     fn in_head(&self, path: &Path) -> bool {
         let tree = self.repository.head().and_then(|head| head.peel_to_tree());
         tree.and_then(|tree| tree.get_path(path)).is_ok()

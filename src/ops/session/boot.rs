@@ -136,6 +136,11 @@ pub fn boot(hub: &Hub, request: &BootRequest, progress: &dyn Fn(&str)) -> Result
 /// It uses no network and does not read the tree. Returns `false` and does nothing while less than half of that time
 /// has passed.
 pub fn renew(hub: &Hub, agent: &str) -> Result<bool> {
+    renew_for(hub, agent, Purpose::Unattended)
+}
+
+/// Like [`renew`], for whom the session is.
+pub fn renew_for(hub: &Hub, agent: &str, purpose: Purpose) -> Result<bool> {
     if let Freshness::Fresh { age } = freshness::check(hub, agent, None)?
         && age < hub.settings()?.session.max_age / 2
     {
@@ -143,14 +148,18 @@ pub fn renew(hub: &Hub, agent: &str) -> Result<bool> {
     }
     let mut writer = hub.lock("renew a session")?;
     let mut transaction = Transaction::new(format!("renew the session of {agent}"));
-    stage_renewal(&writer, &mut transaction, agent)?;
+    stage_renewal_for(&writer, &mut transaction, agent, purpose)?;
     writer.commit(transaction)?;
     Ok(true)
 }
 
 /// Like [`renew`], in the caller's transaction and for any age of the session.
 pub fn stage_renewal(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str) -> Result<()> {
-    session::stage_tail(writer.hub(), transaction, agent, TAIL, Purpose::Unattended)?;
+    stage_renewal_for(writer, transaction, agent, Purpose::Unattended)
+}
+
+fn stage_renewal_for(writer: &Writer<'_>, transaction: &mut Transaction, agent: &str, purpose: Purpose) -> Result<()> {
+    session::stage_tail(writer.hub(), transaction, agent, TAIL, purpose)?;
     events::stage(writer, transaction, &handshake(agent, "Session renewed", None)).map(drop)
 }
 
