@@ -14,13 +14,14 @@
 //! | [`bus`] | claims, assignments, events, messages | `_bus/`, `<common dir>/teof/cache/{events,messages}.json` |
 //! | [`plans`] | plans and the backlog: read, checked, edited | `_plans/` |
 //! | [`receipts`] | the ledger, and receipts that carry their own hash | `_report/receipts.jsonl` |
-//! | [`seats`] | manifests, who acts, session freshness | `AGENT_MANIFEST*.json`, `_report/session/` |
+//! | [`seats`] | manifests, who acts, session freshness, what is edited | `AGENT_MANIFEST*.json`, `_report/session/`, `<common dir>/teof/editing/` |
 //! | [`sessions`] | agent sessions: a record and the raw stream of each | `$XDG_STATE_HOME/teof/projects/<encoded path>/sessions/` |
 //! | [`consensus`] | decisions, their records, and which of them wait too long | `_report/consensus/` |
 //! | [`exec`] | supervised processes: as children, in containers, in terminals; the socket over which they ask their supervisor | |
 //! | [`agents`] | agent CLIs: how to call each, how to read and watch its stream | |
 //! | [`guard`] | checks that can stop work: consent, trust, results, secrets, sentinels, preflight | `<common dir>/teof/trust.json`, the consent file |
 //! | [`ops`] | one transaction over several stores: boot, claim, release, take over, assign, record; who is present | `_report/manager/`, `_report/usage/receipts-*`, `<common dir>/teof/cache/{receipts,record}.json` |
+//! | [`hooks`] | answers the hooks of agent programs that teof did not start | |
 //! | [`conductor`] | what is done next, and how it is asked | `_report/usage/autonomy-conductor/` |
 //! | [`foreman`] | a work order, from its lock to its outcome; the routines | `_report/agent/<id>/runs/`, `<common dir>/teof/{runs,live,notes}/`, the session folders of runs |
 //! | [`review`] | finished work: merged, sent back, delivered | `_report/agent/<manager>/reviews/`, `memory/log.jsonl`, `<common dir>/teof/review/` |
@@ -42,6 +43,7 @@ pub mod exec;
 pub mod faces;
 pub mod foreman;
 pub mod guard;
+pub mod hooks;
 pub mod hub;
 pub mod model;
 pub mod ops;

@@ -13,6 +13,7 @@ use crate::hub::{Hub, paths};
 use crate::model::assignment::AssignmentFile;
 use crate::model::claim::{ClaimFile, believed_lease};
 use crate::model::message::is_task_channel;
+use crate::seats::editing;
 
 /// How old a hold may be shown that was lifted, or the other way round.
 const HOLDS: Duration = Duration::from_secs(2);
@@ -37,6 +38,9 @@ pub struct Claim {
     pub assigned_to: Option<String>,
     /// Why the task is on hold, if it is.
     pub hold: Option<String>,
+    /// What its seat edits for it, as hooks told it within the last hour: `src/a.rs, src/b.rs`.
+    #[serde(default)]
+    pub editing: Option<String>,
 }
 
 impl Claim {
@@ -55,6 +59,7 @@ impl Claim {
             notes: file.notes().map(text::safe),
             assigned_to: None,
             hold: None,
+            editing: None,
         }
     }
 
@@ -89,6 +94,7 @@ pub(super) struct Claims {
     is_begun: bool,
     assignments: Documents<(String, AssignmentFile)>,
     holds: Timed<HashMap<String, String>>,
+    editing: Timed<HashMap<String, String>>,
     channels: Channels,
     /// Something changed that is not shown yet.
     is_behind: bool,
@@ -133,9 +139,12 @@ impl Claims {
         let known = self.holds.get(HOLDS, || held(hub, whole(files).filter(|claim| claim.is_live), channels))?;
         let is_other = |claim: &Claim| claim.is_live && claim.hold.as_ref() != known.get(&claim.task);
         self.is_behind |= self.shown.0.iter().any(is_other);
+        let editing = self.editing.get(HOLDS, || Ok(editing::by_task(hub)))?;
+        let is_other = |claim: &Claim| claim.is_live && claim.editing.as_ref() != editing.get(&claim.task);
+        self.is_behind |= self.shown.0.iter().any(is_other);
         let is_changed = std::mem::take(&mut self.is_behind);
         if is_changed {
-            self.show(&known, hub.now());
+            self.show(&known, &editing, hub.now());
         }
         Ok((Arc::clone(&self.shown.0), Arc::clone(&self.shown.1), is_changed))
     }
@@ -154,13 +163,14 @@ impl Claims {
         lost.filter_map(|task| Some(Unusable { path: paths::claim(task), why: why(task)? })).collect()
     }
 
-    fn show(&mut self, holds: &HashMap<String, String>, now: Stamp) {
+    fn show(&mut self, holds: &HashMap<String, String>, editing: &HashMap<String, String>, now: Stamp) {
         let assigned: HashMap<&str, &str> =
             self.assignments().filter_map(|(task, found)| Some((task, found.engineer()?))).collect();
         let claims = whole(&self.files).map(|claim| Claim {
             lease_expires_at: believed_lease(claim.lease_expires_at, now),
             assigned_to: assigned.get(claim.task.as_str()).map(|seat| text::safe(seat)),
             hold: holds.get(&claim.task).cloned(),
+            editing: editing.get(&claim.task).filter(|_| claim.is_live).cloned(),
             ..claim.clone()
         });
         let claims = claims.collect();

@@ -87,6 +87,7 @@ pub enum Command {
     Session(Lazy<session::Args>),
     Import(Lazy<work::import::Args>),
     Export(Lazy<work::export::Args>),
+    Hook(Lazy<work::hook::Args>),
     Links(Lazy<work::links::Args>),
     Consensus(Lazy<work::consensus::Args>),
     SessionBoot(Lazy<work::session_boot::Args>),
@@ -108,11 +109,16 @@ pub fn main() -> ExitCode {
         return start::complete::main(support::lazy::whole::<Cli>(), &arguments[2..]);
     }
     let json = arguments.iter().any(|argument| argument == "--json");
+    let is_hook = arguments.get(1).is_some_and(|word| word == "hook");
     // Only a program of a run has one.
     let worker = forward::socket().map(|socket| (socket, arguments.clone()));
     let cli = match support::lazy::parse::<Cli>(arguments) {
         Ok(cli) => cli,
-        Err(error) => return support::failure::usage(&error, support::lazy::whole::<Cli>, json),
+        Err(error) => {
+            let code = support::failure::usage(&error, support::lazy::whole::<Cli>, json);
+            // For agent programs, 2 is a refusal: a hook of another version must not stop every tool.
+            return if is_hook && error.use_stderr() { ExitCode::FAILURE } else { code };
+        }
     };
     unattended::progress::log::start_warnings();
     let done = App::new(&cli.global).and_then(|app| {
@@ -128,7 +134,7 @@ pub fn main() -> ExitCode {
 /// Runs one command. `Ok` carries the exit code: a check that found something did not fail.
 fn run(command: Command, app: &App) -> Result<ExitCode> {
     match command {
-        Command::Agent(Lazy(args)) => work::agent::run(args, app),
+        Command::Agent(Lazy(args)) => work::agent::run(args, app, support::lazy::whole::<Cli>),
         Command::Bus(Lazy(args)) => work::bus::run(args, app),
         Command::Quickstart(Lazy(args)) => start::quickstart::run(args, app),
         Command::Guide(Lazy(args)) => start::guide::run(args, app, support::lazy::whole::<Cli>()),
@@ -143,7 +149,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Logs(Lazy(args)) => unattended::coordinator::logs::run(args, app),
         Command::Approve(Lazy(args)) => review::approve::run(args, app),
         Command::Doctor(Lazy(args)) => maintain::doctor::run(args, app),
-        Command::Init(Lazy(args)) => start::init::run(args, app),
+        Command::Init(Lazy(args)) => start::init::run(args, app, support::lazy::whole::<Cli>),
         Command::Operator(Lazy(args)) => maintain::operator::run(args, app),
         Command::ManagerReport(Lazy(args)) => work::manager_report::run(args, app),
         Command::Man(Lazy(args)) => start::completions::man(args, app, support::lazy::whole::<Cli>()),
@@ -165,6 +171,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Session(Lazy(args)) => session::run(args, app),
         Command::Import(Lazy(args)) => work::import::run(args, app),
         Command::Export(Lazy(args)) => work::export::run(&args, app),
+        Command::Hook(Lazy(args)) => work::hook::run(&args, app),
         Command::Links(Lazy(args)) => work::links::run(args, app),
         Command::Consensus(Lazy(args)) => work::consensus::run(args, app),
         Command::SessionBoot(Lazy(args)) => work::session_boot::run(args, app),

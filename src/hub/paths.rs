@@ -70,12 +70,13 @@ pub fn session(agent: &str) -> String {
 }
 
 /// Everything directly in teof's machine-local folder; [`super::Hub::local`] asserts it in tests.
-const MACHINE_LOCAL: [&str; 29] = [
+const MACHINE_LOCAL: [&str; 30] = [
     "alerts",
     "aside",
     "cache",
     "coordinator",
     "durable.gitconfig",
+    "editing",
     "evidence",
     "half-made",
     "hub",

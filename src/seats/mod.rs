@@ -4,6 +4,7 @@
 //! `_report/session/<id>/`. It does not know claims, events or plans. It writes into a transaction of the caller, or
 //! a line to the seat's own guard log.
 
+pub mod editing;
 pub mod freshness;
 pub mod handoffs;
 mod identity;

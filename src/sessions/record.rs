@@ -22,6 +22,8 @@ pub enum Mode {
     /// A command.
     #[default]
     Process,
+    /// A program that a person started, or a subagent of one, as its hooks tell.
+    Hooked,
 }
 
 /// For people: how often each tool was called.
@@ -49,6 +51,7 @@ impl Mode {
             Mode::Autonomous => "autonomous",
             Mode::Dispatch => "dispatch",
             Mode::Process => "process",
+            Mode::Hooked => "hooked",
         }
     }
 }
@@ -124,6 +127,9 @@ pub struct SessionRecord {
     /// The session that it continues.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<String>,
+    /// The session whose program started this one: a subagent, or another program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +191,12 @@ pub struct SessionRecord {
     pub exit_code: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archive: Option<Archived>,
+    /// The digest of what the program was told last when it wanted to stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminded: Option<String>,
+    /// Worktrees that a hook made for it, absolute.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub made_worktrees: Vec<PathBuf>,
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }

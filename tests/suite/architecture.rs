@@ -24,6 +24,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("agents", &["base", "model", "hub"]),
     ("guard", &["base", "model", "hub", "bus", "plans", "receipts", "seats", "consensus", "exec"]),
     ("ops", &["base", "model", "hub", "bus", "plans", "receipts", "seats", "sessions", "consensus", "guard"]),
+    (
+        "hooks",
+        &["base", "model", "hub", "bus", "plans", "receipts", "seats", "sessions", "exec", "agents", "guard", "ops"],
+    ),
     ("conductor", &["base", "model", "hub", "bus", "plans", "receipts", "seats", "agents", "guard", "ops"]),
     (
         "foreman",
@@ -82,6 +86,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "exec",
             "guard",
             "ops",
+            "hooks",
             "agents",
             "conductor",
             "foreman",

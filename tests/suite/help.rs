@@ -52,12 +52,12 @@ fn every_command_says_in_a_line_what_it_does_and_has_an_example() {
     }
 }
 
-const VERBS: [&str; 54] = [
+const VERBS: [&str; 55] = [
     "Add", "Answer", "Approve", "Assign", "Attach", "Bring", "Change", "Check", "Do", "Claim", "Close", "Commit",
     "Continue", "Create", "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause", "Post",
     "Print", "Queue", "Record", "Reject", "Release", "Remove", "Report", "Retire", "Revert", "Review", "Revive",
     "Revoke", "Run", "Save", "Send", "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write",
-    "Allow", "Clear", "Watch", "Join", "Verify",
+    "Allow", "Clear", "Watch", "Join", "Verify", "Install",
 ];
 
 const SETTINGS: &str = "[guard]\ntests = [\"true\"]\n[lock]\nwait = \"2s\"\n[coordinator]\nretries = 0\npoll_min = \"1s\"\npoll_max = \"1s\"\n\
@@ -118,7 +118,8 @@ fn scratch() -> World {
 }
 
 /// Examples that may exit with another code than 0, because of what they find or wait for.
-const OTHER_CODES: [(&str, &[i32]); 17] = [
+const OTHER_CODES: [(&str, &[i32]); 18] = [
+    ("teof agent setup claude --check", &[1]),
     ("teof session brief", &[1]),
     ("teof run", &[5]),
     // No job made the newest commit there.

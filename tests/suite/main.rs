@@ -5,7 +5,9 @@ mod harness;
 
 mod advice;
 mod agency;
+mod agent_hooks;
 mod agent_sessions;
+mod agent_setup;
 mod agents;
 mod architecture;
 mod board;

@@ -97,7 +97,9 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// What commands print about a job that waits for review.
-const OUTPUTS: [&str; 14] = [
+const OUTPUTS: [&str; 16] = [
+    "agent plugin",
+    "agent setup claude --check",
     "status",
     "task list",
     "plan list",

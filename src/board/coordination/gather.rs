@@ -76,6 +76,7 @@ fn rows(claims: &[Claim], now: Stamp) -> (Vec<ClaimRow>, usize) {
         lease_expires_at: claim.lease_expires_at,
         lease_left_seconds: claim.lease_left(now).filter(|_| claim.is_live),
         hold: claim.hold.clone(),
+        editing: claim.editing.clone(),
         is_live: claim.is_live,
     };
     let (live, others): (Vec<_>, Vec<_>) = claims.iter().partition(|claim| claim.is_live);

@@ -50,6 +50,8 @@ pub struct ClaimRow {
     /// Negative once the lease is over; `None`: it has none, or the claim is not live.
     pub lease_left_seconds: Option<i64>,
     pub hold: Option<String>,
+    /// What its seat edits for it, as hooks told it within the last hour.
+    pub editing: Option<String>,
     #[serde(skip)]
     pub is_live: bool,
 }

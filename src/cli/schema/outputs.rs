@@ -10,7 +10,7 @@ use crate::cli::support::failure::ErrorDocument;
 use crate::cli::unattended;
 use crate::cli::unattended::coordinator::summary::Summary;
 use crate::cli::unattended::progress::narrate::Line;
-use crate::cli::work::{plan, task};
+use crate::cli::work::{agent, plan, task};
 use crate::coordinator::report::Report;
 use crate::guard::preflight::report as preflight;
 use crate::ops::presence::status;
@@ -27,6 +27,8 @@ pub(super) const OUTPUTS: &[Format] = &[
     format("plan show", "teof plan show --json", written::<plan::show::Document>),
     format("plan validate", "teof plan validate --json", written::<plan::validate::Document>),
     format("bus status", "teof bus status --json", written::<status::Document>),
+    format("agent setup", "teof agent setup --json", written::<agent::setup::Report>),
+    format("agent plugin", "teof agent plugin --json", written::<agent::plugin::Written>),
     format("run", "a line of teof run --json", written::<RunLine>),
     format("review list", "teof review list --json", written::<Vec<review::list::Row>>),
     format("review show", "teof review show --json", written::<review::show::Document>),

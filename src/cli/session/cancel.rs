@@ -48,6 +48,9 @@ pub fn run(args: Args, app: &App) -> Result<()> {
         app.result(&ended, || told(&ended));
         return Ok(());
     }
+    if found.mode == Mode::Hooked {
+        return Err(not_ours(&found).into());
+    }
     let storage = LocalStorage::of(hub);
     let folder = storage.folder(&found.id);
     let watch = Watch::on([folder.as_path()]);
@@ -81,6 +84,14 @@ fn told(ended: &SessionRecord) -> String {
         Status::Cancelled => format!("Cancelled session {name}"),
         other => format!("Session {name} is {}", other.as_str()),
     }
+}
+
+/// A person started it, and nobody looks for a request to end it.
+fn not_ours(found: &SessionRecord) -> Refusal {
+    let program = text::safe(found.program.as_deref().unwrap_or("its program"));
+    Refusal::guard("session.not_ours", format!("teof did not start session {}", short(&found.id)))
+        .because(format!("a person started {program}, and its hooks tell of it"))
+        .next(format!("end it where it runs; what it is: teof session show {}", short(&found.id)))
 }
 
 fn over(found: &SessionRecord) -> Refusal {

@@ -97,11 +97,11 @@ fn table(sessions: &[SessionRecord], times: Times) -> Table {
         Column::number("TOKENS").optional(),
         Column::text("LAST").optional(),
     ]);
-    for one in sessions {
+    for (depth, one) in tree(sessions) {
         let tokens = one.usage.tokens();
         let last = one.reason.as_ref().or(one.last_message.as_ref()).or(one.last_tool.as_ref());
         table.row([
-            short(&one.id).into(),
+            format!("{}{}", "  ".repeat(depth), short(&one.id)).into(),
             Cell::painted(meaning(one.status), one.status.as_str()),
             one.task_id.as_deref().unwrap_or_default().into(),
             one.program.as_deref().unwrap_or_default().into(),
@@ -111,4 +111,27 @@ fn table(sessions: &[SessionRecord], times: Times) -> Table {
         ]);
     }
     table
+}
+
+/// The sessions in their order, each with those that its program started below it, and how deep it is.
+fn tree(sessions: &[SessionRecord]) -> Vec<(usize, &SessionRecord)> {
+    let starter = |one: &SessionRecord| {
+        let id = one.started_by.as_ref()?;
+        sessions.iter().position(|other| other.id == *id && other.id != one.id)
+    };
+    let mut below: Vec<Vec<usize>> = vec![Vec::new(); sessions.len()];
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    for (at, one) in sessions.iter().enumerate() {
+        match starter(one) {
+            Some(by) => below[by].push(at),
+            None => open.push((0, at)),
+        }
+    }
+    open.reverse();
+    let mut rows = Vec::new();
+    while let Some((depth, at)) = open.pop() {
+        rows.push((depth, &sessions[at]));
+        open.extend(below[at].iter().rev().map(|below| (depth + 1, *below)));
+    }
+    rows
 }

@@ -61,6 +61,7 @@ fn lines(one: &SessionRecord, times: Times) -> Vec<String> {
     let confinement = one.environment.confinement.as_ref().map(|state| format!("sandbox {state}"));
     let parts = [Some(one.environment.executor.clone()), one.environment.image.clone(), confinement];
     add("runs in", Some(parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")));
+    add("started by", one.started_by.as_deref().map(|by| short(by).into_owned()));
     add("continues", one.parent_id.as_deref().map(|parent| short(parent).into_owned()));
     let lasted = one.started_at.map(|from| {
         let until = one.ended_at.map(|at| format!(" until {}", times.at(at))).unwrap_or_default();

@@ -9,9 +9,10 @@ use crate::base::{Clock, Result, files, text};
 use crate::cli::App;
 use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
+use crate::cli::work::agent::plugin::docs;
 use crate::guard::operator;
 use crate::hub::paths::{CONSENT, SETTINGS};
-use crate::hub::{Hub, Settings};
+use crate::hub::{Hub, Settings, Worktree};
 use crate::ops::setup::init::{self, Done, Options};
 use crate::ops::setup::proposal::{self, Proposal, Record};
 
@@ -61,6 +62,9 @@ pub struct Args {
     /// Make this worktree the hub (needed in bare repositories, submodules, or after a move)
     #[arg(long, value_name = "PATH", conflicts_with_all = ["dedicated", "in_place"], help_heading = MORE)]
     hub: Option<PathBuf>,
+    /// Write the section about teof into AGENTS.md, and into CLAUDE.md where there is one
+    #[arg(long)]
+    agent_docs: bool,
     /// The seat to create for yourself
     #[arg(long, value_name = "SEAT", help_heading = MORE)]
     agent: Option<String>,
@@ -69,7 +73,8 @@ pub struct Args {
     verbose: bool,
 }
 
-pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+/// `tree`: every command, for what is made of their help.
+pub fn run(args: Args, app: &App, tree: fn() -> clap::Command) -> Result<ExitCode> {
     operator::run::refuse("set a repository up")?;
     let settings = settings_here(app);
     if !(args.role.is_empty() && args.test.is_empty()) && has_settings(app) {
@@ -117,7 +122,16 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         };
         options = init_prompt::confirm(options, &there, &settings, &missing)?;
     }
-    let done = init::init(app.global.root.as_deref(), app.clock, &options)?;
+    let mut done = init::init(app.global.root.as_deref(), app.clock, &options)?;
+    if args.agent_docs {
+        let folder = Worktree::containing(&app.global.root.clone().unwrap_or_else(|| PathBuf::from(".")))?.root;
+        let changed = docs::write(&folder, &tree())?;
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        done.notes.push(match changed.iter().map(name).collect::<Vec<_>>().join(" and ") {
+            names if names.is_empty() => "the section about teof in AGENTS.md is up to date".to_owned(),
+            names => format!("wrote the section about teof into {names}; commit it"),
+        });
+    }
     app.result(&done, || match args.yes || asks {
         true => render_short(&done, &options, &there, asks, args.verbose),
         false => render(&done, &options),

@@ -18,7 +18,7 @@ pub const MORE: &str = "More options";
 /// Every command of the top level, by what a person is doing.
 pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Get started", &["init", "quickstart", "guide"]),
-    ("Work", &["session-boot", "task", "import", "plan", "bus", "consensus", "session", "seat", "agent"]),
+    ("Work", &["session-boot", "task", "import", "plan", "bus", "consensus", "session", "seat", "agent", "hook"]),
     (
         "Run unattended",
         &[
@@ -39,7 +39,18 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Review", &["review", "approve"]),
     (
         "Inspect",
-        &["report", "dashboard", "manager-report", "scan", "receipts", "verify", "links", "worktree", "export", "schema"],
+        &[
+            "report",
+            "dashboard",
+            "manager-report",
+            "scan",
+            "receipts",
+            "verify",
+            "links",
+            "worktree",
+            "export",
+            "schema",
+        ],
     ),
     ("Maintain", &["check", "doctor", "preflight", "trust", "operator", "completions", "man", "version"]),
 ];

@@ -4,6 +4,7 @@ pub(super) mod agent;
 pub(super) mod bus;
 pub(super) mod consensus;
 pub(super) mod export;
+pub(super) mod hook;
 pub(super) mod import;
 pub(super) mod links;
 pub(super) mod manager_report;

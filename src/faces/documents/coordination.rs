@@ -101,9 +101,10 @@ fn claims(found: &Coordination, at: &dyn Fn(Stamp) -> String) -> Section {
             lease,
             claim.claimed_at.map(at).unwrap_or_default().into(),
             claim.plan_id.clone().unwrap_or_default().into(),
+            claim.editing.clone().unwrap_or_default().into(),
         ]
     };
-    let headings = ["TASK", "SEAT", "STATUS", "LEASE LEFT", "CLAIMED", "PLAN"];
+    let headings = ["TASK", "SEAT", "STATUS", "LEASE LEFT", "CLAIMED", "PLAN", "EDITS"];
     let section = Section::table("Claims", &headings, live.iter().map(row).collect());
     match others {
         0 => section,

@@ -10,7 +10,7 @@ use super::Settings;
 use crate::base::digest;
 
 /// Section and key of the settings that may change under a grant.
-pub const NOT_COVERED: [(&str, &str); 24] = [
+pub const NOT_COVERED: [(&str, &str); 29] = [
     ("coordinator", "min_free_disk"),
     ("coordinator", "poll_max"),
     ("coordinator", "poll_min"),
@@ -22,6 +22,11 @@ pub const NOT_COVERED: [(&str, &str); 24] = [
     ("coordinator", "stop_within"),
     ("git", "fetch_timeout"),
     ("git", "sign_timeout"),
+    ("hooks", "claim"),
+    ("hooks", "danger"),
+    ("hooks", "denied"),
+    ("hooks", "refuse_on_error"),
+    ("hooks", "remind"),
     ("lock", "wait"),
     ("log", "format"),
     ("log", "keep"),

@@ -12,8 +12,12 @@ use crate::hub::paths;
 
 /// Limits on one seat or worker that protect the others: read only from the hub's `teof.toml`, never from the caller's
 /// environment or user file.
-pub(super) const GUARD_TERMS: [(&str, &str); 8] = [
+pub(super) const GUARD_TERMS: [(&str, &str); 12] = [
     ("claims", "agent_window"),
+    ("hooks", "claim"),
+    ("hooks", "danger"),
+    ("hooks", "denied"),
+    ("hooks", "refuse_on_error"),
     ("review", "auto"),
     ("review", "auto_confidence"),
     ("session", "max_age"),

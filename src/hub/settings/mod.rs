@@ -8,6 +8,7 @@ mod check;
 pub mod edit;
 mod executor;
 pub mod granted;
+mod hooks;
 pub mod limits;
 pub mod load;
 pub mod monitor;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use executor::{Container, Engine, ExecutorKind};
+pub use hooks::{Gate, Hooks};
 pub use limits::Limits;
 pub use monitor::MonitorRule;
 pub use sandbox::{CACHES, Sandbox, SandboxMode, SandboxNetwork};
@@ -46,6 +48,7 @@ pub struct Settings {
     pub coordinator: Coordinator,
     pub worker: Worker,
     pub guard: Guard,
+    pub hooks: Hooks,
     pub commands: Commands,
     pub worktrees: Worktrees,
     pub agent_sessions: AgentSessions,

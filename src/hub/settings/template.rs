@@ -15,6 +15,7 @@ const SOURCE: &str = concat!(
     include_str!("mod.rs"),
     include_str!("sections.rs"),
     include_str!("executor.rs"),
+    include_str!("hooks.rs"),
     include_str!("limits.rs"),
     include_str!("sandbox.rs"),
     include_str!("work.rs")

@@ -16,6 +16,8 @@ use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::event::{AUDIT, EventView, Severity};
 
+use crate::seats::editing::{self, Edit};
+
 use super::heartbeat::{self, Heartbeat, Manager, Presence, Windows};
 use super::observe;
 
@@ -127,6 +129,8 @@ pub struct Held {
     pub claim: ClaimFile,
     /// Why the task is on hold, if it is.
     pub hold: Option<String>,
+    /// What its seat edits for it, as hooks told it within the last hour, newest first.
+    pub editing: Vec<Edit>,
 }
 
 /// Reads claims, events and managers.
@@ -135,10 +139,14 @@ pub fn read(hub: &Hub, query: Query) -> Result<Report> {
     let listing = claims::list(hub)?;
     let mut damaged = listing.damaged;
     let mut claims = Vec::new();
+    let edits = editing::recent(hub);
     for (task, claim) in listing.whole {
         if query.takes_agent(claim.agent_id()) && (claim.is_live() || !query.active_only) {
             let hold = if claim.is_live() { holds::on(hub, &task)?.map(|hold| hold.summary) } else { None };
-            claims.push(Held { task, claim, hold });
+            let of_it = |edit: &&Edit| edit.task.as_ref() == Some(&task);
+            let own = claim.agent_id().and_then(|seat| edits.get(seat)).filter(|_| claim.is_live());
+            let editing = own.into_iter().flatten().filter(of_it).cloned().collect();
+            claims.push(Held { task, claim, hold, editing });
         }
     }
     let since = query.cut_off(hub.now());
@@ -170,7 +178,7 @@ fn is_audit(view: &EventView<'_>, claims: &[Held]) -> bool {
 /// What `teof bus status --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Document<'a> {
-    /// As in their files, with `_path`, and `_hold` where one stops the task.
+    /// As in their files, with `_path`, `_hold` where one stops the task, and `_editing`: what the seat edits for it.
     claims: Vec<Map<String, Value>>,
     /// As in the log, newest first, with `_index` (1: the newest).
     events: Vec<Map<String, Value>>,
@@ -248,6 +256,9 @@ impl Held {
         map.insert("_path".into(), json!(paths::claim(&self.task)));
         if let Some(hold) = &self.hold {
             map.insert("_hold".into(), json!(hold));
+        }
+        if !self.editing.is_empty() {
+            map.insert("_editing".into(), json!(self.editing));
         }
         map
     }

@@ -119,6 +119,7 @@ pub const READERS: &[&str] = &[
     "doctor",
     "agent list",
     "agent doctor",
+    "agent plugin",
     "seat list",
     "seat show worker-1",
     "task list",
@@ -164,6 +165,8 @@ pub const READERS: &[&str] = &[
 
 /// Not called here, and why.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("agent setup", "writes files of other programs, one by one, as `completions --install` does"),
+    ("hook", "boots and renews as `session-boot` does; what else it keeps is a hint; `agent_hooks.rs` breaks it"),
     ("quickstart", "makes a repository of its own, and does nothing in another one"),
     ("operator token", "asks for a terminal; `operator revoke` writes the same file in the same way"),
     ("run", "is `coordinator run` by another name"),

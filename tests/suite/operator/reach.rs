@@ -12,6 +12,8 @@ const BEYOND: &str = r#"
 agent use codex-2
 agent save mine
 agent restore mine
+agent setup claude --yes
+agent plugin --output mine
 bus claim QUEUE-002 --allow-unassigned
 bus claim --task QUEUE-002 --allow-unassigned --status paused
 bus claim --next
@@ -109,6 +111,7 @@ worktree clean --all-finished
 const FREE: &[&str] = &[
     "agent list",
     "agent doctor",
+    "hook",
     "bus commit",
     "bus directive",
     "bus inbox",

@@ -1,6 +1,8 @@
 //! `teof agent …`
 
 mod doctor;
+pub(in crate::cli) mod plugin;
+pub(in crate::cli) mod setup;
 
 use std::process::ExitCode;
 
@@ -17,7 +19,7 @@ use crate::guard::operator;
 use crate::ops::session::seat::{self, Overview, SaveRequest, Taken};
 use crate::seats::{self, saved};
 
-/// Manage seats, and check the agent programs
+/// Manage seats; check the agent programs, and install teof in them
 ///
 /// A seat is an agent's identity. A worktree has one seat, its AGENT_MANIFEST.json; other seats are in
 /// AGENT_MANIFEST.<id>.json or saved under a label. Where several agents work in one folder, TEOF_AGENT names
@@ -25,7 +27,8 @@ use crate::seats::{self, saved};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof agent list\n\
-\x20 teof agent doctor   # which agent programs can run")]
+\x20 teof agent doctor   # which agent programs can run\n\
+\x20 teof agent setup claude --check")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -41,6 +44,8 @@ enum Command {
     Save(Save),
     Restore(Restore),
     Doctor(doctor::Args),
+    Setup(setup::Args),
+    Plugin(plugin::Args),
 }
 
 /// Switch this worktree to a seat
@@ -94,13 +99,16 @@ struct Restore {
     allow_dirty: bool,
 }
 
-pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+/// `tree`: every command, for what is made of their help.
+pub fn run(args: Args, app: &App, tree: fn() -> clap::Command) -> Result<ExitCode> {
     match args.command {
         Command::List => list(app)?,
         Command::Use(args) => take(&args, app)?,
         Command::Save(args) => save(args, app)?,
         Command::Restore(args) => restore(&args, app)?,
         Command::Doctor(args) => return doctor::run(&args, app),
+        Command::Setup(args) => return setup::run(&args, app, &tree()),
+        Command::Plugin(args) => return plugin::run(&args, app, &tree()),
     }
     Ok(ExitCode::SUCCESS)
 }

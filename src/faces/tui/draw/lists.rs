@@ -59,7 +59,10 @@ fn note(claim: &Claim, theme: Theme) -> (String, Style) {
     match (&claim.hold, &claim.assigned_to) {
         (Some(hold), _) => (format!("on hold: {hold}"), theme.attention()),
         (None, Some(seat)) if claim.assigned_to != claim.seat => (format!("assigned to {seat}"), theme.attention()),
-        _ => (claim.branch.clone().unwrap_or_default(), theme.quiet()),
+        _ => match &claim.editing {
+            Some(paths) => (format!("edits {paths}"), theme.quiet()),
+            None => (claim.branch.clone().unwrap_or_default(), theme.quiet()),
+        },
     }
 }
 

@@ -164,6 +164,7 @@ fn claim() -> Claim {
         notes: None,
         assigned_to: Some("worker-2".into()),
         hold: None,
+        editing: None,
     }
 }
 

@@ -8,6 +8,7 @@ use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times, paint};
 use crate::model::{self, claim::ClaimStatus};
 use crate::ops::presence::heartbeat::{Heartbeat, Manager, Presence};
 use crate::ops::presence::status::{Held, Preset, Report};
+use crate::seats::editing;
 
 /// All of a report, safe for a terminal.
 pub fn render(report: &Report, shown: Times) -> String {
@@ -134,6 +135,10 @@ fn claim(held: &Held, shown: Times, table: &mut Table) {
     ]);
     if let Some(hold) = &held.hold {
         table.note(text::clip(&text::safe(&format!("on hold: {hold}")), 400));
+    }
+    if let Some(last) = held.editing.first() {
+        let paths = editing::describe(&held.editing);
+        table.note(text::clip(&text::safe(&format!("edits {paths}, {}", shown.ago(last.at))), 400));
     }
 }
 

@@ -1,0 +1,234 @@
+//! The hooks of agent programs: what Claude Code and Codex really send, and what they are answered.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+const CLAUDE: &str = include_str!("../fixtures/hooks/claude.ndjson");
+const CODEX: &str = include_str!("../fixtures/hooks/codex.ndjson");
+
+/// A repository with a seat, a task and `[hooks]` settings.
+fn world(hooks: &str) -> World {
+    let world = World::bare_of_teof();
+    world.ok(&["init", "--agent", "a1", "-q"]);
+    world.write("teof.toml", &format!("[hooks]\n{hooks}\n"));
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Set up"]);
+    world
+}
+
+fn hook(world: &World, event: &str, input: &str, set: &[(&str, &str)]) -> Output {
+    let mut command = world.teof(&["hook", event]);
+    command.envs(set.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // One that does not read all of it is no fault.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// The answer of a hook: JSON, or `null` for nothing.
+fn answer(world: &World, event: &str, input: &Value) -> Value {
+    let out = hook(world, event, &input.to_string(), &[]);
+    let (said, errors) = (String::from_utf8(out.stdout).unwrap(), String::from_utf8_lossy(&out.stderr).into_owned());
+    assert_eq!((out.status.code(), errors.as_str()), (Some(0), ""), "{event}: {said}");
+    if said.is_empty() { Value::Null } else { serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}")) }
+}
+
+fn event_of(name: &str) -> &'static str {
+    match name {
+        "SessionStart" => "session-start",
+        "UserPromptSubmit" => "prompt",
+        "PreToolUse" => "before-tool",
+        "PostToolUse" => "after-tool",
+        "SubagentStart" => "subagent-start",
+        "SubagentStop" => "subagent-stop",
+        "Stop" => "stop",
+        "SessionEnd" => "session-end",
+        other => panic!("{other}"),
+    }
+}
+
+/// The recorded calls of a program, as if they had been made in this repository.
+fn recorded(world: &World, lines: &str) -> Vec<Value> {
+    let lines = lines.replace("/project", world.repo.to_str().unwrap());
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn replay(world: &World, calls: &[Value]) -> Vec<(Value, Value)> {
+    let call = |call: &Value| {
+        let event = event_of(call["hook_event_name"].as_str().unwrap());
+        (call.clone(), answer(world, event, call))
+    };
+    calls.iter().map(call).collect()
+}
+
+fn decision<'a>(answers: &'a [(Value, Value)], tool: &str) -> Vec<&'a Value> {
+    let of_tool = |call: &Value| call["hook_event_name"] == "PreToolUse" && call["tool_name"] == tool;
+    answers.iter().filter(|(call, _)| of_tool(call)).map(|(_, answer)| &answer["hookSpecificOutput"]).collect()
+}
+
+#[test]
+fn recorded_sessions_of_claude_and_codex_need_a_claim_to_edit() {
+    for (program, lines, editor) in [("claude", CLAUDE, "Edit"), ("codex", CODEX, "apply_patch")] {
+        let world = world("claim = \"refuse\"");
+        let calls = recorded(&world, lines);
+        let refused = replay(&world, &calls);
+        let start = refused[0].1["hookSpecificOutput"]["additionalContext"].as_str().unwrap();
+        assert!(start.contains("You are the seat a1") && start.contains("You hold no task"), "{start}");
+        let gate = decision(&refused, editor);
+        let why = gate[0]["permissionDecisionReason"].as_str().unwrap();
+        assert_eq!(gate[0]["permissionDecision"], "deny", "{program}");
+        assert!(why.contains("README.md: edited without a claim") && why.contains("fix: teof bus claim"), "{why}");
+        assert!(decision(&refused, "Bash").iter().all(|answer| answer.is_null()), "{refused:?}");
+        assert_eq!(world.json(&["seat", "show", "a1"])["session"]["session"], "fresh", "the hook booted it");
+
+        world.ok(&["task", "pickup", "T-1", "--agent", "a1"]);
+        let allowed = replay(&world, &calls);
+        assert!(decision(&allowed, editor).iter().all(|answer| answer.is_null()), "{program}: {allowed:?}");
+        let claims = world.json(&["bus", "status"])["claims"].clone();
+        let edited: Vec<&Value> = claims[0]["_editing"].as_array().unwrap().iter().map(|edit| &edit["path"]).collect();
+        assert!(edited.contains(&&json!("README.md")), "{claims}");
+        assert!(world.ok(&["bus", "status"]).contains("edits "), "people see it, too");
+
+        let stop = allowed.iter().filter(|(call, _)| call["hook_event_name"] == "Stop").map(|(_, answer)| answer);
+        let [stop] = stop.collect::<Vec<_>>()[..] else { panic!("{allowed:?}") };
+        assert_eq!(stop["decision"], "block");
+        assert!(stop["reason"].as_str().unwrap().contains("T-1: nothing was reported since"), "{stop}");
+
+        let sessions = world.json(&["session", "list"])["sessions"].clone();
+        let [one, two] = &sessions.as_array().unwrap()[..] else { panic!("{sessions}") };
+        let (main, subagent) = if one["started_by"].is_null() { (one, two) } else { (two, one) };
+        assert_eq!(
+            (&main["program"], &main["mode"], &main["status"]),
+            (&json!(program), &json!("hooked"), &json!("done"))
+        );
+        assert_eq!((&subagent["started_by"], &subagent["agent_id"]), (&main["id"], &json!("a1")));
+        let table = world.ok(&["session", "list"]);
+        let (main, subagent) = (main["id"].as_str().unwrap(), subagent["id"].as_str().unwrap());
+        assert!(table.contains(&format!("\n{main} ")) && table.contains(&format!("\n  {subagent} ")), "{table}");
+        assert_eq!(world.refused(&["session", "cancel", main])["code"], "session.over");
+    }
+}
+
+fn call(world: &World, more: Value) -> Value {
+    let mut call = json!({ "session_id": "s-1", "cwd": world.repo, "permission_mode": "default" });
+    more.as_object().unwrap().iter().for_each(|(key, value)| call[key] = value.clone());
+    call
+}
+
+fn tool(world: &World, name: &str, input: Value) -> Value {
+    answer(world, "before-tool", &call(world, json!({ "tool_name": name, "tool_input": input })))["hookSpecificOutput"]
+        .clone()
+}
+
+#[test]
+fn stopping_is_held_up_once_for_what_is_not_reported() {
+    let world = world("");
+    answer(&world, "session-start", &call(&world, json!({ "source": "startup" })));
+    world.ok(&["task", "pickup", "T-1", "--agent", "a1"]);
+    let stop = |active: bool| answer(&world, "stop", &call(&world, json!({ "stop_hook_active": active })));
+    let edit = json!({ "tool_name": "Edit", "tool_input": { "file_path": "README.md" } });
+    assert_eq!(stop(false), Value::Null, "nothing was edited");
+    answer(&world, "after-tool", &call(&world, edit));
+    assert_eq!(stop(true), Value::Null, "it continues because of a stop hook");
+    assert_eq!(stop(false)["decision"], "block");
+    assert_eq!(stop(false), Value::Null, "told once");
+    let session = world.json(&["session", "list"])["sessions"][0].clone();
+    assert_eq!((&session["status"], &session["agent_session"]), (&json!("running"), &json!("s-1")));
+    assert_eq!(world.refused(&["session", "cancel", session["id"].as_str().unwrap()])["code"], "session.not_ours");
+
+    // Reported work is no reason to be held up.
+    let other = call(&world, json!({ "session_id": "s-2" }));
+    let mut edited = other.clone();
+    (edited["tool_name"], edited["tool_input"]) = (json!("Write"), json!({ "file_path": "README.md" }));
+    answer(&world, "after-tool", &edited);
+    world.ok(&["bus", "event", "--event", "status", "--task", "T-1", "--summary", "Half", "--agent", "a1"]);
+    assert_eq!(answer(&world, "stop", &other), Value::Null);
+}
+
+#[test]
+fn denied_paths_are_refused_and_dangers_warned_of_once() {
+    let world =
+        world("danger = \"warn\"\n[guard]\ndenied = [\"secret/\"]\n[[monitor]]\nname = \"sudo\"\naction = \"cancel\"");
+    let path =
+        |path: &str| tool(&world, "Write", json!({ "file_path": world.repo.join(path) }))["permissionDecision"].clone();
+    for denied in ["secret/key", "teof.toml", "_bus/events/events.jsonl", "_report/receipts.jsonl", ".git/config"] {
+        assert_eq!(path(denied), "deny", "{denied}");
+    }
+    for fine in ["README.md", "_report/agent/a1/proof.txt", "_plans/2026-01-05-x.md", "../elsewhere"] {
+        assert_eq!(path(fine), Value::Null, "{fine}");
+    }
+    let run = |line: &str| tool(&world, "Bash", json!({ "command": line }));
+    assert_eq!(run("sudo ls")["permissionDecision"], "deny", "a rule that cancels");
+    assert_eq!(run("echo x > teof.toml")["permissionDecision"], "deny");
+    assert!(run("git push --force")["additionalContext"].as_str().unwrap().contains("force-push"));
+    assert_eq!(run("git push --force"), Value::Null, "once");
+    // The claim gate warns by default, once for each file.
+    let other = tool(&world, "Edit", json!({ "file_path": "src/new.rs" }));
+    assert!(other["additionalContext"].as_str().unwrap().contains("src/new.rs: edited without a claim"), "{other}");
+    assert_eq!(tool(&world, "Edit", json!({ "file_path": "src/new.rs" })), Value::Null);
+}
+
+#[test]
+fn an_edit_of_a_path_that_another_seat_edits_is_warned_of() {
+    let world = world("claim = \"off\"");
+    let edit = json!({ "tool_name": "Edit", "tool_input": { "file_path": "README.md" } });
+    let other = hook(&world, "after-tool", &call(&world, edit.clone()).to_string(), &[("TEOF_AGENT", "b2")]);
+    assert_eq!(other.status.code(), Some(0));
+    let warned = tool(&world, "Edit", json!({ "file_path": "README.md" }));
+    assert!(warned["additionalContext"].as_str().unwrap().contains("README.md: b2 edited it"), "{warned}");
+}
+
+#[test]
+fn a_hook_stops_no_agent_because_teof_is_broken() {
+    let world = world("");
+    let edit = call(&world, json!({ "tool_name": "Edit", "tool_input": { "file_path": "README.md" } }));
+    let before = || hook(&world, "before-tool", &edit.to_string(), &[]);
+    assert_eq!(before().status.code(), Some(0));
+    let record = fs::read_dir(world.sessions()).unwrap().next().unwrap().unwrap().path().join("metadata.json");
+    fs::write(&record, "{").unwrap();
+    let open = before();
+    assert_eq!((open.status.code(), open.stdout.len()), (Some(0), 0));
+    assert!(String::from_utf8_lossy(&open.stderr).contains("warning: teof hook: "), "{open:?}");
+    world.write("teof.toml", "[hooks]\nrefuse_on_error = true\n");
+    let closed = before();
+    let said: Value = serde_json::from_slice(&closed.stdout).unwrap();
+    assert_eq!(said["hookSpecificOutput"]["permissionDecision"], "deny");
+
+    // For the programs, exit code 2 is a refusal.
+    for (event, input) in [("before-tool", "not JSON"), ("before-tool", ""), ("an-event-of-tomorrow", "{}")] {
+        let out = hook(&world, event, input, &[]);
+        assert_eq!((out.status.code(), out.stdout.len()), (Some(1), 0), "{event} {input}");
+    }
+}
+
+#[test]
+fn where_teof_is_not_set_up_and_inside_a_run_a_hook_answers_nothing() {
+    let bare = World::bare_of_teof();
+    let edit = |world: &World| call(world, json!({ "tool_name": "Edit", "tool_input": { "file_path": "README.md" } }));
+    assert_eq!(answer(&bare, "session-start", &call(&bare, json!({ "source": "startup" }))), Value::Null);
+    assert_eq!(answer(&bare, "before-tool", &edit(&bare)), Value::Null);
+    assert!(!bare.exists("_report") && !bare.exists(".git/teof"), "it left nothing");
+    let world = world("claim = \"refuse\"");
+    let out = hook(&world, "before-tool", &edit(&world).to_string(), &[("TEOF_RUN", "job-1.1"), ("TEOF_TASK", "T-1")]);
+    assert_eq!((out.status.code(), out.stdout.len(), out.stderr.len()), (Some(0), 0, 0));
+}
+
+#[test]
+fn a_worktree_is_made_for_claude_and_removed_when_nothing_was_done_in_it() {
+    let world = world("");
+    let made = |name: &str| {
+        let out = hook(&world, "worktree-create", &call(&world, json!({ "name": name })).to_string(), &[]);
+        String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
+    };
+    let (empty, used) = (made("agent-a1b2"), made("feature/x"));
+    assert!(fs::exists(format!("{empty}/README.md")).unwrap() && used.ends_with("feature-x"), "{empty} {used}");
+    fs::write(format!("{used}/note.txt"), "x").unwrap();
+    answer(&world, "session-end", &call(&world, json!({})));
+    assert!(!fs::exists(&empty).unwrap() && fs::exists(&used).unwrap());
+    assert!(!world.git(&["branch", "--list", "worktree-agent-a1b2"]).contains("agent-a1b2"));
+}
