@@ -232,3 +232,27 @@ fn a_worktree_is_made_for_claude_and_removed_when_nothing_was_done_in_it() {
     assert!(!fs::exists(&empty).unwrap() && fs::exists(&used).unwrap());
     assert!(!world.git(&["branch", "--list", "worktree-agent-a1b2"]).contains("agent-a1b2"));
 }
+
+#[test]
+fn a_program_that_another_agent_starts_is_listed_below_it() {
+    let world = world("");
+    let folder = world.folder();
+    for name in ["claude", "codex"] {
+        std::os::unix::fs::symlink("/bin/bash", folder.join(name)).unwrap();
+    }
+    fs::write(folder.join("claude.json"), call(&world, json!({ "source": "startup" })).to_string()).unwrap();
+    let codex = call(&world, json!({ "session_id": "x-2", "turn_id": "t", "source": "startup" }));
+    fs::write(folder.join("codex.json"), codex.to_string()).unwrap();
+    let mut command = std::process::Command::new(folder.join("claude"));
+    world.clear(&mut command);
+    // Each goes on after the hook, as an agent does: a shell would become its last command.
+    let inner = "\"$T\" hook session-start <../codex.json; :";
+    let line = format!("\"$T\" hook session-start <../claude.json; ../codex -c '{inner}'; :");
+    let ran =
+        command.current_dir(&world.repo).env("T", env!("CARGO_BIN_EXE_teof")).args(["-c", &line]).output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let sessions = world.json(&["session", "list"])["sessions"].clone();
+    let of = |program: &str| sessions.as_array().unwrap().iter().find(|one| one["program"] == program).unwrap().clone();
+    assert_eq!((&of("codex")["started_by"], &of("claude")["started_by"]), (&of("claude")["id"], &Value::Null));
+    assert_eq!(of("claude")["status"], "lost", "its program is gone, and did not say that it ended");
+}
