@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use super::trust;
 use super::work::Work;
 use crate::base::lock::FileLock;
-use crate::base::{Refusal, Result, Stamp};
+use crate::base::{Refusal, Result};
 use crate::bus::{claim_rules, claims};
-use crate::hub::{Hub, Transaction, paths};
+use crate::hub::{Hub, paths};
 use crate::model::claim::{Claim, ClaimStatus};
+use crate::ops::claims::renew::{self, Due};
 
 /// Why a worker stops before its work is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,24 +129,6 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// When a lease is renewed: by whichever clock comes first. The monotonic one stands still while the machine sleeps, and
-/// the lease does not; the wall clock may be set back, and the lease then lasts longer than anybody wants to wait.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    running: Instant,
-    wall: Stamp,
-}
-
-impl Due {
-    fn after(span: Duration, now: Stamp) -> Due {
-        Due { running: Instant::now() + span, wall: now.plus(span) }
-    }
-
-    fn is_past(self, running: Instant, wall: Stamp) -> bool {
-        running >= self.running || wall >= self.wall
-    }
-}
-
 /// The claim that covers the work.
 ///
 /// # Errors
@@ -173,31 +156,7 @@ fn renew(hub: &Hub, work: &Work, lease: Duration) -> Result<bool> {
     if own_claim(hub, work)?.lease_expires_at.is_none() && work.order.job.is_none() {
         return Ok(false);
     }
-    let mut writer = hub.lock("renew a lease")?;
-    let found = claims::load(hub, &work.order.task_id)?;
-    let Some(found) = found else { return Ok(false) };
-    let claim = found.claim(hub)?;
-    let epoch = if work.fenced { work.order.epoch } else { claim.epoch };
-    let renewed = claim_rules::renew(&claim, &work.order.agent_id, epoch, lease, hub.now())?;
-    let mut transaction = Transaction::new(format!("renew the lease of {}", claim.task_id));
-    claims::stage(&mut transaction, Some(&found), &renewed)?;
-    if !transaction.is_empty() {
-        writer.commit(transaction)?;
-    }
-    Ok(true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lease_is_renewed_right_after_the_machine_slept() {
-        let (began, now) = (Instant::now(), Stamp::from_unix(1_000_000));
-        let half = Duration::from_secs(900);
-        let due = Due::after(half, now);
-        assert!(!due.is_past(began, now.plus(half / 2)));
-        assert!(due.is_past(began + Duration::from_secs(1), now.plus(8 * half)), "it slept for two hours");
-        assert!(due.is_past(began + 2 * half, now.minus(8 * half)), "its clock was set back");
-    }
+    let epoch = work.fenced.then_some(work.order.epoch);
+    let renewed = renew::renew_any(hub, &work.order.task_id, &work.order.agent_id, epoch, lease)?;
+    Ok(renewed.is_some())
 }

@@ -9,5 +9,6 @@ pub(super) mod mirror;
 pub mod pickup;
 pub(super) mod prerequisites;
 pub mod release;
+pub mod renew;
 pub mod seed;
 pub mod takeover;
