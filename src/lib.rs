@@ -27,7 +27,7 @@
 //! | [`review`] | finished work: merged, sent back, delivered | `_report/agent/<manager>/reviews/`, `memory/log.jsonl`, `<common dir>/teof/review/` |
 //! | [`coordinator`] | choice, jobs, workers' starts and ends, breaker | `<common dir>/teof/coordinator/`, `_report/agent/<manager>/{state.json,decisions.jsonl,manifests}` |
 //! | [`board`] | one read-only snapshot of everything, for screens and reports | `<common dir>/teof/cache/claims.json` |
-//! | [`faces`] | screens and pages: the board drawn, and operator commands coming back | |
+//! | [`faces`] | screens and pages: the board drawn, and operator commands coming back; tools for agents over MCP | |
 //! | [`cli`] | one file per command | |
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr))]
 

@@ -56,6 +56,7 @@ pub enum Command {
     Operator(Lazy<maintain::operator::Args>),
     Man(Lazy<start::completions::ManArgs>),
     ManagerReport(Lazy<work::manager_report::Args>),
+    Mcp(Lazy<work::mcp::Args>),
     /// Create, list, check and approve plans
     #[command(after_help = "Examples:\n\
 \x20 teof plan list\n\
@@ -152,6 +153,7 @@ fn run(command: Command, app: &App) -> Result<ExitCode> {
         Command::Init(Lazy(args)) => start::init::run(args, app, support::lazy::whole::<Cli>),
         Command::Operator(Lazy(args)) => maintain::operator::run(args, app),
         Command::ManagerReport(Lazy(args)) => work::manager_report::run(args, app),
+        Command::Mcp(Lazy(args)) => work::mcp::run(args, app),
         Command::Man(Lazy(args)) => start::completions::man(args, app, support::lazy::whole::<Cli>()),
         Command::Plan(Lazy(command)) => work::plan::run(command, app),
         Command::Check(Lazy(args)) => maintain::check::run(args, app),

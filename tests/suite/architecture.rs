@@ -70,7 +70,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "coordinator",
         ],
     ),
-    ("faces", &["base", "model", "hub", "sessions", "exec", "guard", "review", "coordinator", "board"]),
+    ("faces", &["base", "model", "hub", "seats", "sessions", "exec", "guard", "ops", "review", "coordinator", "board"]),
     (
         "cli",
         &[
@@ -209,6 +209,16 @@ fn files_and_folders_are_small_and_say_what_they_are_for() {
         wrong.push(format!("{}: {count} files and folders", folder.display()));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Everything else is threads and one queue.
+#[test]
+fn only_the_network_faces_use_an_async_runtime() {
+    let is_async = regex::Regex::new(r"\b(tokio|axum|rmcp)::|\basync (fn|move)\b").unwrap();
+    let [web, mcp] = ["faces/web", "faces/mcp"].map(|face| root().join(face));
+    let others = sources().into_iter().filter(|file| !file.starts_with(&web) && !file.starts_with(&mcp));
+    let wrong: Vec<_> = others.filter(|file| is_async.is_match(&fs::read_to_string(file).unwrap())).collect();
+    assert!(wrong.is_empty() && sources().iter().any(|file| file.starts_with(&mcp)), "{wrong:?}");
 }
 
 /// A module's path below the crate.

@@ -48,6 +48,7 @@ mod log_read;
 mod looks;
 mod manager_report;
 mod many_claims;
+mod mcp;
 mod misbehave;
 mod obstacles;
 mod one_job;

@@ -18,7 +18,10 @@ pub const MORE: &str = "More options";
 /// Every command of the top level, by what a person is doing.
 pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Get started", &["init", "quickstart", "guide"]),
-    ("Work", &["session-boot", "task", "import", "plan", "bus", "consensus", "session", "seat", "agent", "hook"]),
+    (
+        "Work",
+        &["session-boot", "task", "import", "plan", "bus", "consensus", "session", "seat", "agent", "hook", "mcp"],
+    ),
     (
         "Run unattended",
         &[

@@ -31,7 +31,7 @@ pub struct Given {
 
 /// The run that this process belongs to, if any.
 pub fn inside() -> Option<Inside> {
-    inside_unless(is_quickstart)
+    inside_unless(is_not_a_worker)
 }
 
 /// Like [`refuse`], but a coordinator may have started this process: it does what a person allowed it beforehand. A run's
@@ -40,7 +40,7 @@ pub fn inside() -> Option<Inside> {
 /// # Errors
 /// `trust.person` (exit 6).
 pub fn refuse_below_workers(what: &str) -> Result<()> {
-    match inside_unless(|process| is_quickstart(process) || is_coordinator(process)) {
+    match inside_unless(|process| is_not_a_worker(process) || is_coordinator(process)) {
         None => Ok(()),
         Some(inside) => Err(inside.refusal(what).into()),
     }
@@ -77,9 +77,11 @@ pub fn refuse(what: &str) -> Result<()> {
     }
 }
 
-/// The quickstart is the only command that runs other teof commands in a person's name.
-fn is_quickstart(process: &Ancestor) -> bool {
-    process.arguments().iter().skip(1).any(|argument| argument == "quickstart")
+/// The commands that run other teof commands: the quickstart in a person's name, `teof mcp` as its seat. A run's worker
+/// above them still counts.
+fn is_not_a_worker(process: &Ancestor) -> bool {
+    let arguments = process.arguments();
+    arguments.iter().skip(1).any(|argument| argument == "quickstart") || command_of(&arguments) == Some("mcp")
 }
 
 /// `teof coordinator run`, or one of the commands that run a coordinator.

@@ -173,6 +173,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("top", "needs a terminal; its commands are those of `review` and `coordinator`"),
     ("approve", "is `review approve` by another name"),
     ("do", "submits as `coordinator submit`, grants as `consent grant`, and runs as `coordinator run` does"),
+    ("mcp", "runs the commands above for its client; `mcp/` kills it and its client"),
     ("web", "serves until it is stopped; what is decided in it is `review` and `coordinator` by another way"),
     ("service install", "writes one file outside the repository, as `completions --install` does"),
     ("notify test", "writes nothing; it starts programs that the settings name"),

@@ -168,6 +168,7 @@ const FREE: &[&str] = &[
     "worktree list",
     "worktree find",
     "version",
+    "mcp",
 ];
 
 #[test]

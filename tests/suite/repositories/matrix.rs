@@ -110,6 +110,7 @@ const COMMANDS: &[&str] = &[
     "do J-1 --yes",
     "run --until-idle --max-jobs 1",
     "top",
+    "mcp",
     "status",
     "logs {plan}-S1",
     "foreman run no-such-order.json",
