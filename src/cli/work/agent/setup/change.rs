@@ -165,7 +165,7 @@ impl Change {
         };
         if state == State::New {
             for (key, value) in keys {
-                text = edit::add(&text, table, key, value)
+                text = edit::set(&text, table, key, value)
                     .ok_or_else(|| refuse("a table above it is written on one line".to_owned()))?;
             }
         }
