@@ -128,6 +128,7 @@ fn every_command_that_takes_an_epoch_checks_it_or_refuses_it() {
         ("task pickup", &["T1"], "claim.epoch"),
         ("task seed", &["T1", "--engineer", "a"], "claim.epoch"),
         ("task sync", &[], "epoch.no_task"),
+        ("import", &["beads"], "epoch.no_task"),
         ("session wrap", &["--worked", "w"], "epoch.no_task"),
         ("consensus record", &["D", "--summary", "s"], "epoch.no_task"),
         ("consensus escalate", &[], "epoch.no_task"),
