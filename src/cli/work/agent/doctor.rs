@@ -20,7 +20,8 @@ use crate::model::agent::Format;
 ///
 /// Looks for the program of each agent, and says whether it could work unattended as far as can be seen without calling
 /// its service; keys and logins are hints. Asks the programs of presets for their version; one of your own is not
-/// started, because it may take --version for work. Exit code 1 when an agent that a role uses cannot work.
+/// started, because it may take --version for work, unless it speaks the Agent Client Protocol. Exit code 1 when an
+/// agent that a role uses cannot work.
 ///
 /// With --json: {ok, agents: [{name, preset, verified, tried, program, installed, version, key, roles, problems,
 /// hints, error}]}.
@@ -149,6 +150,9 @@ fn examine(agent: &Agent, roles: Vec<String>, folder: &std::path::Path, patience
     let elsewhere = std::path::Path::new("/");
     if agent.preset.is_some() {
         found.ask_version(agent, program, elsewhere, patience);
+    } else {
+        // The first message of the protocol is no work.
+        found.ask_introduction(agent, &program.display().to_string(), elsewhere, patience);
     }
     if is_claude(agent) {
         found.ask_claude(agent, elsewhere, patience);
