@@ -243,16 +243,60 @@ fn every_other_end_has_its_reason() {
         ("Internal error", "401 Unauthorized", "failed:account"),
         ("Internal error", "Credit balance is too low", "failed:billing"),
         ("Session not found: s-1", "", "failed:other"),
+        ("Internal error: invalid api key", "", "failed:account"),
+        ("Internal error: API Error: 400 bad request", "", "failed:request"),
+        ("Internal error", "", "failed:other"),
     ] {
         let done = ended(open() + &refusal(3, -32603, message, details), &zero);
-        assert_eq!(word(&done.verdict), verdict, "{details}: {}", why(&done));
+        assert_eq!(word(&done.verdict), verdict, "{message} {details}: {}", why(&done));
     }
+    // gemini passes the status of its service on.
+    let status = ended(open() + &refusal(3, 500, "{\"error\":{\"message\":\"oops\"}}", ""), &zero);
+    assert_eq!((word(&status.verdict).as_str(), why(&status)), ("failed:service", "oops"));
     let newer = ended(answer(0, json!({"protocolVersion": 2})), &zero);
     assert!(why(&newer).contains("version 2 of the protocol"), "{newer:?}");
     for (lines, exit) in
         [(open(), Exit::Code(3)), (open(), Exit::Signal(11)), (String::new(), Exit::TimedOut("x".into()))]
     {
         assert_eq!(word(&ended(lines, &exit).verdict), "nothing", "{exit:?}");
+    }
+}
+
+#[test]
+fn a_failure_that_is_told_as_an_answer_is_a_failure() {
+    let text = |said: &str| {
+        let chunk = json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": said}});
+        json!({"jsonrpc": "2.0", "method": "session/update", "params": {"sessionId": "s-1", "update": chunk}})
+            .to_string()
+            + "\n"
+    };
+    let status = |status: &str| {
+        let info =
+            json!({"sessionUpdate": "session_info_update", "_meta": {"codex": {"threadStatus": {"type": status}}}});
+        json!({"jsonrpc": "2.0", "method": "session/update", "params": {"sessionId": "s-1", "update": info}})
+            .to_string()
+            + "\n"
+    };
+    let end = answer(3, json!({"stopReason": "end_turn", "usage": null}));
+    let used = json!({"totalTokens": 3, "inputTokens": 2, "outputTokens": 1});
+    let counted = answer(3, json!({"stopReason": "end_turn", "usage": used}));
+    for (lines, verdict) in [
+        // As codex-acp 2.6.0 and copilot 1.0.102 do.
+        (
+            status("systemError") + &text("exceeded retry limit, last status: 429 Too Many Requests\n\n") + &end,
+            "limited:?",
+        ),
+        (
+            status("systemError") + &text("{\"error\": {\"message\": \"bad request\", \"code\": 400}}") + &end,
+            "failed:request",
+        ),
+        (status("systemError") + &status("active") + &text("done") + &end, "succeeded"),
+        (text("Info: Retrying...") + &text("Error: Authentication failed (HTTP 401).") + &end, "failed:account"),
+        (text("Error: is a word") + &counted, "succeeded"),
+        (text("done") + &end, "succeeded"),
+    ] {
+        let done = talk((open() + &lines).as_bytes(), dialog(None, None), None, true, &Exit::Code(0)).outcome;
+        assert_eq!(word(&done.verdict), verdict, "{lines}");
     }
 }
 

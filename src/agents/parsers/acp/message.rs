@@ -6,11 +6,15 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::agents::dialog;
+use crate::agents::failure::{self, Kind};
 use crate::agents::lenient::Scalar;
 use crate::base::text;
 
 /// Characters of an error.
 pub(super) const MAX_WHY: usize = 600;
+const INTERNAL: &str = "Internal error";
+/// What is said of an error without words.
+const UNKNOWN: &str = "it does not say what went wrong";
 /// Keys of an error's details that hold words for people.
 const DETAILS: [&str; 4] = ["details", "message", "error", "reason"];
 
@@ -68,17 +72,28 @@ fn error_of(raw: &RawValue) -> Error {
     serde_json::from_str(raw.get()).unwrap_or_else(|_| Error::new(0, text::clip(raw.get(), MAX_WHY)))
 }
 
-/// What an error says, with its details, which often say more.
+/// What an error says, with its details, which often say more. "Internal error" is JSON-RPC's own word for any of them.
 pub(super) fn why(error: &Error) -> String {
+    let said = error.message.strip_prefix(INTERNAL).unwrap_or(&error.message).trim_start_matches([':', ' ']);
     let details = match &error.data {
-        Some(Value::String(said)) => Some(said.as_str()),
-        Some(Value::Object(data)) => DETAILS.iter().find_map(|key| data.get(*key)?.as_str()),
-        _ => None,
+        Some(Value::String(said)) => said.as_str(),
+        Some(Value::Object(data)) => DETAILS.iter().find_map(|key| data.get(*key)?.as_str()).unwrap_or_default(),
+        _ => "",
     };
-    match details.filter(|said| !said.trim().is_empty() && *said != error.message) {
-        Some(said) if error.message.is_empty() || error.message == "Internal error" => said.to_owned(),
-        Some(said) => format!("{}: {said}", error.message),
-        None => error.message.clone(),
+    match (said, details.trim()) {
+        ("", "") => UNKNOWN.to_owned(),
+        ("", details) => details.to_owned(),
+        (said, details) if details.is_empty() || said.contains(details) => said.to_owned(),
+        (said, details) => format!("{said}: {details}"),
+    }
+}
+
+/// The kind of an error. Some agents pass their service's HTTP status on as the code.
+pub(super) fn kind(error: &Error, why: &str) -> Kind {
+    let status = u64::try_from(i32::from(error.code)).ok().filter(|code| (400..600).contains(code));
+    match why {
+        UNKNOWN => Kind::Other,
+        why => failure::kind_of(status, why),
     }
 }
 

@@ -130,7 +130,12 @@ impl Acp {
                     return fail("its answer to the prompt cannot be read".to_owned(), Kind::Other, emit);
                 };
                 self.updates.counted(&end, emit);
-                ended(end.stop_reason, emit);
+                match self.updates.failure() {
+                    Some(why) if end.stop_reason == StopReason::EndTurn => {
+                        fail(why.to_owned(), failure::kind_of(None, why), emit);
+                    }
+                    _ => ended(end.stop_reason, emit),
+                }
             }
             _ => {}
         }
@@ -165,9 +170,9 @@ impl Acp {
             dialog::INITIALIZE => ("it refuses the protocol", Kind::SetUp),
             _ if error.code == ErrorCode::AuthRequired => ("it is not logged in", Kind::Account),
             dialog::SESSION if resumes => ("it cannot continue the session", Kind::SetUp),
-            dialog::SESSION => ("it opens no session", failure::kind_of(None, &said)),
+            dialog::SESSION => ("it opens no session", message::kind(error, &said)),
             to if to >= dialog::OPTIONS => ("it refuses an option of the session", Kind::Request),
-            dialog::PROMPT => ("", failure::kind_of(None, &said)),
+            dialog::PROMPT => ("", message::kind(error, &said)),
             _ => return,
         };
         let logins = self.talk.as_ref().map(Talk::logins).filter(|_| kind == Kind::Account).unwrap_or_default();

@@ -36,6 +36,10 @@ pub(super) struct Updates {
     requests: Usage,
     /// The message whose text came last; `None` after anything else.
     said: Option<Option<String>>,
+    /// The piece of text that came last, clipped.
+    last: String,
+    /// The agent says that its service failed.
+    is_broken: bool,
     calls: HashMap<String, Call>,
     /// The step of its plan that was shown last.
     step: String,
@@ -55,8 +59,8 @@ struct Call {
 
 impl Updates {
     pub(super) fn new(earlier: Usage) -> Self {
-        let (usage, requests, said, calls, step) = Default::default();
-        Self { earlier, usage, requests, said, calls, step }
+        let (usage, requests, said, last, is_broken, calls, step) = Default::default();
+        Self { earlier, usage, requests, said, last, is_broken, calls, step }
     }
 
     pub(super) fn take(&mut self, update: SessionUpdate, emit: Emit<'_>) {
@@ -68,6 +72,7 @@ impl Updates {
                         let of = Some(chunk.message_id.map(|id| id.to_string()));
                         let more = self.said == of;
                         self.said = of;
+                        self.last = clipped(&said.text, MAX_TEXT);
                         emit(Event::Text { text: said.text, more });
                     }
                     _ => emit(Event::Progress),
@@ -81,6 +86,12 @@ impl Updates {
             SessionUpdate::ToolCallUpdate(update) => self.call(update, false, emit),
             SessionUpdate::Plan(plan) => self.plan(&plan, emit),
             SessionUpdate::UsageUpdate(update) => self.cost(&update, emit),
+            SessionUpdate::SessionInfoUpdate(info) => {
+                let own = info.meta.as_ref().and_then(|meta| meta.get("codex")?.get("threadStatus")?.get("type"));
+                if let Some(status) = own.and_then(Value::as_str) {
+                    self.is_broken = status == "systemError";
+                }
+            }
             _ => {}
         }
     }
@@ -131,6 +142,14 @@ impl Updates {
             self.usage = Usage { cost_usd: self.usage.cost_usd, ..tokens };
             emit(Event::Usage(self.usage));
         }
+    }
+
+    /// Why a turn failed that the agent calls ended: codex-acp and copilot tell a failure of their service as text.
+    pub(super) fn failure(&self) -> Option<&str> {
+        let has_counted = self.usage.tokens() > 0 || self.requests.tokens() > 0;
+        let last = self.last.trim();
+        let failed = self.is_broken || (!has_counted && last.starts_with("Error: "));
+        failed.then_some(if last.is_empty() { "its service failed" } else { last })
     }
 
     /// Some agents say beside a piece of text what one request used.
