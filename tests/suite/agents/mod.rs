@@ -4,6 +4,7 @@ mod acp;
 mod calls;
 mod corpus;
 mod doctor;
+mod recorded;
 mod streams;
 
 use std::path::Path;

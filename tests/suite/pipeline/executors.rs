@@ -25,14 +25,19 @@ impl Fixture {
 
     fn in_containers() -> (Fixture, PathBuf) {
         let (fixture, client) = Fixture::executed("");
-        let folder = fixture.world.folder();
+        fixture.contain();
+        (fixture, client)
+    }
+
+    /// Settings for containers.
+    fn contain(&self) {
+        let folder = self.world.folder();
         // The fakes note their calls in folders of their own.
         let mounts = json!([folder.join("fake"), folder.join("judge")]);
-        fixture.settings(&format!(
+        self.settings(&format!(
             "[worker]\nexecutor = \"docker\"\n[worker.docker]\nimage = \"my-claude:authenticated\"\nmounts = {mounts}\ncpus = \"1.5\"\n\
              [worker.limits]\nmemory = \"3g\"\ncpus = \"9\"\npids = 64\n"
         ));
-        (fixture, client)
     }
 
     /// The command that runs the order beside the stand-in.
@@ -77,6 +82,20 @@ fn a_job_runs_in_containers_from_its_plan_to_its_review() {
     assert_eq!(containers(&client), Vec::<String>::new());
     // An order may be started again elsewhere: its sessions are gone with the container.
     assert!(fixture.coder.args(2).starts_with("--session-id="));
+}
+
+#[test]
+fn an_agent_of_the_client_protocol_is_spoken_to_in_its_container() {
+    let (fixture, client) = Fixture::in_containers();
+    fixture.coder.speaks_acp();
+    fixture.contain();
+    fixture.coder.on(2, &format!("ask 'cargo test'\necho three >> src/code.txt\n{DONE}"));
+    let outcome = fixture.executed_run("run-1");
+    assert_verdict(&outcome, "succeeded");
+    let heard = fixture.coder.heard(2);
+    assert_eq!(heard[1]["params"]["cwd"], fixture.worktree().display().to_string());
+    assert_eq!(heard[3]["result"]["outcome"]["optionId"], "once");
+    assert_eq!(containers(&client), Vec::<String>::new());
 }
 
 #[test]
