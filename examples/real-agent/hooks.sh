@@ -104,14 +104,14 @@ try() {
     "ask_$agent" >"$folder/$agent-without.txt" 2>&1 || fail "$agent ended with exit code $?: $folder/$agent-without.txt"
     check "without a claim the file stays" grep -qx Hello greeting.txt
     check "the agent reads why" grep -q "greeting.txt: edited without a claim on a task" "$folder/$agent-without.txt"
-    check "its session is listed" grep -q "^$agent-" <(teof session list)
-    check "the hook booted the seat" grep -q fresh <(teof seat show "$agent-1")
+    check "its session is listed" grep -q "^$agent-" <<<"$(teof session list)"
+    check "the hook booted the seat" grep -q fresh <<<"$(teof seat show "$agent-1")"
 
     teof task pickup T-1 --agent "$agent-1"
     "ask_$agent" >"$folder/$agent-with.txt" 2>&1 || fail "$agent ended with exit code $?: $folder/$agent-with.txt"
     check "with a claim the file is changed" grep -qx "Good morning" greeting.txt
-    check "others see what is edited" grep -q "edits greeting.txt" <(teof bus status)
-    check "before it stopped it was asked to report" grep -q "nothing was reported since greeting.txt changed" "$folder/model.log" -r "$folder/home" --include='*.jsonl' --include=model.log
+    check "others see what is edited" grep -q "edits greeting.txt" <<<"$(teof bus status)"
+    check "before it stopped it was asked to report" grep -q "nothing was reported since greeting.txt changed" "$folder/model.log" -r "$folder/home" --include="*.jsonl" --include=model.log
     return "$failed"
 }
 
