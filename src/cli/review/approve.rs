@@ -12,7 +12,7 @@ use crate::cli::App;
 use crate::cli::support::findings;
 use crate::cli::support::help::MORE;
 use crate::cli::work::plan;
-use crate::coordinator::state::store;
+use crate::coordinator::state::{Ending, Job, Phase, State, store};
 use crate::guard::operator;
 use crate::hub::Hub;
 use crate::model::priority::Priority;
@@ -175,6 +175,8 @@ fn one(args: &Args, app: &App, job: &str, progress: &dyn Fn(&str)) -> Result<Don
     let state = store::load(hub)?;
     let known = state.job(&entry.bundle.job);
     let job_open = known.is_some_and(|job| !job.is_over());
+    is_not_done_again(&state, &entry)?;
+    known.map_or_else(Vec::new, |job| ended_before(job, &entry)).iter().for_each(|line| progress(line));
     let newer = match (&args.with_newer, args.without_newer) {
         (Some(commit), _) => NewerCommits::Include(commit.clone()),
         (None, true) => NewerCommits::Leave,
@@ -230,6 +232,40 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
         .because(format!("it names commit {commit} of {run}; the coordinator knows {result} of {last}"))
         .next(format!("see what it did: teof status; teof review show {}", job.short()))
         .into())
+}
+
+/// Refuses the result of a job that is over while another job does the same work.
+fn is_not_done_again(state: &State, entry: &Entry) -> Result<()> {
+    let bundle = &entry.bundle;
+    let is_same = |job: &&Job| {
+        job.task == bundle.task_id || (job.plan.is_some() && job.plan == bundle.plan_id && job.step == bundle.step_id)
+    };
+    let own = state.live_jobs().any(|job| job.id == bundle.job);
+    let Some(other) = state.live_jobs().find(is_same).filter(|_| !own) else { return Ok(()) };
+    let (job, other, label) = (bundle.short(), other.short(), other.label());
+    Err(Refusal::guard("review.done_again", format!("{other} does the work of {job} again ({label})"))
+        .because("both results would be merged")
+        .next(format!("to merge the earlier one, cancel the new job first: teof coordinator cancel {other}"))
+        .next(format!("or decide about the new one when it is ready: teof review show {other}"))
+        .into())
+}
+
+/// What a person has to know about a result whose job ended otherwise: how, and what was found in this result.
+fn ended_before(job: &Job, entry: &Entry) -> Vec<String> {
+    let Phase::Over { ending: Ending::Blocked | Ending::Cancelled | Ending::Dropped, .. } = job.phase else {
+        return Vec::new();
+    };
+    let bundle = &entry.bundle;
+    let label = job.label();
+    let why = job.reason().map(|why| text::clip(&text::safe(&why), 200));
+    let how = match why {
+        Some(why) if why.starts_with(label) => why,
+        Some(why) => format!("{label} ({why})"),
+        None => label.to_owned(),
+    };
+    let commit = text::safe(bundle.commit.get(..12).unwrap_or(&bundle.commit));
+    let told = format!("{} ended before: {how}; this merges its result {commit}", job.short());
+    [told].into_iter().chain(bundle.findings.iter().map(findings::line)).collect()
 }
 
 fn lines(name: &str, decision: &Decision, before: bool, remote: Option<u64>) -> Vec<String> {

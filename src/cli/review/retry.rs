@@ -215,6 +215,14 @@ fn can_go_on(state: &State, entry: &Entry) -> Result<()> {
     let bundle = &entry.bundle;
     let job = state.job(&bundle.job);
     let why = match job.map(|job| &job.phase) {
+        Some(Phase::Over { ending: Ending::Cancelled | Ending::Dropped, .. }) => {
+            let task = text::shell_word(&bundle.task_id);
+            return Err(Refusal::guard("review.over", format!("{} was cancelled", bundle.short()))
+                .because("its task is open again, and no agent continues its result")
+                .next(format!("queue the task again: teof coordinator submit {task}"))
+                .next(format!("or merge the result after all: teof approve {}", bundle.short()))
+                .into());
+        }
         Some(Phase::Over { ending, .. } | Phase::Finalizing { ending }) => format!("it is over: {}", ending.as_str()),
         Some(_) if entry.is_pending() && job.is_some_and(|job| job.run_id() != bundle.run) => {
             return Err(Refusal::guard("review.over", format!("{} has continued since this result", bundle.short()))

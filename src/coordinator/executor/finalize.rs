@@ -17,7 +17,7 @@ use crate::foreman::calls::notes;
 use crate::guard::claim::Author;
 use crate::hub::{Hub, Transaction, Writer};
 use crate::model::backlog::ItemStatus;
-use crate::model::claim::ClaimStatus;
+use crate::model::claim::{ClaimFile, ClaimStatus};
 use crate::model::plan::{Plan, Status};
 use crate::model::run::outcome::Outcome;
 use crate::ops::claims::{claim, release};
@@ -53,14 +53,18 @@ pub fn under_review(executor: &mut Executor, job: &Job) -> Result<Reply> {
 /// If the claim no longer belongs to the job, claim and step are left alone: the new holder continues both.
 pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Reply> {
     let hub = executor.hub;
+    // It may have been merged since this end was decided.
+    let ending = if job.is_merged() { Ending::Done } else { ending };
     boot::renew(hub, executor.manager)?;
     let mut writer = hub.lock(&format!("finalize {}", job.task))?;
-    let Some(epoch) = job.epoch.or(ours(hub, job)?.map(|claim| claim.epoch())) else { return Ok(Reply::Done) };
     let claim = claims::load(hub, &job.task)?.map(|found| found.file);
+    if job.is_merged() && claim.as_ref().is_none_or(|claim| !claim.is_live()) {
+        return merged_late(&mut writer, executor, job, claim.as_ref());
+    }
+    let Some(epoch) = job.epoch.or(ours(hub, job)?.map(|claim| claim.epoch())) else { return Ok(Reply::Done) };
     let owned = claim.filter(|claim| claim.epoch() == epoch && claim.agent_id() == Some(job.seat.as_str()));
     match owned {
         None => return Ok(lost(job)),
-        Some(claim) if !claim.is_live() && is_merged(job) => return merged_late(&mut writer, executor, job),
         Some(claim) if !claim.is_live() => return Ok(Reply::Done),
         Some(_) => {}
     }
@@ -84,16 +88,23 @@ pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Re
     Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
 }
 
-fn is_merged(job: &Job) -> bool {
-    job.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }))
-}
-
-/// The claim ended when the job was blocked; work merged since then is done anyway.
-fn merged_late(writer: &mut Writer<'_>, executor: &mut Executor, job: &Job) -> Result<Reply> {
+/// The claim ended before, with the job: cancelled, blocked, released to another seat that released it, too. Work merged
+/// since then is done anyway, and so is its claim.
+fn merged_late(
+    writer: &mut Writer<'_>,
+    executor: &mut Executor,
+    job: &Job,
+    claim: Option<&ClaimFile>,
+) -> Result<Reply> {
     let hub = executor.hub;
     let outcome = last_outcome(hub, job)?;
     let mut transaction = Transaction::new(format!("finalize {} as done", job.task));
     let (whole, left) = step_or_why(writer, &mut transaction, job, Ending::Done, outcome.as_ref())?;
+    if let Some(holder) = claim.and_then(ClaimFile::agent_id).filter(|_| whole) {
+        let (author, notes) = (Author::new(holder), Some(short_reason(job, Ending::Done.as_str())));
+        let request = release::Request { author, task: job.task.clone(), status: ClaimStatus::Done, notes };
+        release::stage(writer, &mut transaction, &request)?;
+    }
     if whole && plans::backlog::read(hub)?.item(&job.task).is_some() {
         plans::backlog::set_status(writer, &mut transaction, &job.task, ItemStatus::Done)?;
     }

@@ -134,6 +134,11 @@ impl Job {
         }
     }
 
+    /// Whether its result, or an earlier one of its, is on the target.
+    pub fn is_merged(&self) -> bool {
+        self.decision.as_ref().is_some_and(|decision| matches!(decision.word, ReviewWord::Merged { .. }))
+    }
+
     /// Whether its work is finished and waits for a person's decision.
     pub fn is_under_review(&self) -> bool {
         matches!(self.phase, Phase::Review { .. })

@@ -51,6 +51,9 @@ pub struct Totals {
     pub chosen: u64,
     pub done: u64,
     pub blocked: u64,
+    /// Of the blocked ones: those of which a result was merged later. They count as done, too.
+    #[serde(default)]
+    pub blocked_then_done: u64,
     pub cancelled: u64,
     pub dropped: u64,
     /// Attempts after the first.

@@ -4,8 +4,10 @@ use super::context::StepContext;
 use super::reason::{MAX_REASON, said_last};
 use crate::base::text;
 use crate::coordinator::state::input::{Action, Reply};
-use crate::coordinator::state::{Ending, Last, Phase, Trip};
+use crate::coordinator::state::submission::Submission;
+use crate::coordinator::state::{Ending, Job, Last, Phase, Trip};
 use crate::hub::settings::notify::Topic;
+use crate::model::run::job_name::is_called;
 
 impl StepContext<'_> {
     pub(in crate::coordinator) fn block(&mut self, id: &str, reason: &str) {
@@ -71,16 +73,17 @@ impl StepContext<'_> {
         if ending == Ending::Blocked && !decided {
             why.push_str(&said_last(job));
         }
-        let mut text = format!("{}{why}", ending.as_str());
+        let mut text = match why.strip_prefix(": ").filter(|why| why.starts_with(ending.as_str())) {
+            Some(why) => why.to_owned(),
+            None => format!("{}{why}", ending.as_str()),
+        };
         if let Reply::Refused { why } = reply {
             text.push_str(&format!("; its step, item or claim was not updated: {why}"));
             // Its step may still look open.
             self.state.cooling.insert(task.clone(), now.plus(self.config.cool_down));
         }
         if ending == Ending::Done {
-            // A late operator command must not apply to a later task with the same name.
-            self.state.skips.remove(&task);
-            self.state.reassigned.remove(&task);
+            self.forget_commands_about(id);
         }
         let totals = &mut self.state.totals;
         *match ending {
@@ -102,5 +105,27 @@ impl StepContext<'_> {
             }
             self.queue(Action::Note { text, job: Some(id.to_owned()), alert });
         }
+        let job = self.state.job(id);
+        let is_merged = job.is_some_and(Job::is_merged);
+        if is_merged && ending != Ending::Done {
+            // Merged while this end was being written.
+            let text = self.decide(id);
+            self.say(Some(id.to_owned()), text);
+        }
+    }
+
+    /// Forgets what operators said about work that is done now: it is not done again, and a command must not apply to
+    /// a later task with the same name.
+    fn forget_commands_about(&mut self, id: &str) {
+        let Some(job) = self.state.jobs.iter().find(|job| job.id == id) else { return };
+        let (task, plan, step) = (&job.task, job.plan.as_deref(), job.step.as_deref());
+        // The whole plan may have other steps.
+        let is_about = |name: &str| Some(name) != plan && is_called(name, task, plan, step) || name == task;
+        self.state.skips.retain(|name, _| !is_about(name));
+        self.state.reassigned.retain(|name, _| !is_about(name));
+        self.state.cooling.remove(task);
+        let is_again =
+            |one: &Submission| one.task == *task || (plan.is_some() && one.plan == job.plan && one.step == job.step);
+        self.state.submissions.retain(|one| !is_again(one));
     }
 }

@@ -134,12 +134,9 @@ impl StepContext<'_> {
         if let Some(ending) = ending {
             return match (ending, &said) {
                 (Ending::Done, ReviewWord::Merged { .. }) => Ok(format!("{} is already done", job.task)),
-                // An earlier result was approved.
-                (Ending::Blocked, ReviewWord::Merged { .. }) | (Ending::Done, ReviewWord::Reverted)
-                    if job.is_over() =>
-                {
-                    Ok(self.decided_late(id, said, by))
-                }
+                // However the job ended: what is merged is done.
+                (_, ReviewWord::Merged { .. }) => Ok(self.decided_late(id, said, by)),
+                (Ending::Done, ReviewWord::Reverted) if job.is_over() => Ok(self.decided_late(id, said, by)),
                 (Ending::Blocked, ReviewWord::Rejected) if job.is_over() => Ok(self.dismiss(id, by)),
                 _ => Err(format!("{} has finished: {}", short(id), ending.as_str())),
             };
@@ -164,12 +161,19 @@ impl StepContext<'_> {
         }
     }
 
-    /// The result of a job that is over was merged or reverted after all.
+    /// The result of a job that is over, or about to be, was merged or reverted after all.
     fn decided_late(&mut self, id: &str, word: ReviewWord, by: &Word) -> String {
-        if let Some(job) = self.job_mut(id) {
-            job.decision = Some(Decision { word, by: with_note(by) });
+        let Some(job) = self.job_mut(id) else { return String::new() };
+        let is_blocked = matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. });
+        let is_over = job.is_over();
+        job.decision = Some(Decision { word, by: with_note(by) });
+        self.state.totals.blocked_then_done += u64::from(is_blocked);
+        if is_over {
+            return self.decide(id);
         }
-        self.decide(id)
+        // Its end is being written, and is followed by this one.
+        let task = self.state.job(id).map(|job| job.task.clone()).unwrap_or_default();
+        format!("{task} is merged")
     }
 
     /// A person does not want blocked work any more. Its step and item are blocked already.
@@ -250,7 +254,7 @@ impl StepContext<'_> {
 }
 
 /// `by ada: because of this`
-fn with_note(by: &Word) -> String {
+pub(super) fn with_note(by: &Word) -> String {
     let note = by.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
     format!("by {}{note}", by.by)
 }

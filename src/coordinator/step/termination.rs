@@ -1,9 +1,10 @@
 //! Ends jobs early: decided, cancelled or given up.
 
 use super::context::{StepContext, closed};
+use super::review::with_note;
 use crate::base::text;
 use crate::coordinator::state::input::{Action, ReviewWord};
-use crate::coordinator::state::{Ending, Phase};
+use crate::coordinator::state::{Ending, Phase, Wish};
 
 /// How often a delivery may fail before it is left to a person.
 const DELIVERIES: u32 = 5;
@@ -25,9 +26,14 @@ impl StepContext<'_> {
     pub(in crate::coordinator) fn end_as_wished(&mut self, id: &str) {
         if matches!(self.decided(id), Some(ReviewWord::Merged { .. })) {
             self.ends_as_decided(id);
-        } else {
-            self.finalize(id, Ending::Cancelled);
+            return;
         }
+        let wish = self.state.job(id).and_then(|job| job.wish.clone());
+        if let Some(Wish { word, to: None, .. }) = wish {
+            // Not what its last run said: finished work is not ready to be merged any more.
+            self.note_reason(id, &format!("cancelled {}", with_note(&word)));
+        }
+        self.finalize(id, Ending::Cancelled);
     }
 
     /// A worker paused before its work was done. Without a request and a known obstacle it would only pause again, so
@@ -238,6 +244,32 @@ mod tests {
                 play.run_is(verdict.map_or(RunState::Gone, |verdict| play.outcome(verdict)));
                 assert_eq!(play.phase(), "done", "{verdict:?}, wish {wish}");
             }
+        }
+    }
+
+    #[test]
+    fn work_that_is_merged_after_its_job_ended_otherwise_is_done_and_no_longer_skipped() {
+        for is_over in [false, true] {
+            let mut play = Play::running();
+            play.run_is(play.outcome(Verdict::Succeeded));
+            play.answer(Reply::Done);
+            play.say(Command::Cancel { target: "A".into(), now: false });
+            assert_eq!((play.phase(), play.state.skips.len()), ("cancelled", 1));
+            if is_over {
+                play.answer(Reply::Done);
+                let submit = Command::Submit { task: "A".into(), plan: None, step: None, priority: None };
+                play.say(submit);
+            }
+            play.decide(ReviewWord::Merged { commit: "abc".into() });
+            if !is_over {
+                assert_eq!(play.phase(), "cancelled", "its end is being written");
+                play.answer(Reply::Done);
+            }
+            assert_eq!(play.phase(), "done", "over: {is_over}");
+            play.answer(Reply::Done);
+            let state = &play.state;
+            assert!(state.skips.is_empty() && state.submissions.is_empty(), "over: {is_over}");
+            assert!(state.jobs[0].last.as_ref().unwrap().reason.starts_with("merged as abc by ada"));
         }
     }
 

@@ -12,7 +12,7 @@ pub mod reopen;
 pub mod short_name;
 pub mod sync;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -23,6 +23,7 @@ use crate::hub::{Hub, paths};
 use crate::model::claim::{ClaimFile, ClaimStatus};
 use crate::model::plan::Status;
 use crate::model::priority::Priority;
+use crate::model::run::job_name;
 use crate::plans::requests::vault;
 use crate::plans::{self, SameWork, requests};
 
@@ -108,7 +109,7 @@ pub fn table(hub: &Hub) -> Result<Table> {
     reading.claims(hub)?;
     let known = SameWork::read(hub)?;
     reading.plans_under_claim(&known);
-    reading.requests_in_hand();
+    reading.work_in_hand();
     let mut tasks: Vec<_> = reading.rows.into_values().collect();
     for row in &mut tasks {
         if row.state != State::Done && names::is_id(&row.task_id) {
@@ -127,9 +128,17 @@ pub fn table(hub: &Hub) -> Result<Table> {
 #[derive(Default)]
 struct TableBuilder {
     rows: BTreeMap<String, Row>,
-    /// For each plan made from a request: the request's title and priority.
-    plans: BTreeMap<String, Option<(String, Priority)>>,
+    plans: BTreeMap<String, PlanFacts>,
     damaged: Vec<Damaged>,
+}
+
+/// What rows of a plan's work need to know of it.
+struct PlanFacts {
+    title: String,
+    priority: Priority,
+    is_done: bool,
+    /// Made from an entry of the vault or the queue.
+    is_of_request: bool,
 }
 
 impl TableBuilder {
@@ -170,10 +179,13 @@ impl TableBuilder {
     fn plans(&mut self, hub: &Hub) -> Result<()> {
         for (path, found) in plans::all(hub) {
             let Some(file) = self.or_damaged(&path, found)? else { continue };
-            let request = file.plan.links().iter().any(|(kind, _)| matches!(*kind, vault::LINK | requests::QUEUE));
-            let wanted = request.then(|| (file.plan.summary().unwrap_or_default().to_owned(), file.plan.priority()));
-            self.plans.insert(file.id().to_owned(), wanted);
-            if file.plan.status() == Some(Status::Done) {
+            let is_done = file.plan.status() == Some(Status::Done);
+            let title = file.plan.summary().unwrap_or_default().to_owned();
+            let is_of_request =
+                file.plan.links().iter().any(|(kind, _)| matches!(*kind, vault::LINK | requests::QUEUE));
+            let facts = PlanFacts { title, priority: file.plan.priority(), is_done, is_of_request };
+            self.plans.insert(file.id().to_owned(), facts);
+            if is_done {
                 continue;
             }
             for step in file.plan.steps() {
@@ -265,13 +277,27 @@ impl TableBuilder {
         }
     }
 
-    /// A request in work is no longer in a source; its plan has its title and priority.
-    fn requests_in_hand(&mut self) {
-        let taken = |row: &&mut Row| row.sources.iter().all(|source| matches!(*source, "claim" | "assignment"));
-        for row in self.rows.values_mut().filter(taken) {
-            let plan = row.plan_id.as_ref().and_then(|plan| self.plans.get(plan));
-            if let Some(Some((title, priority))) = plan {
-                (row.title, row.priority) = (title.clone(), *priority);
+    /// Work that no source lists under this name any more: its plan has its title and priority, and says whether it is
+    /// done. A plan whose steps are listed stands for its entry of the queue.
+    fn work_in_hand(&mut self) {
+        let is_listed = |row: &Row| row.sources.iter().any(|source| matches!(*source, "backlog" | "plan" | "vault"));
+        let listed: BTreeSet<String> =
+            self.rows.values().filter(|row| is_listed(row)).filter_map(|row| row.plan_id.clone()).collect();
+        let is_held = |row: &Row| matches!(row.state, State::Active | State::Paused);
+        let is_same = |row: &Row| row.plan_id.as_ref().is_some_and(|plan| listed.contains(plan));
+        self.rows.retain(|task, row| {
+            let holds = row.claim.as_ref().is_some_and(|claim| claim.task_id == *task) && is_held(row);
+            !row.sources.contains(&"queue") || is_listed(row) || holds || row.state == State::Done || !is_same(row)
+        });
+        for row in self.rows.values_mut().filter(|row| !is_listed(row)) {
+            let Some(plan) = row.plan_id.as_ref().and_then(|plan| self.plans.get(plan)) else { continue };
+            // The coordinator's note on an assignment names its job, which is no title.
+            let is_job = row.title.strip_prefix("job ").is_some_and(job_name::is_id);
+            if plan.is_of_request || is_job || row.title.is_empty() {
+                (row.title, row.priority) = (plan.title.clone(), plan.priority);
+            }
+            if plan.is_done && !is_held(row) {
+                row.state = State::Done;
             }
         }
     }

@@ -4,6 +4,7 @@ mod bulk;
 mod delivery;
 mod ends;
 mod history;
+mod late;
 mod persons;
 mod reasons;
 

@@ -45,6 +45,8 @@ pub fn in_brief(job: &Job) -> Vec<String> {
     if let Some(question) = last.question.as_deref().filter(|_| job.asks()) {
         lines.push(format!("question: {}", text::clip(telling(question), BRIEF)));
         lines.push(format!("answer: teof coordinator answer {} \"...\"", job.short()));
+    } else if let Some(answer) = &job.answer {
+        lines.push(format!("answered: {}", text::clip(answer, BRIEF)));
     } else {
         lines.extend((!last.reason.is_empty()).then(|| text::clip(&last.reason, BRIEF)));
         let said = last.output.as_ref().map(|output| telling(&output.text)).unwrap_or_default();

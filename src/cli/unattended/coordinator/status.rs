@@ -85,7 +85,7 @@ struct Overview {
     workers: usize,
     /// The titles of queued tasks.
     titles: HashMap<String, String>,
-    /// What starts queued work; `None` while a coordinator runs.
+    /// What starts work that is queued or waits; `None` while a coordinator runs.
     start: Option<Start>,
     /// How plans are closed of which all steps are done.
     to_close: Vec<String>,
@@ -161,8 +161,9 @@ impl Overview {
             Some((one.task.clone(), plan.plan.summary()?.to_owned()))
         };
         let queued = || state.submissions.iter().take(QUEUED);
+        let waits = |job: &Job| matches!(job.phase, Phase::Held | Phase::Waiting { .. });
         let titles = queued().filter_map(title).collect();
-        let start = match board.runtime.running || state.submissions.is_empty() {
+        let start = match board.runtime.running || (state.submissions.is_empty() && !state.live_jobs().any(waits)) {
             true => None,
             false => start::without_coordinator(hub, &state).ok(),
         };
@@ -267,9 +268,13 @@ impl Overview {
             lines.push(format!("{more} not shown; to see all: teof status --limit {all}"));
         }
         lines.extend(self.to_close.iter().cloned());
-        // Counts of what happened: a job that was retried or reverted since stays counted.
-        let Totals { done, blocked, .. } = &state.totals;
-        lines.push(format!("All jobs that ended so far: {done} done, {blocked} blocked"));
+        // Counts of what happened: a job that was reverted since stays counted; one that was merged since is done.
+        let is_again = |job: &&Job| job.label() == "blocked" && state.is_superseded(job);
+        let again = state.jobs.iter().filter(is_again).count();
+        let again = if again > 0 { format!(" ({again} retried since)") } else { String::new() };
+        let Totals { done, blocked, blocked_then_done, .. } = &state.totals;
+        let blocked = blocked.saturating_sub(*blocked_then_done);
+        lines.push(format!("All jobs that ended so far: {done} done, {blocked} blocked{again}"));
         times.in_text(&lines.join("\n")).into_owned()
     }
 
@@ -300,7 +305,7 @@ impl Overview {
                 board.job(&job.id).and_then(stage).unwrap_or_default().into(),
                 (&job.title).into(),
                 since(job, view.times).into(),
-                next(job, view.is_running).into(),
+                next(job, self.start).into(),
                 (&job.seat).into(),
                 task.trim_end().into(),
             ]);
@@ -309,8 +314,10 @@ impl Overview {
             }
         };
         live.iter().for_each(|job| add(&mut table, job));
+        // These have no job yet; what they are called by is their task, which a narrow screen has no column for.
         let waiting = |state: &str, title: &str, next: &str, task: &str| {
-            ["".into(), state.into(), "".into(), title.into(), "".into(), next.into(), "".into(), task.into()]
+            let title = if title == task { task.to_owned() } else { format!("{task}: {title}") };
+            ["".into(), state.into(), "".into(), title.into(), "".into(), next.into(), "".into(), "".into()]
         };
         let taken = live.iter().filter(|job| job.takes_a_slot()).count();
         let is_full = view.is_running && taken >= board.runtime.slots;
@@ -404,12 +411,12 @@ fn stage(job: &board::jobs::Job) -> Option<String> {
     })
 }
 
-/// The command that a person needs next. `is_running`: a coordinator continues what waits.
-fn next(job: &Job, is_running: bool) -> String {
+/// The command that a person needs next. `start`: what continues a job that waits; none while a coordinator does that.
+fn next(job: &Job, start: Option<Start>) -> String {
     match (&job.phase, job.pull_request) {
         (Phase::Review { .. }, None) => format!("teof review {}", job.short()),
         (Phase::Review { .. }, Some(number)) => format!("teof review {}  # pull request {number}", job.short()),
-        (Phase::Held | Phase::Waiting { .. }, _) if !is_running => "teof run".to_owned(),
+        (Phase::Held | Phase::Waiting { .. }, _) => start.map(|start| start.of_task(&job.task)).unwrap_or_default(),
         (Phase::Over { ending: Ending::Done, .. }, _) => String::new(),
         (Phase::Over { .. } | Phase::Question { .. }, _) => format!("teof logs {}", job.short()),
         _ => String::new(),

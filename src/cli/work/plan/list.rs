@@ -10,6 +10,7 @@ use super::shared;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table};
+use crate::coordinator::state::{State, store};
 use crate::hub::Hub;
 use crate::model::plan::{Plan, Status, Step};
 use crate::model::priority::Priority;
@@ -62,9 +63,9 @@ struct Row {
     receipts: usize,
     queue_warnings: Vec<Warning>,
     path: String,
-    /// Every step that is not done is blocked.
+    /// Why nothing goes on with it although it is in progress.
     #[serde(skip)]
-    is_stuck: bool,
+    stopped: Option<&'static str>,
 }
 
 #[derive(Serialize, schemars::JsonSchema)]
@@ -81,10 +82,11 @@ struct Damaged {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub_to_read()?;
+    let state = store::load(hub)?;
     let mut document = Document { plans: Vec::new(), damaged: Vec::new(), counts: BTreeMap::new() };
     for (path, found) in plans::all(hub) {
         match found {
-            Ok(file) => document.plans.push(row(hub, &file)),
+            Ok(file) => document.plans.push(row(hub, &state, &file)),
             Err(e) => document.damaged.push(Damaged { path, why: why(&e) }),
         }
     }
@@ -115,10 +117,12 @@ fn order(row: &Row) -> (u32, i64, &str) {
     (rank, row.impact_score.unwrap_or(0).saturating_neg(), &row.plan_id)
 }
 
-fn row(hub: &Hub, file: &PlanFile) -> Row {
+fn row(hub: &Hub, state: &State, file: &PlanFile) -> Row {
     let plan = &file.plan;
     let steps = plan.steps();
     let done = steps.iter().filter(|step| step.status() == Some(Status::Done)).count();
+    let is_stuck =
+        done < steps.len() && steps.iter().all(|step| matches!(step.status(), Some(Status::Done | Status::Blocked)));
     Row {
         plan_id: file.id().to_owned(),
         priority: plan.raw.get("priority").cloned().unwrap_or_default(),
@@ -131,8 +135,7 @@ fn row(hub: &Hub, file: &PlanFile) -> Row {
         receipts: plan.receipts().len(),
         queue_warnings: shared::queue_warnings(hub, &file.path, plan),
         path: file.path.clone(),
-        is_stuck: done < steps.len()
-            && steps.iter().all(|step| matches!(step.status(), Some(Status::Done | Status::Blocked))),
+        stopped: state.plan_stopped(file.id()).or(is_stuck.then_some("blocked")),
     }
 }
 
@@ -165,9 +168,10 @@ fn table(document: &Document) -> String {
         };
         table.row([
             (&row.plan_id).into(),
-            match row.is_stuck && row.status == Status::InProgress.as_str() {
-                true => Cell::painted(Meaning::Bad, "blocked step"),
-                false => status_cell(&row.status),
+            match row.stopped.filter(|_| row.status == Status::InProgress.as_str()) {
+                Some("blocked") => Cell::painted(Meaning::Bad, "blocked step"),
+                Some(other) => Cell::painted(Meaning::Quiet, other),
+                None => status_cell(&row.status),
             },
             format!("{}/{}", row.steps.done, row.steps.total).into(),
             text::clip(row.checkpoint.as_deref().unwrap_or("-"), 10).into(),

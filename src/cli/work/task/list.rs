@@ -109,7 +109,8 @@ fn render(rows: &[&Row], total: usize, blocked: &BTreeMap<&str, (&Job, &Last)>, 
     let mut table = Table::new([
         Column::word("STATE"),
         Column::word("PRIORITY").optional(),
-        Column::text("TASK"),
+        // Cut, it could not be pasted.
+        Column::word("TASK"),
         Column::text("WHO").optional(),
         Column::text("TITLE"),
     ]);

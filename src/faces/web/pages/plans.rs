@@ -26,19 +26,19 @@ fn list(view: &View<'_>) -> Markup {
     html! {
         section #plans aria-labelledby="plans-title" {
             h2 #plans-title { "Open plans " span.count { (open.len()) } }
-            @if open.is_empty() { p.none { "No open plan." } } @else { (table(&open)) }
+            @if open.is_empty() { p.none { "No open plan." } } @else { (table(view, &open)) }
             @if !finished.is_empty() {
                 details {
                     summary { "Finished plans " span.count { (finished.len()) } }
-                    (table(&finished.iter().rev().take(FINISHED).copied().collect::<Vec<_>>()))
-                    @if finished.len() > FINISHED { p.none { "The newest " (FINISHED) "; all: " code { "teof plan list --all" } } }
+                    (table(view, &finished.iter().rev().take(FINISHED).copied().collect::<Vec<_>>()))
+                    @if finished.len() > FINISHED { p.none { "The newest " (FINISHED) "; all: " code { "teof plan list" } } }
                 }
             }
         }
     }
 }
 
-fn table(plans: &[&Plan]) -> Markup {
+fn table(view: &View<'_>, plans: &[&Plan]) -> Markup {
     html! {
         table {
             thead { tr { th scope="col" { "Plan" } th scope="col" { "Status" } th scope="col" { "Steps" } th scope="col" { "Changed" } } }
@@ -49,13 +49,25 @@ fn table(plans: &[&Plan]) -> Markup {
                             (plan.id)
                             @if !plan.summary.is_empty() { br; span.when { (plan.summary) } }
                         }
-                        td { (badge(tone(&plan.status), &plan.status.replace('_', " "))) }
+                        td { (status(view, plan)) }
                         td { (bar(plan.steps_done, plan.steps_total)) " " span.nowrap { (plan.steps_done) " of " (plan.steps_total) } }
                         td { @if let Some(at) = plan.updated { (ago(at)) } }
                     }
                 }
             }
         }
+    }
+}
+
+/// Work in progress that was cancelled, blocked or rejected, and that nobody goes on with, is called so.
+fn status(view: &View<'_>, plan: &Plan) -> Markup {
+    let is_begun = Status::meant(&plan.status) == Some(Status::InProgress);
+    let jobs = view.snapshot.jobs.iter().filter(|job| job.plan.as_ref() == Some(&plan.id));
+    let newest = jobs.max_by_key(|job| (job.chosen_at, !job.is_over)).filter(|_| is_begun);
+    match newest.filter(|job| job.is_over && job.phase != "done" && !job.is_superseded) {
+        Some(job) if job.is_blocked() => badge(Tone::Bad, job.label),
+        Some(job) => badge(Tone::Quiet, job.label),
+        None => badge(tone(&plan.status), &plan.status.replace('_', " ")),
     }
 }
 

@@ -1,0 +1,180 @@
+//! A result that is merged after its job ended otherwise is done, in every place that says something about it.
+
+use super::*;
+
+/// A result that waits for review.
+fn waiting() -> (Site, String) {
+    let site = Site::appending("");
+    let task = site.submit("Append two");
+    let ran = site.run();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    (site, task)
+}
+
+/// Sent back, with a coder that fails.
+fn failed_retry(site: &Site) {
+    // It is called again without its session.
+    site.coder.on(2, "exit 1").on(3, "exit 1");
+    site.world.ok(&["review", "retry", "j1", "--note", "Append three"]);
+    assert_eq!(site.run().code, 1, "the retry is blocked");
+}
+
+/// No view calls the task anything but merged, and nothing starts it again.
+fn is_merged(site: &Site, task: &str, case: &str) {
+    let world = &site.world;
+    assert_eq!(world.read("src/code.txt"), "one\ntwo\n", "{case}");
+    let job = site.job(task);
+    assert_eq!(job["phase"]["ending"], "done", "{case}: {job:#}");
+    assert!(job["last"]["reason"].as_str().unwrap().starts_with("merged as "), "{case}: {job:#}");
+    let plan = world.json(&["plan", "show", task]);
+    let statuses = [&plan["plan"]["status"], &plan["plan"]["steps"][0]["status"]];
+    assert_eq!(statuses, [&json!("done"); 2], "{case}: {plan:#}");
+    assert_eq!(world.read_json(&format!("_bus/claims/{task}.json"))["status"], "done", "{case}");
+    let listed = world.json(&["task", "list", "--all"]);
+    let row = listed["tasks"].as_array().unwrap().iter().find(|row| row["task_id"] == task);
+    assert_eq!(row.unwrap()["state"], "done", "{case}: {listed:#}");
+    assert_eq!(world.ok(&["task", "list"]).trim(), "No tasks.", "{case}");
+    let status = world.json(&["status"]);
+    assert_eq!((&status["skipped"], &status["submissions"]), (&json!({}), &json!([])), "{case}: {status:#}");
+    let text = world.ok(&["status"]);
+    assert!(!text.contains("cancelled") && !text.contains("ready to merge"), "{case}: {text}");
+    let next = world.json(&["run", "--dry-run"]);
+    assert_eq!(next["decisions"], json!([]), "{case}: {next:#}");
+    assert!(world.refused(&["coordinator", "submit", task])["message"].as_str().unwrap().contains("done"), "{case}");
+    let calls = site.coder.calls();
+    assert_eq!((site.run().code, site.coder.calls()), (0, calls), "{case}: nothing is done again");
+    world.ok(&["bus", "verify"]);
+    world.ok(&["plan", "validate", "--strict"]);
+}
+
+#[test]
+fn a_cancelled_job_whose_result_is_approved_is_merged_and_not_cancelled() {
+    for case in ["cancelled", "cancelled and skipped", "cancelled and submitted again"] {
+        let (site, task) = waiting();
+        site.world.ok(&["coordinator", "cancel", "j1"]);
+        let status = site.world.ok(&["status"]);
+        assert!(status.contains("cancelled by ") && !status.contains("ready to merge"), "{status}");
+        let retry = site.world.refused(&["review", "retry", "j1", "--note", "more"]);
+        assert!(retry["next"][0].as_str().unwrap().ends_with(&format!("teof coordinator submit {task}")), "{retry}");
+        match case {
+            "cancelled and skipped" => {
+                drop(site.world.ok(&["coordinator", "skip", &format!("{}-S1", site.plan(&task))]))
+            }
+            "cancelled and submitted again" => drop(site.world.ok(&["coordinator", "submit", &task])),
+            _ => {}
+        }
+        let told = site.world.run(&["approve", "j1"]);
+        assert!(told.code == 0 && !told.stderr.contains("has finished"), "{case}: {told:?}");
+        assert!(told.stderr.contains("j1 ended before: cancelled"), "{case}: {told:?}");
+        is_merged(&site, &task, case);
+    }
+}
+
+#[test]
+fn an_earlier_result_that_is_approved_after_its_retry_came_to_nothing_is_merged() {
+    for case in ["blocked", "cancelled", "dismissed task"] {
+        let (site, task) = waiting();
+        match case {
+            "cancelled" => {
+                site.world.ok(&["review", "retry", "j1", "--note", "Append three"]);
+                site.world.ok(&["coordinator", "cancel", "j1"]);
+            }
+            _ => failed_retry(&site),
+        }
+        if case == "dismissed task" {
+            site.world.ok(&["coordinator", "skip", &task]);
+        }
+        let told = site.world.run(&["approve", "j1"]);
+        assert!(told.code == 0 && told.stderr.contains("this merges its result "), "{case}: {told:?}");
+        is_merged(&site, &task, case);
+    }
+}
+
+#[test]
+fn a_result_is_merged_although_another_seat_held_its_task_since() {
+    let (site, task) = waiting();
+    site.world.ok(&["coordinator", "cancel", "j1"]);
+    site.world.ok(&["coordinator", "resume", &task]);
+    site.world.write("AGENT_MANIFEST.ada.json", &json!({"agent_id": "ada", "desired_roles": ["engineer"]}).to_string());
+    let as_ada = |args: &[&str]| {
+        let output = site.world.teof(args).env("TEOF_AGENT", "ada").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    as_ada(&["bus", "claim", &task, "--allow-stale-session"]);
+    let error = site.world.refused(&["approve", "j1"]);
+    assert_eq!(error["code"], "claim.not_yours", "while it is held, it is not merged: {error}");
+    as_ada(&["bus", "release", &task, "--status", "released", "--allow-stale-session"]);
+    site.world.ok(&["approve", "j1"]);
+    is_merged(&site, &task, "held by ada");
+}
+
+#[test]
+fn a_result_is_not_merged_while_a_new_job_does_the_same_work() {
+    let (site, task) = waiting();
+    site.world.ok(&["coordinator", "cancel", "j1"]);
+    site.world.ok(&["coordinator", "submit", &task]);
+    assert_eq!(site.run().code, 0);
+    let error = site.world.refused(&["approve", "j1"]);
+    assert_eq!(error["code"], "review.done_again", "{error}");
+    assert_eq!(site.world.read("src/code.txt"), "one\n");
+    site.world.ok(&["coordinator", "cancel", "j2"]);
+    site.world.ok(&["approve", "j1"]);
+    let jobs = site.world.json(&["status"]);
+    let ends = jobs["finished"].as_array().unwrap().iter().map(|job| job["phase"]["ending"].clone());
+    assert_eq!(ends.collect::<Vec<_>>(), ["done", "cancelled"], "{jobs:#}");
+}
+
+#[test]
+fn reverted_and_rejected_results_are_not_merged_again_by_an_approval() {
+    for (decide, word) in [("revert", "reverted"), ("reject", "rejected")] {
+        let (site, _) = waiting();
+        if decide == "revert" {
+            site.world.ok(&["approve", "j1"]);
+        }
+        site.world.ok(&["review", decide, "j1", "--note", "no"]);
+        let error = site.world.refused(&["approve", "j1"]);
+        assert!(error["message"].as_str().unwrap().contains(word), "{error}");
+        assert_eq!(site.world.read("src/code.txt"), "one\n");
+    }
+}
+
+#[test]
+fn status_names_queued_work_by_its_task_and_counts_a_job_that_was_merged_later_once() {
+    let (site, _) = waiting();
+    let queued = site.submit("Append three");
+    let narrow = site.world.teof(&["status"]).env("COLUMNS", "80").output().unwrap();
+    let narrow = String::from_utf8(narrow.stdout).unwrap();
+    assert!(narrow.contains(&format!("{queued}: Append three")), "{narrow}");
+    site.world.ok(&["coordinator", "cancel", &queued]);
+    failed_retry(&site);
+    assert!(site.world.ok(&["status"]).contains("All jobs that ended so far: 0 done, 1 blocked\n"));
+    site.world.ok(&["approve", "j1"]);
+    assert!(site.world.ok(&["status"]).contains("All jobs that ended so far: 1 done, 0 blocked\n"));
+}
+
+#[test]
+fn a_plan_whose_work_was_cancelled_or_rejected_is_not_called_in_progress() {
+    for (args, word) in
+        [(&["coordinator", "cancel", "j1"][..], "cancelled"), (&["review", "reject", "j1", "--note", "no"], "rejected")]
+    {
+        let (site, task) = waiting();
+        let listed = |site: &Site| site.world.ok(&["plan", "list"]);
+        assert!(listed(&site).contains(" in_progress "), "{}", listed(&site));
+        site.world.ok(args);
+        assert!(listed(&site).contains(&format!(" {word} ")), "{}", listed(&site));
+        site.world.ok(&["coordinator", "submit", &task]);
+        assert!(!listed(&site).contains(&format!(" {word} ")), "queued again: {}", listed(&site));
+    }
+}
+
+#[test]
+fn an_empty_test_is_refused() {
+    let site = Site::appending("");
+    for args in
+        [&["coordinator", "submit", "--objective", "x", "--test", ""][..], &["do", "Write x", "--test", "  ", "--yes"]]
+    {
+        let ran = site.world.run(args);
+        assert!(ran.code == 2 && ran.stderr.contains("the command is empty"), "{ran:?}");
+    }
+    assert!(!site.world.ok(&["plan", "list"]).contains("-x"), "nothing was planned");
+}
