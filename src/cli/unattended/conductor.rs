@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use crate::base::{Exit, Refusal, Result, json, text};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, span};
-use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
 use crate::conductor::cycle::{self, Asked, Cycle, Request};
 use crate::conductor::prompt::{DEFAULT_FOLDER, Guardrails};
@@ -33,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "LINES")]
     diff_limit: Option<u64>,
     /// A test command that must pass; repeatable [default: guard.tests]
-    #[arg(long = "test", value_name = "COMMAND", value_parser = command_line::parse)]
+    #[arg(long = "test", value_name = "COMMAND")]
     tests: Vec<String>,
     /// Folder for receipts, under _report/
     #[arg(long, value_name = "FOLDER", default_value = DEFAULT_FOLDER, help_heading = MORE)]
