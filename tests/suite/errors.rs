@@ -140,9 +140,12 @@ fn a_reader_that_closes_the_pipe_early_is_no_error_of_what_only_reads() {
     let world = World::new();
     let done = "error: stdout was closed before everything was printed\n\
                 cause: the program that reads it ended; what the command did before is done\n";
-    for (args, told) in
-        [(&["task", "list"][..], ""), (&["status"], ""), (&["task", "add", "Q-1", "--title", "Q"], done)]
-    {
+    for (args, told) in [
+        (&["task", "list"][..], ""),
+        (&["status"], ""),
+        (&["--help"], ""),
+        (&["task", "add", "Q-1", "--title", "Q"], done),
+    ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = world.teof(args).stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();
