@@ -106,7 +106,7 @@ fn every_command_that_takes_an_epoch_checks_it_or_refuses_it() {
     let plan = "2026-01-05-p";
     // Each with the code of its refusal: an epoch that is not the claim's, or one that nothing would check.
     let said = ["--summary", "s"];
-    let calls: [(&str, &[&str], &str); 33] = [
+    let calls: [(&str, &[&str], &str); 34] = [
         ("agent save", &["L"], "epoch.no_task"),
         ("bus claim", &["T1"], "claim.epoch"),
         ("bus release", &["T1"], "claim.epoch"),
