@@ -80,7 +80,7 @@ pub struct Unusable {
 /// A file as read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Read {
-    Whole(Claim),
+    Whole(Box<Claim>),
     Damaged(Unusable),
 }
 
@@ -120,7 +120,7 @@ impl Claims {
             let task = path.file_stem()?.to_str()?;
             let read = names::check_id("task", task).and_then(|_| claims::read(hub, task));
             match read {
-                Ok(found) => Some(Read::Whole(Claim::of(task, &found?))),
+                Ok(found) => Some(Read::Whole(Box::new(Claim::of(task, &found?)))),
                 Err(e) => Some(Read::Damaged(Unusable { path: paths::claim(task), why: why(&e) })),
             }
         });
@@ -197,7 +197,7 @@ impl Read {
 
 fn whole(files: &Documents<Read>) -> impl Iterator<Item = &Claim> {
     files.values().filter_map(|read| match read {
-        Read::Whole(claim) => Some(claim),
+        Read::Whole(claim) => Some(claim.as_ref()),
         Read::Damaged(_) => None,
     })
 }

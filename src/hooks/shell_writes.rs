@@ -45,7 +45,7 @@ fn written<'w>(program: &str, rest: &'w [String]) -> Vec<&'w str> {
     let edits_in_place = || rest.iter().any(|word| word.starts_with("-i") || word.starts_with("--in-place"));
     match program {
         "tee" | "rm" | "unlink" | "mv" | "truncate" | "touch" => plain().collect(),
-        "cp" | "install" | "ln" => plain().last().into_iter().collect(),
+        "cp" | "install" | "ln" => plain().next_back().into_iter().collect(),
         "sed" | "perl" | "ruby" if edits_in_place() => plain().collect(),
         "dd" => plain().filter_map(|word| word.strip_prefix("of=")).collect(),
         "git" => match plain().next() {

@@ -34,7 +34,7 @@ fn lists_fit_a_terminal_and_are_whole_elsewhere() {
     let terminal = shown(&world, lists);
     assert!(terminal.contains("\x1b[1mPLAN\x1b[0m") && terminal.contains('…'), "{terminal}");
     assert!(terminal.lines().all(|line| width(line) <= 80), "{terminal}");
-    assert!(terminal.lines().any(|line| line.contains("queued  Append two lines")), "{terminal}");
+    assert!(terminal.lines().any(|line| line.contains("queued  append-two-lines: Append two lines")), "{terminal}");
     assert!(!shown(&world, &format!("export NO_COLOR=1; {lists}")).contains('\x1b'));
     let piped = world.ok(&["plan", "list"]);
     assert!(piped.contains(name) && !piped.contains('\x1b'), "{piped}");

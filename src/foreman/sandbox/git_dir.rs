@@ -48,5 +48,5 @@ fn besides_objects(common_dir: &Path, at: &Workplace) -> Result<Vec<PathBuf>> {
 }
 
 fn made(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|e| files::io_refusal(e, "create", folder).into())
+    std::fs::create_dir_all(folder).map_err(|e| files::io_refusal(e, "create", folder))
 }

@@ -119,10 +119,11 @@ pub(super) fn readable(hub: &Hub, at: &Workplace, named: &[String]) -> Vec<PathB
 
 /// The paths without those that are below another: what a program may write, it may replace by a link.
 pub(super) fn outermost(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    // In order of their parts: what is below a path comes right after it.
     paths.sort();
     let mut kept: Vec<PathBuf> = Vec::new();
     for path in paths {
-        if !kept.iter().any(|outer| path.starts_with(outer)) {
+        if !kept.last().is_some_and(|outer| path.starts_with(outer)) {
             kept.push(path);
         }
     }

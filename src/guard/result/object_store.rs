@@ -7,11 +7,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::SystemTime;
 
 use git2::{Odb, Repository};
 
 use super::surroundings::{OBJECTS, Surroundings};
+use crate::base::Clock;
 use crate::guard::Finding;
 use crate::hub::git::object_ids;
 
@@ -22,8 +22,8 @@ const SLACK: i64 = 2;
 
 /// Records from when on objects count as new.
 pub fn record(found: &mut Surroundings) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    found.insert(OBJECTS.to_owned(), now.as_secs().to_string());
+    // As the file system dates them, whatever the hub's clock says.
+    found.insert(OBJECTS.to_owned(), Clock::Machine.now().unix().to_string());
 }
 
 /// A finding for each loose object that is not what its name says.

@@ -23,7 +23,7 @@ pub fn set(text: &str, section: &str, key: &str, value: &Value) -> Option<String
         last.push('\n');
     }
     let header = format!("[{section}]");
-    let is_header = |row: &String| row.strip_prefix(&header).is_some_and(|rest| is_blank(rest));
+    let is_header = |row: &String| row.strip_prefix(&header).is_some_and(is_blank);
     let is_key =
         |row: &String| row.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
     match (rows.iter().position(is_header), &old) {

@@ -157,8 +157,9 @@ fn read_table(path: &Path) -> Result<Option<Table>> {
 fn twice(text: &str, why: &str) -> Option<(String, usize)> {
     let header = why.lines().find_map(|line| line.split_once(" | ").map(|(_, quoted)| quoted.trim()))?;
     let is_header = why.contains("duplicate key") && header.starts_with('[') && header.ends_with(']');
-    let first = text.lines().position(|line| line.starts_with(header)).filter(|_| is_header)?;
-    Some((text::clip(header, 200), first + 1))
+    let mut lines = text.lines().enumerate().filter(|(_, line)| is_header && line.starts_with(header));
+    let first = lines.next()?.0;
+    lines.next().map(|_| (text::clip(header, 200), first + 1))
 }
 
 /// The text with its comments' lines empty, so that an error still names the right line. `teof init` writes a file that
@@ -256,6 +257,7 @@ mod tests {
             ("[lock]\nwait = \"soon\"", "soon"),
             ("[lock", "TOML"),
             ("[worker]\nsandbox = \"on\"\n[worker.sandbox]\n", "duplicate key"),
+            ("[lock]\nwait = \"9s\"\n[git]\n[lock]\n", "[lock] is there twice, the first time in line 1"),
             ("[coordinator]\nconcurrency = -1", "-1"),
         ] {
             std::fs::write(&file, text).unwrap();
