@@ -70,5 +70,6 @@ fn a_session_is_seen_while_it_runs_and_ended_alone_and_its_job_reads_why() {
     assert_eq!(next["agent_session"], running["agent_session"]);
     let test = sessions.iter().find(|one| one["mode"] == "process").expect("the test command");
     assert_eq!((&test["status"], &test["exit_code"]), (&json!("done"), &json!(0)));
-    assert!(sessions.windows(2).all(|pair| pair[0]["started_at"].as_str() >= pair[1]["started_at"].as_str()));
+    let active = |one: &Value| one["last_activity"].as_str().max(one["started_at"].as_str()).map(str::to_owned);
+    assert!(sessions.windows(2).all(|pair| active(&pair[0]) >= active(&pair[1])), "{sessions:#?}");
 }
