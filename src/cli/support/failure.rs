@@ -37,7 +37,7 @@ pub fn usage(error: &clap::Error, tree: impl FnOnce() -> clap::Command, as_json:
         return show(&usage::refusal(error, &mut tree()), as_json);
     }
     match error.print().and_then(|()| flush_stdout()) {
-        Err(e) if !error.use_stderr() => ExitCode::from(unwritten(&e, as_json, true) as u8),
+        Err(e) if !error.use_stderr() => ExitCode::from(unwritten(&e, as_json, false) as u8),
         _ => ExitCode::from(error.exit_code() as u8),
     }
 }
@@ -52,11 +52,12 @@ pub fn flush_stdout() -> std::io::Result<()> {
     stdout.flush()
 }
 
-/// Says that stdout could not be written, and gives the exit code. `only_reads`: nothing was done that could be lost;
-/// then a reader that has read enough, such as `head`, is no error that a person has to hear of.
+/// Says that stdout could not be written, and gives the exit code. `only_reads`: nothing was done that could be lost.
 pub fn unwritten(error: &std::io::Error, as_json: bool, only_reads: bool) -> i32 {
     let refusal = match error.kind() {
-        std::io::ErrorKind::BrokenPipe if only_reads => return Exit::Refused as i32,
+        std::io::ErrorKind::BrokenPipe if only_reads => {
+            Refusal::guard("stdout.closed", "stdout was closed before everything was printed")
+        }
         std::io::ErrorKind::BrokenPipe => {
             Refusal::guard("stdout.closed", "stdout was closed before everything was printed")
                 .because("the program that reads it ended; what the command did before is done")
