@@ -11,6 +11,7 @@ mod person;
 mod world;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use person::Told;
 use teof::base::env;
@@ -517,23 +518,37 @@ fn each_job_is_done_once_in_any_history() {
         return play(seed.parse().expect("TEOF_SIM_SEED is a number"), true);
     }
     let count = env::var("TEOF_SIM_COUNT").map_or(1000, |n| n.parse().expect("TEOF_SIM_COUNT is a number"));
-    for seed in 0..count {
+    each_seed(count, |seed| {
         let result = std::panic::catch_unwind(|| play(seed, false));
         if let Err(panic) = result {
             eprintln!("seed {seed} fails; replay it with TEOF_SIM_SEED={seed} cargo test simulation -- --nocapture");
             std::panic::resume_unwind(panic);
         }
-    }
+    });
+}
+
+/// Plays the seeds below `count` on all cores; a panic of one ends the test.
+fn each_seed(count: u64, play: impl Fn(u64) + Sync) {
+    let (next, threads) = (AtomicU64::new(0), std::thread::available_parallelism().map_or(1, usize::from));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < count) {
+                    play(seed);
+                }
+            });
+        }
+    });
 }
 
 #[test]
 fn an_undisturbed_history_ends_with_every_open_task_done_or_blocked() {
-    for seed in 0..200 {
+    each_seed(200, |seed| {
         let mut history = History::new(seed, false);
         history.calm_down();
         history.finish();
         for job in &history.disk.jobs {
             assert!(matches!(job.phase, Phase::Over { ending: Ending::Done | Ending::Blocked, .. }), "{job:?}");
         }
-    }
+    });
 }
