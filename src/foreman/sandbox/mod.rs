@@ -12,6 +12,7 @@ mod git_dir;
 mod guarded;
 mod limits;
 mod places;
+mod program_folder;
 mod report;
 mod sandboxed;
 mod temp_folder;

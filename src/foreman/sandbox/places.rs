@@ -41,6 +41,11 @@ const SYSTEM: [&str; 15] = [
 /// The same below the home folder: toolchains, programs, and git's own settings, without which git refuses to run.
 const TOOLS: [&str; 6] = ["~/.cargo", "~/.rustup", "~/.local/bin", "~/.nvm", "~/.gitconfig", "~/.config/git"];
 
+/// Whether a path is below what programs of the system are in.
+pub(super) fn is_of_system(path: &Path) -> bool {
+    SYSTEM.iter().filter_map(|system| resolve(Path::new(system))).any(|system| path.starts_with(system))
+}
+
 /// A path of the settings. One that is neither absolute nor from `~` is none, and neither is one that does not exist.
 pub(super) fn expand(path: &str) -> Option<PathBuf> {
     resolve(&absolute(path))

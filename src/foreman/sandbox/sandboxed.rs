@@ -7,7 +7,7 @@ use super::limits::{LimitReport, Limited};
 use super::report::{self, SandboxReport};
 use super::temp_folder::TempFolder;
 use super::workplace::Workplace;
-use super::{git_dir, places};
+use super::{git_dir, places, program_folder};
 use crate::agents::Agent;
 use crate::base::{Result, env};
 use crate::exec::{AfterDeath, Confinement, RunLimits};
@@ -86,6 +86,7 @@ impl Sandbox {
     pub fn for_agent(&self, agent: &Agent, also: &[PathBuf]) -> Option<Confinement> {
         let policy = self.policy.as_ref()?;
         let own = agent.own_paths(self.granted).into_iter().filter_map(|own| places::of_agent(&own));
+        let own = own.chain(program_folder::of(agent).filter(|_| self.granted));
         let own = own.filter(|path| self.guarded.allow(path));
         let write = policy.write.iter().cloned().chain(own).chain(also.iter().cloned());
         Some(Confinement { write: places::outermost(write.collect()), ..policy.clone() })

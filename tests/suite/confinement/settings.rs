@@ -1,6 +1,7 @@
 //! The settings of the sandbox, what is writable with them, and who may change them.
 
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 
 use teof::exec::Network;
 
@@ -161,6 +162,27 @@ fn with_a_list_only_that_is_readable_and_git_works_and_without_network_nothing_i
     let ran = envelope["stages"][0]["commands"].as_array().unwrap();
     assert!(ran.len() == commands.len() && ran.iter().all(|one| one["status"] == "ok"), "{envelope:#}");
     assert_eq!(envelope["sandbox"]["network"], "none");
+}
+
+#[test]
+fn an_agent_of_ones_own_keeps_its_files_beside_its_program_and_nowhere_else() {
+    if !kernel_confines("what an agent of one's own may write") {
+        return;
+    }
+    for (folder, is_writable) in [("agent", true), ("repo", false)] {
+        let mut job = Confined::new("");
+        let folder = job.world.folder().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let program = folder.join("run");
+        let script = "#!/bin/sh\ncat > /dev/null\necho 1 >> \"$(dirname \"$0\")/calls\"\necho done\n";
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        job.world.grant(&format!("[agents.own]\ncommand = [{program:?}]\nformat = \"text\"\n"));
+        job.order["stages"] = json!(["coder"]);
+        job.order["roles"] = json!({"coder": {"agent": "own"}});
+        job.run("run-1", &[]);
+        assert_eq!(folder.join("calls").exists(), is_writable, "{}", folder.display());
+    }
 }
 
 #[test]
