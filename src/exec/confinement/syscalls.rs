@@ -1,7 +1,7 @@
-//! Refuses the system calls that reach other processes of the account and that Landlock does not cover.
+//! Refuses the system call that harms other processes of the account and that Landlock does not cover.
 //!
-//! That is one: `prlimit64` with the pid of a process. It can end a process of the person (a limit of CPU time), or give
-//! a shell the limit that marks a worker. For the caller itself (pid 0, as every `ulimit` and language runtime calls it)
+//! It is `prlimit64` with the pid of a process: it can end a process of the person (a limit of CPU time), or give a shell
+//! the limit that marks a worker. For the caller itself (pid 0, as every `ulimit` and language runtime calls it)
 //! and for reading limits it stays allowed.
 //!
 //! The filter is written as instructions, because the library's rules end every program of another architecture, such as
@@ -67,8 +67,57 @@ fn filter() -> Vec<Instruction> {
             Instruction { code: JUMP_IF_EQUAL, jt: 1, jf: 0, k: 0 },
             refused(),
         ]);
-        // Here end both a call of another number and one that only reads.
+        // A call of another number, and one that only reads, end up here.
     }
     program.push(allowed());
     program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSED: u32 = FAIL | 1;
+
+    /// What the kernel does with a call: interprets the program over its `seccomp_data`.
+    fn verdict(architecture: u32, number: u32, pid: u32, limits: u64) -> u32 {
+        let halves = [limits as u32, (limits >> 32) as u32];
+        let word = |at: u32| match at {
+            NUMBER => number,
+            ARCHITECTURE => architecture,
+            PID => pid,
+            at => halves[LIMITS.iter().position(|half| *half == at).unwrap()],
+        };
+        let program = filter();
+        let (mut at, mut loaded) = (0, 0);
+        loop {
+            let Instruction { code, jt, jf, k } = program[at];
+            at += 1;
+            match code {
+                LOAD => loaded = word(k),
+                JUMP_IF_EQUAL => at += usize::from(if loaded == k { jt } else { jf }),
+                RETURN => return k,
+                _ => panic!("unknown instruction {code:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn only_new_limits_for_another_process_are_refused_on_every_architecture() {
+        for (architecture, number) in CALLS {
+            let of = |pid, limits| verdict(architecture, number, pid, limits);
+            let name = format!("{number} of {architecture:#x}");
+            assert_eq!(of(0, 0x7f00_1234_5678), ALLOW, "its own limits: {name}");
+            assert_eq!(of(7, 0), ALLOW, "reading: {name}");
+            for limits in [0x1234, 0x7f00_1234_5678, 0x7f00_0000_0000] {
+                assert_eq!(of(7, limits), REFUSED, "{limits:#x}: {name}");
+            }
+            let others =
+                [0, number + 1, number - 1].into_iter().filter(|other| !CALLS.contains(&(architecture, *other)));
+            for other in others {
+                assert_eq!(verdict(architecture, other, 7, 1), ALLOW, "the call {other} of {architecture:#x}");
+            }
+        }
+        assert_eq!(verdict(0x8000_0016, 302, 7, 1), ALLOW, "an unknown architecture is not filtered");
+    }
 }
