@@ -2,7 +2,8 @@
 //!
 //! What the kernel limits is not added up. Its own count says afterwards whether a program failed because of it.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Exceeded;
@@ -72,7 +73,7 @@ impl<'a> Meter<'a> {
 
     fn disk_over(&self) -> Option<String> {
         let limit = self.of.limits.disk.as_ref()?;
-        let used: u64 = self.of.folders.iter().map(|folder| disk_used(folder)).sum();
+        let used = disk_used(&self.of.folders);
         (used > limit.most)
             .then(|| format!("{} MiB in its worktree and temporary folder ({})", used >> 20, limit.setting))
     }
@@ -112,17 +113,18 @@ impl Used {
     }
 }
 
-/// The bytes that files below a folder take on the disk. Links are not followed.
-fn disk_used(root: &Path) -> u64 {
+/// The bytes that files below folders take on the disk. A file with several names counts once; links are not followed.
+fn disk_used(roots: &[PathBuf]) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    let mut bytes = 0;
-    let mut folders: Vec<PathBuf> = vec![root.to_owned()];
+    let (mut bytes, mut counted) = (0, HashSet::new());
+    let mut folders = roots.to_vec();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let Ok(found) = entry.metadata() else { continue };
-            match found.is_dir() {
-                true => folders.push(entry.path()),
-                false => bytes += found.blocks() * 512,
+            if found.is_dir() {
+                folders.push(entry.path());
+            } else if found.nlink() == 1 || counted.insert((found.dev(), found.ino())) {
+                bytes += found.blocks() * 512;
             }
         }
     }
@@ -141,14 +143,21 @@ mod tests {
     }
 
     #[test]
-    fn space_on_the_disk_is_what_files_take_and_links_are_not_followed() {
+    fn space_on_the_disk_is_what_files_take_once_however_they_are_linked() {
         let dir = tempfile::tempdir().unwrap();
         let (inner, outer) = (dir.path().join("a/b"), dir.path().join("outside"));
         std::fs::create_dir_all(&inner).unwrap();
         std::fs::write(&outer, vec![1; 1 << 20]).unwrap();
         std::fs::write(inner.join("x"), vec![1; 1 << 16]).unwrap();
         std::os::unix::fs::symlink(&outer, inner.join("link")).unwrap();
-        let used = disk_used(&dir.path().join("a"));
+        let folders = [dir.path().join("a"), dir.path().join("temp")];
+        let used = disk_used(&folders);
         assert!((1 << 16..1 << 18).contains(&used), "{used}");
+        // Build tools link what they made; it takes no more space, in another folder neither.
+        std::fs::create_dir(&folders[1]).unwrap();
+        for link in [inner.join("y"), folders[1].join("z")] {
+            std::fs::hard_link(inner.join("x"), link).unwrap();
+        }
+        assert_eq!(disk_used(&folders), used);
     }
 }
