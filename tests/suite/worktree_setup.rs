@@ -146,3 +146,17 @@ fn what_cannot_be_restored_is_not_kept_and_the_set_up_runs_again() {
     grove.run("job-2", "job-2.1", "echo x > x.txt", &[]);
     assert_eq!(fs::read_to_string(&ran).unwrap(), "once\nonce\n");
 }
+
+#[test]
+fn a_set_up_of_which_a_part_cannot_be_copied_is_not_kept() {
+    let grove = Grove::new();
+    let ran = cached_setup(&grove.world, "\"build\"");
+    let settings = grove.world.read("teof.toml").replace("cp deps.lock", "git init -q build/own; cp deps.lock");
+    grove.world.trust_settings(&settings);
+    let grove = Grove::at(grove.world);
+    let first = grove.run("job-1", "job-1.1", "echo x > x.txt", &[]);
+    assert_eq!(findings(&first, "worktree.not_cached"), ["build/own"], "a repository of its own: {first:#}");
+    let second = grove.run("job-2", "job-2.1", "test -d build/own/.git && echo x > x.txt", &[]);
+    assert_eq!(second["verdict"], "succeeded", "{second:#}");
+    assert_eq!(fs::read_to_string(&ran).unwrap(), "once\nonce\n");
+}

@@ -24,8 +24,10 @@ use crate::hub::worktrees::place::{Place, WAIT};
 /// Machine-local: `setup-cache/<key>/files/<path>`.
 const FOLDER: &str = "setup-cache";
 const LOCK: &str = "locks/setup-cache.lock";
-/// Its time is when the entry was used last.
+/// Its time is when the entry was used last. A folder without it is not an entry.
 const USED: &str = "used";
+/// Where an entry is built.
+const UNFINISHED: &str = "unfinished";
 /// How many entries are kept, most recently used first.
 pub const KEPT: usize = 4;
 
@@ -57,7 +59,7 @@ pub fn key(settings: &Worktrees, root: &Path) -> Result<Option<String>> {
     Ok(Some(digest::sha256(all.to_string().as_bytes())[..16].to_owned()))
 }
 
-/// Restores what is kept under the key; `None` when nothing is.
+/// Restores what is kept under the key; `None` when nothing is, or when git does not ignore all of it here.
 ///
 /// # Errors
 /// When it cannot be copied; the set-up can run instead.
@@ -72,11 +74,12 @@ pub fn restore(hub: &Hub, place: &Place, key: &str) -> Result<Option<Entry>> {
     }
     let mut restored = Entry { key: key.to_owned(), paths: Vec::new(), left_out: Vec::new() };
     let mut budget = Budget::default();
-    for path in cacheable(hub, place, &mut restored.left_out)? {
-        let kept = entry.join("files");
-        if fs::symlink_metadata(kept.join(&path)).is_err() {
-            continue;
-        }
+    let paths = cacheable(hub, place, &mut restored.left_out)?;
+    if !restored.left_out.is_empty() {
+        return Ok(None);
+    }
+    let kept = entry.join("files");
+    for path in paths {
         // Whatever an interrupted set-up or restore left.
         remove(&files::within(&place.root, &path)?)?;
         tree_copy::copy(&kept, &place.root, &path, Links::All, &mut budget)?;
@@ -97,7 +100,7 @@ pub fn store(hub: &Hub, place: &Place, key: &str) -> Result<Option<Entry>> {
     }
     let _lock = lock(hub, "keep a set-up")?;
     let folder = hub.local(FOLDER);
-    let half = folder.join("unfinished");
+    let half = folder.join(UNFINISHED);
     delete_folder(&half)?;
     let kept = half.join("files");
     fs::create_dir_all(&kept).map_err(|e| files::io_refusal(e, "create", &kept))?;
@@ -110,7 +113,8 @@ pub fn store(hub: &Hub, place: &Place, key: &str) -> Result<Option<Entry>> {
         } else if leads_back(&made, &place.root)? {
             stored.left_out.push((path, "it has links with this worktree's absolute path"));
         } else {
-            tree_copy::copy(&place.root, &kept, &path, Links::All, &mut budget)?;
+            let copied = tree_copy::copy(&place.root, &kept, &path, Links::All, &mut budget)?;
+            stored.left_out.extend(copied.left_out);
             stored.paths.push(path);
         }
     }
@@ -122,7 +126,7 @@ pub fn store(hub: &Hub, place: &Place, key: &str) -> Result<Option<Entry>> {
     }
     files::replace(&half.join(USED), b"")?;
     let entry = folder.join(key);
-    delete_folder(&entry)?;
+    delete_entry(&entry)?;
     fs::rename(&half, &entry).map_err(|e| files::io_refusal(e, "rename", &half))?;
     forget_oldest(&folder)?;
     Ok(Some(stored))
@@ -187,11 +191,16 @@ fn remove(path: &Path) -> Result<()> {
 
 fn forget_oldest(folder: &Path) -> Result<()> {
     let entries = fs::read_dir(folder).map_err(|e| files::io_refusal(e, "read", folder))?;
-    let mut all: Vec<(SystemTime, PathBuf)> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter_map(|path| Some((fs::metadata(path.join(USED)).ok()?.modified().ok()?, path)))
-        .collect();
+    let used = |entry: &Path| fs::metadata(entry.join(USED)).and_then(|used| used.modified()).ok();
+    let mut all: Vec<(Option<SystemTime>, PathBuf)> =
+        entries.flatten().map(|entry| (used(&entry.path()), entry.path())).collect();
+    // An entry whose deletion was interrupted has no time, and comes last.
     all.sort_by(|a, b| b.cmp(a));
-    all.iter().skip(KEPT).try_for_each(|(_, path)| delete_folder(path))
+    all.iter().skip(KEPT).try_for_each(|(_, path)| delete_entry(path))
+}
+
+/// First what makes it an entry: an interrupted deletion leaves nothing that could be restored.
+fn delete_entry(entry: &Path) -> Result<()> {
+    files::remove(&entry.join(USED))?;
+    delete_folder(entry)
 }
