@@ -163,10 +163,11 @@ fn mounts(hub: &Hub, at: &Workplace) -> Result<Mounts> {
         mounts.insert(readable.clone(), Access::Read);
     }
     mounts.insert(hub.common_dir.join("teof"), Access::Hidden);
-    let mut writable = sandbox::of_git_dir(&hub.common_dir, at)?;
+    let (mut writable, closed) = sandbox::of_git_dir(&hub.common_dir, at)?;
     writable.push(at.root.to_owned());
     writable.extend(at.own.iter().cloned());
     mounts.extend(writable.into_iter().map(|path| (path, Access::Write)));
+    mounts.extend(closed.map(|path| (path, Access::Read)));
     mounts.retain(|path, _| path.exists());
     Ok(mounts)
 }

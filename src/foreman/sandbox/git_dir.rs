@@ -14,7 +14,7 @@ const REFS: [&str; 2] = ["refs/heads", "logs/refs/heads"];
 
 /// What a confined program may write of the git dir. The folders are made, because only one that exists can be granted.
 ///
-/// Of the object store it is the 256 folders of loose objects: nobody needs packs and alternates for a commit.
+/// Of the object store it is the 256 folders of loose objects: a commit needs no packs and no alternates.
 ///
 /// The paths are not resolved: a link in one of them was planted, and is refused when a program starts.
 pub fn writable(common_dir: &Path, at: &Workplace) -> Result<Vec<PathBuf>> {
@@ -25,11 +25,14 @@ pub fn writable(common_dir: &Path, at: &Workplace) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The same for a container: a mount each would be too many, so the object store is writable as a whole.
-pub fn mounted(common_dir: &Path, at: &Workplace) -> Result<Vec<PathBuf>> {
+/// The same for a container, where 256 mounts would be too many: what is writable, and what inside of it is not.
+pub fn mounted(common_dir: &Path, at: &Workplace) -> Result<(Vec<PathBuf>, [PathBuf; 2])> {
+    let objects = common_dir.canonicalize()?.join("objects");
+    let closed = ["info", "pack"].map(|folder| objects.join(folder));
+    closed.iter().try_for_each(|folder| made(folder))?;
     let mut found = besides_objects(common_dir, at)?;
-    found.push(common_dir.canonicalize()?.join("objects"));
-    Ok(found)
+    found.push(objects);
+    Ok((found, closed))
 }
 
 fn besides_objects(common_dir: &Path, at: &Workplace) -> Result<Vec<PathBuf>> {

@@ -76,6 +76,9 @@ fn a_job_runs_in_containers_from_its_plan_to_its_review() {
         format!("source={0},target={0},readonly", fixture.world.repo.display()),
         format!("type=tmpfs,target={}", git.join("teof").display()),
         format!("source={0},target={0} ", git.join("refs/heads/agent/codex-1").display()),
+        format!("source={0},target={0} ", git.join("objects").display()),
+        format!("source={0},target={0},readonly", git.join("objects/info").display()),
+        format!("source={0},target={0},readonly", git.join("objects/pack").display()),
     ] {
         assert!(runs.iter().all(|call| call.contains(&part)), "{part}: {calls}");
     }
