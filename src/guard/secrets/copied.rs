@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::RwLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 
 /// What a hit is called.
 const KIND: &str = "copied-secret";
@@ -28,14 +28,19 @@ pub fn learn(text: &str) {
     let Ok(mut known) = KNOWN.write() else { return };
     let old = known.take().map(|(values, _)| values).unwrap_or_default();
     let values: BTreeSet<String> = old.into_iter().chain(found).collect();
-    *known = AhoCorasick::new(&values).ok().map(|finder| (values, finder));
+    // One value may begin with another: the longest is hidden whole.
+    let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&values);
+    *known = finder.ok().map(|finder| (values, finder));
 }
 
 fn secret(line: &str) -> Option<&str> {
     let line = line.trim();
     let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
     let name = name.trim().to_uppercase();
-    let value = value.trim().trim_matches(['"', '\'']);
+    let value = value.trim();
+    let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.split(quote).next());
+    // Without quotes, a comment may follow.
+    let value = quoted.unwrap_or_else(|| value.split(" #").next().unwrap_or_default().trim_end());
     (NAMES.iter().any(|part| name.contains(part)) && value.len() >= SHORTEST).then_some(value)
 }
 
@@ -53,6 +58,9 @@ mod tests {
     #[test]
     fn values_with_secret_names_are_found_in_any_text() {
         learn("# comment\nPORT=3000123\nexport DB_PASSWORD=\"quartz-lamp\"\nAPI_KEY = ab\n");
+        learn("STRIPE_KEY=amber-road # of ann\nAPP_TOKEN='two \" words' # not for tests\nLONG_KEY=amber-road-2\n");
+        assert_eq!(redact("with amber-road-2"), "with [redacted:copied-secret]");
+        assert_eq!(redact("amber-road: two \" words"), "[redacted:copied-secret]: [redacted:copied-secret]");
         assert_eq!(redact("login: quartz-lamp, port 3000123"), "login: [redacted:copied-secret], port 3000123");
     }
 }
