@@ -1,6 +1,6 @@
 //! Explains what the sandbox refused, with the setting that allows it.
 //!
-//! A program sees only that its write failed. Nobody would look for the sandbox behind that.
+//! A program sees only "Permission denied", which does not name the sandbox.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub fn explain(hub: &Hub, report: &mut Report, reason: String) -> String {
     let Some((path, section)) = cause(hub, report) else { return reason };
     report.needs_person |= path.is_some();
     let advice = match path {
-        Some(path) => format!("The sandbox refused a write. {}", advice(&path, &section)),
+        Some(path) => format!("The sandbox refused {}. {}", access(report, &path), advice(report, &path, &section)),
         None => format!(
             "Maybe the sandbox refused a write: add its path to write under [{section}] in teof.toml, or set \
              mode = \"off\" under [worker.sandbox]; then: teof consent grant"
@@ -38,8 +38,8 @@ pub fn explain(hub: &Hub, report: &mut Report, reason: String) -> String {
 /// The finding about an error of an agent, if the sandbox refused it a write.
 pub fn finding(hub: &Hub, report: &Report, agent: &str, error: &Noticed) -> Option<Finding> {
     let path = by_sandbox(hub, report, &error.text)??;
-    let message = format!("the sandbox refused {agent} a write to {}", shown(&path));
-    Some(Finding::medium(REFUSED_WRITE, "", message).hint(advice(&path, &format!("agents.{agent}"))))
+    let message = format!("the sandbox refused {agent} {} to {}", access(report, &path), shown(&path));
+    Some(Finding::medium(REFUSED_WRITE, "", message).hint(advice(report, &path, &format!("agents.{agent}"))))
 }
 
 /// The path that was refused, if the output names one, and the section of the settings that can allow it; `None` when the
@@ -55,27 +55,41 @@ fn cause(hub: &Hub, report: &Report) -> Option<(Option<PathBuf>, String)> {
 }
 
 /// Whether a text reports a write that the sandbox may have refused, and to which path; `None` when the sandbox is off,
-/// the text does not look like that, or nobody should allow it.
+/// the text does not look like that, or should not be allowed.
 fn by_sandbox(hub: &Hub, report: &Report, said: &str) -> Option<Option<PathBuf>> {
     report.sandbox.as_ref().filter(|sandbox| sandbox.state.is_on())?;
     let found = refused(said)?;
     let worktree = report.place.as_ref().map(|place| &place.root);
     // A worktree is writable, and the record and git's own files are not for the programs of a run.
     let mut never = [&hub.root, &hub.common_dir].into_iter().chain(worktree);
-    let mut is_allowed = |path: &Path| !never.any(|folder| path.starts_with(folder)) && is_writable(path);
+    let mut is_allowed =
+        |path: &Path| !never.any(|folder| path.starts_with(folder)) && (is_writable(path) || may_be_read(report, path));
     if found.as_deref().is_some_and(|path| !is_allowed(path)) {
         return None;
     }
     Some(found)
 }
 
+/// Whether a program may have been refused to read a path: where not everything is readable, a message does not tell.
+fn may_be_read(report: &Report, path: &Path) -> bool {
+    report.sandbox.as_ref().is_some_and(|sandbox| !sandbox.read.is_empty()) && path.exists()
+}
+
+fn access(report: &Report, path: &Path) -> &'static str {
+    if may_be_read(report, path) { "access" } else { "a write" }
+}
+
 /// What to set, in one sentence without its end.
-fn advice(path: &Path, section: &str) -> String {
+fn advice(report: &Report, path: &Path, section: &str) -> String {
     let missing = if path.exists() { "" } else { ". Create the file first, or end the path with / for a folder" };
+    let path_shown = shown(path);
+    let read = match may_be_read(report, path) {
+        true => format!("read = [\"{path_shown}\"] under [worker.sandbox], or to write there "),
+        false => String::new(),
+    };
     format!(
-        "To allow it: write = [\"{}\"] under [{section}] in teof.toml, then: \
-         teof consent grant{missing}",
-        shown(path)
+        "To allow it: {read}write = [\"{path_shown}\"] under [{section}] in teof.toml, then: \
+         teof consent grant{missing}"
     )
 }
 

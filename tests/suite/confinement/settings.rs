@@ -162,6 +162,12 @@ fn with_a_list_only_that_is_readable_and_git_works_and_without_network_nothing_i
     let ran = envelope["stages"][0]["commands"].as_array().unwrap();
     assert!(ran.len() == commands.len() && ran.iter().all(|one| one["status"] == "ok"), "{envelope:#}");
     assert_eq!(envelope["sandbox"]["network"], "none");
+    let mut refused = Confined::new(&read);
+    let secret = refused.world.folder().join("home/secret");
+    std::fs::write(&secret, "secret\n").unwrap();
+    let (outcome, _) = refused.run("run-1", &[&format!("cat {}", secret.display())]);
+    let reason = outcome["reason"].as_str().unwrap();
+    assert!(reason.contains("read = [\"~/secret\"] under [worker.sandbox], or to write there"), "{reason}");
 }
 
 #[test]
