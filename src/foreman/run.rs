@@ -88,6 +88,7 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
         Ok(end) => finish(hub, report, end)?,
         Err(e) => {
             let end = failed(&report, &e);
+            report.needs_person |= lacks_rights(&e);
             report.findings.extend(advice(&e));
             finish(hub, report, end)?
         }
@@ -298,6 +299,11 @@ fn failed(report: &Report, error: &anyhow::Error) -> End {
     End::new(verdict, reason)
 }
 
+/// Whether a write failed because this user may not write there: a retry would fail again.
+fn lacks_rights(error: &anyhow::Error) -> bool {
+    Refusal::of(error).is_some_and(|refusal| refusal.code == "disk.read_only")
+}
+
 /// Retries while the bus lock times out, so that finished work is not lost to contention.
 fn retry_while_locked<T>(mut transaction: impl FnMut() -> Result<T>) -> Result<T> {
     for _ in 0..PATIENCE {
@@ -336,6 +342,7 @@ fn finish(hub: &Hub, mut report: Report, mut end: End) -> Result<Outcome> {
         Err(e) if report.has_begun() => {
             // Work without evidence does not count. It is committed, so the next attempt continues from there.
             let end = End::new(Verdict::Failed, format!("{}; cannot write the envelope: {e:#}", end.reason));
+            report.needs_person |= lacks_rights(&e);
             report.receipts.clear();
             Ok(report.outcome(&end, None, hub.now()))
         }

@@ -133,3 +133,17 @@ fn a_run_whose_lock_file_was_deleted_ends_before_another_works_beside_it() {
     assert!(outcome["reason"].as_str().unwrap().contains("lock file"), "{outcome:#}");
     assert!(!fixture.worktree().join("never").exists());
 }
+
+#[test]
+fn a_home_that_cannot_be_written_needs_a_person_at_once() {
+    let fixture = Fixture::new().commands(&[RECEIPT]);
+    let order = fixture.write_order();
+    let mut worker = fixture.world.teof(&["foreman", "run", &order, "--execute", "--run", "run-1"]);
+    // Not even root makes folders there.
+    let output = worker.env("XDG_STATE_HOME", "/sys/kernel").output().unwrap();
+    let outcome = fixture.outcome("run-1").unwrap_or_else(|| panic!("{output:?}"));
+    assert_eq!((&outcome["verdict"], &outcome["needs_person"]), (&json!("failed"), &json!(true)), "{outcome:#}");
+    let reason = outcome["reason"].as_str().unwrap();
+    assert!(reason.contains("could not create /sys/kernel/teof") && reason.contains("no permission"), "{reason}");
+    assert_eq!(fixture.run("run-2").0["verdict"], "succeeded");
+}
