@@ -88,6 +88,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_command_runs_in_a_folder_of_the_worktree_and_not_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("sub/deep")).unwrap();
+        std::os::unix::fs::symlink("/", dir.path().join("link")).unwrap();
+        assert_eq!(own_folder(dir.path(), "sub/deep").unwrap(), dir.path().join("sub/deep"));
+        for outside in ["link", "link/tmp", "..", "/tmp"] {
+            assert!(own_folder(dir.path(), outside).is_err(), "{outside}");
+        }
+    }
+
+    #[test]
     fn the_shorter_time_limit_counts_and_zero_is_none() {
         let second = Duration::from_secs;
         let wall = |own: Option<u64>, run: u64| {
