@@ -1,27 +1,25 @@
-//! Agents that speak the Agent Client Protocol. Those that stand for a program above are named after it; the commands of
+//! Agents that speak the Agent Client Protocol. Those that stand for another preset's program are named after it; the commands of
 //! those that were not tried are those of the protocol's registry.
 
-use std::time::Duration;
-
 use super::preset::{PLAIN, Preset};
+use super::programs::{CLAUDE, CODEX, CURSOR, GEMINI, OPENCODE, QWEN};
 use crate::model::agent::Format;
 
-/// Sessions are resumed without arguments.
-const ACP: Preset = Preset { format: Format::Acp, model_args: None, resume_args: Some(&[]), ..PLAIN };
+const ACP: Preset = acp(PLAIN);
+
+/// A program as it is spoken to over the protocol: sessions are resumed, and models chosen, without arguments.
+const fn acp(program: Preset) -> Preset {
+    Preset { format: Format::Acp, model_args: None, resume_args: Some(&[]), ..program }
+}
 
 pub(super) const PRESETS: [Preset; 13] = [
     Preset {
         name: "claude-acp",
         tried: Some("0.101.0"),
         command: &["claude-agent-acp"],
-        env: &["ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR", "IS_SANDBOX"],
-        set: &[("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"), ("DISABLE_AUTOUPDATER", "1"), ("TZ", "UTC")],
         // It asks us, not a classifier.
         options: &[("mode", "default")],
-        keys: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"],
-        logins: &[".claude/.credentials.json"],
-        own: &["$CLAUDE_CONFIG_DIR/|~/.claude/", "~/.claude.json", "/tmp/claude-{uid}/", "/tmp/cc-socks/"],
-        ..ACP
+        ..acp(CLAUDE)
     },
     Preset {
         name: "codex-acp",
@@ -30,11 +28,8 @@ pub(super) const PRESETS: [Preset; 13] = [
         env: &["CODEX_HOME", "OPENAI_BASE_URL", "CODEX_PATH", "CODEX_CONFIG", "MODEL_PROVIDER"],
         set: &[("NO_BROWSER", "1"), ("TZ", "UTC")],
         options: &[("mode", "agent")],
-        keys: &["CODEX_API_KEY", "OPENAI_API_KEY"],
-        logins: &[".codex/auth.json"],
-        own: &["$CODEX_HOME/|~/.codex/"],
         confined: &[("agent", "agent-full-access")],
-        ..ACP
+        ..acp(CODEX)
     },
     Preset {
         name: "gemini-acp",
@@ -42,53 +37,26 @@ pub(super) const PRESETS: [Preset; 13] = [
         command: &["gemini", "--acp", "--skip-trust"],
         // It overwrites a session before it loads it.
         resume_args: None,
-        model_args: Some(&["-m", "{model}"]),
-        env: &[
-            "GOOGLE_GEMINI_BASE_URL",
-            "GOOGLE_GENAI_USE_VERTEXAI",
-            "GOOGLE_CLOUD_PROJECT",
-            "GOOGLE_CLOUD_LOCATION",
-            "GEMINI_CLI_HOME",
-        ],
-        set: &[("GEMINI_CLI_NO_RELAUNCH", "true")],
-        keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"],
-        logins: &[".gemini/oauth_creds.json"],
-        own: &["$GEMINI_CLI_HOME/.gemini/|~/.gemini/"],
-        ..ACP
+        model_args: GEMINI.model_args,
+        ..acp(GEMINI)
     },
     Preset {
         name: "opencode-acp",
         tried: Some("1.18.33"),
         command: &["opencode", "acp"],
-        env: &["OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_DISABLE_MODELS_FETCH"],
         // It asks, and is answered by the rules of the monitor.
         set: &[(
             "OPENCODE_CONFIG_CONTENT",
             "{\"permission\":{\"bash\":\"ask\",\"edit\":\"ask\",\"webfetch\":\"ask\"}}",
         )],
-        keys: &["OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"],
-        logins: &[".local/share/opencode/auth.json", ".config/opencode/opencode.json"],
-        own: &[
-            "$XDG_DATA_HOME/opencode/|~/.local/share/opencode/",
-            "~/.local/state/opencode/",
-            "$XDG_CONFIG_HOME/opencode/|~/.config/opencode/",
-            "/tmp/opencode/",
-        ],
-        // Starts at the same time collide on its database.
-        stagger: Duration::from_secs(2),
-        ..ACP
+        ..acp(OPENCODE)
     },
     Preset {
         name: "qwen-acp",
         tried: Some("0.24.4"),
         command: &["qwen", "--acp"],
-        model_args: Some(&["-m", "{model}"]),
-        env: &["OPENAI_BASE_URL", "OPENAI_MODEL", "QWEN_HOME"],
-        set: &[("QWEN_CODE_NO_RELAUNCH", "true"), ("QWEN_CODE_SUPPRESS_YOLO_WARNING", "1")],
-        keys: &["OPENAI_API_KEY", "DASHSCOPE_API_KEY"],
-        logins: &[".qwen/oauth_creds.json", ".qwen/settings.json"],
-        own: &["$QWEN_HOME/|~/.qwen/"],
-        ..ACP
+        model_args: QWEN.model_args,
+        ..acp(QWEN)
     },
     Preset {
         name: "copilot",
@@ -108,14 +76,7 @@ pub(super) const PRESETS: [Preset; 13] = [
         own: &["~/.copilot/", "$XDG_CACHE_HOME/copilot/|~/.cache/copilot/"],
         ..ACP
     },
-    Preset {
-        name: "cursor-acp",
-        command: &["cursor-agent", "acp"],
-        keys: &["CURSOR_API_KEY"],
-        logins: &[".config/cursor/auth.json"],
-        own: &["~/.cursor/", "~/.config/cursor/"],
-        ..ACP
-    },
+    Preset { name: "cursor-acp", command: &["cursor-agent", "acp"], ..acp(CURSOR) },
     Preset {
         name: "goose",
         command: &["goose", "acp"],

@@ -6,6 +6,7 @@
 
 mod acp;
 mod preset;
+mod programs;
 mod stream;
 
 pub(super) use preset::Preset;

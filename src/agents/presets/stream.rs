@@ -1,8 +1,7 @@
 //! Agents that print a stream of their own.
 
-use std::time::Duration;
-
 use super::preset::{PLAIN, Preset};
+use super::programs::{CLAUDE, CODEX, CURSOR, GEMINI, OPENCODE, QWEN};
 use crate::model::agent::{Format, PromptVia};
 
 pub(super) const PRESETS: [Preset; 8] = [
@@ -24,13 +23,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         // The form with = keeps an id from being read as a flag.
         resume_args: Some(&["--resume={session}"]),
         budget_args: Some(&["--max-budget-usd={budget}"]),
-        // IS_SANDBOX is set by whoever runs teof in a container; teof never sets it.
-        env: &["ANTHROPIC_BASE_URL", "CLAUDE_CONFIG_DIR", "IS_SANDBOX"],
-        set: &[("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1"), ("DISABLE_AUTOUPDATER", "1"), ("TZ", "UTC")],
-        keys: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"],
-        logins: &[".claude/.credentials.json"],
-        own: &["$CLAUDE_CONFIG_DIR/|~/.claude/", "~/.claude.json", "/tmp/claude-{uid}/", "/tmp/cc-socks/"],
-        ..PLAIN
+        ..CLAUDE
     },
     Preset {
         name: "codex",
@@ -42,11 +35,8 @@ pub(super) const PRESETS: [Preset; 8] = [
         model_args: Some(&["-m", "{model}"]),
         env: &["CODEX_HOME", "OPENAI_BASE_URL"],
         set: &[("TZ", "UTC")],
-        keys: &["CODEX_API_KEY", "OPENAI_API_KEY"],
-        logins: &[".codex/auth.json"],
-        own: &["$CODEX_HOME/|~/.codex/"],
         confined: &[("sandbox_mode=\"workspace-write\"", "sandbox_mode=\"danger-full-access\"")],
-        ..PLAIN
+        ..CODEX
     },
     Preset {
         name: "gemini",
@@ -57,19 +47,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         output_in_file: true,
         session_args: Some(&["--session-id", "{session}"]),
         resume_args: Some(&["--resume", "{session}"]),
-        model_args: Some(&["-m", "{model}"]),
-        env: &[
-            "GOOGLE_GEMINI_BASE_URL",
-            "GOOGLE_GENAI_USE_VERTEXAI",
-            "GOOGLE_CLOUD_PROJECT",
-            "GOOGLE_CLOUD_LOCATION",
-            "GEMINI_CLI_HOME",
-        ],
-        set: &[("GEMINI_CLI_NO_RELAUNCH", "true")],
-        keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"],
-        logins: &[".gemini/oauth_creds.json"],
-        own: &["$GEMINI_CLI_HOME/.gemini/|~/.gemini/"],
-        ..PLAIN
+        ..GEMINI
     },
     Preset {
         name: "opencode",
@@ -77,19 +55,8 @@ pub(super) const PRESETS: [Preset; 8] = [
         command: &["opencode", "run", "--format", "json", "--auto", "--dir", "{worktree}"],
         format: Format::Opencode,
         resume_args: Some(&["--session", "{session}"]),
-        env: &["OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_DISABLE_MODELS_FETCH"],
         set: &[("OPENCODE_CONFIG_CONTENT", "{\"permission\":\"allow\"}")],
-        keys: &["OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"],
-        logins: &[".local/share/opencode/auth.json", ".config/opencode/opencode.json"],
-        own: &[
-            "$XDG_DATA_HOME/opencode/|~/.local/share/opencode/",
-            "~/.local/state/opencode/",
-            "$XDG_CONFIG_HOME/opencode/|~/.config/opencode/",
-            "/tmp/opencode/",
-        ],
-        // Starts at the same time collide on its database.
-        stagger: Duration::from_secs(2),
-        ..PLAIN
+        ..OPENCODE
     },
     Preset {
         name: "qwen",
@@ -98,13 +65,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         output_in_file: true,
         session_args: Some(&["--session-id", "{session}"]),
         resume_args: Some(&["--resume", "{session}"]),
-        model_args: Some(&["-m", "{model}"]),
-        env: &["OPENAI_BASE_URL", "OPENAI_MODEL", "QWEN_HOME"],
-        set: &[("QWEN_CODE_NO_RELAUNCH", "true"), ("QWEN_CODE_SUPPRESS_YOLO_WARNING", "1")],
-        keys: &["OPENAI_API_KEY", "DASHSCOPE_API_KEY"],
-        logins: &[".qwen/oauth_creds.json", ".qwen/settings.json"],
-        own: &["$QWEN_HOME/|~/.qwen/"],
-        ..PLAIN
+        ..QWEN
     },
     Preset {
         name: "amp",
@@ -121,10 +82,7 @@ pub(super) const PRESETS: [Preset; 8] = [
         name: "cursor-agent",
         command: &["cursor-agent", "-p", "--output-format", "stream-json", "--force"],
         resume_args: Some(&["--resume", "{session}"]),
-        keys: &["CURSOR_API_KEY"],
-        logins: &[".config/cursor/auth.json"],
-        own: &["~/.cursor/", "~/.config/cursor/"],
-        ..PLAIN
+        ..CURSOR
     },
     Preset {
         name: "aider",
