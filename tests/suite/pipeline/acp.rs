@@ -104,16 +104,21 @@ fn a_person_decides_where_a_rule_pauses_and_the_agent_goes_on_with_the_answer() 
     }
 }
 
-#[test]
-fn a_person_who_ends_the_session_lets_it_end_its_turn() {
-    let fixture = fixture("");
-    fixture.coder.on(1, "echo half >> src/code.txt\nuse_tool Bash 'make test'\ntouch \"$here/works\"\nhear\nstops cancelled\ntouch \"$here/wound-down\"");
+/// What became of a run whose coder a person cancels once it works.
+fn cancelled_while_it_works(fixture: &Fixture) -> Value {
     let order = fixture.write_order();
     let mut worker = fixture.world.spawn(&["foreman", "run", &order, "--execute", "--run", "run-1"]);
     until("the coder works", || fixture.coder.file("works").exists());
     fixture.world.json(&["session", "cancel", "run-1-coder-1-1"]);
     worker.wait().unwrap();
-    assert_verdict(&fixture.outcome("run-1").unwrap(), "failed");
+    fixture.outcome("run-1").unwrap()
+}
+
+#[test]
+fn a_person_who_ends_the_session_lets_it_end_its_turn() {
+    let fixture = fixture("");
+    fixture.coder.on(1, "echo half >> src/code.txt\nuse_tool Bash 'make test'\ntouch \"$here/works\"\nhear\nstops cancelled\ntouch \"$here/wound-down\"");
+    assert_verdict(&cancelled_while_it_works(&fixture), "failed");
     assert_eq!(methods(&fixture.coder.heard(1)).last(), Some(&"session/cancel"));
     assert_verdict(&fixture.run("run-2"), "succeeded");
     assert_eq!(methods(&fixture.coder.heard(2))[1], "session/resume", "its session is not lost");
@@ -123,12 +128,7 @@ fn a_person_who_ends_the_session_lets_it_end_its_turn() {
 fn an_agent_that_takes_no_cancellation_is_killed() {
     let fixture = fixture("");
     fixture.coder.on(1, "use_tool Bash 'make test'\ntouch \"$here/works\"\nexec sleep 1000");
-    let order = fixture.write_order();
-    let mut worker = fixture.world.spawn(&["foreman", "run", &order, "--execute", "--run", "run-1"]);
-    until("the coder works", || fixture.coder.file("works").exists());
-    fixture.world.json(&["session", "cancel", "run-1-coder-1-1"]);
-    worker.wait().unwrap();
-    assert_verdict(&fixture.outcome("run-1").unwrap(), "failed");
+    assert_verdict(&cancelled_while_it_works(&fixture), "failed");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn one_that_breaks_in_the_middle_fails_with_its_last_words_and_goes_on() {
 }
 
 #[test]
-fn it_is_refused_where_nobody_can_speak_to_it() {
+fn terminals_refuse_it_because_its_input_must_stay_open() {
     let fixture = fixture("[worker]\nexecutor = \"tmux\"\n");
     let outcome = fixture.run("run-1");
     assert_verdict(&outcome, "refused");
