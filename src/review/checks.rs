@@ -12,6 +12,7 @@ use crate::base::{Refusal, Result, text};
 use crate::bus::claims;
 use crate::guard::moved_target;
 use crate::guard::preflight::{self, Base, Tree};
+use crate::guard::result::object_store;
 use crate::guard::{Finding, secrets};
 use crate::hub::git::{ancestry, object_ids};
 use crate::hub::{Hub, paths};
@@ -21,8 +22,8 @@ use crate::ops;
 /// How many findings a refusal names.
 const NAMED: usize = 5;
 
-/// Checks that the reviewed commit descends from its base and does not change the record, and that its seat still
-/// owns the task, which is not on hold.
+/// Checks that the reviewed commit is whole, descends from its base and does not change the record, and that its seat
+/// still owns the task, which is not on hold.
 pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     let commit = merge::reviewed(repo, bundle)?;
     let refuse = |why: String| {
@@ -34,6 +35,9 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     let Some(base) = base else { return Err(refuse("its base commit is not in this repository".into()).into()) };
     if !merge::is_merged(repo, commit, base)? {
         return Err(refuse(format!("{commit} does not descend from its base {base}")).into());
+    }
+    if let Some(missing) = object_store::missing(&hub.common_dir, base, commit)? {
+        return Err(refuse(missing.message).into());
     }
     if let Some(path) = merge::changed_paths(repo, since(repo, bundle, base, commit)?, commit)?
         .into_iter()

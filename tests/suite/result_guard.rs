@@ -224,6 +224,35 @@ fn another_branch_and_a_lost_branch_are_seen() {
 }
 
 #[test]
+fn a_result_that_lacks_objects_is_blocked_wherever_they_are_missing() {
+    let work = Work::new();
+    work.write("deep/new.rs", "fn new() {}\n");
+    work.commit();
+    for object in ["HEAD:src/lib.rs", "HEAD:src", "HEAD:deep/new.rs", "HEAD:deep", "HEAD^{tree}"] {
+        let id = work.git(&["rev-parse", object]);
+        let file = work.world.repo.join(".git/objects").join(&id[..2]).join(&id[2..]);
+        let aside = work.world.folder().join("aside");
+        fs::rename(&file, &aside).unwrap();
+        let report = work.check();
+        assert!(codes(&report).contains(&("git.object_missing", "")) && report.blocked(), "{object}: {report:?}");
+        assert!(report.findings.iter().any(|found| found.message.contains(&id)), "{object}: {report:?}");
+        fs::rename(&aside, &file).unwrap();
+    }
+    assert!(work.check().findings.is_empty());
+}
+
+#[test]
+fn planted_alternates_are_seen() {
+    let work = Work::new();
+    let info = work.world.repo.join(".git/objects/info");
+    fs::create_dir_all(&info).unwrap();
+    fs::write(info.join("alternates"), format!("{}\n", work.world.folder().display())).unwrap();
+    let report = work.check();
+    assert_eq!(codes(&report), [("git.surroundings", "")]);
+    assert!(report.findings[0].message.contains("alternates") && report.needs_person());
+}
+
+#[test]
 fn uncommitted_files_are_named_and_fifos_do_not_block() {
     let work = Work::new();
     work.write("src/done.rs", "// done\n");

@@ -82,7 +82,7 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
     let mut findings = dotgit::check(subject);
     if let Some(before) = subject.before {
         findings.extend(dotgit::differences(before, &dotgit::observe(subject.common_dir, subject.git_dir)));
-        findings.extend(object_store::replaced(subject.common_dir, before));
+        findings.extend(object_store::replaced(subject.common_dir, before)?);
     }
     let Some(tip) = tip(&repo, subject.branch)? else {
         findings.push(
@@ -91,6 +91,10 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
         );
         return Ok(Report { findings, ..Report::default() });
     };
+    if let Some(missing) = object_store::missing(subject.common_dir, base, tip)? {
+        findings.push(missing);
+        return Ok(Report { tip: tip.to_string(), findings, ..Report::default() });
+    }
     findings.extend(history::check(&repo, base, tip)?);
     let mut changes = changes::between(&repo, Some(base), tip, &mut findings)?;
     let uncommitted = folder::uncommitted(&repo, tip, subject, &mut findings)?;

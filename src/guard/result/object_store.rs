@@ -1,24 +1,29 @@
-//! Finds objects of git's store whose content was exchanged while a worker ran.
+//! Finds objects of git's store that were replaced or removed while a worker ran.
 //!
-//! A worker must be able to add objects, and whoever may add one to a folder may replace the others there: git does not
-//! compare a loose object with its name when it shows a file. So every loose object that was written since is read once
-//! and compared. Packs are not writable for confined programs. Objects that are gone are found by whoever needs them.
+//! A worker must be able to add objects, and a program that may add one to a folder may replace the others there: git
+//! does not compare a loose object with its name when it shows a file. So every loose object that was written since is
+//! read once and compared. Packs are not writable for confined programs. Git itself looks for what a result lacks.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use git2::{Odb, Repository};
+use anyhow::Context;
+use git2::{ErrorCode, Odb, Oid, Repository};
 
 use super::surroundings::{OBJECTS, Surroundings};
-use crate::base::Clock;
+use crate::base::{Clock, Result};
 use crate::guard::Finding;
-use crate::hub::git::object_ids;
+use crate::hub::git::{Git, complaint, object_ids};
 
-/// How many objects are looked at; more than a repository has before git packs them.
+/// How many new objects are compared; more than a repository has before git packs them.
 const MOST: usize = 200_000;
+/// Larger objects are not read into memory, in bytes.
+const LARGEST: usize = 1 << 30;
 /// Clocks of file systems are coarser than the machine's, in seconds.
 const SLACK: i64 = 2;
+
+const REPLACED: &str = "git.object_replaced";
 
 /// Records from when on objects count as new.
 pub fn record(found: &mut Surroundings) {
@@ -26,42 +31,96 @@ pub fn record(found: &mut Surroundings) {
     found.insert(OBJECTS.to_owned(), Clock::Machine.now().unix().to_string());
 }
 
-/// A finding for each loose object that is not what its name says.
-pub fn replaced(common_dir: &Path, before: &Surroundings) -> Vec<Finding> {
-    let Some(since) = before.get(OBJECTS).and_then(|since| since.parse::<i64>().ok()) else { return Vec::new() };
-    let Ok(repo) = Repository::open_bare(common_dir) else { return Vec::new() };
-    let Ok(odb) = repo.odb() else { return Vec::new() };
-    let wrong = new_objects(common_dir, since - SLACK).filter(|name| is_wrong(&odb, name));
-    let found = |name: String| {
-        let message = format!("the object {name} was replaced while the worker ran; git would show another content");
-        Finding::high("git.object_replaced", "", message)
-            .hint("fetch it again, or restore it from another clone: git fsck")
-    };
-    wrong.map(found).collect()
+/// A finding for each loose object that is not what its name says, or that cannot be compared.
+///
+/// # Errors
+/// When the object store cannot be opened.
+pub fn replaced(common_dir: &Path, before: &Surroundings) -> Result<Vec<Finding>> {
+    let Some(since) = before.get(OBJECTS).and_then(|since| since.parse::<i64>().ok()) else { return Ok(Vec::new()) };
+    // Opened anew: one that is open already answers from its cache.
+    let repo = Repository::open_bare(common_dir).context("open the repository")?;
+    let odb = repo.odb().context("open the store of git's objects")?;
+    let mut new = new_objects(common_dir, since - SLACK);
+    let mut found: Vec<_> = new.by_ref().take(MOST).filter_map(|object| wrong(&odb, &object)).collect();
+    if new.next().is_some() {
+        let message =
+            format!("more than {MOST} objects were written while the worker ran; the others were not compared");
+        found.push(Finding::high(REPLACED, "", message).hint("compare all of them: git fsck"));
+    }
+    Ok(found)
 }
 
-/// The names of loose objects that were written since. The time of a change of status cannot be set by a program.
-fn new_objects(common_dir: &Path, since: i64) -> impl Iterator<Item = String> {
+/// A loose object.
+struct Object {
+    name: String,
+    entry: DirEntry,
+}
+
+/// The loose objects that were written since. The time of a change of status cannot be set by a program.
+fn new_objects(common_dir: &Path, since: i64) -> impl Iterator<Item = Object> {
     let folders = (0..=u8::MAX).map(|first| format!("{first:02x}"));
     let objects = common_dir.join("objects");
     let files = folders.flat_map(move |first| {
         let entries = fs::read_dir(objects.join(&first)).into_iter().flatten().flatten();
         entries.map(move |entry| (first.clone(), entry))
     });
-    let names = files.take(MOST).filter_map(move |(first, entry)| {
+    let new = files.filter_map(move |(first, entry)| {
         let is_new = entry.metadata().ok()?.ctime() >= since;
         let rest = entry.file_name().into_string().ok().filter(|_| is_new)?;
-        Some(first + &rest)
+        Some(Object { name: first + &rest, entry })
     });
     // Others are git's temporary files.
-    names.filter(|name| object_ids::parse(name).is_ok())
+    new.filter(|object| object_ids::parse(&object.name).is_ok())
 }
 
-/// Whether it can be read and is another object. What cannot be read is no longer here, or is being written.
-fn is_wrong(odb: &Odb, name: &str) -> bool {
-    let Ok(id) = object_ids::parse(name) else { return false };
+/// A finding when it is not the object of its name, or cannot be compared with it.
+fn wrong(odb: &Odb, object: &Object) -> Option<Finding> {
+    let name = &object.name;
+    let found = |what: String, hint: &str| Some(Finding::high(REPLACED, "", what).hint(hint));
+    // Reading a pipe would wait, and what a link leads to can be exchanged later.
+    if !object.entry.file_type().ok()?.is_file() {
+        let what = format!("the object {name} was replaced while the worker ran; it is not a regular file");
+        return found(what, "remove it, then fetch it again or restore it from another clone: git fsck");
+    }
+    let id = object_ids::parse(name).ok()?;
+    if let Some((size, _)) = odb.read_header(id).ok().filter(|(size, _)| *size > LARGEST) {
+        let what = format!("the object {name} is too large to be compared with its name ({size} bytes)");
+        return found(what, "compare it yourself: git fsck");
+    }
     // libgit2 compares what it reads with the name.
-    odb.read(id).is_err_and(|e| e.code() == git2::ErrorCode::HashsumMismatch)
+    match odb.read(id) {
+        Ok(_) => None,
+        Err(e) if e.code() == ErrorCode::NotFound => None,
+        Err(e) => {
+            let why = match e.code() {
+                ErrorCode::HashsumMismatch => "git would show another content",
+                _ => "git cannot read it",
+            };
+            let what = format!("the object {name} was replaced while the worker ran; {why}");
+            found(what, "fetch it again, or restore it from another clone: git fsck")
+        }
+    }
+}
+
+/// A finding when the store lacks something of the commits after `base`, or of the last one's files.
+///
+/// # Errors
+/// When git cannot be started, or was killed.
+pub fn missing(common_dir: &Path, base: Oid, tip: Oid) -> Result<Option<Finding>> {
+    let git = Git::named(common_dir, common_dir);
+    let (tip, not_base) = (tip.to_string(), format!("^{base}"));
+    // All files of the last commit; of the history only what is after the base, which can be long.
+    for range in [["--no-walk", tip.as_str()], [not_base.as_str(), tip.as_str()]] {
+        // What a partial clone left out is at its remote.
+        let whole = ["rev-list", "--quiet", "--objects", "--exclude-promisor-objects"];
+        let output = git.output(&[whole.as_slice(), &range].concat())?;
+        if !output.status.success() {
+            let what = format!("git's store lacks objects of the commit {tip}: {}", complaint(&output));
+            let hint = "find them: git fsck; fetch them again or restore them from another clone, then retry the job";
+            return Ok(Some(Finding::high("git.object_missing", "", what).hint(hint)));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -75,13 +134,25 @@ mod tests {
         let mut before = Surroundings::new();
         record(&mut before);
         let [one, two] = [b"one", b"two"].map(|content| repo.blob(content).unwrap().to_string());
-        assert_eq!(replaced(folder.path(), &before), vec![]);
+        assert_eq!(replaced(folder.path(), &before).unwrap(), vec![]);
         let path = |name: &str| folder.path().join("objects").join(&name[..2]).join(&name[2..]);
         fs::remove_file(path(&one)).unwrap();
         fs::copy(path(&two), path(&one)).unwrap();
-        let found = replaced(folder.path(), &before);
+        let found = replaced(folder.path(), &before).unwrap();
         assert!(found.len() == 1 && found[0].message.contains(&one), "{found:?}");
+        fs::write(path(&one), "not an object").unwrap();
+        let found = replaced(folder.path(), &before).unwrap();
+        assert!(found.len() == 1 && found[0].message.contains("git cannot read it"), "{found:?}");
+        // A pipe in place of an object is not waited for.
+        fs::remove_file(path(&two)).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(path(&two)).status().unwrap();
+        assert!(made.success());
+        let found = replaced(folder.path(), &before).unwrap();
+        assert!(
+            found.len() == 2 && found.iter().any(|found| found.message.contains("not a regular file")),
+            "{found:?}"
+        );
         before.insert(OBJECTS.to_owned(), "99999999999".to_owned());
-        assert_eq!(replaced(folder.path(), &before), vec![]);
+        assert_eq!(replaced(folder.path(), &before).unwrap(), vec![]);
     }
 }

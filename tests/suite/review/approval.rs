@@ -400,3 +400,17 @@ fn approve_refuses_when_the_decision_cannot_be_written() {
     fs::remove_file(desk.world.repo.join("memory")).unwrap();
     desk.merged();
 }
+
+#[test]
+fn approve_refuses_work_of_which_git_lost_a_file() {
+    let desk = Desk::new();
+    let id = desk.world.git(&["rev-parse", "HEAD:src/other.txt"]);
+    let file = desk.world.repo.join(".git/objects").join(&id[..2]).join(&id[2..]);
+    let aside = desk.world.folder().join("aside");
+    fs::rename(&file, &aside).unwrap();
+    let refused = desk.refused();
+    assert_eq!((&refused["code"], desk.main()), (&json!("review.not_mergeable"), desk.base.clone()), "{refused}");
+    assert!(refused["reason"].to_string().contains(&id), "{refused}");
+    fs::rename(&aside, &file).unwrap();
+    desk.merged();
+}

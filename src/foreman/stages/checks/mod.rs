@@ -89,7 +89,7 @@ fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Fi
 /// its tests, because tests run the result's own code.
 pub fn stray_changes(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings) -> Result<Vec<Finding>> {
     let mut found = dotgit::differences(before, &dotgit::observe(&hub.common_dir, &report.place()?.git_dir));
-    found.extend(object_store::replaced(&hub.common_dir, before));
+    found.extend(object_store::replaced(&hub.common_dir, before)?);
     found.extend(published(hub, report, before)?);
     found.extend(runner.push_attempts());
     found.retain(|finding| !report.findings.contains(finding));
