@@ -406,17 +406,24 @@ fn settings_that_git_executes_and_exclusions_do_not_change_unseen() {
 }
 
 #[test]
-fn leaving_or_deleting_the_branch_is_reported() {
+fn leaving_deleting_or_replacing_the_branch_is_reported() {
     let who = "git config user.name Me; git config user.email me@example.invalid; echo three >> src/code.txt";
     let leaves = "git checkout -q -b feature-x; git commit -qam own";
     let deletes = "git checkout -q --detach; git branch -q -D agent/codex-1/docs";
-    for (script, code) in [(leaves, "git.head_moved"), (deletes, "git.branch_missing")] {
+    let replaces = "git symbolic-ref refs/heads/agent/codex-1/docs refs/heads/main";
+    for (script, code) in
+        [(leaves, "git.head_moved"), (deletes, "git.branch_missing"), (replaces, "git.branch_replaced")]
+    {
         let bench = Bench::new(&format!("{who}; {script}; result done"));
         let outcome = bench.run();
         assert_eq!(outcome["verdict"], "blocked", "{outcome:#}");
         assert!(codes(&outcome).contains(&code), "{outcome:#}");
         if script == leaves {
             assert_eq!(bench.world.git(&["log", "-1", "--format=%s", &format!("refs/teof/moved/{RUN}")]), "own");
+        }
+        if script == replaces {
+            assert_eq!(bench.world.git(&["show", "agent/codex-1/docs:src/code.txt"]).lines().last(), Some("three"));
+            assert!(!bench.world.git(&["show", "main:src/code.txt"]).contains("three"));
         }
 
         let mut bench = Bench::new("");

@@ -224,6 +224,14 @@ fn another_branch_and_a_lost_branch_are_seen() {
 }
 
 #[test]
+fn a_branch_that_became_another_name_of_another_branch_is_seen() {
+    let work = Work::new();
+    work.git(&["symbolic-ref", &format!("refs/heads/{BRANCH}"), "refs/heads/main"]);
+    let report = work.check();
+    assert!(codes(&report).contains(&("git.branch_replaced", "")) && report.blocked(), "{:?}", codes(&report));
+}
+
+#[test]
 fn a_result_that_lacks_objects_is_blocked_wherever_they_are_missing() {
     let work = Work::new();
     work.write("deep/new.rs", "fn new() {}\n");

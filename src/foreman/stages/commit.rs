@@ -10,6 +10,7 @@ use crate::base::Result;
 use crate::foreman::calls::prompts::MAX_DIFF;
 use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::reporting::report::Report;
+use crate::guard::result::history;
 use crate::hub::git::ancestry;
 use crate::hub::worktrees::Place;
 use crate::hub::worktrees::checkpoint::{Mark, Parked};
@@ -146,7 +147,8 @@ pub fn restore_owned(report: &mut Report) -> Result<()> {
 /// Reports whether the worker moved the branch: only the foreman makes checkpoints.
 pub fn strayed(place: &Place) -> Result<Option<Finding>> {
     let repo = Repository::open(&place.git_dir)?;
-    let Ok(now) = repo.refname_to_id(&format!("refs/heads/{}", place.branch)) else { return Ok(None) };
+    let branch = repo.find_reference(&format!("refs/heads/{}", place.branch)).ok();
+    let Some(now) = branch.and_then(|branch| branch.target()) else { return Ok(None) };
     let holds = |id: Oid| ancestry::holds(&repo, now, id).unwrap_or(false);
     if now == place.tip() {
         return Ok(None);
@@ -159,14 +161,15 @@ pub fn strayed(place: &Place) -> Result<Option<Finding>> {
     }))
 }
 
-/// Whether another branch is checked out or the branch was deleted. Called before a checkpoint, which repairs both.
+/// Whether another branch is checked out, or the branch was deleted or replaced. Called before a checkpoint, which
+/// repairs all of it.
 /// Commits that exist only there are kept.
 pub fn left_branch(place: &Place, run: &str) -> Result<Vec<Finding>> {
     let repository = place.repository()?;
     let repo = repository.repo();
     let name = format!("refs/heads/{}", place.branch);
-    let mut findings = Vec::new();
-    if repo.refname_to_id(&name).is_err_and(|e| e.code() == ErrorCode::NotFound) {
+    let mut findings: Vec<_> = history::replaced_branch(repo, &place.branch).into_iter().collect();
+    if findings.is_empty() && repo.refname_to_id(&name).is_err_and(|e| e.code() == ErrorCode::NotFound) {
         let message = format!("the branch {} was deleted; the checkpoint creates it again", place.branch);
         findings.push(Finding::high("git.branch_missing", "", message).hint("check what happened: git reflog"));
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use git2::{ObjectType, Oid, Repository};
 
-use crate::base::Result;
+use crate::base::{Result, text};
 use crate::guard::Finding;
 use crate::hub::git::{ancestry, object_ids};
 
@@ -35,6 +35,14 @@ pub fn check(repo: &Repository, base: Oid, tip: Oid) -> Result<Option<Finding>> 
         Finding::high("history.rewritten", "", format!("the branch no longer contains its base {base}"))
             .hint("commits below the base were rewritten or dropped; start the run again"),
     ))
+}
+
+/// Finds a branch that is only another name of another branch: whoever commits on it moves that one.
+pub fn replaced_branch(repo: &Repository, branch: &str) -> Option<Finding> {
+    let found = repo.find_reference(&format!("refs/heads/{branch}")).ok()?;
+    let other = String::from_utf8_lossy(found.symbolic_target_bytes()?).into_owned();
+    let message = format!("the branch {branch} was replaced by a symbolic ref to {}", text::safe(&other));
+    Some(Finding::high("git.branch_replaced", "", message).hint("check where its commits went: git reflog"))
 }
 
 /// How the target branch changed while a worker ran.

@@ -13,7 +13,7 @@ pub mod collect;
 pub mod dotgit;
 mod folder;
 pub mod git_trace;
-mod history;
+pub mod history;
 pub mod object_store;
 pub mod personal;
 pub mod planted;
@@ -84,6 +84,7 @@ pub fn check(subject: &Subject, limits: &Limits) -> Result<Report> {
         findings.extend(dotgit::differences(before, &dotgit::observe(subject.common_dir, subject.git_dir)));
         findings.extend(object_store::replaced(subject.common_dir, before)?);
     }
+    findings.extend(history::replaced_branch(&repo, subject.branch));
     let Some(tip) = tip(&repo, subject.branch)? else {
         findings.push(
             Finding::high("git.branch_missing", "", format!("the branch {} no longer exists", subject.branch))

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use git2::build::CheckoutBuilder;
-use git2::{ErrorCode, Oid, Repository, Signature, Time, Tree};
+use git2::{ErrorCode, Oid, ReferenceType, Repository, Signature, Time, Tree};
 
 use super::job_refs::{self, message};
 use super::metadata::WorktreeMetadata;
@@ -208,6 +208,11 @@ impl WorktreeRepository {
 
     fn move_branch(&self, branch: &str, expected: Oid, to: Oid, run: &str) -> Result<()> {
         let name = format!("refs/heads/{branch}");
+        // A symbolic ref in place of the branch: the branch that it names is not ours, and stays as it is.
+        if self.repo.find_reference(&name).is_ok_and(|found| found.kind() == Some(ReferenceType::Symbolic)) {
+            self.repo.reference(&name, to, true, "teof: checkpoint")?;
+            return Ok(());
+        }
         match self.repo.refname_to_id(&name) {
             Ok(now) => {
                 let kept = now == expected || ancestry::holds(&self.repo, to, now).unwrap_or(false);
