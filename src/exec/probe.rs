@@ -112,7 +112,7 @@ fn answer(mut child: Child, timeout: Duration, end: impl FnOnce(&mut Child)) -> 
     };
     let in_time = wait(&child, timeout);
     end(&mut child);
-    // Reaped last: before that, its pid is nobody else's.
+    // Reaped last: before that, no other process gets its pid.
     let status = child.wait().ok().filter(|_| in_time);
     let printed = |from: &Receiver<Vec<u8>>| {
         let bytes = from.recv_timeout(DRAIN).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Parses `opencode run --format json`.
 //!
 //! Its quirks: most versions print no end. A last step that finished with `stop` is one; after `tool-calls` the run
-//! was cut short. One line contains a tool's call and its result. A call that nobody could allow is a failed tool,
+//! was cut short. One line contains a tool's call and its result. A call that asks for a permission is a failed tool,
 //! and the program exits with 0.
 
 use serde::Deserialize;

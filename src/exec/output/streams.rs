@@ -85,7 +85,7 @@ impl Streams {
 
     /// Takes in what there is, a piece of each at most, waiting at most `wait` for the first.
     pub fn read(&mut self, wait: Duration, observer: &mut dyn Observer) -> Result<()> {
-        // Nobody is woken when a file grows.
+        // A file that grows wakes no reader.
         if self.out.is_file() && self.read_out(observer)? > 0 {
             return Ok(());
         }
@@ -123,7 +123,7 @@ impl Streams {
         Ok(n)
     }
 
-    /// What is still in the pipes. Somebody whom nobody found may hold them open: not waited for.
+    /// Reads what is still in the pipes, for a limited time: a process that was not found may hold them open.
     pub fn drain(&mut self, step: Duration, observer: &mut dyn Observer) -> Result<()> {
         let until = Instant::now() + DRAIN;
         while self.out.is_file() && Instant::now() < until {

@@ -97,7 +97,7 @@ pub(in crate::exec) fn run(args: impl Iterator<Item = std::ffi::OsString>) -> Ex
     end_tree(&ProcessTree { marks, since, ..ProcessTree::default() }, grace);
     if told.is_empty() {
         for folder in folders {
-            // Nobody is left to hear of a failure.
+            // A failure cannot be reported: the supervisor is gone.
             let _ = files::remove_own_folder(&folder);
         }
         if let (false, Ok(own)) = (then.is_empty(), own_binary()) {

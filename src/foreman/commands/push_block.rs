@@ -31,7 +31,7 @@ impl PushBlock {
         std::fs::create_dir_all(&folder).map_err(|e| files::io_refusal(e, "create", &folder))?;
         let script = "#!/bin/sh\nprintf '%s\\n' \"$2\" >> \"$(dirname \"$0\")/attempts\"\n\
                       echo 'teof: push refused: a person pushes after review' >&2\nexit 1\n";
-        // Not synced: nobody calls it after a power failure.
+        // Not synced: it is not called after a power failure.
         files::replace_unsynced(&helper, script.as_bytes())?;
         std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o700))?;
         Ok(Self { folder, urls: urls(hub) })

@@ -1,6 +1,6 @@
 //! Sessions of people: an interactive agent, or a shell, in a window of the hub's tmux server.
 //!
-//! Nobody supervises such a session. It lives as long as its window, whatever becomes of its starter and of the
+//! Such a session is not supervised. It lives as long as its window, whatever becomes of its starter and of the
 //! coordinator, and the process in the window notes how it ended.
 
 use std::path::Path;

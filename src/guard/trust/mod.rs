@@ -153,7 +153,7 @@ pub fn update(hub: &Hub, edit: impl FnOnce(&mut Trust)) -> Result<()> {
     lock(hub)?.update(edit)
 }
 
-/// Waits until nobody changes the file. Takes no lock, and so writes nothing, where nobody does.
+/// Waits while another process changes the file. Takes the lock, which writes a file, only then.
 pub(super) fn wait_for_change(hub: &Hub) -> Result<()> {
     if lock::is_held(&hub.local(LOCK))? {
         lock(hub)?;

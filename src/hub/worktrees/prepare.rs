@@ -117,7 +117,7 @@ fn reuse(place: &mut Place, ours: &Registered, wanted: &Wanted) -> Result<bool> 
         Parked::Nothing => {}
     }
     repository.ensure_branch(&place.branch, tip, ours.run().unwrap_or(wanted.run))?;
-    // Written as a whole: a worktree without its reason belongs to nobody.
+    // Written as a whole: a worktree without its reason belongs to no job.
     files::replace(&lock, registry::reason(wanted.job, wanted.run).as_bytes())?;
     repository.reset(&place.branch, tip)?;
     Ok(true)

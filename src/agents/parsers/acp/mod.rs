@@ -47,7 +47,7 @@ impl Acp {
         self.talk = Some(Talk::new(dialog));
     }
 
-    /// What to write to it; `None` when nobody talks.
+    /// What to write to it; `None` when a stream is only read.
     pub fn outgoing(&mut self) -> Option<Vec<u8>> {
         self.talk.as_mut().map(Talk::outgoing)
     }
