@@ -22,7 +22,7 @@ use super::work::{Given, Work};
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
-use crate::guard::result::Surroundings;
+use crate::guard::result::{Surroundings, object_store};
 use crate::guard::sentinels::Clean;
 use crate::hub::worktrees::convention::{self, Existing};
 use crate::hub::worktrees::{self, Place, Wanted};
@@ -87,9 +87,13 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     let outcome = match attempted {
         Ok(end) => finish(hub, report, end)?,
         Err(e) => {
-            let end = failed(&report, &e);
+            let lost = lost_objects(hub, &report, &e);
+            let end = match &lost {
+                Some(found) => End::new(Verdict::Blocked, found.message.clone()),
+                None => failed(&report, &e),
+            };
             report.needs_person |= lacks_rights(&e);
-            report.findings.extend(advice(&e));
+            report.findings.extend(lost.or_else(|| advice(&e)));
             finish(hub, report, end)?
         }
     };
@@ -297,6 +301,12 @@ fn failed(report: &Report, error: &anyhow::Error) -> End {
         (false, _) => Verdict::Refused,
     };
     End::new(verdict, reason)
+}
+
+/// What git's store lacks of the work, where a fault may come from that.
+fn lost_objects(hub: &Hub, report: &Report, error: &anyhow::Error) -> Option<Finding> {
+    let place = report.place.as_ref().filter(|_| Refusal::of(error).is_none())?;
+    object_store::missing(&hub.common_dir, place.base, place.tip()).ok()?
 }
 
 /// Whether a write failed because this user may not write there: a retry would fail again.

@@ -434,3 +434,15 @@ fn leaving_deleting_or_replacing_the_branch_is_reported() {
         assert!(codes(&outcome).contains(&code), "{outcome:#}");
     }
 }
+
+#[test]
+fn a_job_whose_objects_git_lost_is_blocked_with_their_names() {
+    for lost in ["HEAD:src/code.txt", "HEAD:src"] {
+        let remove = "cd $(git rev-parse --git-common-dir)/objects; rm -f $(echo $id | sed 's|^..|&/|')";
+        let bench = Bench::new(&format!("echo new > new.txt; (id=$(git rev-parse {lost}); {remove}); result done"));
+        let id = bench.world.git(&["rev-parse", lost]);
+        let outcome = bench.run();
+        expect(&outcome, "blocked", &id);
+        assert!(codes(&outcome).contains(&"git.object_missing"), "{outcome:#}");
+    }
+}
