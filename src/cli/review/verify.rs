@@ -35,7 +35,7 @@ pub struct Args {
     /// Fail also for commits that no job made
     #[arg(long)]
     require: bool,
-    /// Accept work that nobody approved yet, as in a pull request
+    /// Accept work that no person has approved yet, as in a pull request
     #[arg(long)]
     unapproved: bool,
     /// Fail also where something cannot be checked here
@@ -139,7 +139,7 @@ fn problem(one: &Verified, args: &Args, is_range: bool) -> Option<String> {
         Role::NoJob if args.require || !is_range => return Some("no job made it".to_owned()),
         Role::NoJob | Role::Record => return None,
         Role::Offered if !args.unapproved && !is_approved(one) => {
-            return Some("nobody approved it yet (accept that: --unapproved)".to_owned());
+            return Some("no person has approved it yet (accept that: --unapproved)".to_owned());
         }
         Role::Offered | Role::Delivered | Role::Revert => {}
     }

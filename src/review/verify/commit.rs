@@ -113,7 +113,7 @@ impl Subject<'_> {
         self.finish(role, &papers, checks)
     }
 
-    /// A commit with a job's trailers that no decision names: work that nobody approved, or a forgery.
+    /// A commit with a job's trailers that no decision names: work that no person has approved, or a forgery.
     fn undecided(&self) -> Result<Verified> {
         let mut checks = Checks::default();
         let (job, run) = (self.trailers.job.as_deref(), self.trailers.run.as_deref());
@@ -144,7 +144,7 @@ impl Subject<'_> {
                 let merged = said.clone().on_target();
                 checks.ok("decision", format!("{name} was approved, and delivered as {merged}"));
             }
-            None if !claims_approval => checks.unchecked("decision", format!("nobody decided about {name} yet")),
+            None if !claims_approval => checks.unchecked("decision", format!("no person has decided about {name} yet")),
             _ => {}
         }
         if is_inner {

@@ -16,7 +16,7 @@ pub enum Role {
     Delivered,
     /// It undoes a delivered commit.
     Revert,
-    /// A job's work that nobody approved yet: on its branch, or in a pull request.
+    /// A job's work that no person has approved yet: on its branch, or in a pull request.
     Offered,
     /// A commit of the record itself.
     Record,

@@ -142,7 +142,7 @@ fn the_commit_of_a_pull_request_is_verified_before_and_after_its_approval() {
     assert_eq!(shop.run().code, 0);
     let head = shop.head();
     let refused = world.run(&["verify", &head]).expect(1);
-    assert!(refused.stdout.contains("nobody approved it yet"), "{}", refused.stdout);
+    assert!(refused.stdout.contains("no person has approved it yet"), "{}", refused.stdout);
     let said = world.run(&["verify", &head, "--unapproved", "--json"]).expect(0).stdout;
     let found: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(found["commits"][0]["role"], "offered");
