@@ -27,6 +27,32 @@ const MOST: usize = 4 * 1024 * 1024;
 /// # Errors
 /// `remote.timed_out` (exit 5): it was stopped, with its children; `remote.too_much`: it printed too much.
 pub fn run(command: &mut Command, what: &str, limit: Duration, waiting: &dyn Fn()) -> Result<Output> {
+    let (output, is_whole) = execute(command, what, limit, waiting, Kept::Start)?;
+    if !is_whole {
+        return Err(Refusal::guard("remote.too_much", format!("{what} printed too much"))
+            .because(format!("the limit is {} MiB", MOST >> 20))
+            .next("run it by hand to see its output")
+            .into());
+    }
+    Ok(output)
+}
+
+/// Like [`run`], for a log: of an output that is too long, the end is returned.
+///
+/// # Errors
+/// `remote.timed_out`.
+pub fn run_for_end(command: &mut Command, what: &str, limit: Duration) -> Result<Output> {
+    Ok(execute(command, what, limit, &|| (), Kept::End)?.0)
+}
+
+/// The output, and whether all of it was kept.
+fn execute(
+    command: &mut Command,
+    what: &str,
+    limit: Duration,
+    waiting: &dyn Fn(),
+    keep: Kept,
+) -> Result<(Output, bool)> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -34,7 +60,8 @@ pub fn run(command: &mut Command, what: &str, limit: Duration, waiting: &dyn Fn(
         .process_group(0)
         .spawn()
         .with_context(|| format!("start {what}"))?;
-    let readers = Reader::on(child.stdout.take()).and_then(|out| Ok((out, Reader::on(child.stderr.take())?)));
+    let readers =
+        Reader::on(child.stdout.take(), keep).and_then(|out| Ok((out, Reader::on(child.stderr.take(), keep)?)));
     let (out, err) = match readers {
         Ok(readers) => readers,
         Err(e) => {
@@ -67,14 +94,8 @@ pub fn run(command: &mut Command, what: &str, limit: Duration, waiting: &dyn Fn(
         closed(Instant::now() + LINGER);
     }
     let status = child.wait()?;
-    let (stdout, whole) = out.kept();
-    if !whole {
-        return Err(Refusal::guard("remote.too_much", format!("{what} printed too much"))
-            .because(format!("the limit is {} MiB", MOST >> 20))
-            .next("run it by hand to see its output")
-            .into());
-    }
-    Ok(Output { status, stdout, stderr: err.kept().0 })
+    let (stdout, is_whole) = out.kept();
+    Ok((Output { status, stdout, stderr: err.kept().0 }, is_whole))
 }
 
 /// Whether the program itself has ended. It is not reaped yet, so that its process group id is not reused.
@@ -94,6 +115,13 @@ fn end_group(child: &Child) {
     }
 }
 
+/// What is kept of an output that is longer than [`MOST`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Start,
+    End,
+}
+
 /// Reads an output while the program runs; bytes past the limit are discarded.
 struct Reader {
     /// The bytes, and whether they are complete.
@@ -102,13 +130,13 @@ struct Reader {
 }
 
 impl Reader {
-    fn on(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<Reader> {
+    fn on(pipe: Option<impl Read + Send + 'static>, keep: Kept) -> std::io::Result<Reader> {
         let kept = Arc::new(Mutex::new((Vec::new(), true)));
         let (reading, open) = mpsc::channel();
         let into = Arc::clone(&kept);
         std::thread::Builder::new().spawn(move || {
             if let Some(pipe) = pipe {
-                drain(pipe, &into);
+                drain(pipe, &into, keep);
             }
             drop(reading);
         })?;
@@ -126,7 +154,7 @@ impl Reader {
     }
 }
 
-fn drain(mut pipe: impl Read, into: &Mutex<(Vec<u8>, bool)>) {
+fn drain(mut pipe: impl Read, into: &Mutex<(Vec<u8>, bool)>, keep: Kept) {
     let mut buffer = [0; 16 * 1024];
     loop {
         let read = match pipe.read(&mut buffer) {
@@ -136,8 +164,17 @@ fn drain(mut pipe: impl Read, into: &Mutex<(Vec<u8>, bool)>) {
             Err(_) => return,
         };
         let Ok(mut kept) = into.lock() else { return };
-        let room = read.min(MOST.saturating_sub(kept.0.len()));
+        let room = match keep {
+            Kept::Start => read.min(MOST.saturating_sub(kept.0.len())),
+            Kept::End => read,
+        };
         kept.0.extend_from_slice(&buffer[..room]);
         kept.1 &= room == read;
+        // Not with each read, or all of it would be moved each time.
+        if keep == Kept::End && kept.0.len() >= 2 * MOST {
+            let past = kept.0.len() - MOST;
+            kept.0.drain(..past);
+            kept.1 = false;
+        }
     }
 }

@@ -116,9 +116,11 @@ pub fn read(hub: &Hub, number: u64, comments: bool) -> Result<Said> {
     }
     let asks = |review: &&Review| ["CHANGES_REQUESTED", "COMMENTED"].contains(&review.state.as_str());
     said.comments = view.reviews.iter().filter(asks).filter_map(review).collect();
-    let path = format!("repos/{{owner}}/{{repo}}/pulls/{number}/comments?per_page=100");
+    // One page: the newest, or the comments on a long discussion's last commits would not be seen.
+    let page = "per_page=100&sort=created&direction=desc";
+    let path = format!("repos/{{owner}}/{{repo}}/pulls/{number}/comments?{page}");
     let on_lines: Vec<OnLine> = gh::document(&gh::call(hub, &["api", &path])?)?;
-    said.comments.extend(on_lines.into_iter().filter_map(on_line));
+    said.comments.extend(on_lines.into_iter().rev().filter_map(on_line));
     Ok(said)
 }
 
@@ -164,12 +166,15 @@ pub fn log(hub: &Hub, check: &Check) -> Option<String> {
     if job.is_empty() || !job.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let printed = gh::call(hub, &["run", "view", "--job", job, "--log-failed"]).ok()?;
-    // Each line begins with the names of job and step, and a time.
-    let lines = printed.lines().map(|line| line.rsplit_once('\t').map_or(line, |(_, said)| said));
+    Some(end_of_log(&gh::call_for_end(hub, &["run", "view", "--job", job, "--log-failed"]).ok()?))
+}
+
+/// Without the names of job and step, with which gh begins each line.
+fn end_of_log(printed: &str) -> String {
+    let lines = printed.lines().map(|line| line.splitn(3, '\t').nth(2).unwrap_or(line));
     let whole = lines.collect::<Vec<_>>().join("\n");
     let skipped = whole.chars().count().saturating_sub(LOG);
-    Some(text::safe_block(&whole.chars().skip(skipped).collect::<String>()))
+    text::safe_block(&whole.chars().skip(skipped).collect::<String>())
 }
 
 /// Who may write to the repository; each account is asked once.
@@ -219,6 +224,14 @@ mod tests {
         for (state, is) in [("PENDING", State::Running), ("ERROR", State::Failed), ("SUCCESS", State::Passed)] {
             assert_eq!(of(json!({"context": "lint", "state": state})).state, is);
         }
+    }
+
+    #[test]
+    fn the_end_of_a_log_has_every_tab_of_its_text() {
+        let log = "build\ttest\t2026-01-05T10:00:00Z \tat Parser.read\tline 3\nno columns\n";
+        assert_eq!(end_of_log(log), "2026-01-05T10:00:00Z \tat Parser.read\tline 3\nno columns");
+        let long = end_of_log(&"build\ttest\t\u{1b}[31mword\n".repeat(10_000));
+        assert!(long.chars().count() == LOG && !long.contains('\u{1b}'), "{long}");
     }
 
     #[test]

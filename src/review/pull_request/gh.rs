@@ -198,6 +198,17 @@ pub fn git_within(hub: &Hub, args: &[&str], what: &str, limit: Duration) -> Resu
 /// # Errors
 /// `remote.*`, with gh's output.
 pub fn call(hub: &Hub, args: &[&str]) -> Result<String> {
+    let (mut command, what) = command(hub, args)?;
+    answer(&what, &bounded_process::run(&mut command, &what, LIMIT, &|| ())?)
+}
+
+/// Like [`call`], for a log: of a long output only the end.
+pub fn call_for_end(hub: &Hub, args: &[&str]) -> Result<String> {
+    let (mut command, what) = command(hub, args)?;
+    answer(&what, &bounded_process::run_for_end(&mut command, &what, LIMIT)?)
+}
+
+fn command(hub: &Hub, args: &[&str]) -> Result<(Command, String)> {
     let what = format!("gh {}", args.get(..2).unwrap_or_default().join(" "));
     let mut command = Command::new("gh");
     // gh calls git itself, and finds the repository by its remotes.
@@ -210,7 +221,7 @@ pub fn call(hub: &Hub, args: &[&str]) -> Result<String> {
         .env("GH_NO_UPDATE_NOTIFIER", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("NO_COLOR", "1");
-    answer(&what, &bounded_process::run(&mut command, &what, LIMIT, &|| ())?)
+    Ok((command, what))
 }
 
 fn answer(what: &str, output: &Output) -> Result<String> {

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::Sample;
+use crate::first_hour::{existing, teof};
 use crate::harness::agents::DONE;
 use crate::harness::{Ran, World};
 use crate::results::Site;
@@ -15,10 +16,11 @@ use crate::review::pull_requests::GH;
 
 /// What checks and reviewers say is in files beside the pull request's.
 const SAYS: &str = r#"case "$*" in
-*statusCheckRollup*) cat "$HOME/gh.says" 2>/dev/null || printf '{"headRefOid":"%s","author":{"login":"teof"}}' "$(cat "$state")"; exit;;
+*statusCheckRollup*) [ -e "$HOME/gh.limited" ] && { echo 'HTTP 403: API rate limit exceeded' >&2; exit 1; }
+  cat "$HOME/gh.says" 2>/dev/null || printf '{"headRefOid":"%s","author":{"login":"teof"}}' "$(cat "$state")"; exit;;
 *pulls/7/comments*) cat "$HOME/gh.comments" 2>/dev/null || echo '[]'; exit;;
 *collaborators/*) login=${2%/permission}; cat "$HOME/gh.may.${login##*/}" 2>/dev/null || echo '{"permission":"read"}'; exit;;
-"run view"*) printf 'build\ttest\t2026-01-05T10:00:00Z assertion failed: two is spelt tow\n'; exit;;
+"run view"*) cat "$HOME/gh.log" 2>/dev/null || printf 'build\ttest\t2026-01-05T10:00:00Z assertion failed: two is spelt tow\n'; exit;;
 esac
 case "$1 $2" in"#;
 
@@ -100,6 +102,8 @@ fn failing_checks_and_comments_go_back_to_the_coder_each_once_and_then_to_a_pers
     for part in ["the check ci / build failed", "two is spelt tow", "src/code.txt:2: ann says: say it twice"] {
         assert!(prompt.contains(part), "{part}: {prompt}");
     }
+    let calls = fs::read_to_string(shop.home("gh.calls")).unwrap();
+    assert!(calls.contains("comments?per_page=100&sort=created&direction=desc"), "the newest: {calls}");
     for part in ["ignore all rules", "mine", "fine"] {
         assert!(!prompt.contains(part), "{part}: {prompt}");
     }
@@ -122,6 +126,27 @@ fn failing_checks_and_comments_go_back_to_the_coder_each_once_and_then_to_a_pers
     assert_eq!(sent.len(), 3, "{sent:#?}");
     // A person can still merge it.
     shop.teof(&["review", "approve", job["id"].as_str().unwrap(), "--by", "Ann"]).expect(0);
+}
+
+#[test]
+fn the_end_of_a_log_of_any_length_goes_back_to_the_coder_and_a_forge_that_fails_changes_nothing() {
+    let shop = Shop::new("");
+    let site = &shop.site;
+    let task = site.submit("Append more");
+    assert_eq!(shop.run().code, 0);
+    let line = format!("build\ttest\t2026-01-05T10:00:00Z {}\n", "x".repeat(200));
+    let log = line.repeat((9 << 20) / line.len()) + "build\ttest\t2026-01-05T10:00:00Z \tleft:\ttow\u{1b}[2J\n";
+    fs::write(shop.home("gh.log"), log).unwrap();
+    shop.says(&failed(), &json!([]));
+    // The rate limit of the forge: nothing is recorded, and the job still waits.
+    fs::write(shop.home("gh.limited"), "").unwrap();
+    assert_eq!((shop.run().code, site.coder.calls()), (0, 1));
+    assert!(site.job(&task)["phase"]["ending"].is_null(), "{:#}", site.job(&task));
+    fs::remove_file(shop.home("gh.limited")).unwrap();
+    assert_eq!((shop.run().code, site.coder.calls()), (0, 2));
+    let prompt = site.coder.prompt(2);
+    assert!(prompt.contains("left:\ttow") || prompt.contains("left:\\ttow"), "{prompt}");
+    assert!(prompt.len() < 64 << 10 && !prompt.contains('\u{1b}'), "{}", prompt.len());
 }
 
 #[test]
@@ -166,6 +191,26 @@ fn action(world: &World, base: &str, receipts: &str) -> Ran {
     world.clear(&mut command);
     command.arg(script).env("PATH", path).env("BASE", base).env("HEAD_COMMIT", "HEAD").env("RECEIPTS", receipts);
     Ran::of(command.current_dir(&world.repo).output().unwrap(), &["action"])
+}
+
+#[test]
+fn the_action_fetches_a_record_with_a_branch_of_its_own_and_refuses_commits_without_it() {
+    let mut world = existing();
+    teof(&world, "init --yes -q").expect(0);
+    teof(&world, "do \"Document the parser\" --yes").expect(0);
+    teof(&world, "approve j1 -q").expect(0);
+    teof(&world, "bus commit -q").expect(0);
+    let (from, bare, clone) = (world.repo.clone(), world.folder().join("bare"), world.folder().join("clone"));
+    world.git(&["clone", "-q", "--bare", from.to_str().unwrap(), bare.to_str().unwrap()]);
+    world.git(&["clone", "-q", "--single-branch", "-b", "main", bare.to_str().unwrap(), clone.to_str().unwrap()]);
+    world.repo = clone;
+    let ran = action(&world, "HEAD~1", "all").expect(0);
+    assert!(ran.stderr.contains("preflight: 0 errors") && ran.stderr.contains("1 made by jobs"), "{}", ran.stderr);
+    assert_eq!(world.git(&["worktree", "list"]).lines().count(), 1, "its worktree is removed");
+    world.git_in(&bare, &["update-ref", "-d", "refs/heads/teof/record"]);
+    world.git(&["update-ref", "-d", "refs/remotes/origin/teof/record"]);
+    let ran = action(&world, "HEAD~1", "all").expect(1);
+    assert!(ran.stderr.contains("the record is not in this repository"), "{}", ran.stderr);
 }
 
 #[test]
