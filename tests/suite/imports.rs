@@ -185,6 +185,55 @@ fn issues_come_from_gh_and_a_workflow_names_which() {
 }
 
 #[test]
+fn a_gh_that_is_missing_or_fails_or_prints_too_much_is_refused_with_a_way_on() {
+    let world = world();
+    let bin = world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let git = Command::new("sh").args(["-c", "command -v git"]).output().unwrap().stdout;
+    std::os::unix::fs::symlink(String::from_utf8(git).unwrap().trim(), bin.join("git")).unwrap();
+    let refused = || {
+        let output = world.teof(&["import", "github-issues", "--json"]).env("PATH", &bin).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        let error: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        error["error"].clone()
+    };
+    let missing = refused();
+    assert_eq!(
+        (&missing["code"], &missing["next"][0]),
+        (&json!("import.no_program"), &json!("install gh, then: teof import github-issues"))
+    );
+    for (gh, why) in [
+        ("echo 'HTTP 403: API rate limit exceeded\u{1b}[2J' >&2; exit 1", "API rate limit exceeded"),
+        ("PATH=/usr/bin:/bin; head -c 6000000 /dev/zero", "printed too much"),
+    ] {
+        fs::write(bin.join("gh"), format!("#!/bin/sh\n{gh}\n")).unwrap();
+        fs::set_permissions(bin.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let error = refused();
+        assert_eq!(error["code"], "import.failed", "{error}");
+        let cause = error.to_string();
+        assert!(cause.contains(why) && !cause.contains('\u{1b}') && cause.contains("issues.json"), "{error}");
+    }
+    assert!(!world.exists("_plans/next-development.todo.json"));
+}
+
+#[test]
+fn a_list_of_issues_that_gh_cuts_off_says_so() {
+    let world = world();
+    let bin = world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let issue = |number: u32| json!({"number": number, "title": format!("Issue {number}"), "state": "OPEN"});
+    fs::write(bin.join("issues"), json!((1..=1000).map(issue).collect::<Vec<_>>()).to_string()).unwrap();
+    fs::write(bin.join("gh"), format!("#!/bin/sh\ncat {}/issues\n", bin.display())).unwrap();
+    fs::set_permissions(bin.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let output = world.teof(&["import", "github-issues", "--dry-run", "--json"]).env("PATH", path).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["new"], 1000);
+    assert!(report["skipped"][0]["why"].as_str().unwrap().contains("the newest 1000"), "{}", report["skipped"]);
+}
+
+#[test]
 fn what_is_missing_or_damaged_is_refused_with_a_way_on() {
     let world = world();
     for tool in ["beads", "backlog.md", "taskmaster", "symphony", "vibe-kanban"] {

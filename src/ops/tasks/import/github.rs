@@ -12,7 +12,8 @@ use crate::hub::Hub;
 
 const TOOL: Tool = Tool::GithubIssues;
 const FIELDS: &str = "number,title,body,state,stateReason,labels,url";
-const MOST: &str = "1000";
+/// How many issues gh lists, the newest.
+const MOST: usize = 1000;
 
 /// The issues of a file that gh wrote, or of the hub's repository.
 pub fn find(hub: &Hub, path: Option<&Path>) -> Result<Found> {
@@ -29,16 +30,24 @@ pub fn find(hub: &Hub, path: Option<&Path>) -> Result<Found> {
 /// Asks gh for the issues of a repository (`owner/name`; `None`: the hub's) that have all these labels.
 pub fn list(hub: &Hub, repository: Option<&str>, labels: &[String]) -> Result<Found> {
     let mut command = Command::new("gh");
-    command.args(["issue", "list", "--state", "all", "--limit", MOST, "--json", FIELDS]).current_dir(&hub.root);
+    command
+        .args(["issue", "list", "--state", "all", "--limit", &MOST.to_string(), "--json", FIELDS])
+        .current_dir(&hub.root);
     hub.git().guard(&mut command)?;
     command.args(repository.map(|name| format!("--repo={name}")));
-    let install = format!(
-        "log in: gh auth login; or import a file: gh issue list --state all --json {FIELDS} > issues.json && \
+    let otherwise = format!(
+        "import a file: gh issue list --state all --limit {MOST} --json {FIELDS} > issues.json && \
          teof import github-issues issues.json"
     );
-    let printed = read::output(TOOL, &mut command, &install)?;
-    let issues = serde_json::from_slice(&printed);
-    Ok(of(issues.map_err(|e| read::odd(TOOL, Path::new("gh issue list"), &e.to_string()))?, labels))
+    let printed = read::output(TOOL, &mut command, &otherwise)?;
+    let issues: Vec<_> =
+        serde_json::from_slice(&printed).map_err(|e| read::odd(TOOL, Path::new("gh issue list"), &e.to_string()))?;
+    let is_cut = issues.len() >= MOST;
+    let mut found = of(issues, labels);
+    if is_cut {
+        found.skip("older issues", format!("gh lists the newest {MOST}; import a file of all of them"));
+    }
+    Ok(found)
 }
 
 fn of(issues: Vec<Map<String, Value>>, wanted: &[String]) -> Found {

@@ -52,24 +52,28 @@ pub fn json(tool: Tool, path: &Path) -> Result<Value> {
     serde_json::from_str(&file(tool, path)?).map_err(|e| odd(tool, path, &e.to_string()))
 }
 
-/// The output of a program.
+/// The output of a program. `otherwise` is how its tasks come here when it fails.
 ///
 /// # Errors
-/// `import.no_program`, `import.failed`; when it takes too long or prints too much.
-pub fn output(tool: Tool, command: &mut Command, install: &str) -> Result<Vec<u8>> {
-    let program = command.get_program().to_string_lossy().into_owned();
+/// `import.no_program`, `import.failed`; `remote.timed_out` when it takes too long.
+pub fn output(tool: Tool, command: &mut Command, otherwise: &str) -> Result<Vec<u8>> {
+    let (program, name) = (command.get_program().to_string_lossy().into_owned(), tool.as_str());
+    let failed =
+        |why: String| Refusal::guard("import.failed", format!("{program} failed")).because(why).next(otherwise);
     let output = bounded_process::run(command, &program, LIMIT, &|| {}).map_err(|e| match Refusal::of(&e) {
+        Some(refusal) if refusal.code == "remote.too_much" => {
+            failed(format!("it printed too much: {}", refusal.reason.as_deref().unwrap_or_default())).into()
+        }
         Some(_) => e,
-        None => Refusal::guard("import.no_program", format!("cannot run {program}, which reads {}", tool.as_str()))
+        None => Refusal::guard("import.no_program", format!("cannot run {program}, which reads {name}"))
             .because(format!("{e:#}"))
-            .next(install)
+            .next(format!("install {program}, then: teof import {name}"))
             .into(),
     })?;
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let said = text::clip(&text::safe_block(String::from_utf8_lossy(&output.stderr).trim()), 600);
-    Err(Refusal::guard("import.failed", format!("{program} failed")).because(said).next(install).into())
+    Err(failed(text::clip(&text::safe_block(String::from_utf8_lossy(&output.stderr).trim()), 600)).into())
 }
 
 /// A text field; numbers count as text.

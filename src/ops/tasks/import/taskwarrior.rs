@@ -19,7 +19,7 @@ pub fn find(path: Option<&Path>) -> Result<Found> {
             // Nothing asks, and nothing changes: hooks do not run.
             let mut command = Command::new("task");
             command.args(["rc.confirmation=off", "rc.hooks=off", "rc.gc=off", "rc.verbose=nothing", "export"]);
-            String::from_utf8_lossy(&read::output(TOOL, &mut command, INSTALL)?).into_owned()
+            String::from_utf8_lossy(&read::output(TOOL, &mut command, OTHERWISE)?).into_owned()
         }
     };
     let shown = path.unwrap_or(Path::new("task export"));
@@ -32,7 +32,7 @@ pub fn find(path: Option<&Path>) -> Result<Found> {
     Ok(found)
 }
 
-const INSTALL: &str = "export them yourself: task export > tasks.json && teof import taskwarrior tasks.json";
+const OTHERWISE: &str = "import a file: task export > tasks.json && teof import taskwarrior tasks.json";
 
 fn task(of: &Map<String, Value>, found: &mut Found) {
     let id = word(of, "uuid");

@@ -15,7 +15,7 @@ const TOOL: Tool = Tool::VibeKanban;
 const QUERY: &str = "SELECT lower(hex(tasks.id)) AS id, tasks.title, coalesce(tasks.description, '') AS description, \
     tasks.status, projects.name AS project FROM tasks JOIN projects ON projects.id = tasks.project_id \
     ORDER BY tasks.created_at, tasks.id";
-const INSTALL: &str = "install sqlite3 (Debian: apt install sqlite3), then import again: teof import vibe-kanban";
+const OTHERWISE: &str = "name the database of a version that has tasks: teof import vibe-kanban db.v2.sqlite";
 
 pub fn find(path: Option<&Path>) -> Result<Found> {
     let file = path.map(Path::to_owned).or_else(usual).unwrap_or_else(|| "db.v2.sqlite".into());
@@ -25,7 +25,7 @@ pub fn find(path: Option<&Path>) -> Result<Found> {
     }
     let mut command = Command::new("sqlite3");
     command.args(["-readonly", "-json", "-init", "/dev/null"]).arg(&file).arg(QUERY);
-    let printed = read::output(TOOL, &mut command, INSTALL)?;
+    let printed = read::output(TOOL, &mut command, OTHERWISE)?;
     // No rows print nothing.
     let rows: Vec<Map<String, Value>> = match printed.trim_ascii().is_empty() {
         true => Vec::new(),
