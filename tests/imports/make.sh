@@ -2,7 +2,7 @@
 # Makes the fixtures of the importers' tests again, with the tools themselves. On PATH: backlog (npm backlog.md),
 # task-master (npm task-master-ai), task (taskwarrior), and with BEADS=1 bd (beads). With VIBE_MIGRATIONS (the folder
 # crates/db/migrations of vibe-kanban's source) and a sqlite3 of 3.42 or newer, the schema of vibe-kanban: its server
-# needs a browser, so the rows are this script's.
+# needs a browser, so the rows are written by hand.
 #
 # Not made by their tools: beads/ (where BEADS is not set), github-issues/ and symphony/, which are written by hand
 # after their formats.
@@ -52,7 +52,8 @@ if [ -n "${VIBE_MIGRATIONS:-}" ]; then
   db=$work/vibe.sqlite
   # Each in a transaction, as its server runs them.
   for migration in "$VIBE_MIGRATIONS"/*.sql; do (echo "BEGIN;"; cat "$migration"; echo "; COMMIT;") | sqlite3 "$db"; done
-  { sqlite3 "$db" ".schema projects" ".schema tasks"; grep "^INSERT" "$here/vibe-kanban/db.sql"; } > "$work/db.sql"
+  tables="SELECT sql || ';' FROM sqlite_schema WHERE type = 'table' AND name IN ('projects', 'tasks') ORDER BY name"
+  { sqlite3 "$db" "$tables"; grep "^INSERT" "$here/vibe-kanban/db.sql"; } > "$work/db.sql"
   cp "$work/db.sql" "$here/vibe-kanban/db.sql"
 fi
 
