@@ -34,7 +34,7 @@ fn setup_adds_its_own_entries_and_keeps_what_is_there() {
     let home = world.folder().join("home");
     let settings = home.join(".claude/settings.json");
     fs::create_dir_all(home.join(".claude")).unwrap();
-    let mine = "{\n    \"model\": \"opus\",\n    \"hooks\": {\"PreToolUse\": [{\"hooks\": [{\"type\": \"command\", \"command\": \"mine\"}]},\n        {\"hooks\": [{\"type\": \"command\", \"command\": \"teof hook of-an-older-version\"}]}]}\n}\n";
+    let mine = "{\n    \"model\": \"opus\",\n    \"hooks\": {\"PreToolUse\": [{\"hooks\": [{\"type\": \"command\", \"command\": \"mine\"}]},\n        {\"hooks\": [{\"type\": \"command\", \"command\": \"teof hook of-an-older-version\"}, {\"type\": \"command\", \"command\": \"mine too\"}]}]}\n}\n";
     fs::write(&settings, mine).unwrap();
     fs::create_dir_all(home.join(".codex")).unwrap();
     fs::write(home.join(".codex/config.toml"), "# Mine\nmodel = \"x\"\n").unwrap();
@@ -51,7 +51,7 @@ fn setup_adds_its_own_entries_and_keeps_what_is_there() {
     let hooks = json_of(&settings)["hooks"].clone();
     let commands: Vec<&Value> =
         hooks["PreToolUse"].as_array().unwrap().iter().map(|group| &group["hooks"][0]["command"]).collect();
-    assert_eq!(commands, ["mine", "teof hook before-tool"]);
+    assert_eq!(commands, ["mine", "teof hook before-tool", "mine too"]);
     assert_eq!(json_of(&home.join(".claude.json"))["mcpServers"]["teof"]["args"][0], "mcp");
     let config = fs::read_to_string(home.join(".codex/config.toml")).unwrap();
     assert!(config.starts_with("# Mine\nmodel = \"x\"\n") && config.contains("[mcp_servers.teof]"), "{config}");

@@ -64,12 +64,12 @@ impl Change {
             let mut new = wanted(event);
             let mut kept = Vec::new();
             for item in &list {
-                if is_own(item) {
+                let others = without_own(item);
+                if others.as_ref() != Some(item) {
                     had_own = true;
                     kept.extend(new.take());
-                } else {
-                    kept.push(item.clone());
                 }
+                kept.extend(others);
             }
             kept.extend(new);
             if kept != list {
@@ -189,16 +189,20 @@ fn pointer(event: &str) -> String {
     format!("/hooks/{event}")
 }
 
-/// Whether an entry of a list runs a hook of teof.
-fn is_own(entry: &Value) -> bool {
-    match entry {
-        Value::Object(fields) => fields.iter().any(|(key, value)| match value {
-            Value::String(text) => key == "command" && text.starts_with(COMMAND),
-            other => is_own(other),
-        }),
-        Value::Array(items) => items.iter().any(is_own),
-        _ => false,
+/// An entry of an event's list without the hooks of teof; `None` when it has no others. Some programs group hooks.
+fn without_own(entry: &Value) -> Option<Value> {
+    let command = entry.get("command").and_then(Value::as_str);
+    if command.is_some_and(|command| command.starts_with(COMMAND)) {
+        return None;
     }
+    let Some(hooks) = entry.get("hooks").and_then(Value::as_array) else { return Some(entry.clone()) };
+    let others: Vec<Value> = hooks.iter().filter_map(without_own).collect();
+    if others.is_empty() && !hooks.is_empty() {
+        return None;
+    }
+    let mut entry = entry.clone();
+    entry["hooks"] = Value::Array(others);
+    Some(entry)
 }
 
 /// The document of a file, and whether it is new.

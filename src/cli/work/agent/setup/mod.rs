@@ -126,7 +126,7 @@ fn place(args: &Args, app: &App) -> Result<targets::Place> {
 fn confirm(args: &Args, app: &App, changes: &[Change]) -> Result<()> {
     let words: Vec<String> = changes.iter().filter(|change| change.state != State::Same).map(line).collect();
     if !ask::is_possible(app) {
-        return Err(Refusal::usage("setup.unconfirmed", "nothing was written: nobody can be asked")
+        return Err(Refusal::usage("setup.unconfirmed", "nothing was written: this needs a confirmation")
             .because(format!("it would write:\n{}", words.join("\n")))
             .next(format!("write it: {} --yes", command(args)))
             .into());
