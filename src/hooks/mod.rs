@@ -27,9 +27,6 @@ pub use call::{Call, Moment, Program};
 
 /// Decides about one call, and keeps what it tells.
 pub fn answer(hub: &Hub, moment: Moment, call: &Call) -> Result<Answer> {
-    if moment == Moment::WorktreeCreate {
-        return worktree::create(hub, call);
-    }
     let seat = task::seat(hub)?;
     let seat = seat.as_deref();
     match moment {
@@ -41,6 +38,6 @@ pub fn answer(hub: &Hub, moment: Moment, call: &Call) -> Result<Answer> {
         Moment::SubagentStop => stop::subagent(hub, call, seat),
         Moment::Stop => stop::stop(hub, call, seat),
         Moment::SessionEnd => stop::end(hub, call),
-        Moment::WorktreeCreate => worktree::create(hub, call),
+        Moment::WorktreeCreate => worktree::create(hub, call, seat),
     }
 }

@@ -2,14 +2,14 @@
 
 use super::answer::Answer;
 use super::call::Call;
-use super::{record, task};
+use super::record;
 use crate::base::{Refusal, Result};
 use crate::hub::Hub;
 use crate::hub::worktrees::convention;
 
 /// Makes a worktree on a branch of its own. Claude Code makes none itself while this hook is installed, so an error here
 /// is an error there.
-pub fn create(hub: &Hub, call: &Call) -> Result<Answer> {
+pub fn create(hub: &Hub, call: &Call, seat: Option<&str>) -> Result<Answer> {
     let Some(name) = call.name.as_deref() else {
         return Err(Refusal::usage("hook.input", "the hook got no name for the worktree")
             .next("agent programs call this command; install its hooks: teof agent setup")
@@ -21,9 +21,7 @@ pub fn create(hub: &Hub, call: &Call) -> Result<Answer> {
     let opened = convention::open(hub, &folder, &format!("worktree-{folder}"))?;
     if opened.made {
         let own = Call { subagent: None, kind: None, ..call.clone() };
-        record::change(hub, &own, task::seat(hub)?.as_deref(), |record| {
-            record.made_worktrees.push(opened.path.clone())
-        })?;
+        record::change(hub, &own, seat, |record| record.made_worktrees.push(opened.path.clone()))?;
     }
     Ok(Answer { worktree: Some(opened.path), ..Answer::default() })
 }
