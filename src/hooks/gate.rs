@@ -55,7 +55,7 @@ pub fn before_tool(hub: &Hub, call: &Call, seat: Option<&str>) -> Result<Answer>
     }
     if let Some(seat) = seat {
         shared(hub, &places, seat, &mut verdicts);
-        renew(hub, seat)?;
+        renew(hub, seat);
     }
     let operation = match edits::patch(call) {
         // The text of a patch is written, not run.
@@ -262,12 +262,18 @@ fn shared(hub: &Hub, places: &[Place], seat: &str, verdicts: &mut Vec<Verdict>) 
     }
 }
 
-/// Keeps the seat's session fresh while its agent works, as long as somebody booted it.
-pub(super) fn renew(hub: &Hub, seat: &str) -> Result<()> {
-    if matches!(freshness::check(hub, seat, None)?, Freshness::Fresh { .. } | Freshness::Stale { .. }) {
-        boot::renew_for(hub, seat, Purpose::Interactive)?;
+/// Keeps the seat's session fresh while its agent works, if it was booted, and the lease of its task. A failure, such as a
+/// busy bus lock, changes no answer: both are renewed long before they end, and the next call tries again.
+pub(super) fn renew(hub: &Hub, seat: &str) {
+    let renew = || {
+        if matches!(freshness::check(hub, seat, None)?, Freshness::Fresh { .. } | Freshness::Stale { .. }) {
+            boot::renew_for(hub, seat, Purpose::Interactive)?;
+        }
+        task::current(hub, seat)?.map_or(Ok(()), |held| held.renew(hub, seat))
+    };
+    if let Err(e) = renew() {
+        tracing::warn!("teof hook: cannot renew the session of {seat}: {}", text::safe(&format!("{e:#}")));
     }
-    Ok(())
 }
 
 /// Counts the call in the session's record. Returns what was noticed in this session before.

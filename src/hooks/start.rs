@@ -29,7 +29,7 @@ pub fn start(hub: &Hub, call: &Call, seat: Option<&str>) -> Result<Answer> {
     };
     let goes_on = call.source.as_deref().is_some_and(|source| source != "startup");
     if goes_on && matches!(freshness::check(hub, seat, None)?, Freshness::Fresh { .. }) {
-        gate::renew(hub, seat)?;
+        gate::renew(hub, seat);
         return Ok(Answer::context(brief(hub, seat, None)?));
     }
     let request = BootRequest {
@@ -63,7 +63,7 @@ pub fn start(hub: &Hub, call: &Call, seat: Option<&str>) -> Result<Answer> {
 /// Keeps the seat's session fresh.
 pub fn prompt(hub: &Hub, call: &Call, seat: Option<&str>) -> Result<Answer> {
     if let Some(seat) = seat {
-        gate::renew(hub, seat)?;
+        gate::renew(hub, seat);
     }
     record::change(hub, call, seat, |record| record.status = Status::Running)?;
     Ok(Answer::default())

@@ -20,7 +20,7 @@ const MESSAGES: usize = 50;
 /// The program wants to stop: once, it is told what is missing.
 pub fn stop(hub: &Hub, call: &Call, seat: Option<&str>) -> Result<Answer> {
     if let Some(seat) = seat {
-        gate::renew(hub, seat)?;
+        gate::renew(hub, seat);
     }
     let missing = missing(hub, call, seat)?;
     remind(hub, call, seat, missing, |_| {})

@@ -1,11 +1,18 @@
 //! The seat that acts, and the task that it works on.
 
+use std::time::Duration;
+
 use crate::base::{Refusal, Result};
 use crate::bus::claims;
 use crate::guard::operator::OPERATOR;
 use crate::hub::Hub;
-use crate::model::claim::ClaimFile;
+use crate::model::claim::{ClaimFile, ClaimStatus};
+use crate::ops::claims::renew;
 use crate::seats::{self, editing};
+
+/// To how long a lease is renewed while the agent works, when less than half of that is left: a tool call that takes ten
+/// minutes, the longest that Claude Code lets a command run, does not outlast it.
+const LEASE: Duration = Duration::from_secs(30 * 60);
 
 /// A live claim of a seat.
 pub struct Held {
@@ -17,6 +24,15 @@ impl Held {
     /// Whether its lease has ended, so that another seat may take the task.
     pub fn has_expired(&self, hub: &Hub) -> bool {
         self.claim.lease_expires_at().is_some_and(|until| until < hub.now())
+    }
+
+    /// Renews a lease that ends soon. One that has ended stays so: the agent has to claim the task again.
+    pub fn renew(&self, hub: &Hub, seat: &str) -> Result<()> {
+        let ends_soon = self.claim.lease_expires_at().is_some_and(|until| until < hub.now().plus(LEASE / 2));
+        if ends_soon && !self.has_expired(hub) && self.claim.status() == Some(ClaimStatus::Active) {
+            renew::renew(hub, &self.task, seat, Some(self.claim.epoch()), LEASE)?;
+        }
+        Ok(())
     }
 }
 

@@ -3,8 +3,11 @@
 use std::fs;
 use std::io::Write;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use teof::base::Clock;
+use teof::base::lock::FileLock;
 
 use crate::harness::World;
 
@@ -171,6 +174,48 @@ fn denied_paths_are_refused_and_dangers_warned_of_once() {
     let other = tool(&world, "Edit", json!({ "file_path": "src/new.rs" }));
     assert!(other["additionalContext"].as_str().unwrap().contains("src/new.rs: edited without a claim"), "{other}");
     assert_eq!(tool(&world, "Edit", json!({ "file_path": "src/new.rs" })), Value::Null);
+}
+
+#[test]
+fn a_lease_that_ends_soon_is_renewed_while_the_agent_works_and_one_that_ended_is_not() {
+    let world = world("claim = \"refuse\"");
+    answer(&world, "session-start", &call(&world, json!({ "source": "startup" })));
+    let claim = |lease: &str| {
+        world.ok(&["bus", "claim", "T-1", "--agent", "a1", "--allow-unassigned", "--lease", lease]);
+        world.read_json("_bus/claims/T-1.json")
+    };
+    let after = |world: &World| {
+        let edit = tool(world, "Edit", json!({ "file_path": "README.md" }));
+        (edit["permissionDecision"].clone(), world.read_json("_bus/claims/T-1.json"))
+    };
+    let long = claim("20m");
+    assert_eq!(after(&world), (Value::Null, long), "more than half of half an hour is left");
+    let (short, events) = (claim("2m"), world.read("_bus/events/events.jsonl"));
+    let (decision, renewed) = after(&world);
+    assert_eq!((&decision, &renewed["epoch"]), (&Value::Null, &short["epoch"]));
+    assert!(renewed["lease_expires_at"].as_str() > short["lease_expires_at"].as_str(), "{renewed}");
+    assert_eq!(world.read("_bus/events/events.jsonl"), events, "without an event");
+
+    let mut later = world;
+    later.now = Some(Clock::Machine.now().plus(Duration::from_secs(40 * 60)).to_string());
+    assert_eq!(after(&later), (json!("deny"), renewed), "another seat may have counted on its end");
+}
+
+#[test]
+fn what_is_refused_stays_refused_while_the_bus_lock_is_busy() {
+    let world = world("claim = \"refuse\"\n[lock]\nwait = \"0s\"");
+    answer(&world, "session-start", &call(&world, json!({ "source": "startup" })));
+    world.ok(&["bus", "claim", "T-1", "--agent", "a1", "--allow-unassigned", "--lease", "2m"]);
+    let lock = world.repo.join(".git/teof/locks/bus.lock");
+    let held = FileLock::acquire(&lock, Duration::from_secs(60), "lock.wait", "a test").unwrap();
+    for (path, wanted) in [("teof.toml", json!("deny")), ("README.md", Value::Null)] {
+        let edit = call(&world, json!({ "tool_name": "Edit", "tool_input": { "file_path": path } }));
+        let out = hook(&world, "before-tool", &edit.to_string(), &[]);
+        let decided: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+        assert_eq!(decided["hookSpecificOutput"]["permissionDecision"], wanted, "{path}");
+        assert!(String::from_utf8_lossy(&out.stderr).contains("cannot renew the session of a1"), "{out:?}");
+    }
+    drop(held);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Renews the lease of a claim while its holder lives: a worker's run, or the client of `teof mcp`.
+//! Renews the lease of a claim while its holder lives: a worker's run, the client of `teof mcp`, or an agent with hooks.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ pub fn renew_any(hub: &Hub, task: &str, agent: &str, epoch: Option<u64>, lease: 
 }
 
 /// When a lease is renewed: by whichever clock comes first. The monotonic one stands still while the machine sleeps, and
-/// the lease does not; the wall clock may be set back, and the lease then lasts longer than anybody wants to wait.
+/// the lease does not; the wall clock may be set back, and the lease then lasts too long.
 #[derive(Clone, Copy, Debug)]
 pub struct Due {
     running: Instant,
