@@ -245,9 +245,24 @@ fn a_hook_stops_no_agent_because_teof_is_broken() {
     assert_eq!(said["hookSpecificOutput"]["permissionDecision"], "deny");
 
     // For the programs, exit code 2 is a refusal.
-    for (event, input) in [("before-tool", "not JSON"), ("before-tool", ""), ("an-event-of-tomorrow", "{}")] {
-        let out = hook(&world, event, input, &[]);
-        assert_eq!((out.status.code(), out.stdout.len()), (Some(1), 0), "{event} {input}");
+    let unknown = hook(&world, "an-event-of-tomorrow", "{}", &[]);
+    assert_eq!((unknown.status.code(), unknown.stdout.len()), (Some(1), 0));
+}
+
+#[test]
+fn a_call_that_cannot_be_read_is_refused_where_errors_refuse() {
+    let too_long = format!("{{\"tool_input\": {{\"content\": \"{}\"}}}}", "x".repeat(64 << 20));
+    for (setting, code) in [("refuse_on_error = false", 1), ("refuse_on_error = true", 2)] {
+        let world = world(setting);
+        for (input, why) in
+            [("not JSON", "no JSON object"), ("", "no JSON object"), (too_long.as_str(), "more than 64 MiB")]
+        {
+            let out = hook(&world, "before-tool", input, &[]);
+            let said = String::from_utf8_lossy(&out.stderr);
+            assert_eq!((out.status.code(), out.stdout.len()), (Some(code), 0), "{said}");
+            assert!(said.contains(why), "{said}");
+        }
+        assert_eq!(hook(&world, "after-tool", "not JSON", &[]).status.code(), Some(1), "there is no call to refuse");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `teof hook`: agent programs call it.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
@@ -23,7 +23,8 @@ use crate::hooks::{self, Answer, Call, Moment};
 /// coordinator it answers nothing.
 ///
 /// The exit code is 0, whatever it answers: an error of teof is a warning on stderr and stops no agent, unless
-/// [hooks] refuse_on_error is set.
+/// [hooks] refuse_on_error is set. It is 1 when stdin holds no call of a hook, or 2 before a tool with that setting:
+/// then the program does not run the tool.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 echo '{\"session_id\": \"s1\", \"source\": \"startup\"}' | teof hook session-start\n\
@@ -78,14 +79,21 @@ impl Event {
 
 pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
     let moment = args.event.moment();
-    let mut bytes = Vec::new();
-    std::io::stdin().take(MAX_INPUT + 1).read_to_end(&mut bytes)?;
-    let is_whole = bytes.len() as u64 <= MAX_INPUT;
-    let call = Call::parse(&bytes)?;
+    let read = read();
     // A run has a worker, which guards it, watches its agent and reports.
-    if !is_whole || operator::run::inside().is_some() {
+    if operator::run::inside().is_some() {
         return Ok(ExitCode::SUCCESS);
     }
+    let call = match read {
+        // Which program asks is unknown, and so is the form of its answers. All of them take exit code 2 for a refusal.
+        Err(e) if moment == Moment::BeforeTool && refuses_on_error(app) => {
+            return Err(Refusal::usage("hook.unchecked", "teof cannot check this tool call")
+                .because(format!("{e:#}, and [hooks] refuse_on_error is set"))
+                .next("teof doctor")
+                .into());
+        }
+        read => read?,
+    };
     let root = app.global.root.clone().or_else(|| call.cwd.clone());
     let app = App::new(&Global { root, ..app.global.clone() })?;
     let answered = panic::catch_unwind(AssertUnwindSafe(|| answer(moment, &call, &app)));
@@ -100,6 +108,17 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
         app.out(line);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn read() -> Result<Call> {
+    let mut bytes = Vec::new();
+    io::stdin().take(MAX_INPUT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_INPUT {
+        return Err(Refusal::guard("hook.input", format!("the hook got more than {} MiB on stdin", MAX_INPUT >> 20))
+            .next("let the tool write less at once")
+            .into());
+    }
+    Call::parse(&bytes)
 }
 
 fn answer(moment: Moment, call: &Call, app: &App) -> Result<Answer> {
@@ -118,8 +137,7 @@ fn is_elsewhere(error: &anyhow::Error) -> bool {
 
 /// What a hook answers when teof fails.
 fn broken(moment: Moment, error: &anyhow::Error, app: &App) -> Answer {
-    let refuses = || Ok::<_, anyhow::Error>(app.hub()?.settings()?.hooks.refuse_on_error);
-    if moment == Moment::BeforeTool && refuses().unwrap_or(false) {
+    if moment == Moment::BeforeTool && refuses_on_error(app) {
         let why = format!("teof cannot check this tool call: {error:#}");
         return Answer::refused(format!(
             "{}\ncause: [hooks] refuse_on_error is set\nfix: teof doctor",
@@ -128,4 +146,9 @@ fn broken(moment: Moment, error: &anyhow::Error, app: &App) -> Answer {
     }
     app.warn(format!("teof hook: {error:#}; the agent goes on"));
     Answer::default()
+}
+
+fn refuses_on_error(app: &App) -> bool {
+    let setting = || Ok::<_, anyhow::Error>(app.hub()?.settings()?.hooks.refuse_on_error);
+    setting().unwrap_or(false)
 }
