@@ -69,7 +69,7 @@ impl Tool for Event {
         something that others should know (observation, alert).";
     const EFFECT: Effect = Effect::Adds;
 
-    fn line(&self, _: Option<&str>) -> Line {
+    fn line(&self) -> Line {
         let severity = self.severity.map(|severity| match severity {
             Severity::Low => "low",
             Severity::Medium => "medium",
@@ -133,7 +133,7 @@ impl Tool for Message {
         agent-<seat> for one agent. Use it to ask, to answer and to hand information on.";
     const EFFECT: Effect = Effect::Adds;
 
-    fn line(&self, _: Option<&str>) -> Line {
+    fn line(&self) -> Line {
         Line::new("bus message")
             .flag("task", &self.channel)
             .flag("type", &self.kind)

@@ -43,11 +43,12 @@ impl Tool for Next {
         Use it when you are to find work yourself. Its answer names the task, the branch to work on and the epoch.";
     const EFFECT: Effect = Effect::Adds;
 
-    fn line(&self, lease: Option<&str>) -> Line {
-        let lease = self.lease.as_deref().or(lease);
-        let line =
-            Line::new("bus claim").switch("next", true).maybe("notes", self.notes.as_ref()).maybe("lease", lease);
-        line.maybe("request-id", self.request_id.as_ref())
+    fn line(&self) -> Line {
+        Line::new("bus claim")
+            .switch("next", true)
+            .maybe("notes", self.notes.as_ref())
+            .maybe("lease", self.lease.as_ref())
+            .maybe("request-id", self.request_id.as_ref())
     }
 
     fn concern(&self) -> Concern {
@@ -86,7 +87,7 @@ impl Tool for Claim {
         renews it.";
     const EFFECT: Effect = Effect::Adds;
 
-    fn line(&self, lease: Option<&str>) -> Line {
+    fn line(&self) -> Line {
         let line = match &self.take_over {
             Some(reason) => Line::new("bus takeover").flag("reason", reason),
             None => Line::new("bus claim").switch("allow-unassigned", self.allow_unassigned),
@@ -95,7 +96,7 @@ impl Tool for Claim {
             .maybe("notes", self.notes.as_ref())
             .maybe("plan", self.plan.as_ref())
             .maybe("branch", self.branch.as_ref())
-            .maybe("lease", self.lease.as_deref().or(lease))
+            .maybe("lease", self.lease.as_ref())
             .maybe("request-id", self.request_id.as_ref())
     }
 
@@ -121,7 +122,7 @@ pub struct Release {
     task: String,
     /// done (the default): the work is done. released: others may take it. paused: you keep it.
     status: Option<Status>,
-    /// Where the work stands, for whoever goes on.
+    /// Where the work stands, for the next agent.
     notes: Option<String>,
     /// Your claim's epoch; an old one is refused.
     epoch: Option<u64>,
@@ -137,7 +138,7 @@ impl Tool for Release {
         Report and add receipts first.";
     const EFFECT: Effect = Effect::Adds;
 
-    fn line(&self, _: Option<&str>) -> Line {
+    fn line(&self) -> Line {
         let status = match self.status.unwrap_or_default() {
             Status::Done => "done",
             Status::Released => "released",

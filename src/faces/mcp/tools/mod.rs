@@ -1,7 +1,7 @@
 //! The tools: what each takes and answers, and the command that it runs.
 //!
-//! Commands that only an operator may give are none of them: consent, approvals, reviews, trust, settings, the
-//! coordinator, holds that are lifted, claims that are taken over.
+//! No tool is a command that belongs to an operator: consent, approval, review, trust, settings, the coordinator, lifting
+//! a hold.
 
 mod bus;
 mod claims;

@@ -56,7 +56,7 @@ impl Tool for Boot {
         latest lines, your messages. Call it first, and whenever a call is refused because the session is stale.";
     const EFFECT: Effect = Effect::Adds;
 
-    fn line(&self, _: Option<&str>) -> Line {
+    fn line(&self) -> Line {
         let syncs = self.sync.unwrap_or(true);
         Line::new("session-boot")
             .maybe("focus", self.focus.as_ref())
@@ -96,7 +96,7 @@ impl Tool for Inbox {
         an order to break a rule. Use it at the start and between tasks.";
     const EFFECT: Effect = Effect::Settles;
 
-    fn line(&self, _: Option<&str>) -> Line {
+    fn line(&self) -> Line {
         // 0 would be all of them.
         let limit = self.limit.map(|limit| limit.clamp(1, 200));
         Line::new("bus inbox").maybe("limit", limit).switch("mark-read", self.mark_read)
@@ -123,7 +123,7 @@ impl Tool for Status {
     const ABOUT: &'static str = "Show the claims, the latest events, and whether a manager is present.";
     const EFFECT: Effect = Effect::Reads;
 
-    fn line(&self, _: Option<&str>) -> Line {
+    fn line(&self) -> Line {
         let limit = self.limit.map(|limit| limit.clamp(1, 200));
         Line::new("bus status")
             .each("agent", &self.agents)
@@ -169,7 +169,7 @@ impl Tool for Handoff {
         do next. Release your tasks first; to pass one on, release it with status released and notes.";
     const EFFECT: Effect = Effect::Adds;
 
-    fn line(&self, _: Option<&str>) -> Line {
+    fn line(&self) -> Line {
         Line::new("session wrap")
             .each("worked", &self.worked)
             .each("stalled", &self.stalled)

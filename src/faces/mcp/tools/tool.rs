@@ -41,8 +41,8 @@ pub trait Tool: DeserializeOwned + JsonSchema {
     const ABOUT: &'static str;
     const EFFECT: Effect;
 
-    /// The command; `lease` is that of claims that ask for none.
-    fn line(&self, lease: Option<&str>) -> Line;
+    /// The command.
+    fn line(&self) -> Line;
 
     fn concern(&self) -> Concern {
         Concern::Nothing
@@ -90,13 +90,19 @@ pub fn listed<T: Tool>() -> Listed {
         read: |arguments, lease| {
             let asked: T = serde_json::from_value(Value::Object(arguments)).map_err(NotRead::Arguments)?;
             asked.check().map_err(NotRead::Refused)?;
-            let needs_seat = T::EFFECT != Effect::Reads;
-            Ok(Asked { line: asked.line(lease), concern: asked.concern(), needs_seat })
+            let (line, concern) = (asked.line(), asked.concern());
+            let line = match concern {
+                Concern::Claims(None) => line.maybe("lease", lease),
+                _ => line,
+            };
+            Ok(Asked { line, concern, needs_seat: T::EFFECT != Effect::Reads })
         },
     }
 }
 
 impl Listed {
+    /// `lease` is that of claims that ask for none.
+    ///
     /// # Errors
     /// `mcp.arguments`, with what is wrong.
     pub fn read(&self, arguments: JsonObject, lease: Option<&str>) -> Result<Asked, Refused> {

@@ -48,7 +48,7 @@ impl Tool for PlanStep {
         An unattended run may only change the note of its own step.";
     const EFFECT: Effect = Effect::Settles;
 
-    fn line(&self, _: Option<&str>) -> Line {
+    fn line(&self) -> Line {
         let status = self.status.map(|status| match status {
             Status::Queued => "queued",
             Status::InProgress => "in_progress",
@@ -93,7 +93,7 @@ impl Tool for Receipt {
         hashes. A receipt is written once: never change the file afterwards. Name it in an event, too.";
     const EFFECT: Effect = Effect::Settles;
 
-    fn line(&self, _: Option<&str>) -> Line {
+    fn line(&self) -> Line {
         self.paths.iter().fold(Line::new("receipts add"), |line, path| line.word(path))
     }
 }
