@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use rustix::termios::isatty;
 
-use crate::base::{Refusal, Result};
+use crate::base::{Refusal, Result, time};
 use crate::cli::App;
 use crate::cli::support::author::span;
 use crate::faces::mcp::{Options, serve};
+use crate::model::claim::MAX_LEASE;
 
 /// Serve the bus to an agent over the Model Context Protocol
 ///
@@ -25,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "SEAT")]
     agent: Option<String>,
     /// Lease of a claim that asks for none; it is renewed at half of it
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = span)]
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = lease)]
     lease: Duration,
 }
 
@@ -39,4 +40,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let Args { agent, lease } = args;
     serve(Options { root: app.global.root.clone(), clock: app.clock, agent, lease })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A lease that a claim may have.
+fn lease(text: &str) -> std::result::Result<Duration, String> {
+    match span(text)? {
+        Duration::ZERO => Err("a lease takes more than 0s".to_owned()),
+        lease if lease > MAX_LEASE => Err(format!("the longest is {}", time::show_span(MAX_LEASE))),
+        lease => Ok(lease),
+    }
 }

@@ -14,6 +14,8 @@ use crate::ops::claims::renew::{self, Due};
 
 /// How often the wall clock is looked at: the machine may have slept.
 const TICK: Duration = Duration::from_secs(20);
+/// The least time between two renewals of a lease, however short it is.
+const LEAST: Duration = Duration::from_millis(500);
 
 /// The thread that renews; it ends when this is dropped.
 #[derive(Clone, Debug)]
@@ -83,7 +85,7 @@ impl Keeper {
         if lease.is_none() && self.kept.contains_key(&task) {
             return;
         }
-        let first = lease.map_or(Duration::ZERO, |lease| lease / 2);
+        let first = lease.map_or(Duration::ZERO, half);
         let due = Due::after(first, self.now());
         self.kept.insert(task, Kept { agent, epoch: None, lease: lease.unwrap_or(usual), due });
     }
@@ -97,8 +99,7 @@ impl Keeper {
             match self.renew_one(&task, &kept) {
                 Ok(Some(epoch)) => {
                     kept.epoch = Some(epoch);
-                    // Half of the lease is left then.
-                    kept.due = Due::after(kept.lease / 2, now);
+                    kept.due = Due::after(half(kept.lease), now);
                     self.kept.insert(task, kept);
                 }
                 Ok(None) => {}
@@ -108,7 +109,7 @@ impl Keeper {
                 // A busy lock, or a hub on another branch: the lease has time left.
                 Err(e) => {
                     tracing::debug!("cannot renew the lease of {}: {e:#}", text::safe(&task));
-                    kept.due = Due::after((kept.lease / 10).min(TICK), now);
+                    kept.due = Due::after((kept.lease / 10).clamp(LEAST, TICK), now);
                     self.kept.insert(task, kept);
                 }
             }
@@ -122,5 +123,21 @@ impl Keeper {
 
     fn now(&self) -> Stamp {
         self.clock.now()
+    }
+}
+
+/// After how long a lease is renewed: when half of it is left.
+fn half(lease: Duration) -> Duration {
+    (lease / 2).max(LEAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_of_no_length_does_not_keep_the_machine_busy() {
+        assert_eq!(half(Duration::ZERO), LEAST);
+        assert_eq!(half(Duration::from_secs(900)), Duration::from_secs(450));
     }
 }

@@ -36,6 +36,16 @@ fn a_lease_is_renewed_without_an_event_while_the_client_lives_and_not_after_a_re
 }
 
 #[test]
+fn a_server_takes_no_lease_that_a_claim_may_not_have() {
+    let world = world();
+    for (lease, why) in [("31d", "the longest is 30d"), ("0s", "more than 0s"), ("long", "a whole number and a unit")] {
+        let refused = world.refused(&["mcp", "--lease", lease]);
+        assert_eq!(refused["code"], "usage", "{refused}");
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+}
+
+#[test]
 fn a_client_that_comes_back_goes_on_under_its_claim() {
     let world = world();
     let client = Client::start(&world, "codex-1");
@@ -98,7 +108,7 @@ fn the_server_ends_with_the_process_that_started_it() {
     let pid = Pid::from_raw(server).unwrap();
     kill_process(Pid::from_child(&client), Signal::KILL).unwrap();
     client.wait().unwrap();
-    // Nobody else has the server's stdout.
+    // Only the server had the other end of its stdout.
     assert!(output.next().is_none(), "it says nothing more");
     until("the server ends", || test_kill_process(pid).is_err());
     drop(input);
