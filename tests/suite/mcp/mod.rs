@@ -68,6 +68,13 @@ fn a_client_of_either_era_claims_works_reports_and_releases() {
             client.ok("plan_step", json!({"plan": plan, "step": "S1", "status": "in_progress", "note": "On it"}));
         assert_eq!(step["status"], "in_progress");
 
+        // A client that got no answer may send the same again.
+        let record = || ["_bus/events/events.jsonl", "_report/receipts.jsonl"].map(|file| world.read(file));
+        let before = record();
+        client.ok("plan_step", json!({"plan": plan, "step": "S1", "status": "in_progress", "note": "On it"}));
+        let entered = client.ok("receipt", json!({"paths": ["_report/agent/codex-1/tests.txt"]}));
+        assert_eq!((&entered["entered"], record()), (&json!([]), before), "nothing is written twice");
+
         let status = client.ok("status", json!({"agents": ["codex-1"]}));
         assert_eq!(status["claims"].as_array().unwrap().len(), 2);
         let released = client.ok("release", json!({"task": task, "notes": "All of it", "epoch": 1}));
@@ -192,10 +199,10 @@ fn the_server_acts_as_its_seat_and_no_tool_is_an_operators() {
     assert_eq!(client.refused("message", lift).0["code"], "trust.person");
     drop(client.end());
 
-    // Nobody in particular is not the operator, and neither is who says so.
-    let nobody = Client::begin(&mut world.teof(&["mcp"]), with_handshake());
-    assert_eq!(nobody.refused("event", json!({"event": "note", "summary": "x"})).0["code"], "agent.unknown");
-    nobody.ok("status", json!({}));
+    // A server without a seat is not the operator, and neither is one that is told so.
+    let unnamed = Client::begin(&mut world.teof(&["mcp"]), with_handshake());
+    assert_eq!(unnamed.refused("event", json!({"event": "note", "summary": "x"})).0["code"], "agent.unknown");
+    unnamed.ok("status", json!({}));
     let operator = Client::begin(&mut world.teof(&["mcp", "--agent", "operator"]), with_handshake());
     assert_eq!(operator.refused("event", json!({"event": "note", "summary": "x"})).0["code"], "mcp.operator");
     assert!(!world.exists("_bus/claims/QUEUE-001.json"));
