@@ -15,13 +15,11 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../real-agent/common.sh"
 port=8080 # The namespace is ours alone.
 
-say() { printf '%s\n' "$*" >&2; }
-fail() { say "run.sh: $*" && exit 1; }
-
 main() {
-    keep='' prefix='' agent=codex
+    keep='' prefix='' running='' agent=codex
     while [ $# -gt 0 ]; do
         case $1 in
         --keep) keep=yes ;;
@@ -41,29 +39,16 @@ main() {
     mkdir -p "$folder/bin" "$folder/home" "$folder/project" "$folder/examples"
     cp "$(realpath "$teof")" "$folder/bin/teof"
     cp -R "$here" "$here/../real-agent" "$folder/examples"
-    install
+    prefix=${prefix:-$folder/packages}
+    case $agent in
+    claude) install_package @anthropic-ai/claude-code claude ;;
+    codex) install_package @openai/codex codex ;;
+    esac
     local rights=(--net --pid --fork --mount-proc --kill-child)
     [ "$(id -u)" = 0 ] || rights=(--user --map-root-user "${rights[@]}")
     unshare "${rights[@]}" true || fail "this system lets you make no network namespace of your own: try it as root"
     unshare "${rights[@]}" env -i PATH="$folder/bin:$PATH" HOME="$folder/home" LANG=C.UTF-8 PROGRAM="$program" \
         "$BASH" "$folder/examples/mcp/run.sh" --in-the-namespace "$folder" "$agent"
-}
-
-# The agent as npm installs it; no script of any package is run, so it may be the program for this platform alone.
-install() {
-    local package=@openai/codex found
-    [ "$agent" = codex ] || package=@anthropic-ai/claude-code
-    prefix=${prefix:-$folder/packages}
-    mkdir -p "$prefix" && prefix=$(realpath "$prefix")
-    say "npm install --ignore-scripts $package"
-    npm install --prefix "$prefix" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error "$package" >&2
-    while read -r found; do
-        if HOME=$folder/home timeout 60 "$found" --version </dev/null 2>/dev/null >&2; then
-            program=$found
-            return
-        fi
-    done < <(echo "$prefix/node_modules/.bin/$agent" && find "$prefix/node_modules" -type f -name "$agent" -perm -u+x)
-    fail "npm installed $package, but none of its programs answers --version"
 }
 
 inside() {
@@ -113,12 +98,6 @@ look() {
     local what=$1
     shift
     if "$@" >/dev/null 2>&1; then say "  ok      $what"; else say "  MISSING $what" && missing=yes; fi
-}
-
-leave() {
-    trap - EXIT
-    if [ -n "$keep" ] || [ "$1" != 0 ]; then say "Left for you to look at: $folder"; else rm -rf "$folder"; fi
-    exit "$1"
 }
 
 if [ "${1-}" = --in-the-namespace ]; then

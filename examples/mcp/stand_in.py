@@ -40,34 +40,9 @@ def answer(turns, tools):
     if isinstance(step, str):
         return "agent", model.shell(step, tools)
     name, arguments = step
-    tool = next((tool for tool in tools if tool.endswith("teof__" + name)), None)
-    if tool is None:
-        raise LookupError(f"the agent offers no tool {name} of teof, only: " + ", ".join(tools))
-    return "agent", model.Say(tool=tool, arguments=arguments)
-
-
-class Namespaces(model.Responses):
-    """codex puts the tools of a server into a namespace."""
-
-    @staticmethod
-    def read(body):
-        turns, tools = model.Responses.read(body)
-        for group in body.get("tools") or []:
-            if group["type"] == "namespace":
-                tools |= {f"{group['name']}__{one['name']}": model.declared(one.get("parameters")) for one in group["tools"]}
-        return turns, tools
-
-    @staticmethod
-    def write(say, body, used):
-        events = model.Responses.write(say, body, used)
-        for _, event in events:
-            item = event.get("item", {})
-            if item.get("type") == "function_call" and "__" in item["name"]:
-                item["namespace"], item["name"] = item["name"].rsplit("__", 1)
-        return events
+    return "agent", model.Say(tool=model.of_teof(name, tools), arguments=arguments)
 
 
 if __name__ == "__main__":
     model.answer = answer
-    model.PROTOCOLS = [(end, Namespaces if protocol is model.Responses else protocol) for end, protocol in model.PROTOCOLS]
     model.main()

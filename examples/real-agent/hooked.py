@@ -3,8 +3,9 @@
 
     hooked.py PORT [LOG]
 
-For a prompt that asks to change the greeting, it reads greeting.txt where the tool wants that, edits it, and ends with the
-text of the last tool result. Whatever a hook says afterwards, it answers with text.
+For a prompt that asks to change the greeting, it claims T-1 with the tool of teof where the prompt asks for that, reads
+greeting.txt where the tool wants that, edits it, and ends with the text of the last tool result. Whatever a hook says
+afterwards, it answers with text.
 """
 
 import model
@@ -13,11 +14,15 @@ FILE = "greeting.txt"
 PATCH = f"*** Begin Patch\n*** Update File: {FILE}\n@@\n-Hello\n+Good morning\n*** End Patch\n"
 
 
-def steps(tools, folder):
+def steps(tools, folder, claims):
+    # A model that codex knows searches for the tools of servers; it can call one without that.
+    claim = model.of_teof("claim", tools) if "Edit" in tools else "mcp__teof__claim"
+    first = [(claim, {"task": "T-1", "allow_unassigned": True})] if claims else []
     if "Edit" in tools:
         path = f"{folder}/{FILE}"
-        return [("Read", {"file_path": path}), ("Edit", {"file_path": path, "old_string": "Hello", "new_string": "Good morning"})]
-    return [("apply_patch", PATCH)]
+        edit = {"file_path": path, "old_string": "Hello", "new_string": "Good morning"}
+        return [*first, ("Read", {"file_path": path}), ("Edit", edit)]
+    return [*first, ("apply_patch", PATCH)]
 
 
 def answer(turns, tools):
@@ -26,7 +31,7 @@ def answer(turns, tools):
         return None, model.Say("A greeting")
     folder = turns[asked[0]][1].split("Change the greeting in ")[1].split()[0]
     results = [text for who, text in turns[asked[0] + 1 :] if who == "result"]
-    plan = steps(tools, folder)
+    plan = steps(tools, folder, "Claim T-1 " in turns[asked[0]][1])
     if len(results) < len(plan):
         tool, arguments = plan[len(results)]
         return "editor", model.Say(tool=tool, arguments=arguments)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The real Claude Code and the real Codex, with teof's plugin, try to edit a file that git tracks: without a claim on a
-# task the hook refuses it; with one it is allowed, and others see what is edited. No model service is needed:
-# hooked.py plays it, on loopback, in a network namespace that has nothing else.
+# task the hook refuses it. They claim one with the plugin's MCP server; then the edit is allowed, and others see what is
+# edited. No model service is needed: hooked.py plays it, on loopback, in a network namespace that has nothing else.
 #
 #   hooks.sh [--keep] [--prefix FOLDER] [claude|codex]...
 #
@@ -12,6 +12,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/common.sh"
 port=8080 # The namespace is ours alone, so no port is taken.
 
 main() {
@@ -39,7 +40,6 @@ main() {
     cp "$(realpath "$teof")" "$folder/bin/teof"
     cp "$here"/*.sh "$here"/*.py "$folder/script"
     prefix=${prefix:-$folder/packages}
-    mkdir -p "$prefix" && prefix=$(realpath "$prefix")
     for agent in "${agents[@]}"; do install "$agent"; done
 
     local rights=(--net --pid --fork --mount-proc --kill-child)
@@ -51,23 +51,13 @@ main() {
     wait "$running"
 }
 
-# The agent as npm installs it; no script of any package is run.
 install() {
-    local agent=$1 package program version
-    case $agent in
-    claude) package=@anthropic-ai/claude-code ;;
-    codex) package=@openai/codex ;;
+    case $1 in
+    claude) install_package @anthropic-ai/claude-code claude ;;
+    codex) install_package @openai/codex codex ;;
     esac
-    say "npm install --ignore-scripts $package"
-    npm install --prefix "$prefix" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error "$package" >&2
-    while read -r program; do
-        if version=$(HOME=$folder/home timeout 60 "$program" --version </dev/null 2>/dev/null); then
-            say "$agent is $version, teof is $("$folder/bin/teof" --version)"
-            ln -s "$folder/packages${program#"$prefix"}" "$folder/bin/$agent"
-            return
-        fi
-    done < <(echo "$prefix/node_modules/.bin/$agent" && find "$prefix/node_modules" -type f -name "$agent" -perm -u+x)
-    fail "npm installed $package, but none of its programs answers --version"
+    # In there the packages lie below the folder, wherever they lie out here.
+    ln -s "$folder/packages${program#"$prefix"}" "$folder/bin/$1"
 }
 
 # --- inside -----------------------------------------------------------------------------------------------
@@ -101,14 +91,14 @@ try() {
     git add . && git commit -qm "Set up teof"
     "plugin_$agent"
 
-    "ask_$agent" >"$folder/$agent-without.txt" 2>&1 || fail "$agent ended with exit code $?: $folder/$agent-without.txt"
+    "ask_$agent" "" >"$folder/$agent-without.txt" 2>&1 || fail "$agent ended with exit code $?: $folder/$agent-without.txt"
     check "without a claim the file stays" grep -qx Hello greeting.txt
     check "the agent reads why" grep -q "greeting.txt: edited without a claim on a task" "$folder/$agent-without.txt"
     check "its session is listed" grep -q "^$agent-" <<<"$(teof session list)"
     check "the hook booted the seat" grep -q fresh <<<"$(teof seat show "$agent-1")"
 
-    teof task pickup T-1 --agent "$agent-1"
-    "ask_$agent" >"$folder/$agent-with.txt" 2>&1 || fail "$agent ended with exit code $?: $folder/$agent-with.txt"
+    "ask_$agent" "Claim T-1 with the tools of teof. " >"$folder/$agent-with.txt" 2>&1 || fail "$agent ended with exit code $?: $folder/$agent-with.txt"
+    check "the plugin's server claimed the task" grep -q "\"agent_id\": \"$agent-1\"" _bus/claims/T-1.json
     check "with a claim the file is changed" grep -qx "Good morning" greeting.txt
     check "others see what is edited" grep -q "edits greeting.txt" <<<"$(teof bus status)"
     check "before it stopped it was asked to report" grep -q "nothing was reported since greeting.txt changed" "$folder/model.log" -r "$folder/home" --include="*.jsonl" --include=model.log
@@ -134,31 +124,17 @@ plugin_codex() {
 
 ask_claude() {
     # Root may skip permissions in a sandbox only, and this is one.
-    echo "Change the greeting in $PWD" |
-        IS_SANDBOX=1 ANTHROPIC_BASE_URL="http://127.0.0.1:$port" ANTHROPIC_API_KEY=none timeout 120 \
+    echo "$1Change the greeting in $PWD" |
+        IS_SANDBOX=1 ANTHROPIC_BASE_URL="http://127.0.0.1:$port" ANTHROPIC_API_KEY=none ENABLE_TOOL_SEARCH=false timeout 120 \
             claude -p --verbose --output-format stream-json --permission-mode bypassPermissions
 }
 
 # A model that codex knows: only those get its tool for patches. A person trusts the hooks once; nobody is here to.
 ask_codex() {
-    echo "Change the greeting in $PWD" |
+    echo "$1Change the greeting in $PWD" |
         STANDIN_KEY=none timeout 120 codex exec --json -m gpt-5.5 -c analytics.enabled=false -c model_provider=standin \
             -c "model_providers.standin={name=\"stand-in\",base_url=\"http://127.0.0.1:$port/v1\",wire_api=\"responses\",env_key=\"STANDIN_KEY\"}" \
             --dangerously-bypass-approvals-and-sandbox --dangerously-bypass-hook-trust -
-}
-
-say() { printf '%s\n' "$*" >&2; }
-fail() { say "hooks.sh: $*" && exit 1; }
-
-leave() {
-    trap - EXIT
-    [ -z "$running" ] || { kill -KILL "$running" && wait "$running"; } 2>/dev/null || true
-    if [ -n "$keep" ] || [ "$1" != 0 ]; then
-        say "Left for you to look at: $folder"
-    else
-        rm -rf "$folder"
-    fi
-    exit "$1"
 }
 
 if [ "${1-}" = --in-the-namespace ]; then

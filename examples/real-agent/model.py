@@ -108,6 +108,14 @@ def write(name, content, seen, tools):
     return shell(f"cat > {name} <<'END'\n{content}END", tools)
 
 
+def of_teof(name, tools):
+    """The agent's name of a tool of `teof mcp`."""
+    for tool in tools:
+        if tool.endswith("teof__" + name):
+            return tool
+    raise LookupError(f"the agent offers no tool {name} of teof, only: " + ", ".join(tools))
+
+
 # --- the protocols: a request's conversation, and an answer's stream ---------------------------------------
 
 
@@ -195,13 +203,21 @@ class Responses:
                 turns.append((WHO.get(item["role"], "system"), words(item["content"])))
             elif kind.endswith("_call_output"):
                 turns.append(("result", words(item["output"])))
-        functions = [tool for tool in body.get("tools") or [] if tool["type"] == "function"]
-        return turns, {function["name"]: declared(function.get("parameters")) for function in functions}
+        tools = {}
+        for tool in body.get("tools") or []:
+            if tool["type"] == "function":
+                tools[tool["name"]] = declared(tool.get("parameters"))
+            # The tools of an MCP server.
+            elif tool["type"] == "namespace":
+                tools |= {f"{tool['name']}__{one['name']}": declared(one.get("parameters")) for one in tool["tools"]}
+        return turns, tools
 
     @staticmethod
     def write(say, _body, used):
         if say.tool:
             item = {"type": "function_call", "call_id": identifier("call_"), "name": say.tool}
+            if "__" in say.tool:
+                item["namespace"], item["name"] = say.tool.rsplit("__", 1)
             item["arguments"] = json.dumps(say.arguments)
         else:
             item = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": say.text}]}

@@ -21,6 +21,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/common.sh"
 port=8080 # The namespace is ours alone, so no port is taken.
 agents="claude codex gemini opencode qwen claude-acp codex-acp gemini-acp opencode-acp qwen-acp copilot"
 
@@ -84,7 +85,6 @@ one_agent() {
     exit "$code"
 }
 
-# The agent as npm installs it; no script of any package is run.
 install() {
     local package name=${agent%-acp}
     case $agent in
@@ -98,20 +98,9 @@ install() {
     copilot) package=@github/copilot ;;
     esac
     prefix=${prefix:-$folder/packages}
-    mkdir -p "$prefix" && prefix=$(realpath "$prefix")
-    say "npm install --ignore-scripts $package"
-    npm install --prefix "$prefix" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error "$package" >&2
-    # Some launchers only work after such a script; the program itself lies in the package for this platform.
-    local program
-    while read -r program; do
-        if version=$(HOME=$folder/home timeout 60 "$program" --version </dev/null 2>/dev/null); then
-            say "$agent is $version, teof is $("$teof" --version)"
-            # In there the packages lie below the folder, wherever they lie out here.
-            ln -s "$folder/packages${program#"$prefix"}" "$folder/bin/$name"
-            return
-        fi
-    done < <(echo "$prefix/node_modules/.bin/$name" && find "$prefix/node_modules" -type f -name "$name" -perm -u+x)
-    fail "npm installed $package, but none of its programs answers --version"
+    install_package "$package" "$name"
+    # In there the packages lie below the folder, wherever they lie out here.
+    ln -s "$folder/packages${program#"$prefix"}" "$folder/bin/$name"
 }
 
 # --- inside -----------------------------------------------------------------------------------------------
@@ -280,20 +269,6 @@ plan() {
   "receipts": []
 }
 END
-}
-
-say() { printf '%s\n' "$*" >&2; }
-fail() { say "run.sh: $*" && exit 1; }
-
-leave() {
-    trap - EXIT
-    [ -z "$running" ] || { kill -KILL "$running" && wait "$running"; } 2>/dev/null || true
-    if [ -n "$keep" ] || [ "$1" != 0 ]; then
-        say "Left for you to look at: $folder"
-    else
-        rm -rf "$folder"
-    fi
-    exit "$1"
 }
 
 if [ "${1-}" = --in-the-namespace ]; then
