@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn a_folder_that_others_use_too_is_not() {
         let parent = tempfile::tempdir().unwrap();
-        let spoils: [(&str, fn(&Path)); 7] = [
+        type Spoil = fn(&Path);
+        let spoils: [(&str, Spoil); 7] = [
             ("another program", |folder| drop(program(&folder.join("other")))),
             ("a program one level down", |folder| drop(program(&folder.join("sub/other")))),
             ("a repository", |folder| fs::create_dir(folder.join(".git")).unwrap()),
