@@ -53,8 +53,6 @@ pub fn under_review(executor: &mut Executor, job: &Job) -> Result<Reply> {
 /// If the claim no longer belongs to the job, claim and step are left alone: the new holder continues both.
 pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Reply> {
     let hub = executor.hub;
-    // It may have been merged since this end was decided.
-    let ending = if job.is_merged() { Ending::Done } else { ending };
     boot::renew(hub, executor.manager)?;
     let mut writer = hub.lock(&format!("finalize {}", job.task))?;
     let claim = claims::load(hub, &job.task)?.map(|found| found.file);

@@ -5,7 +5,7 @@ use super::reason::{MAX_REASON, said_last};
 use crate::base::text;
 use crate::coordinator::state::input::{Action, Reply};
 use crate::coordinator::state::submission::Submission;
-use crate::coordinator::state::{Ending, Job, Last, Phase, Trip};
+use crate::coordinator::state::{Ending, Last, Phase, Trip};
 use crate::hub::settings::notify::Topic;
 use crate::model::run::job_name::is_called;
 
@@ -104,13 +104,6 @@ impl StepContext<'_> {
                 _ => {}
             }
             self.queue(Action::Note { text, job: Some(id.to_owned()), alert });
-        }
-        let job = self.state.job(id);
-        let is_merged = job.is_some_and(Job::is_merged);
-        if is_merged && ending != Ending::Done {
-            // Merged while this end was being written.
-            let text = self.decide(id);
-            self.say(Some(id.to_owned()), text);
         }
     }
 

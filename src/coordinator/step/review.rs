@@ -163,17 +163,13 @@ impl StepContext<'_> {
 
     /// The result of a job that is over, or about to be, was merged or reverted after all.
     fn decided_late(&mut self, id: &str, word: ReviewWord, by: &Word) -> String {
+        // This end replaces one that is not written yet.
+        self.forget(id, |action| matches!(action, Action::Finalize { .. }));
         let Some(job) = self.job_mut(id) else { return String::new() };
         let is_blocked = matches!(job.phase, Phase::Over { ending: Ending::Blocked, .. });
-        let is_over = job.is_over();
         job.decision = Some(Decision { word, by: with_note(by) });
         self.state.totals.blocked_then_done += u64::from(is_blocked);
-        if is_over {
-            return self.decide(id);
-        }
-        // Its end is being written, and is followed by this one.
-        let task = self.state.job(id).map(|job| job.task.clone()).unwrap_or_default();
-        format!("{task} is merged")
+        self.decide(id)
     }
 
     /// A person does not want blocked work any more. Its step and item are blocked already.
