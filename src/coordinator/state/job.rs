@@ -35,6 +35,9 @@ pub struct Job {
     pub epoch: Option<u64>,
     /// The work order, relative to the hub.
     pub order: Option<String>,
+    /// The globs of what it may change, as its step declares them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
     /// The order's work.
     #[serde(default)]
     pub work: Work,

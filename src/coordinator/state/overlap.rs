@@ -50,7 +50,7 @@ impl State {
                 let (is_certain, paths, more) = match self.trial(&older.id, &newer.id) {
                     Some(trial) => (true, trial.files.clone(), trial.more),
                     None if jobs.iter().all(|job| job.is_under_review()) => continue,
-                    None => (false, shared(&older.work.paths, &newer.work.paths), 0),
+                    None => (false, shared(&older.paths, &newer.paths), 0),
                 };
                 if !paths.is_empty() {
                     found.push(Conflict { jobs, is_certain, paths, more });
@@ -67,7 +67,7 @@ impl State {
     /// The first job at work that declares paths which overlap with these, and those paths.
     pub fn in_the_way(&self, paths: &[String]) -> Option<(&Job, Vec<String>)> {
         let works = self.live_jobs().filter(|job| !job.is_under_review());
-        works.map(|job| (job, shared(&job.work.paths, paths))).find(|(_, paths)| !paths.is_empty())
+        works.map(|job| (job, shared(&job.paths, paths))).find(|(_, paths)| !paths.is_empty())
     }
 }
 

@@ -16,20 +16,12 @@ pub struct Work {
     pub agents: Vec<String>,
     /// Maximum number of coder passes.
     pub passes: u32,
-    /// The globs of what it may change, as its step declares them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub paths: Vec<String>,
 }
 
 impl Work {
     pub fn of(order: &Order) -> Work {
         let agents: BTreeSet<_> = order.roles.values().filter_map(|role| role.agent.clone()).collect();
-        Work {
-            staged: !order.stages.is_empty(),
-            agents: agents.into_iter().collect(),
-            passes: order.passes,
-            paths: Vec::new(),
-        }
+        Work { staged: !order.stages.is_empty(), agents: agents.into_iter().collect(), passes: order.passes }
     }
 }
 

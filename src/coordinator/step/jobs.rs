@@ -3,7 +3,7 @@
 
 use super::context::{StepContext, closed, has_room};
 use crate::coordinator::state::input::{Action, Reply};
-use crate::coordinator::state::{Ending, Job, Phase, Work};
+use crate::coordinator::state::{Ending, Job, Phase};
 
 impl StepContext<'_> {
     pub(in crate::coordinator) fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
@@ -74,7 +74,7 @@ impl StepContext<'_> {
         match reply {
             Reply::Ordered { path, work } => {
                 let Some(job) = self.job_mut(id) else { return };
-                (job.order, job.work) = (Some(path), Work { paths: std::mem::take(&mut job.work.paths), ..work });
+                (job.order, job.work) = (Some(path), work);
                 self.go_on(id);
             }
             Reply::Refused { why } => self.block(id, &why),

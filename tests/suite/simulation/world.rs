@@ -291,7 +291,7 @@ impl World {
             (Action::Order { .. }, Some(job)) => {
                 self.orders.insert(order(&job));
                 let agents: Vec<_> = self.agent_of(&job.task).map(str::to_owned).into_iter().collect();
-                let work = Work { staged: !agents.is_empty(), agents, passes: PASSES, paths: Vec::new() };
+                let work = Work { staged: !agents.is_empty(), agents, passes: PASSES };
                 Reply::Ordered { path: order(&job), work }
             }
             (Action::Spawn { run, .. }, Some(job)) => self.spawn(&job, run),
