@@ -14,7 +14,6 @@ pub mod service;
 mod shell;
 mod trials;
 pub mod vouch;
-
 mod watch;
 
 pub use ended::Ended;

@@ -51,10 +51,7 @@ pub fn observe_and_notify(hub: &Hub, manager: &str, state: &State, remote: bool,
         return without_work(hub, manager, state, remote);
     }
     let (mut snapshot, notices) = observe(hub, manager, state, remote)?;
-    snapshot.trials = trials::observe(hub, state).unwrap_or_else(|e| {
-        tracing::debug!("cannot try merges: {e:#}");
-        None
-    });
+    snapshot.trials = trials::observe(hub, state).inspect_err(|e| tracing::debug!("cannot try merges: {e:#}")).ok();
     if let Err(e) = notices.notify(hub, manager) {
         tracing::warn!("cannot report obstacles to the bus: {e:#}");
     }

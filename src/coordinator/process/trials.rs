@@ -20,22 +20,23 @@ use crate::hub::settings::Overlap;
 use crate::hub::worktrees::clean::delete_folder;
 use crate::hub::worktrees::job_refs;
 
-/// How long one merge may take.
-const EACH: Duration = Duration::from_secs(5);
+/// How long one merge may take: the coordinator waits for it, and people for the coordinator.
+const EACH: Duration = Duration::from_secs(3);
 /// After this long no further merge is tried in the same look.
-const ALL: Duration = Duration::from_secs(5);
+const ALL: Duration = Duration::from_secs(1);
 /// How many pairs are looked at, the newest jobs first.
 const PAIRS: usize = 100;
 /// Relative to the machine-local folder.
 const OBJECTS: &str = "cache/trial-objects";
 
-/// The trial merges of all unfinished jobs; those of the saved state where nothing moved. `None` when nobody wants them.
+/// The trial merges of all unfinished jobs; those of the saved state where nothing moved. Empty when the settings switch
+/// them off.
 ///
 /// # Errors
 /// When the repository or the settings cannot be read.
-pub fn observe(hub: &Hub, state: &State) -> Result<Option<Vec<Trial>>> {
+pub fn observe(hub: &Hub, state: &State) -> Result<Vec<Trial>> {
     if hub.settings()?.coordinator.overlap == Overlap::Off {
-        return Ok(Some(Vec::new()));
+        return Ok(Vec::new());
     }
     let repo = Repository::open_bare(&hub.common_dir).context("open the repository")?;
     let live: Vec<(&Job, String)> = state.live_jobs().filter_map(|job| Some((job, work_of(&repo, job)?))).collect();
@@ -50,16 +51,15 @@ pub fn observe(hub: &Hub, state: &State) -> Result<Option<Vec<Trial>>> {
             Some(known) => trials.push(known.clone()),
             None if begun.elapsed() > ALL => {}
             None => {
-                let (files, more) = conflicting(hub, left, right).unwrap_or_else(|e| {
-                    // Not tried again before one of them moves.
-                    tracing::debug!("cannot try to merge {} with {}: {e:#}", newer.id, older.id);
-                    Default::default()
-                });
-                trials.push(Trial { jobs: [older.id.clone(), newer.id.clone()], commits, files, more });
+                let tried = conflicting(hub, left, right)
+                    .inspect_err(|e| tracing::warn!("cannot try to merge {} with {}: {e:#}", newer.id, older.id));
+                let failed = tried.is_err();
+                let (files, more) = tried.unwrap_or_default();
+                trials.push(Trial { jobs: [older.id.clone(), newer.id.clone()], commits, files, failed, more });
             }
         }
     }
-    Ok(Some(trials))
+    Ok(trials)
 }
 
 /// The newest commit of a job, once it has changed something.

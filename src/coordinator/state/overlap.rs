@@ -40,7 +40,7 @@ impl Conflict<'_> {
 
 impl State {
     /// The conflicts between jobs that are not over: those that trial merges found, and declared ones of pairs that
-    /// have nothing to merge yet.
+    /// were not merged on trial.
     pub fn conflicts(&self) -> Vec<Conflict<'_>> {
         let live: Vec<&Job> = self.live_jobs().collect();
         let mut found = Vec::new();
@@ -48,9 +48,9 @@ impl State {
             for newer in &live[at + 1..] {
                 let jobs = [*older, *newer];
                 let (is_certain, paths, more) = match self.trial(&older.id, &newer.id) {
-                    Some(trial) => (true, trial.files.clone(), trial.more),
-                    None if jobs.iter().all(|job| job.is_under_review()) => continue,
-                    None => (false, shared(&older.paths, &newer.paths), 0),
+                    Some(trial) if !trial.failed => (true, trial.files.clone(), trial.more),
+                    _ if jobs.iter().all(|job| job.is_under_review()) => continue,
+                    _ => (false, shared(&older.paths, &newer.paths), 0),
                 };
                 if !paths.is_empty() {
                     found.push(Conflict { jobs, is_certain, paths, more });

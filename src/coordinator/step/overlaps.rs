@@ -28,10 +28,14 @@ impl StepContext<'_> {
                 more: 0,
             }));
         }
-        for (pair, _) in before.iter().filter(|(pair, _)| !now.iter().any(|(known, _)| known == pair)) {
-            if let (Some(older), Some(newer)) = (self.live(&pair[0]), self.live(&pair[1])) {
+        for ([other, id], _) in &before {
+            // A pair that was not tried, or could not be, may still conflict.
+            let is_clean = |trial: &Trial| !trial.failed && trial.files.is_empty();
+            if self.state.trial(other, id).is_some_and(is_clean)
+                && let (Some(older), Some(newer)) = (self.live(other), self.live(id))
+            {
                 let text = format!("{newer} no longer conflicts with {older}");
-                self.say(Some(pair[1].clone()), text);
+                self.say(Some(id.clone()), text);
             }
         }
     }
@@ -60,6 +64,7 @@ mod tests {
     use crate::base::Stamp;
     use crate::coordinator::state::State;
     use crate::coordinator::state::input::{Effect, Input, Offer, Seat, Snapshot};
+    use crate::coordinator::state::overlap::Conflict;
     use crate::coordinator::{Config, step};
     use crate::hub::settings::Overlap;
 
@@ -113,6 +118,7 @@ mod tests {
         let effects = observe(&mut state, offers(), None);
         assert_eq!(tasks(&state).len(), 3);
         assert!(!decided(&effects, "chose")[1].why.contains("conflict"));
+        assert_eq!(state.conflicts(), []);
     }
 
     #[test]
@@ -122,7 +128,7 @@ mod tests {
         let ids = [state.jobs[0].id.clone(), state.jobs[1].id.clone()];
         let trial = |files: &[&str]| {
             let files = files.iter().map(|file| (*file).to_owned()).collect();
-            Some(vec![Trial { jobs: ids.clone(), commits: ["a".into(), "b".into()], files, more: 0 }])
+            Some(vec![Trial { jobs: ids.clone(), commits: ["a".into(), "b".into()], files, ..Trial::default() }])
         };
         let told =
             |effects: Vec<Effect>| decided(&effects, "conflict").iter().map(|one| one.why.clone()).collect::<Vec<_>>();
@@ -130,11 +136,21 @@ mod tests {
         assert_eq!(told(observe(&mut state, vec![], trial(&["src/a.rs", "b"]))), [] as [&str; 0]);
         assert_eq!(told(observe(&mut state, vec![], None)), [] as [&str; 0], "nobody looked");
         assert_eq!(state.conflicts()[0].paths.len(), 2);
-        let gone = observe(&mut state, vec![], trial(&[]));
-        assert!(
-            gone.iter()
-                .any(|effect| matches!(effect, Effect::Say { text, .. } if text.contains("no longer conflicts")))
-        );
+        let ended = |effects: Vec<Effect>| {
+            let is_end = |effect: &Effect| matches!(effect, Effect::Say { text, .. } if text.contains("no longer"));
+            effects.iter().any(is_end)
+        };
+        assert!(ended(observe(&mut state, vec![], trial(&[]))));
         assert_eq!(told(observe(&mut state, vec![], trial(&["src/a.rs"]))).len(), 1);
+        // A merge that could not be tried says nothing, neither that they conflict nor that they do not.
+        let failed = trial(&[]).map(|all| all.into_iter().map(|one| Trial { failed: true, ..one }).collect());
+        for unknown in [failed, Some(vec![])] {
+            observe(&mut state, vec![], trial(&["src/a.rs"]));
+            assert!(!ended(observe(&mut state, vec![], unknown)));
+            assert_eq!(state.conflicts(), []);
+            state.jobs.iter_mut().for_each(|job| job.paths = vec!["src/".into()]);
+            assert!(matches!(state.conflicts()[..], [Conflict { is_certain: false, .. }]), "as both declare");
+            state.jobs.iter_mut().for_each(|job| job.paths.clear());
+        }
     }
 }
