@@ -87,8 +87,8 @@ fn open(link: &str) -> Result<Leader, String> {
     let mut command = Command::new(program);
     command.arg(&leader.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|e| format!("{program}: {e}"))?;
-    // Some wait until the browser is closed.
-    std::thread::spawn(move || child.wait());
+    // Some wait until the browser is closed. Without a thread, its exit status stays until this process ends.
+    let _ = std::thread::Builder::new().spawn(move || child.wait());
     Ok(leader)
 }
 

@@ -106,14 +106,21 @@ impl Deliverer {
             return;
         }
         let (event, note) = (event(hub, &notice), hub.local(&file(receiver.label())));
-        let orders = self.orders.get_or_insert_with(|| start(queue.clone()));
-        let _ = orders.send(Order { action, receiver, notice, event, note, clock: hub.clock });
+        let order = Order { action, receiver, notice, event, note, clock: hub.clock };
+        let begun = self.orders.take().map_or_else(|| start(queue.clone()), Ok);
+        match begun {
+            Ok(orders) => drop(self.orders.insert(orders).send(order)),
+            Err(e) => {
+                let (to, failed) = (order.receiver.label().to_owned(), Some(format!("cannot start a thread: {e}")));
+                let _ = queue.send(Message::Notified { action, to, failed });
+            }
+        }
     }
 }
 
-fn start(queue: Sender<Message>) -> Sender<Order> {
+fn start(queue: Sender<Message>) -> std::io::Result<Sender<Order>> {
     let (send, orders) = channel::<Order>();
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
         for Order { action, receiver, notice, event, note, clock } in orders {
             let failed = deliver(&receiver, &event, &notice).err();
             let to = receiver.label().to_owned();
@@ -127,6 +134,6 @@ fn start(queue: Sender<Message>) -> Sender<Order> {
                 return;
             }
         }
-    });
-    send
+    })?;
+    Ok(send)
 }

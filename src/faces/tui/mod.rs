@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use anyhow::Context;
 use ratatui::crossterm::style::available_color_count;
 use ratatui::crossterm::terminal::size;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
@@ -73,13 +74,13 @@ pub fn run(hub: &Hub, operator: Arc<dyn Operator>, options: Options) -> Result<L
         state: State::new(project(hub), hub.now(), size().unwrap_or((80, 24))),
         hub,
         theme,
-        commands: start_commands(operator, &tell),
+        commands: start_commands(operator, &tell)?,
         requests: start_readers(hub, &tell)?,
         own_stops: 0,
     };
     let out = tell.clone();
-    std::thread::spawn(move || signals::run(caught, &out));
-    std::thread::spawn(move || keys::run(&tell));
+    start(move || signals::run(caught, &out))?;
+    start(move || keys::run(&tell))?;
     let left = top.show(&mut screen, &messages);
     drop(screen);
     if let Ok(Left::BySignal(_)) = left {
@@ -124,20 +125,24 @@ fn background() -> Background {
     }
 }
 
-fn start_commands(operator: Arc<dyn Operator>, tell: &Sender<Message>) -> Sender<Command> {
+fn start(work: impl FnOnce() + Send + 'static) -> Result<()> {
+    std::thread::Builder::new().spawn(work).map(drop).context("start a thread of the screen")
+}
+
+fn start_commands(operator: Arc<dyn Operator>, tell: &Sender<Message>) -> Result<Sender<Command>> {
     let (send, given) = mpsc::channel();
     let out = tell.clone();
-    std::thread::spawn(move || commands::run(&*operator, &given, &out));
-    send
+    start(move || commands::run(&*operator, &given, &out))?;
+    Ok(send)
 }
 
 /// Each reader has a hub of its own.
 fn start_readers(hub: &Hub, tell: &Sender<Message>) -> Result<Sender<Source>> {
     let (send, requests) = mpsc::channel();
     let (out, own) = (tell.clone(), Hub::find(Some(&hub.root), hub.clock)?);
-    std::thread::spawn(move || board::run(&own, &out));
+    start(move || board::run(&own, &out))?;
     let (out, own) = (tell.clone(), Hub::find(Some(&hub.root), hub.clock)?);
-    std::thread::spawn(move || job::run(&own, &requests, &out));
+    start(move || job::run(&own, &requests, &out))?;
     Ok(send)
 }
 

@@ -62,15 +62,18 @@ impl Commands {
             return None;
         }
         let (tell, finished) = oneshot::channel();
-        let commands = Arc::clone(self);
-        std::thread::spawn(move || {
+        let (commands, about) = (Arc::clone(self), job.clone());
+        let perform = move || {
             let progress = |line: &str| commands.change(&job, |status| status.progress = Some(line.to_owned()));
             let given = catch_unwind(AssertUnwindSafe(|| operator.perform(&command, &progress)));
             done();
-            commands.change(&job, |status| status.result = Some(given.unwrap_or_else(|_| Err(failed()))));
-            commands.changed.notify_all();
+            commands.end(&job, given.unwrap_or_else(|_| Err(failed())));
             let _ = tell.send(());
-        });
+        };
+        if let Err(e) = std::thread::Builder::new().spawn(perform) {
+            let refusal = Refusal::guard("machine.exhausted", "could not start a thread for this command");
+            self.end(&about, Err(refusal.because(e.to_string()).next("stop other programs and try again")));
+        }
         Some(finished)
     }
 
@@ -82,6 +85,11 @@ impl Commands {
         known.status.insert(job.clone(), status);
         known.revision += 1;
         true
+    }
+
+    fn end(&self, job: &Option<String>, result: Result<Vec<String>, Refusal>) {
+        self.change(job, |status| status.result = Some(result));
+        self.changed.notify_all();
     }
 
     fn change(&self, job: &Option<String>, change: impl FnOnce(&mut CommandStatus)) {

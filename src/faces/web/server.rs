@@ -61,14 +61,15 @@ pub fn serve(web: Web, say: impl Fn(&str)) -> Result<()> {
     let Web { listeners, site, .. } = web;
     let (stop, mut stopped) = mpsc::channel::<()>(1);
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("listen for signals")?;
-    std::thread::spawn(move || {
+    let listen = move || {
         for (n, signal) in signals.forever().enumerate() {
             match n {
                 0 => drop(stop.try_send(())),
                 _ => drop(signal_hook::low_level::emulate_default_handler(signal)),
             }
         }
-    });
+    };
+    std::thread::Builder::new().spawn(listen).context("listen for signals")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -197,8 +197,8 @@ pub fn job_over(hub: &Hub, job: &JobSpan) {
         error: (!job.is_done).then(|| job.ending.to_owned()),
     };
     match to.send(&[span]) {
-        // The coordinator lives on, so somebody takes the exit status.
-        Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
+        // The coordinator lives on, so its exit status is taken where a thread can be had.
+        Ok(mut child) => drop(std::thread::Builder::new().spawn(move || child.wait())),
         Err(e) => tracing::debug!("cannot send the trace of {}: {e:#}", job.job),
     }
 }

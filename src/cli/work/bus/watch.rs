@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -86,7 +87,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let mut follower = Follower::begin(hub, filter.clone())?;
     let stop = follower.stopper();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    std::thread::spawn(move || signals.forever().next().map(|_| stop.stop()));
+    let listen = move || signals.forever().next().map(|_| stop.stop());
+    std::thread::Builder::new().spawn(listen).context("listen for signals")?;
     let items = watch::recent(hub, &filter, args.limit)?;
     follower.shown(&items);
     show(app, &items);

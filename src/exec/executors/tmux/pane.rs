@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -251,6 +252,8 @@ fn relayed(
     let (mut status, status_end) = std::io::pipe()?;
     let (stdout, stdout_end) = std::io::pipe()?;
     let (stderr, stderr_end) = std::io::pipe()?;
+    // Before the program starts: when no thread can be started, there is no program to stop.
+    let copies = [copy(stdout, out.try_clone()?)?, copy(stderr, err.try_clone()?)?];
     let stderr_path = StderrPipe::new(stderr_end.as_fd())?;
     let mut command =
         launch::command(&own_binary()?, Some(&stderr_path), &Placement::default(), confinement, &job.argv);
@@ -266,7 +269,6 @@ fn relayed(
         let program = job.argv.first().map_or("", String::as_str);
         return Ok(Ended::NotStarted(format!("{program}: {reason}")));
     }
-    let copies = [copy(stdout, out.try_clone()?), copy(stderr, err.try_clone()?)];
     // Not by marks: the relay has them, too. The supervisor goes by them.
     let root = Some(child.id().cast_signed());
     let tree = ProcessTree { root, adopted_except: Some(Default::default()), ..ProcessTree::default() };
@@ -280,8 +282,8 @@ fn relayed(
 }
 
 /// Copies a pipe to the supervisor as it is, and into the window as safe text.
-fn copy(mut from: impl Read + Send + 'static, mut to: File) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
+fn copy(mut from: impl Read + Send + 'static, mut to: File) -> std::io::Result<JoinHandle<()>> {
+    Builder::new().spawn(move || {
         let mut chunk = vec![0; 64 << 10];
         loop {
             match from.read(&mut chunk) {
@@ -305,15 +307,23 @@ fn show(chunk: &[u8]) {
 /// The main function of the supervisor's child: copies the output of the window to its own, until the window is over.
 pub(in crate::exec) fn relay(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(folder) = args.next().map(PathBuf::from) else { return ExitCode::FAILURE };
+    match copy_window(folder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = std::io::stderr().write_all(format!("teof: cannot read what the window shows: {e}\n").as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn copy_window(folder: PathBuf) -> std::io::Result<()> {
     // Each waits for its other end, which is never opened when the window could not start our binary.
     let (send, opened) = std::sync::mpsc::channel();
-    std::thread::spawn(move || send.send(PIPES.map(|pipe| File::open(folder.join(pipe)))));
+    Builder::new().spawn(move || send.send(PIPES.map(|pipe| File::open(folder.join(pipe)))))?;
     let Ok([Ok(mut out), Ok(mut err)]) = opened.recv_timeout(START) else {
-        let _ = std::io::stderr().write_all(b"teof: the window did not start the program\n");
-        return ExitCode::FAILURE;
+        return Err(std::io::Error::other("the window did not start the program"));
     };
-    let errors = std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::stderr()));
+    let errors = Builder::new().spawn(move || std::io::copy(&mut err, &mut std::io::stderr()))?;
     let copied = std::io::copy(&mut out, &mut std::io::stdout());
-    let copied = errors.join().is_ok_and(|errors| errors.is_ok()) && copied.is_ok();
-    if copied { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    errors.join().map_err(|_| std::io::Error::other("a thread ended early"))?.and(copied).map(drop)
 }
