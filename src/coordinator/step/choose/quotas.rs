@@ -249,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_until_idle_waits_for_the_reset_and_says_until_when() {
+        let mut play = Play::new(&[]);
+        let reset = play.now.plus(2 * HOUR);
+        play.reports(95, reset);
+        play.open = vec![("LOW", "low")];
+        let said = play.feed(Input::Started(Config { until_idle: true, ..Config::default() }));
+        let until =
+            format!("waiting until {reset} (in 2 h 0 min), then work continues (claude: 95 % of its 5-hour limit");
+        assert!(said.iter().any(|text| text.starts_with(&until)), "{said:?}");
+        assert!(play.state.volatile.config.is_some(), "it has not left");
+        play.pass(reset);
+        assert_eq!(play.running(), ["LOW"]);
+    }
+
+    #[test]
     fn a_job_that_waits_for_a_quota_goes_on_at_the_reset_or_when_a_person_says_so() {
         for asked in [false, true] {
             let mut play = Play::new(&[("LOW", "low")]);
