@@ -65,6 +65,19 @@ fn notes_and_answers_are_written_before_they_are_sent() {
     let mut top = at_result(1);
     let reject = Command::Reject { job: "job-j2.1".into(), note: "no q".into() };
     assert_eq!(press(&mut top, "xno q\n"), [Effect::Perform(reject)]);
+    // A blocked job has no result: it is dismissed.
+    let mut top = state(80, 24);
+    top.select(Section::Jobs, 3);
+    press(&mut top, "x");
+    let Some(Prompt::Write { question, .. }) = &top.prompt else { panic!("{:?}", top.prompt) };
+    assert!(question.starts_with("Dismiss j4 “Title of j4”: its branch is kept"), "{question}");
+    let dismiss = Command::Reject { job: "job-j4".into(), note: "no".into() };
+    assert_eq!(press(&mut top, "no\n"), [Effect::Perform(dismiss)]);
+    let mut board = board();
+    board.jobs[3].dismissed = Some("rejected");
+    let mut top = state(80, 24);
+    update(&mut top, Input::Board(Arc::new(board)));
+    assert!(top.jobs().iter().all(|job| job.short != "j4"), "then it is hidden like finished jobs");
     let mut top = state(80, 24);
     top.select(Section::Jobs, 1);
     let answer = Command::Answer { job: "job-j5.1".into(), text: "ISO".into() };
