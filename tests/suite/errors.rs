@@ -63,6 +63,52 @@ fn every_error_has_one_form_in_plain_words() {
 }
 
 #[test]
+fn words_of_other_tools_lead_to_commands_that_exist() {
+    let world = World::bare_of_teof();
+    let guesses = [
+        ("merge j1", "approve", "approve j1"),
+        ("undo j1", "review revert", "review revert j1"),
+        ("revert j1", "review revert", "review revert j1"),
+        ("start", "run", "run"),
+        ("stop", "coordinator stop", "coordinator stop"),
+        ("cancel j1", "coordinator cancel", "coordinator cancel j1"),
+        ("resume", "coordinator resume", "coordinator resume"),
+        ("retry j1", "review retry", "review retry j1"),
+        ("reject j1", "review reject", "review reject j1"),
+        ("queue", "status", "status"),
+        ("jobs", "status", "status"),
+        ("config", "doctor --settings", "doctor --settings"),
+        ("show j1", "review show or logs", "review show j1"),
+        ("pause", "coordinator pause", "coordinator pause"),
+        ("list", "status or task list", "status"),
+        ("diff j1", "review show --diff", "review show --diff j1"),
+    ];
+    for (typed, meant, fix) in guesses {
+        let args: Vec<&str> = typed.split(' ').collect();
+        let told = world.run(&args).expect(2).stderr;
+        assert!(told.contains(&format!("(did you mean {meant}?)")), "{typed}: {told}");
+        assert!(told.contains(&format!("fix: teof {fix}\n")), "{typed}: {told}");
+        let help = [&fix.split(' ').collect::<Vec<_>>()[..], &["--help"]].concat();
+        world.ok(&help);
+    }
+}
+
+#[test]
+fn help_about_a_command_is_asked_for_either_way() {
+    let world = World::bare_of_teof();
+    for (words, flag) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "do"], &["do", "--help"]),
+        (&["help", "bus", "claim"], &["bus", "claim", "--help"]),
+    ] {
+        assert_eq!(world.ok(words), world.ok(flag), "{words:?}");
+    }
+    let told = world.run(&["help", "staus"]).expect(2).stderr;
+    assert!(told.contains("no such command: teof staus (did you mean status?)"), "{told}");
+    assert!(told.contains("fix: teof help status\n"), "{told}");
+}
+
+#[test]
 fn slips_of_names_are_told_what_was_likely_meant() {
     let world = World::new();
     world.ok(&["init", "--agent", "codex-1", "-q"]);
