@@ -77,13 +77,13 @@ impl StepContext<'_> {
             Some(why) => why.to_owned(),
             None => format!("{}{why}", ending.as_str()),
         };
+        if ending == Ending::Done {
+            self.forget_commands_about(id);
+        }
         if let Reply::Refused { why } = reply {
             text.push_str(&format!("; its step, item or claim was not updated: {why}"));
             // Its step may still look open.
             self.state.cooling.insert(task.clone(), now.plus(self.config.cool_down));
-        }
-        if ending == Ending::Done {
-            self.forget_commands_about(id);
         }
         let totals = &mut self.state.totals;
         *match ending {

@@ -272,6 +272,17 @@ mod tests {
     }
 
     #[test]
+    fn merged_work_whose_step_could_not_be_set_is_not_chosen_again_at_once() {
+        let mut play = Play::running();
+        play.run_is(play.outcome(Verdict::Succeeded));
+        play.answer(Reply::Done);
+        play.decide(ReviewWord::Merged { commit: "abc".into() });
+        play.answer(Reply::Refused { why: "its plan is missing".into() });
+        assert_eq!(play.state.totals.done, 1);
+        assert!(play.state.cooling["A"] > play.now, "its step still looks open");
+    }
+
+    #[test]
     fn a_paused_job_stops_after_its_stage_and_goes_on_when_it_is_resumed() {
         let mut play = Play::running();
         play.say(Command::PauseJob { target: "A".into() });
