@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::harness::{Ran, World};
+use crate::results::Site;
 use crate::review::{Desk, JOB};
 
 /// A title that a page, a terminal and a reader could each misread.
@@ -247,11 +248,7 @@ fn the_page_is_for_the_session_of_its_link_alone_and_decides_as_the_person() {
     let still_open = events;
 
     // What changes something needs the page's own origin and form.
-    let field = |name: &str| {
-        let from = job.split_once(&format!("name=\"{name}\" value=\"")).unwrap().1;
-        from.split_once('"').unwrap().0.to_owned()
-    };
-    let (form, run) = (field("form"), field("run"));
+    let (form, run) = (field(&job, "form"), field(&job, "run"));
     let post =
         |path: &str, origin: &str, body: &str| page.ask("POST", path, &[("Cookie", &cookie), ("Origin", origin)], body);
     let approval = format!("form={form}&run={run}");
@@ -307,6 +304,34 @@ fn the_page_is_for_the_session_of_its_link_alone_and_decides_as_the_person() {
     // It stops although a page is open.
     page.stop();
     drop(still_open);
+}
+
+#[test]
+fn a_blocked_job_is_dismissed_on_its_page() {
+    let site = Site::new("", "exit 1");
+    let task = site.submit("Append two");
+    assert_eq!(site.run().code, 1);
+    let page = Served::start(&site.world);
+    let cookie = page.session();
+    let job = || page.ask("GET", "/jobs/j1", &[("Cookie", &cookie)], "").body;
+    let shown = job();
+    assert!(shown.contains("<summary>Dismiss it</summary>"), "{shown}");
+    let fields = format!("form={}&run={}&text=Not+wanted", field(&shown, "form"), field(&shown, "run"));
+    let origin = format!("http://{}", page.host());
+    let headers = [("Cookie", cookie.as_str()), ("Origin", origin.as_str())];
+    assert_eq!(page.ask("POST", "/jobs/j1/reject", &headers, &fields).status, 303);
+    crate::harness::until("the job to be dismissed", || !job().contains("Dismiss it"));
+    assert!(job().contains("Queue it again"), "it can still be done again");
+    let reason = site.job(&task)["last"]["reason"].clone();
+    assert_eq!(reason, "rejected by Tester: Not wanted");
+    assert_eq!(site.world.json(&["status"])["summary"]["blocked"], json!([]));
+    page.stop();
+}
+
+/// The value of the first field of this name in a page's forms.
+fn field(page: &str, name: &str) -> String {
+    let from = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap().1;
+    from.split_once('"').unwrap().0.to_owned()
 }
 
 /// What a program that carries the mark of a worker gets; without a request it opens the link.
