@@ -118,12 +118,12 @@ impl History {
         if self.loud {
             println!("{} < {}", self.world.stamp(), teof::base::text::clip(&format!("{input:?}"), 300));
         }
-        let before = state.clone();
+        let replayed = self.dice.one_in(8).then(|| state.clone());
+        let before = without_volatile(state);
         let heard = input.clone();
-        let replayed = self.dice.one_in(8).then(|| input.clone());
         let effects = step(state, input, self.world.stamp());
-        if let Some(input) = replayed {
-            let again = step(&mut before.clone(), input, self.world.stamp());
+        if let Some(mut replayed) = replayed {
+            let again = step(&mut replayed, heard.clone(), self.world.stamp());
             assert_eq!(again, effects, "the same history decides the same");
         }
         self.check_step(&before);
@@ -151,9 +151,7 @@ impl History {
     /// As the shell does: before something that the saved state does not know, and when nothing is left to be done.
     fn save(&mut self) {
         let Some(state) = &mut self.process else { return };
-        let volatile = std::mem::take(&mut state.volatile);
-        self.disk = state.clone();
-        state.volatile = volatile;
+        self.disk = without_volatile(state);
         self.saved = self.told.clone();
         let state = self.process.as_ref().unwrap();
         for pending in &state.pending {
@@ -358,9 +356,10 @@ impl History {
         self.write_command(word);
     }
 
-    /// One thing happens.
+    /// One thing happens. The world is checked after what can change it: what a coordinator hears changes only itself.
     fn happen(&mut self, chaos: bool) {
-        match self.dice.roll(if chaos { 39 } else { 20 }) {
+        let what = self.dice.roll(if chaos { 39 } else { 20 });
+        match what {
             0..=5 => self.perform(),
             6..=10 => self.deliver(),
             11..=14 if !self.world.workers.is_empty() => {
@@ -394,7 +393,9 @@ impl History {
             _ if self.left.is_some() => self.left = None,
             _ => {}
         }
-        self.check_world();
+        if !matches!(what, 6..=10 | 15..=17 | 20..=23) {
+            self.check_world();
+        }
     }
 
     /// Nothing is under way: the clock goes on to the next thing that is due.
@@ -500,6 +501,14 @@ impl History {
         let job = run.rsplit_once('.').map(|(job, _)| job)?;
         state.job(job).map(|job| &job.task)
     }
+}
+
+/// What of a state is saved.
+fn without_volatile(state: &mut State) -> State {
+    let volatile = std::mem::take(&mut state.volatile);
+    let kept = state.clone();
+    state.volatile = volatile;
+    kept
 }
 
 fn play(seed: u64, loud: bool) {
