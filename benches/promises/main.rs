@@ -12,6 +12,7 @@ mod growth;
 mod jobs;
 mod measure;
 mod queue;
+mod screens;
 mod sessions;
 mod stage;
 mod start;
@@ -27,7 +28,7 @@ fn main() {
     if arguments == ["--in-a-run"] {
         return broker::inside();
     }
-    let all: [(&str, fn()); 14] = [
+    let all: [(&str, fn()); 15] = [
         ("start", start::version),
         ("bus", start::bus),
         ("broker", broker::broker),
@@ -39,6 +40,7 @@ fn main() {
         ("stage", stage::stage),
         ("jobs", jobs::jobs),
         ("surface", surface::surface),
+        ("screens", screens::screens),
         ("queue", queue::queue),
         ("sessions", sessions::list),
         ("session-start", sessions::start),

@@ -9,7 +9,7 @@ use teof::hub::Hub;
 use crate::measure::{median, time};
 use crate::world::{CLAIMS, EVENTS, PLANS, World};
 
-const JOBS: usize = 10;
+pub const JOBS: usize = 10;
 /// One claim in so many is active.
 const LIVE: usize = 100;
 /// How often a screen refreshes, and what one core has for it then, in parts of a second.
@@ -18,12 +18,7 @@ const REFRESHES: u32 = 4;
 /// `status` under 20 ms, `dashboard` under 100 ms warm; a screen that refreshes four times a second while every job
 /// publishes under 2 % of a core.
 pub fn surface() {
-    let world = World::new();
-    world.fill_events(EVENTS);
-    world.fill_claims(CLAIMS, LIVE);
-    world.fill_assignments(CLAIMS, LIVE);
-    world.fill_plans(PLANS);
-    world.fill_jobs(JOBS);
+    let world = world();
     // With an empty cache and with a full one: what is not shown is fast too.
     for _ in 0..2 {
         let claims = world.json(&["dashboard"])["claims"].clone();
@@ -54,6 +49,17 @@ pub fn surface() {
         let mean = times.iter().sum::<Duration>() / times.len() as u32;
         tell(name, mean, 1000.0 * 0.02 / f64::from(REFRESHES));
     }
+}
+
+/// The hub of that size.
+pub fn world() -> World {
+    let world = World::new();
+    world.fill_events(EVENTS);
+    world.fill_claims(CLAIMS, LIVE);
+    world.fill_assignments(CLAIMS, LIVE);
+    world.fill_plans(PLANS);
+    world.fill_jobs(JOBS);
+    world
 }
 
 pub fn tell(name: &str, took: Duration, target: f64) {
