@@ -28,7 +28,10 @@ pub fn find(settings: &Settings, name: &str) -> Result<Agent> {
             Err(Refusal::not_found("agent.unknown", format!("no such agent program: {}{meant}", text::safe(name)))
                 .because(format!("teof knows {}, and those that teof.toml describes", presets.join(", ")))
                 .next("list all agent programs: teof agent doctor")
-                .next(format!("or describe it in teof.toml (written by teof init): under [agents.{name}], its command = [\"program\", \"argument\"]"))
+                .next(format!(
+                    "or describe it in teof.toml (written by teof init): under [agents.{name}], \
+                     command = [\"program\", \"argument\"] and the format of what it prints, format = \"text\""
+                ))
                 .into())
         }
     }

@@ -128,7 +128,7 @@ fn unready(c: &Candidate) -> Option<(Reason, String)> {
         }
         Work::NotApproved(why) => return Some((Reason::NotApproved, why.clone())),
         Work::UnknownAgent(name, next) => {
-            let why = format!("it needs the agent {name}, which is not set up here: {next}");
+            let why = format!("it needs the agent {name}, which cannot be called: {next}");
             return Some((Reason::NothingToRun, why));
         }
         Work::NoRoute(why) => return Some((Reason::NothingToRun, why.clone())),

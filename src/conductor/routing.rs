@@ -127,8 +127,12 @@ fn summary(up_to: Option<u8>, stages: &[String], roles: &BTreeMap<String, Bindin
 pub fn unknown_agent<'a>(settings: &Settings, names: impl IntoIterator<Item = &'a String>) -> Option<(String, String)> {
     names.into_iter().find_map(|name| {
         let error = agents::find(settings, name).err()?;
-        let next = Refusal::of(&error).and_then(|refusal| refusal.next.first().cloned());
-        Some((name.clone(), next.map_or_else(|| error.to_string(), |next| format!("{error}; {next}"))))
+        let refusal = Refusal::of(&error);
+        // Of an unknown agent the reason is a list of all that are known.
+        let invalid = refusal.filter(|refusal| refusal.code == "agent.invalid");
+        let why = invalid.and_then(|refusal| Some(format!(": {}", refusal.reason.as_ref()?))).unwrap_or_default();
+        let next = refusal.and_then(|refusal| Some(format!("; {}", refusal.next.first()?))).unwrap_or_default();
+        Some((name.clone(), format!("{error}{why}{next}")))
     })
 }
 

@@ -319,6 +319,24 @@ fn settings_that_are_there_stay_and_those_that_flags_name_are_set() {
     assert!(world.exists("AGENT_MANIFEST.worker-3.json"), "{told}");
     assert!(told.contains("Not changed: docs/automation/autonomy-consent.json, teof.toml, seat worker-1"), "{told}");
     assert_eq!(world.read("teof.toml"), with_coder, "what is there stays");
+    // What a flag does not name is shown as it stands.
+    let told = world.ok(&["init", "--yes", "--in-place", "--role", "reviewer=codex"]);
+    assert!(told.contains("coder = claude; reviewer = codex") && told.contains("tests    make test\n"), "{told}");
+    let told = world.ok(&["init", "--yes", "--in-place", "--test", "true"]);
+    assert!(told.contains("coder = claude; reviewer = codex") && told.contains("tests    true\n"), "{told}");
+    // An agent whose description is wrong is not called unknown.
+    for (wrong, why) in [
+        ("[agents.nora]\ncomand = [\"sh\"]\n", "unknown setting comand"),
+        ("[agents.nora]\ncommand = [\"sh\"]\n[guard]\n[guard]\n", "there twice"),
+        ("[agents.nora]\nargs = [\"x\"]\n", "it has no command"),
+    ] {
+        world.write("teof.toml", wrong);
+        let refused = world.refused(&["init", "--role", "coder=nora"]);
+        assert!(refused["reason"].as_str().unwrap().contains(why), "{refused}");
+    }
+    world.write("teof.toml", "");
+    let refused = world.refused(&["init", "--role", "coder=nora"]);
+    assert!(refused["next"].to_string().contains("format = "), "{refused}");
 }
 
 #[test]

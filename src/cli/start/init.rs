@@ -76,8 +76,13 @@ pub struct Args {
 /// `tree`: every command, for what is made of their help.
 pub fn run(args: Args, app: &App, tree: fn() -> clap::Command) -> Result<ExitCode> {
     operator::run::refuse("set a repository up")?;
-    let settings = settings_here(app);
-    if !(args.role.is_empty() && args.test.is_empty()) && has_settings(app) {
+    let names_settings = !(args.role.is_empty() && args.test.is_empty());
+    let settings = match settings_here(app) {
+        // What they lack may be described in the part that is wrong.
+        Err(e) if names_settings => return Err(e),
+        settings => settings.unwrap_or_default(),
+    };
+    if names_settings && has_settings(app) {
         operator::require("change teof.toml")?;
     }
     for (_, agent) in &args.role {
@@ -113,7 +118,10 @@ pub fn run(args: Args, app: &App, tree: fn() -> clap::Command) -> Result<ExitCod
         let record = found.record.filter(|_| stays);
         let record = record.map(|record| place(&record));
         let Proposal { target, has_settings, is_unborn, .. } = found;
-        there = Existing { record, has_settings, target, is_unborn };
+        there = Existing { record, has_settings, target, is_unborn, ..Existing::default() };
+        if has_settings {
+            there = there.with(&settings);
+        }
     }
     if asks {
         let missing = |options: &Options| match there.record {
@@ -145,10 +153,12 @@ fn has_settings(app: &App) -> bool {
     hub.is_ok_and(|hub| hub.root.join(SETTINGS).symlink_metadata().is_ok())
 }
 
-/// The settings that count here; the defaults where there are none yet, or none that can be read.
-fn settings_here(app: &App) -> Settings {
-    let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok();
-    hub.and_then(|hub| hub.settings().ok().cloned()).unwrap_or_default()
+/// The settings that count here; the defaults where there are none yet.
+fn settings_here(app: &App) -> Result<Settings> {
+    match Hub::locate(app.global.root.as_deref(), app.clock) {
+        Ok(hub) => hub.settings().cloned(),
+        Err(_) => Ok(Settings::default()),
+    }
 }
 
 /// `../calc.record on teof/record`
@@ -198,10 +208,8 @@ fn render_short(done: &Done, options: &Options, there: &Existing, was_shown: boo
         lines.extend(done.wrote.iter().map(|path| format!("  wrote {path}")));
         lines.extend(done.kept.iter().map(|path| format!("  kept  {path}")));
     }
-    let wrote_settings = done.wrote.iter().any(|path| path == SETTINGS);
     if !done.wrote.is_empty() && !was_shown {
-        let there = Existing { has_settings: !wrote_settings, ..there.clone() };
-        lines.extend(init_prompt::summary(options, &there, &done.wrote));
+        lines.extend(init_prompt::summary(options, there, &done.wrote));
     }
     if let Some(commit) = &done.commit {
         lines.push(format!("Committed {} on {}", commit.get(..9).unwrap_or(commit), text::safe(&done.branch)));

@@ -1,5 +1,6 @@
 //! Asks a person at a terminal about a set-up: shows the proposal on one screen, and takes Enter for yes.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -11,10 +12,15 @@ use crate::cli::support::terminal::style;
 use crate::guard::operator::{self, Recognised};
 use crate::hub::Settings;
 use crate::hub::paths::SETTINGS;
+use crate::model::run::order::Binding;
 use crate::ops::setup::init::Options;
 
 /// The most seats that one call makes.
 pub(super) const MOST_WORKERS: u64 = 64;
+/// Where a person stands at a question, no flag can be typed; so these name commands for later.
+const NO_AGENT: &str =
+    "none found on the PATH; you can go on without one and add it later: teof agent doctor lists what teof knows";
+const NO_TEST: &str = "none found; you can name a command later: teof init --test \"make test\"";
 /// How many new files are named; more are counted.
 const NAMED: usize = 3;
 
@@ -28,6 +34,24 @@ pub struct Existing {
     pub target: Option<String>,
     /// The repository has no commit yet.
     pub is_unborn: bool,
+    /// Role to agent or command, as the settings that are there say.
+    pub roles: BTreeMap<String, String>,
+    /// The test commands of the settings that are there.
+    pub tests: Vec<String>,
+}
+
+impl Existing {
+    /// With what the settings bind and test.
+    pub fn with(self, settings: &Settings) -> Existing {
+        let bound = |(role, binding): (&String, &Binding)| {
+            Some((role.clone(), binding.agent.clone().or_else(|| binding.command.clone())?))
+        };
+        Existing {
+            roles: settings.roles.iter().filter_map(bound).collect(),
+            tests: settings.guard.tests.clone(),
+            ..self
+        }
+    }
 }
 
 /// Whether somebody can be asked: a person at a terminal who did not ask for JSON.
@@ -97,12 +121,14 @@ pub fn summary(options: &Options, there: &Existing, files: &[String]) -> Vec<Str
         rows.push(("target", format!("{}: approved work is merged there", text::safe(target))));
     }
     let is_new = !there.has_settings;
-    if is_new || !options.roles.is_empty() {
-        let roles: Vec<_> = options.roles.iter().map(|(role, agent)| format!("{role} = {agent}")).collect();
-        rows.push(("agents", list(&roles, "no known agent program is installed; choose one: --role coder=NAME")));
-    }
-    if is_new || !options.tests.is_empty() {
-        rows.push(("tests", list(&options.tests, "none found; name a command: --test \"make test\"")));
+    // A changed setting is shown with the other one, which stays in force.
+    if is_new || !options.roles.is_empty() || !options.tests.is_empty() {
+        let mut roles = there.roles.clone();
+        roles.extend(options.roles.iter().cloned());
+        let roles: Vec<_> = roles.iter().map(|(role, agent)| format!("{role} = {agent}")).collect();
+        let tests = if options.tests.is_empty() { &there.tests } else { &options.tests };
+        rows.push(("agents", list(&roles, NO_AGENT)));
+        rows.push(("tests", list(tests, NO_TEST)));
     }
     if is_new && !options.setup.is_empty() {
         rows.push(("set-up", list(&options.setup, "")));
@@ -174,7 +200,7 @@ fn coder(options: &Options, settings: &Settings) -> Result<Option<String>> {
                 tell(&format!("{e} ({}).", text::safe(&why)));
                 tell(&format!(
                     "A program of your own: press Enter here, and describe it afterwards in teof.toml under \
-                     [agents.{}], with its command.",
+                     [agents.{}], with its command and format.",
                     text::safe(name)
                 ));
             }

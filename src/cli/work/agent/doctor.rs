@@ -86,7 +86,7 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
         if usable.is_none() {
             app.say(
                 "No agent program is installed. Install one of these, such as claude or codex, or describe your own in \
-                 teof.toml: [agents.NAME] command = [\"program\"]",
+                 teof.toml: under [agents.NAME], command = [\"program\"] and format = \"text\"",
             );
         }
         let name = usable.map_or("claude", |agent| agent.name.as_str());
