@@ -66,6 +66,13 @@ fn each_fault_is_named() {
     world.write("teof.toml", "[lock]\nwhait = 1\n");
     wrong("settings.invalid");
     restore("teof.toml", &settings);
+    world.write("teof.toml", "[coordinator]\nconcurrency = \"ten\"\n");
+    let said = world.run(&["doctor"]).stdout;
+    assert_eq!(said.matches("settings.invalid").count(), 1, "{said}");
+    assert!(said.contains("wrong kind of value: string \"ten\", expected a whole number"), "{said}");
+    world.write("teof.toml", "[agents.own]\nargs = [\"x\"]\n[roles.coder]\nagent = \"own\"\n");
+    let said = world.run(&["doctor"]).stdout;
+    assert!(said.contains("settings.agent") && said.contains("it has no command"), "{said}");
 
     world.write(
         "teof.toml",

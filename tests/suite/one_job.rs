@@ -178,4 +178,12 @@ fn what_was_stopped_goes_on_with_the_same_words() {
         assert!(refused.stderr.contains("its program is not installed: claude"), "{}", refused.stderr);
     }
     assert!(!trusted(&world).contains("X-1") && !trusted(&world).contains("document-lexer"));
+    // The consent to one job ends without a fault.
+    let settings = world.hub().root.join("teof.toml");
+    let text = fs::read_to_string(&settings).unwrap().replace("make test", "make test all");
+    fs::write(&settings, text).unwrap();
+    let doctor: Value = serde_json::from_str(&teof(&world, "doctor --json").stdout).unwrap();
+    let ended = doctor["found"].as_array().unwrap().iter().find(|one| one["code"] == "consent.changed");
+    let ended = ended.unwrap_or_else(|| panic!("{doctor:#}"));
+    assert!(ended["note"] == true && !ended["mend"].to_string().contains("consent grant"), "{ended}");
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::base::{Result, text};
 use crate::cli::App;
+use crate::cli::support::plain;
 use crate::cli::support::terminal::{Meaning, paint};
 use crate::conductor::routing;
 use crate::coordinator::state::store;
@@ -70,7 +71,19 @@ fn diagnoses(app: &App) -> Vec<Diagnosis> {
     found.extend(quotas(app));
     found.extend(frozen(app));
     found.extend(polling(app));
-    found
+    plainly(found)
+}
+
+/// Each finding once, in the words in which other commands refuse.
+fn plainly(found: Vec<Diagnosis>) -> Vec<Diagnosis> {
+    let mut told: Vec<Diagnosis> = Vec::new();
+    for mut one in found {
+        one.message = plain::text(&one.message).into_owned();
+        if !told.iter().any(|other| other.code == one.code && other.message == one.message) {
+            told.push(one);
+        }
+    }
+    told
 }
 
 /// What is wrong, a line each, and whether nothing is.
@@ -87,7 +100,7 @@ fn agents(app: &App) -> Vec<Diagnosis> {
     let Ok(settings) = hub.settings() else { return Vec::new() };
     let wrong = |code: &str, message, fix| Diagnosis { code: code.into(), message, fix, note: false };
     let unknown = routing::troubles(settings).into_iter().map(|(name, fix)| {
-        wrong("settings.agent", format!("roles or routing name the agent {name}, which is not set up here"), fix)
+        wrong("settings.agent", format!("roles or routing name the agent {name}, which cannot be called"), fix)
     });
     // The programs in an image are not known here.
     let in_image = executor::in_containers(&hub).unwrap_or_default();

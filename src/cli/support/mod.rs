@@ -9,7 +9,7 @@ pub(super) mod findings;
 pub(super) mod help;
 pub(super) mod lazy;
 pub(super) mod output;
-mod plain;
+pub mod plain;
 pub mod since;
 pub(super) mod terminal;
 mod usage;

@@ -252,6 +252,12 @@ fn check_trust(hub: &Hub, report: &mut Report) -> Result<()> {
     let standing = consent::standing(hub)?;
     let Some(doubt) = &standing.doubt else { return Ok(()) };
     match &standing.written {
+        // `teof do` takes it for one job, and asks for it again.
+        Some(_) if standing.only().is_some() => report.note(
+            doubt.code(),
+            format!("the consent that teof do took for single jobs has ended: {}", doubt.reason()),
+            "nothing to do; teof do asks for it again",
+        ),
         // Somebody enabled it, but the grant does not count.
         Some(written) if written.auto_enabled => report.wrong(
             doubt.code(),
