@@ -98,6 +98,10 @@ fn health_says_what_is_wrong_with_an_exit_code() {
     };
     let (code, found) = health();
     assert_eq!((code, state(&found, "loop"), &found["running"]), (1, json!("wrong"), &json!(false)), "{found:#}");
+    let fix = |found: &Value| found["checks"][0]["fix"].as_str().unwrap().to_owned();
+    assert!(fix(&found).starts_with("start it: teof run"), "{found:#}");
+    yard.world.ok(&["service", "install", "--user"]);
+    assert_eq!(fix(&health().1), "start it: systemctl --user enable --now teof-repo", "what install says");
 
     yard.plan("a", &[&yard.gated("a")]);
     let mut service = Service::start(&yard, &[]);

@@ -30,6 +30,12 @@ pub struct Definition {
 }
 
 impl Kind {
+    /// The installed definition that `teof service install` writes without `--name`, of this account or of the machine.
+    pub fn installed(app: &App) -> Option<Definition> {
+        let kinds = [true, false].map(|user| Kind { user, launchd: false, name: None });
+        kinds.iter().filter_map(|kind| kind.define(app).ok()).find(|found| found.path.is_file())
+    }
+
     pub fn define(&self, app: &App) -> Result<Definition> {
         let hub = app.hub()?;
         let place = Place::of(hub, self.name.as_deref())?;

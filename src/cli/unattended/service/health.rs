@@ -6,10 +6,13 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::definition::Kind;
+use super::install;
 use crate::base::time::duration;
 use crate::base::{Result, Stamp, text};
 use crate::board::{Parts, Reader, Snapshot};
 use crate::cli::App;
+use crate::cli::support::plain;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table};
 use crate::coordinator::notifications;
 use crate::coordinator::process;
@@ -83,7 +86,14 @@ pub struct Document {
 
 pub fn run(_: &Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
-    let document = examine(hub)?;
+    let mut document = examine(hub)?;
+    if !document.running {
+        let fix = match Kind::installed(app) {
+            Some(definition) => format!("start it: {}", install::start(&definition)),
+            None => "start it: teof run; or let the machine start it: teof service install --user".to_owned(),
+        };
+        document.checks[0].fix = Some(fix);
+    }
     app.result(&document, || render(&document));
     Ok(if document.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -124,7 +134,7 @@ fn examine(hub: &Hub) -> Result<Document> {
 
 fn the_loop(hub: &Hub, board: &Snapshot, facts: Option<&Facts>) -> Result<Check> {
     let Some(facts) = facts else {
-        return Ok(bad("loop", State::Wrong, "no coordinator runs", "start it: teof service install --user"));
+        return Ok(bad("loop", State::Wrong, "no coordinator runs", "start it: teof run"));
     };
     if let Some(stuck) = &board.runtime.stuck {
         return Ok(bad("loop", State::Wrong, format!("does nothing any more: {}", stuck.why), stuck.fix.clone()));
@@ -216,7 +226,8 @@ fn watcher(facts: &Facts) -> Check {
 fn settings(facts: &Facts) -> Check {
     match facts.settings.as_ref().and_then(|reload| reload.refused.as_ref()) {
         Some(why) => {
-            bad("settings", State::Wrong, format!("the old ones stay in force: {why}"), "check them: teof doctor")
+            let why = format!("the old ones stay in force: {}", plain::text(why));
+            bad("settings", State::Wrong, why, "check them: teof doctor")
         }
         None => ok("settings", "as on disk"),
     }

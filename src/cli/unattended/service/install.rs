@@ -84,13 +84,22 @@ fn flags(definition: &Definition) -> String {
     flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).collect()
 }
 
+/// The command that starts it.
+pub(super) fn start(definition: &Definition) -> String {
+    let name = &definition.name;
+    match (definition.is_launchd, definition.is_user) {
+        (true, true) => format!("launchctl bootstrap gui/$(id -u) {}", shown(definition)),
+        (true, false) => format!("launchctl bootstrap system {}", shown(definition)),
+        (false, true) => format!("systemctl --user enable --now {name}"),
+        (false, false) => format!("sudo systemctl enable --now {name}"),
+    }
+}
+
 /// The commands that start it, each with what it does.
 fn next(definition: &Definition) -> Vec<(String, &'static str)> {
     let name = &definition.name;
     if definition.is_launchd {
-        let domain = if definition.is_user { "gui/$(id -u)" } else { "system" };
-        let path = shown(definition);
-        return vec![(format!("launchctl bootstrap {domain} {path}"), "start it, now and at each login")];
+        return vec![(start(definition), "start it, now and at each login")];
     }
     let (systemctl, journal) = match definition.is_user {
         true => ("systemctl --user", "journalctl --user -u"),
@@ -98,7 +107,7 @@ fn next(definition: &Definition) -> Vec<(String, &'static str)> {
     };
     let mut next = vec![
         (format!("{systemctl} daemon-reload"), "let systemd read it"),
-        (format!("{systemctl} enable --now {name}"), "start it, now and at each start of the machine"),
+        (start(definition), "start it, now and at each start of the machine"),
     ];
     if definition.is_user {
         next.push(("loginctl enable-linger".to_owned(), "keep it running while you are logged out"));
