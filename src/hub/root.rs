@@ -98,6 +98,9 @@ impl Hub {
         anyhow::bail!("no free name like {stem}{ending}")
     }
 
+    /// Machine-local: see [`Hub::state_home`].
+    pub const OWN_STATE: &str = "state";
+
     /// A machine-local path: `<git common dir>/teof/<relative>`.
     pub fn local(&self, relative: &str) -> PathBuf {
         // An unlisted name would be reported as a file planted by a worker.
@@ -105,11 +108,15 @@ impl Hub {
         self.common_dir.join("teof").join(relative)
     }
 
-    /// Where the metadata and raw streams of runs go: `$XDG_STATE_HOME/teof/projects/<encoded repo path>`.
+    /// Where the metadata and raw streams of runs go: `$XDG_STATE_HOME/teof/projects/<encoded repo path>`. A repository
+    /// that has the folder [`Hub::OWN_STATE`] keeps them there, as the quickstart's does, and leaves nothing elsewhere.
     pub fn state_home(&self) -> PathBuf {
-        let base = env::var(env::XDG_STATE_HOME).map(PathBuf::from).unwrap_or_else(|| {
-            env::var("HOME").map_or_else(|| self.local("state"), |home| PathBuf::from(home).join(".local/state"))
-        });
+        let own = self.local(Self::OWN_STATE);
+        let elsewhere = || {
+            let home = || Some(PathBuf::from(env::var("HOME")?).join(".local/state"));
+            env::var(env::XDG_STATE_HOME).map(PathBuf::from).or_else(home)
+        };
+        let base = if own.is_dir() { own } else { elsewhere().unwrap_or(own) };
         let repository = self.common_dir.to_string_lossy();
         let readable: String =
             repository.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();

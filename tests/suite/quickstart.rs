@@ -28,6 +28,7 @@ fn waiting_work_is_reported_and_printed_commands_work() {
     assert!(told.contains(" review show ") && told.contains(" approve "), "{told}");
     let lines: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("  ")).collect();
     assert_eq!(told.matches(" approve j").count(), 3, "{told}");
+    let (removal, lines) = lines.split_last().unwrap();
     for line in &lines[1..] {
         follow(&world, &format!("{} && {line}", lines[0]));
     }
@@ -36,6 +37,14 @@ fn waiting_work_is_reported_and_printed_commands_work() {
         assert_eq!(subjects.matches(subject).count(), 1, "{subjects}");
     }
     assert!(world.git_in(&folder, &["show", "main:greet.sh"]).contains("bonjour"), "the approval merged it");
+    follow(&world, removal);
+    for left in ["it's mine", "it's mine.worktrees"] {
+        assert!(!world.folder().join(left).exists(), "{left} is left after {removal}");
+    }
+    for untouched in ["home", "state/teof/projects"] {
+        let left: Vec<_> = std::fs::read_dir(world.folder().join(untouched)).into_iter().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 fn follow(world: &World, line: &str) {

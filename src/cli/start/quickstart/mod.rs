@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::base::{Refusal, Result, env, files, text};
 use crate::cli::App;
 use crate::cli::support::terminal::{Column, Table};
-use crate::hub::output;
+use crate::hub::{Hub, output};
 
 /// Try teof on a small repository of its own, without any setup
 ///
@@ -29,7 +29,8 @@ pub struct Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    let demo = Demo { folder: prepare(args.dir)?, app };
+    let is_temporary = args.dir.is_none();
+    let demo = Demo { folder: prepare(args.dir)?, is_temporary, app };
     app.say(format!("Making a small repository in {}\n", demo.folder.display()));
     demo.git(&["init", "-q", "-b", "main"])?;
     for (key, value) in [("user.name", "teof quickstart"), ("user.email", "quickstart@teof.invalid")] {
@@ -37,6 +38,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             demo.git(&["config", key, value])?;
         }
     }
+    // With the logs inside, removing the folder removes everything.
+    let state = demo.folder.join(".git/teof").join(Hub::OWN_STATE);
+    fs::create_dir_all(&state).map_err(|e| files::io_refusal(e, "create", &state))?;
     sample::write_project(&demo.folder)?;
     demo.git(&["add", "."])?;
     demo.git(&["commit", "-qm", "A small project"])?;
@@ -63,6 +67,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
 
 struct Demo<'a> {
     folder: PathBuf,
+    /// In a new folder that holds nothing else.
+    is_temporary: bool,
     app: &'a App,
 }
 
@@ -158,7 +164,20 @@ impl Demo<'_> {
         ] {
             app.say(format!("  {line:<width$}  # {why}"));
         }
+        app.say("\nRemove it all, when you have seen enough:");
+        app.say(format!("  {}", self.removal()));
         Ok(())
+    }
+
+    /// The command that removes all that the quickstart made: the repository, and its worktrees beside it.
+    fn removal(&self) -> String {
+        let mut worktrees = self.folder.as_os_str().to_owned();
+        worktrees.push(".worktrees");
+        let word = |path: &Path| text::shell_word(&path.display().to_string());
+        match self.folder.parent().filter(|_| self.is_temporary) {
+            Some(parent) => format!("rm -rf {}", word(parent)),
+            None => format!("rm -rf {} {}", word(&self.folder), word(Path::new(&worktrees))),
+        }
     }
 
     /// Every step of the plans: `{plan, id, title, status, reason}`; of those whose job waits for a person

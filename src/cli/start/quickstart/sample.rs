@@ -51,6 +51,9 @@ tests = ["sh check.sh"]
 [review]
 commands = true
 
+[worker.sandbox]
+caches = []
+
 [agents.scripted]
 command = ["sh", "tools/scripted-agent.sh"]
 format = "claude"
