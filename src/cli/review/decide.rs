@@ -43,7 +43,7 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
                 None => continue,
             },
             "d" | "diff" => {
-                let patch = style::diff(diff::patch(hub, &entry.bundle)?.trim_end());
+                let patch = style::diff(diff::patch(hub, &entry.bundle)?.text.trim_end());
                 if !pager::show(&patch) {
                     print(&patch);
                 }

@@ -16,6 +16,7 @@ use crate::coordinator::state::store;
 use crate::hub::Hub;
 use crate::model::run::bundle::Bundle;
 use crate::model::run::job_name::short;
+use crate::review::diff::Patch;
 use crate::review::pull_request::PullRequest;
 use crate::review::target::{merge, newer};
 use crate::review::{Entry, bundles, diff, pull_request};
@@ -70,10 +71,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         short: entry.bundle.short(),
         pull_request: pull_request::read(hub, &entry.bundle.job)?,
         newer_commits: &newer,
-        diff: patch.as_deref(),
+        diff: patch.as_ref().map(|patch| patch.text.as_str()),
     };
     app.long_result(&document, || match &patch {
-        Some(patch) => style::diff(patch.trim_end()),
+        Some(patch) => with_secrets(hub, patch, &entry.bundle.commit),
         None => style::prose(&render(hub, &entry, &newer, app.times())).into_owned(),
     });
     Ok(ExitCode::SUCCESS)
@@ -85,7 +86,8 @@ fn unfinished(app: &App, hub: &Hub, args: &Args, unknown: anyhow::Error) -> Resu
     let Ok(job) = state.find(&args.job) else { return Err(unknown) };
     let commit = job.commit().filter(|_| args.diff);
     let patch = commit.map(|commit| diff::of_commit(hub, commit)).transpose()?;
-    app.result(&json!({"job": last_output::document(job), "bundle": null, "diff": patch}), || {
+    let diff = patch.as_ref().map(|patch| &patch.text);
+    app.result(&json!({"job": last_output::document(job), "bundle": null, "diff": diff}), || {
         let mut lines = last_output::describe(hub, &state, job);
         lines.push(match (&patch, job.commit()) {
             (Some(_), _) => "  not approved by the checks; what it changed so far:".to_owned(),
@@ -94,10 +96,31 @@ fn unfinished(app: &App, hub: &Hub, args: &Args, unknown: anyhow::Error) -> Resu
             }
             _ => "  no result to review".to_owned(),
         });
-        lines.extend(patch.as_ref().map(|patch| style::diff(patch.trim_end())));
+        if let (Some(patch), Some(commit)) = (&patch, commit) {
+            lines.push(with_secrets(hub, patch, commit));
+        }
         lines.join("\n")
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The patch, and where a secret that it hides still is.
+fn with_secrets(hub: &Hub, patch: &Patch, commit: &str) -> String {
+    let shown = style::diff(patch.text.trim_end());
+    if !patch.adds_secret {
+        return shown;
+    }
+    let branches = diff::branches(hub, commit).unwrap_or_default();
+    let words: Vec<_> = branches.iter().map(|branch| text::shell_word(&text::safe(branch))).collect();
+    let note = match words.is_empty() {
+        true => format!("a secret is hidden here; git has it in the commit {}", brief(commit)),
+        false => format!(
+            "a secret is hidden here; it stays on the branch, also after a rejection, until you delete that:\n  \
+             teof worktree clean --all-finished; git branch -D {}",
+            words.join(" ")
+        ),
+    };
+    format!("{shown}\n{}", paint(Meaning::Attention, note))
 }
 
 /// The commits on the branch that are newer than what was reviewed.

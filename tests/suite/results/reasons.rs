@@ -32,6 +32,24 @@ fn the_last_output_of_a_failed_agent_is_shown_without_secrets() {
 }
 
 #[test]
+fn a_secret_in_a_result_is_hidden_in_its_diff_and_what_is_printed_deletes_it() {
+    let secret = concat!("ghp", "_16C7e42F292c6912E7710c838347Ae178B4a");
+    let site = Site::new("", &format!("echo 'token = \"{secret}\"' >> src/code.txt\n{DONE}"));
+    let task = site.submit("Append two");
+    assert_eq!(site.run().code, 1);
+    let commit = site.job(&task)["last"]["commit"].as_str().unwrap().to_owned();
+    let diff = site.world.ok(&["review", "show", "j1", "--diff"]);
+    assert!(!diff.contains(secret) && diff.contains("+token = \"[redacted:"), "{diff}");
+    let json = site.world.json(&["review", "show", "j1", "--diff"]);
+    assert!(!json.to_string().contains(secret) && json["diff"].to_string().contains("[redacted:"), "{json}");
+    site.world.ok(&["review", "reject", "j1", "--note", "It has a secret"]);
+    let commands = diff.lines().find(|line| line.contains("git branch -D ")).unwrap_or_else(|| panic!("{diff}"));
+    assert_ne!(site.world.git(&["branch", "--list", "agent/*"]), "");
+    site.world.shell(commands).expect(0);
+    assert_eq!(site.world.git(&["for-each-ref", "--contains", &commit]), "", "no ref leads to it");
+}
+
+#[test]
 fn a_test_that_fails_in_every_pass_shows_what_it_printed() {
     // On the base it fails with other words.
     let site = Site::appending(

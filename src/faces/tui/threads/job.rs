@@ -8,7 +8,8 @@ use super::Message;
 use crate::base::text;
 use crate::coordinator::worker_log::LogTail;
 use crate::hub::Hub;
-use crate::review::{Entry, bundles, diff};
+use crate::review::diff::{self, Patch};
+use crate::review::{Entry, bundles};
 
 /// Lines of a diff that are kept.
 const DIFF: usize = 50_000;
@@ -102,9 +103,9 @@ fn outcome(hub: &Hub, bundle: String) -> crate::base::Result<Outcome> {
     Ok(Outcome { bundle, entry: Arc::new(entry), diff })
 }
 
-fn lines(patch: crate::base::Result<String>) -> Diff {
+fn lines(patch: crate::base::Result<Patch>) -> Diff {
     match patch {
-        Ok(patch) => Ok(Arc::new(patch.lines().take(DIFF).map(shown).collect())),
+        Ok(patch) => Ok(Arc::new(patch.text.lines().take(DIFF).map(shown).collect())),
         Err(e) => Err(text::safe(&format!("{e:#}"))),
     }
 }

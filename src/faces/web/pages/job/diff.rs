@@ -20,10 +20,10 @@ pub fn part(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Entr
     let rendered = match (bundle, commit) {
         (Some(bundle), _) => {
             let key = format!("{}..{}", bundle.base_commit, bundle.commit);
-            view.diffs.get(&key, || Ok(render(&diff::patch(hub, bundle)?, short).into_string()))
+            view.diffs.get(&key, || Ok(render(&diff::patch(hub, bundle)?.text, short).into_string()))
         }
         (None, Some(commit)) => {
-            view.diffs.get(commit, || Ok(render(&diff::of_commit(hub, commit)?, short).into_string()))
+            view.diffs.get(commit, || Ok(render(&diff::of_commit(hub, commit)?.text, short).into_string()))
         }
         (None, None) => return html! { section #diff aria-label="Diff" {} },
     };
