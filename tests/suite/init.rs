@@ -374,3 +374,27 @@ fn init_yes_puts_a_new_record_on_its_own_branch() {
     let again = world.json(&["init", "--yes"]);
     assert_eq!((&again["hub"], &again["wrote"]), (&done["hub"], &serde_json::json!([])), "stays where it is");
 }
+
+/// After the commands of `docs/install.md` the repository is as it was, and can be set up again.
+#[test]
+fn the_commands_that_the_docs_name_remove_all_that_teof_made() {
+    let world = world();
+    let entries = || {
+        let names = fs::read_dir(world.folder()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("repo")).collect::<std::collections::BTreeSet<_>>()
+    };
+    let exclude = || fs::read_to_string(world.repo.join(".git/info/exclude")).unwrap_or_default();
+    let refs = || world.git(&["for-each-ref"]);
+    let before = (entries(), exclude(), refs(), world.git(&["worktree", "list"]));
+    world.ok(&["init", "--yes"]);
+    world.ok(&["task", "add", "X-1", "--title", "Tidy up"]);
+    world.ok(&["worktree", "new", "X-1", "--agent", "worker-1"]);
+    assert_eq!(entries().len(), 3, "the repository, its record and its worktrees: {:?}", entries());
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/install.md")).unwrap();
+    let (_, rest) = page.split_once("## Remove it from a repository").unwrap();
+    let (_, rest) = rest.split_once("```text\n").unwrap();
+    world.shell(rest.split_once("```").unwrap().0).expect(0);
+    assert_eq!((entries(), exclude(), refs(), world.git(&["worktree", "list"])), before);
+    assert!(!world.exists(".git/teof"));
+    world.ok(&["init", "--yes"]);
+}
