@@ -36,8 +36,7 @@ pub fn commit_record(app: &App) -> Result<()> {
 /// Sends a decision to the coordinator and prints its answer: `{ok, text}`, or null while a running coordinator is
 /// busy.
 ///
-/// The decision counts even when the coordinator refuses it, for example because it does not know a job that a person
-/// ran by hand.
+/// The decision counts even when the coordinator refuses it, for example because it does not know the rejected job.
 pub fn notify_coordinator(app: &App, decision: &Decision) -> Result<Value> {
     let word = reviews::word(decision);
     let command = Command::Reviewed { job: decision.job.clone(), run: decision.run.clone(), word };

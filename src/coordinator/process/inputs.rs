@@ -15,7 +15,7 @@ use super::vouch;
 use crate::base::{Stamp, jsonl};
 use crate::coordinator::executor::workers;
 use crate::coordinator::message::{Message, What};
-use crate::coordinator::state::input::{Action, How, Input, Leave, Reply};
+use crate::coordinator::state::input::{Action, Command, How, Input, Leave, Reply, ReviewWord};
 use crate::coordinator::state::{Job, Pending, Phase};
 use crate::foreman::reporting::alert;
 use crate::hub::paths;
@@ -278,6 +278,18 @@ impl Shell<'_> {
         let (letters, told) = vouch::read(&self.hub);
         told.into_iter().for_each(|text| self.report(text));
         for (id, letter) in letters {
+            if let Command::Reviewed { job, run, word: ReviewWord::Merged { .. } } = &letter.command
+                && self.state.job(job).is_none()
+            {
+                match vouch::approval(&self.hub, job, run) {
+                    Ok(Some((approval, title))) => self.feed(Input::Unknown { approval: Box::new(approval), title }),
+                    Ok(None) => {}
+                    Err(e) => {
+                        self.report(format!("command {id} waits: cannot read the record: {e:#}"));
+                        continue;
+                    }
+                }
+            }
             self.feed(Input::Command { id, word: letter.word, command: letter.command });
         }
     }

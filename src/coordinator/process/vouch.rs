@@ -10,7 +10,7 @@ use crate::coordinator::state::input::{Command, ReviewWord};
 use crate::guard::operator::{OPERATOR, Recognised};
 use crate::hub::{Hub, Transaction};
 use crate::model::event::{Event, EventView, Severity};
-use crate::review::{Kind, decision};
+use crate::review::{Decision, Kind, bundles, decision};
 
 /// The event kind of an operator's command.
 const KIND: &str = "command";
@@ -58,6 +58,18 @@ fn doubt(hub: &Hub, id: &str, letter: &Letter) -> Result<Option<&'static str>> {
         }
         _ => None,
     })
+}
+
+/// The approval of a run's result, and the title of the work.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn approval(hub: &Hub, job: &str, run: &str) -> Result<Option<(Decision, String)>> {
+    let is_its = |done: &Decision| done.job == job && done.run == run && done.decision == Kind::Approved;
+    let Some(found) = decision::history(hub)?.into_iter().rfind(is_its) else { return Ok(None) };
+    let title = bundles::at(hub, &found.bundle).map(|entry| entry.bundle.goal.title);
+    let title = title.unwrap_or_else(|_| found.task_id.clone());
+    Ok(Some((found, title)))
 }
 
 fn says(decision: Kind, word: &ReviewWord) -> bool {

@@ -18,6 +18,7 @@ use crate::model::is_default;
 use crate::model::plan::Link;
 use crate::model::priority::Priority;
 use crate::model::run::outcome::{Finding, Outcome};
+use crate::review::Decision as Approval;
 
 /// All inputs of the coordinator. Each comes with the time.
 #[derive(Clone, Debug)]
@@ -42,6 +43,9 @@ pub enum Input {
     Quotas(Quotas),
     /// An operator's command. May come again after a crash.
     Command { id: String, word: Word, command: Command },
+    /// The record has an approval of a job that this state does not know: another machine ran it, or the state was
+    /// lost. The command that tells of the approval follows.
+    Unknown { approval: Box<Approval>, title: String },
     /// Something happened that people are told about, and nothing is decided by it.
     Noticed { topic: Topic, job: Option<String>, text: String },
     /// SIGTERM or SIGINT; `Now` for the second one.

@@ -85,6 +85,42 @@ pub struct Job {
 }
 
 impl Job {
+    /// As it is when it is chosen.
+    pub fn new(id: String, task: String, seat: String, at: Stamp) -> Job {
+        Job {
+            id,
+            title: task.clone(),
+            task,
+            plan: None,
+            step: None,
+            origin: None,
+            source: String::new(),
+            priority: Priority::default(),
+            seat,
+            phase: Phase::Assigning,
+            epoch: None,
+            order: None,
+            paths: Vec::new(),
+            work: Work::default(),
+            run: 1,
+            failures: 0,
+            interruptions: 0,
+            preemptions: 0,
+            yields_to: None,
+            wish: None,
+            last: None,
+            counted: Usage::default(),
+            decision: None,
+            rework: None,
+            answer: None,
+            note: None,
+            paused: None,
+            kept: None,
+            pull_request: None,
+            chosen_at: at,
+        }
+    }
+
     /// The id of the current run, used by the worker, its trailers and its outcome file.
     pub fn run_id(&self) -> String {
         format!("{}.{}", self.id, self.run)

@@ -109,6 +109,22 @@ fn a_result_is_merged_although_another_seat_held_its_task_since() {
 }
 
 #[test]
+fn a_result_whose_job_the_coordinator_lost_is_merged_and_its_task_closed() {
+    for case in ["held", "released"] {
+        let (site, task) = waiting();
+        if case == "released" {
+            site.world.ok(&["coordinator", "cancel", "j1"]);
+        }
+        // As on a machine that has the record and not the coordinator's state.
+        fs::remove_file(site.world.repo.join(".git/teof/coordinator/state.json")).unwrap();
+        let told = site.world.run(&["approve", "j1"]);
+        assert!(told.code == 0 && !told.stderr.contains("no such job"), "{case}: {told:?}");
+        is_merged(&site, &task, case);
+        assert_eq!(site.job(&task)["title"], "Append two", "{case}");
+    }
+}
+
+#[test]
 fn a_result_is_not_merged_while_a_new_job_does_the_same_work() {
     let (site, task) = waiting();
     site.world.ok(&["coordinator", "cancel", "j1"]);

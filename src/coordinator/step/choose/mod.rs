@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::context::{StepContext, closed, has_slot, not_covered, working};
 use crate::base::digest;
 use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, Snapshot};
-use crate::coordinator::state::{DailyCount, Job, Phase, Work};
+use crate::coordinator::state::{DailyCount, Job, Work};
 use crate::hub::settings::Overlap;
 use crate::hub::settings::notify::Topic;
 use crate::model::run::job_name::{self, is_called};
@@ -211,36 +211,16 @@ impl StepContext<'_> {
         given.times += 1;
         let (listed, more) = list(skipped);
         self.state.jobs.push(Job {
-            id: id.clone(),
-            task: offer.task.clone(),
             plan: offer.plan,
             step: offer.step,
             origin: offer.origin,
             title: offer.title,
             source: offer.source,
             priority: offer.priority,
-            seat: seat.clone(),
-            phase: Phase::Assigning,
-            epoch: None,
-            order: None,
             paths: if self.config.overlap == Overlap::Off { Vec::new() } else { offer.paths },
             work: Work { agents: offer.agents, ..Work::default() },
-            run: 1,
-            failures: 0,
-            interruptions: 0,
-            preemptions: 0,
-            yields_to: None,
-            wish: None,
-            last: None,
-            counted: Default::default(),
-            decision: None,
-            rework: None,
-            answer: None,
             note,
-            paused: None,
-            kept: None,
-            pull_request: None,
-            chosen_at: self.now,
+            ..Job::new(id.clone(), offer.task.clone(), seat.clone(), self.now)
         });
         self.queue(Action::Decide(Decision {
             decision: "chose".into(),
