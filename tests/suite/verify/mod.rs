@@ -129,6 +129,17 @@ impl Sample {
         self.chain(LOG, self.world.lines(LOG));
     }
 
+    /// Changes a field of a receipt, and rewrites the whole record.
+    #[track_caller]
+    fn set(&self, path: &str, field: &str, value: Value) {
+        let mut document: Value = serde_json::from_str(&self.world.read(path)).unwrap();
+        let place = document.pointer_mut(field).unwrap_or_else(|| panic!("{path} has no {field}"));
+        assert_ne!(*place, value);
+        *place = value;
+        self.world.write(path, &format!("{document:#}"));
+        self.rewrite(path);
+    }
+
     /// Removes the lines of a log that have this text.
     fn without(&self, path: &str, text: &str) {
         let before = self.world.read(path);

@@ -2,21 +2,28 @@
 
 use super::*;
 
-/// Makes a copy of the sample, tampers with it, and expects that the verification of the returned commit fails `check`.
+/// Makes a copy of the sample, tampers with it, and expects that the verification of the returned commit fails for
+/// each of these reasons: the check's name, and a part of what it says.
 #[track_caller]
-fn fails(check: &str, tamper: impl Fn(&Sample) -> String) {
+fn fails(reasons: &[&str], tamper: impl Fn(&Sample) -> String) {
     let sample = Sample::new();
     let commit = tamper(&sample);
     let ran = sample.verify(&[&commit, "--json"]).expect(1);
     let found = checks(&ran);
-    assert!(found.iter().any(|(name, outcome, _)| name == check && outcome == "failed"), "{found:#?}");
+    for reason in reasons {
+        let (check, why) = reason.split_once(": ").unwrap();
+        let is_it = |(name, outcome, message): &(String, String, String)| {
+            (name.as_str(), outcome.as_str()) == (check, "failed") && message.contains(why)
+        };
+        assert!(found.iter().any(is_it), "{reason}: {found:#?}");
+    }
 }
 
 macro_rules! tampering {
-    ($($name:ident fails $check:literal: $tamper:expr;)*) => {
+    ($($name:ident fails $reasons:expr => $tamper:expr;)*) => {
         $(#[test]
         fn $name() {
-            fails($check, $tamper);
+            fails(&$reasons, $tamper);
         })*
     };
 }
@@ -31,43 +38,43 @@ fn record(tamper: impl Fn(&Sample)) -> impl Fn(&Sample) -> String {
 }
 
 tampering! {
-    a_changed_envelope fails "envelope": record(|s| s.edit(&s.envelope(), "\"rounds\": 2", "\"rounds\": 1"));
-    a_changed_envelope_with_a_right_hash_of_its_own fails "envelope": record(|s| {
+    a_changed_envelope fails ["envelope: differs from its digest in the ledger"] => record(|s| s.edit(&s.envelope(), "\"rounds\": 2", "\"rounds\": 1"));
+    a_changed_envelope_with_a_right_hash_of_its_own fails ["envelope: differs from its digest in the ledger"] => record(|s| {
         s.edit(&s.envelope(), "\"rounds\": 2", "\"rounds\": 1");
         s.reseal(&s.envelope());
     });
-    an_envelope_rewritten_with_the_whole_record fails "chain heads": record(|s| {
+    an_envelope_rewritten_with_the_whole_record fails ["chain heads: the ledger in HEAD does not have the line", "later commits: the ledger in HEAD does not have the line"] => record(|s| {
         s.edit(&s.envelope(), "\"rounds\": 2", "\"rounds\": 1");
         s.rewrite(&s.envelope());
     });
-    a_changed_prompt_hash fails "envelope": record(|s| {
+    a_changed_prompt_hash fails ["envelope: differs from its digest in the ledger"] => record(|s| {
         s.edit(&s.envelope(), "\"prompt_sha256\": \"", "\"prompt_sha256\": \"0");
         s.reseal(&s.envelope());
     });
-    a_changed_output_of_a_test fails "envelope": record(|s| {
+    a_changed_output_of_a_test fails ["envelope: differs from its digest in the ledger"] => record(|s| {
         s.edit(&s.envelope(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", &"0".repeat(64));
         s.reseal(&s.envelope());
     });
-    a_flipped_guard fails "tests": record(|s| {
+    a_flipped_guard fails ["tests: envelope and bundle differ about the test"] => record(|s| {
         let path = s.envelope();
         let mut said: Value = serde_json::from_str(&s.world.read(&path)).unwrap();
         said["tests"][0]["status"] = json!("failed");
         s.world.write(&path, &format!("{said:#}"));
         s.rewrite(&path);
     });
-    a_deleted_envelope fails "envelope": record(|s| fs::remove_file(s.world.repo.join(s.envelope())).unwrap());
-    a_changed_order fails "order": record(|s| s.edit(&s.order(), "\"diff_limit\": ", "\"diff_limit\": 9"));
-    an_order_with_another_goal fails "order": record(|s| {
+    a_deleted_envelope fails ["envelope: the record has no envelope", "chain heads: the log did not have the report of the run"] => record(|s| fs::remove_file(s.world.repo.join(s.envelope())).unwrap());
+    a_changed_order fails ["order: differs from its digest in the ledger", "order: the envelope followed an order with another digest"] => record(|s| s.edit(&s.order(), "\"diff_limit\": ", "\"diff_limit\": 9"));
+    an_order_with_another_goal fails ["order: order and bundle have another title"] => record(|s| {
         s.edit(&s.order(), "\"title\": \"Greet in French when asked\"", "\"title\": \"Greet in Dutch\"");
         s.rewrite(&s.order());
     });
-    a_changed_base fails "bundle": record(|s| {
+    a_changed_base fails ["bundle: differs from its digest in the ledger", "envelope: envelope and bundle name another base", "decision: the decision is about another bundle"] => record(|s| {
         let base = s.world.git(&["rev-parse", &format!("{}^", s.jobs[0])]);
         let said: Value = serde_json::from_str(&s.world.read(&s.bundle())).unwrap();
         s.edit(&s.bundle(), said["base_commit"].as_str().unwrap(), &base);
         s.reseal(&s.bundle());
     });
-    a_base_changed_with_the_whole_record fails "chain heads": record(|s| {
+    a_base_changed_with_the_whole_record fails ["chain heads: the ledger in HEAD does not have the line"] => record(|s| {
         let base = s.world.git(&["rev-parse", &format!("{}^", s.jobs[0])]);
         let said: Value = serde_json::from_str(&s.world.read(&s.bundle())).unwrap();
         for path in [s.bundle(), s.envelope(), s.order()] {
@@ -76,17 +83,17 @@ tampering! {
         }
         s.rewrite(&s.bundle());
     });
-    another_agent_in_the_bundle fails "agents": record(|s| {
+    another_agent_in_the_bundle fails ["agents: envelope and bundle name other agents for stage coder (round 2)", "agents: the commit names scripted:none, the bundle scripted:opus"] => record(|s| {
         s.edit(&s.bundle(), "\"model\": \"none\"", "\"model\": \"opus\"");
         s.rewrite(&s.bundle());
     });
-    a_removed_line_of_the_ledger fails "chain heads": record(|s| s.without(LEDGER, &s.envelope()));
-    a_removed_line_of_the_log fails "log": record(|s| s.without(LOG, &s.envelope()));
-    a_log_that_was_cut_off fails "chain heads": record(|s| s.cut(LOG, 20));
-    a_log_without_its_last_decision fails "approver": record(|s| s.without(LOG, &s.decision()));
-    a_ledger_that_was_cut_off fails "chain heads": record(|s| s.cut(LEDGER, 13));
-    a_ledger_cut_before_the_decision fails "decision": record(|s| s.cut(LEDGER, 16));
-    a_rewritten_event_with_a_new_id fails "log": record(|s| {
+    a_removed_line_of_the_ledger fails ["envelope: the record has no envelope", "chain heads: the ledger in HEAD does not have the line"] => record(|s| s.without(LEDGER, &s.envelope()));
+    a_removed_line_of_the_log fails ["log: is missing", "chain heads: the log in HEAD does not have the line"] => record(|s| s.without(LOG, &s.envelope()));
+    a_log_that_was_cut_off fails ["chain heads: the log in HEAD does not have the line", "later commits: the log in HEAD does not have the line"] => record(|s| s.cut(LOG, 20));
+    a_log_without_its_last_decision fails ["approver: the log has no event of the decision", "log: is missing"] => record(|s| s.without(LOG, &s.decision()));
+    a_ledger_that_was_cut_off fails ["chain heads: the ledger in HEAD does not have the line"] => record(|s| s.cut(LEDGER, 13));
+    a_ledger_cut_before_the_decision fails ["decision: no decision about j2"] => record(|s| s.cut(LEDGER, 16));
+    a_rewritten_event_with_a_new_id fails ["log: is missing", "chain heads: the log in HEAD lost the line"] => record(|s| {
         let mut lines = s.world.lines(LOG);
         let at = lines.iter().position(|line| line["event"] == "claim").unwrap();
         lines[at]["summary"] = json!("somebody else claimed it");
@@ -96,23 +103,23 @@ tampering! {
         let old: Vec<_> = s.world.read(LOG).split_inclusive('\n').map(str::to_owned).collect();
         s.world.write(LOG, &[&old[..at], &[sealed], &old[at + 1..]].concat().concat());
     });
-    a_rewritten_event_with_its_whole_chain fails "chain heads": record(|s| {
+    a_rewritten_event_with_its_whole_chain fails ["chain heads: the log in HEAD does not have the line"] => record(|s| {
         let mut lines = s.world.lines(LOG);
         let at = lines.iter().position(|line| line["event"] == "claim").unwrap();
         lines[at]["summary"] = json!("somebody else claimed it");
         s.chain(LOG, lines);
     });
-    another_approver_in_the_decision fails "approver": record(|s| {
+    another_approver_in_the_decision fails ["approver: the event of the decision says something else", "approver: memory/log.jsonl says something else"] => record(|s| {
         s.edit(&s.decision(), "\"by\": \"Ann\"", "\"by\": \"Eve\"");
         s.rewrite(&s.decision());
     });
-    another_approver_in_the_whole_record fails "approver": record(|s| {
+    another_approver_in_the_whole_record fails ["approver: the commit says that Ann approved it, the decision says Eve"] => record(|s| {
         s.edit(&s.decision(), "\"by\": \"Ann\"", "\"by\": \"Eve\"");
         s.edit(LOG, "\"by\":\"Ann\"", "\"by\":\"Eve\"");
         s.edit(MEMORY, "\"actor\":\"Ann\"", "\"actor\":\"Eve\"");
         s.rewrite(&s.decision());
     });
-    a_way_to_recognise_the_approver_changed_in_the_whole_record fails "later commits": record(|s| {
+    a_way_to_recognise_the_approver_changed_in_the_whole_record fails ["later commits: the log in HEAD does not have the line", "later commits: the ledger in HEAD does not have the line"] => record(|s| {
         s.edit(&s.decision(), "\"recognised\": \"neither\"", "\"recognised\": \"terminal\"");
         let lines = s.world.lines(LOG).into_iter().map(|mut line| {
             let is_its = line["event"] == "review" && line.to_string().contains(&s.decision());
@@ -124,52 +131,82 @@ tampering! {
         s.chain(LOG, lines.collect());
         s.rewrite(&s.decision());
     });
-    a_deleted_decision fails "decision": record(|s| {
+    a_deleted_decision fails ["decision: no decision about j2"] => record(|s| {
         s.world.git(&["rm", "-q", &s.decision()]);
         s.relist();
     });
-    a_removed_line_of_the_memory_log fails "approver": record(|s| s.without(MEMORY, &s.decision()));
-    another_tree fails "decision": |s| {
+    a_removed_line_of_the_memory_log fails ["approver: has no line of the decision"] => record(|s| s.without(MEMORY, &s.decision()));
+    another_tree fails ["decision: this commit differs from it"] => |s| {
         let tree = s.other_tree();
         let old = s.commit();
         let said = s.world.git(&["log", "-1", "--format=%B", &old]);
         s.world.git(&["commit-tree", &tree, "-p", &format!("{old}^"), "-m", &said])
     };
-    another_tree_with_a_decision_that_names_it fails "tree": |s| {
+    another_tree_with_a_decision_that_names_it fails ["tree: the change is not that of the reviewed commit"] => |s| {
         let tree = s.other_tree();
         s.forge(|said| said, Some(&tree), None)
     };
-    another_parent fails "parent": |s| {
+    another_parent fails ["parent: and the target was at"] => |s| {
         let other = format!("{}^", s.jobs[0]);
         s.forge(|said| said, None, Some(&other))
     };
-    another_approver_in_the_commit fails "approver": |s| s.forge(|said| said.replace("By: Ann", "By: Eve"), None, None);
-    another_agent_in_the_commit fails "agents": |s| s.forge(|said| said.replace("scripted:none", "opus:4"), None, None);
-    the_job_of_another_commit fails "message": |s| {
+    another_approver_in_the_commit fails ["approver: the commit says that Eve approved it, the decision says Ann"] => |s| s.forge(|said| said.replace("By: Ann", "By: Eve"), None, None);
+    another_agent_in_the_commit fails ["agents: the commit names opus:4"] => |s| s.forge(|said| said.replace("scripted:none", "opus:4"), None, None);
+    the_job_of_another_commit fails ["message: the commit's Teof-Run is not the decision's run"] => |s| {
         let said = |said: String| {
             let line = said.lines().find(|line| line.starts_with("Teof-Run: ")).unwrap().to_owned();
             said.replace(&line, &line.replace("-2.1", "-1.1"))
         };
         s.forge(said, None, None)
     };
-    trailers_of_a_job_on_a_persons_commit fails "decision": |s| {
+    trailers_of_a_job_on_a_persons_commit fails ["decision: this commit differs from it"] => |s| {
         let said = s.world.git(&["log", "-1", "--format=%B", &s.commit()]);
         s.world.write("person.txt", "by hand\n");
         s.world.git(&["add", "-A"]);
         s.world.git(&["commit", "-qm", &said]);
         s.world.git(&["rev-parse", "HEAD"])
     };
-    a_doubled_trailer fails "message": |s| {
+    a_doubled_trailer fails ["message: the commit has Teof-Reviewed-By more than once"] => |s| {
         s.forge(|said| said.trim_end().to_owned() + "\nTeof-Reviewed-By: Ann\n", None, None)
     };
-    damaged_chain_heads fails "chain heads": |s| s.forge(|said| said.replace("Teof-Log: 2", "Teof-Log: x"), None, None);
-    chain_heads_of_another_state fails "chain heads": |s| {
+    damaged_chain_heads fails ["chain heads: the commit's Teof-Log and Teof-Ledger cannot be read"] => |s| s.forge(|said| said.replace("Teof-Log: 2", "Teof-Log: x"), None, None);
+    chain_heads_of_another_state fails ["chain heads: lines where the commit covers 25"] => |s| {
         s.forge(|said| said.replace("Teof-Log: 26 ", "Teof-Log: 25 "), None, None)
     };
+    a_run_that_did_not_succeed fails ["envelope: the run did not succeed"] =>
+        record(|s| s.set(&s.envelope(), "/verdict", json!("failed")));
+    an_envelope_of_another_job fails ["envelope: envelope and bundle name another job"] =>
+        record(|s| s.set(&s.envelope(), "/job", json!("20260101T000000Z-9")));
+    an_envelope_of_another_commit fails ["envelope: envelope and bundle name another commit"] =>
+        record(|s| s.set(&s.envelope(), "/git/commit", json!("0".repeat(40))));
+    a_call_of_another_agent fails ["agents: stage planner (round 1) has a call of opus"] =>
+        record(|s| s.set(&s.envelope(), "/stages/0/calls/0/agent", json!("opus")));
+    a_stage_of_another_commit fails ["agents: envelope and bundle differ about stage planner (round 1)"] =>
+        record(|s| s.set(&s.bundle(), "/stages/0/commit", json!("0".repeat(40))));
+    a_bundle_without_stages fails ["agents: envelope and bundle list other stages"] =>
+        record(|s| s.set(&s.bundle(), "/stages", json!([])));
+    a_bundle_without_tests fails ["tests: envelope and bundle list other tests"] =>
+        record(|s| s.set(&s.bundle(), "/tests", json!([])));
+    a_failed_test_in_the_bundle fails ["tests: failed"] =>
+        record(|s| s.set(&s.bundle(), "/tests/0/passed", json!(false)));
+    a_finding_that_stops_in_the_bundle fails ["tests: a guard stopped it: too large"] => record(|s| {
+        let finding = json!([{"code": "diff.too_large", "severity": "high", "message": "too large"}]);
+        s.set(&s.bundle(), "/findings", finding);
+    });
+    a_decision_about_another_seat fails ["decision: the decision names another seat than the bundle"] =>
+        record(|s| s.set(&s.decision(), "/agent_id", json!("worker-1")));
+    a_decision_whose_test_failed fails ["decision: failed on the merged tree"] =>
+        record(|s| s.set(&s.decision(), "/tests/0/passed", json!(false)));
+    a_deleted_order fails ["order: is in the ledger and not in the record"] =>
+        record(|s| fs::remove_file(s.world.repo.join(s.order())).unwrap());
+    a_deleted_bundle fails ["bundle: the record has no bundle"] =>
+        record(|s| fs::remove_file(s.world.repo.join(s.bundle())).unwrap());
+    a_changed_line_of_the_ledger fails ["ledger: "] => record(|s| s.edit(LEDGER, &s.envelope(), &s.order()));
 }
 
 #[test]
 fn a_changed_receipt_and_a_deleted_one() {
+    let why = "is not what the bundle names";
     for delete in [false, true] {
         let sample = Sample::new();
         let path = sample.file("worker-1/greetings", ".txt");
@@ -179,7 +216,10 @@ fn a_changed_receipt_and_a_deleted_one() {
         }
         sample.commit_all();
         let found = checks(&sample.verify(&[&sample.jobs[0], "--json"]).expect(1));
-        assert!(found.iter().any(|(name, outcome, _)| name == "receipts" && outcome == "failed"), "{found:#?}");
+        let is_it = |(name, outcome, message): &(String, String, String)| {
+            (name.as_str(), outcome.as_str()) == ("receipts", "failed") && message.contains(why)
+        };
+        assert!(found.iter().any(is_it), "{found:#?}");
     }
 }
 
