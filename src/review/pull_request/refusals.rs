@@ -9,7 +9,8 @@ use crate::model::run::bundle::Bundle;
 pub(super) fn closed(bundle: &Bundle, number: u64) -> Refusal {
     Refusal::guard("pr.closed", format!("pull request {number} was closed"))
         .because("it was closed on the remote")
-        .next(format!("reopen it, or: teof review reject {} --note …", bundle.short()))
+        .next(format!("reopen it, then approve again: gh pr reopen {number}"))
+        .next(format!("or reject the work: teof review reject {} --note 'pull request closed'", bundle.short()))
 }
 
 pub(super) fn other_target(number: u64, target: &str, status: &gh::Status) -> Refusal {

@@ -150,6 +150,28 @@ fn the_end_of_a_log_of_any_length_goes_back_to_the_coder_and_a_forge_that_fails_
 }
 
 #[test]
+fn a_closed_pull_request_or_a_base_that_is_gone_is_not_approved_and_the_close_counts_as_a_rejection() {
+    let shop = Shop::new("");
+    let site = &shop.site;
+    let task = site.submit("Append more");
+    assert_eq!(shop.run().code, 0);
+    let remote = shop.home("remote.git");
+    let main = site.world.git_in(&remote, &["rev-parse", "main"]);
+    site.world.git_in(&remote, &["update-ref", "-d", "refs/heads/main"]);
+    let refused = shop.teof(&["approve", "j1", "--by", "Ann", "--json"]).expect(1);
+    assert!(refused.stderr.contains("remote.failed") && refused.stderr.contains("git fetch"), "{}", refused.stderr);
+    site.world.git_in(&remote, &["update-ref", "refs/heads/main", &main]);
+    fs::write(shop.home("gh.is"), "CLOSED").unwrap();
+    let refused = shop.teof(&["approve", "j1", "--by", "Ann", "--json"]).expect(1);
+    assert!(refused.stderr.contains("pr.closed") && refused.stderr.contains("gh pr reopen 7"), "{}", refused.stderr);
+    shop.run();
+    let job = site.job(&task);
+    assert_eq!(job["phase"]["ending"], "blocked", "{job:#}");
+    assert_eq!(job["last"]["reason"], "rejected by ann (pull request 7)", "{job:#}");
+    assert_eq!(site.coder.calls(), 1);
+}
+
+#[test]
 fn feedback_is_off_where_the_settings_say_so() {
     let shop = Shop::new("[review]\nfeedback = \"off\"\n");
     shop.site.submit("Append more");
