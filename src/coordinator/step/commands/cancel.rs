@@ -62,14 +62,18 @@ impl StepContext<'_> {
         };
         let (id, shown, task) = (job.id.clone(), job.short(), job.task.clone());
         let works = matches!(job.phase, Phase::Running { .. } | Phase::Spawning);
-        let was_cancelled = job.wish.as_ref().is_some_and(|wish| wish.to.is_none());
-        self.wish(&id, Wish { word: word.clone(), to: None, now });
+        let earlier = job.wish.as_ref().filter(|wish| wish.to.is_none()).map(|wish| wish.now);
+        // What was to stop at once goes on doing so.
+        self.wish(&id, Wish { word: word.clone(), to: None, now: now || earlier == Some(true) });
         self.state.skips.insert(task.clone(), word);
-        let stops = match (works, now, was_cancelled) {
+        let stops = match (works, now, earlier) {
             (false, ..) => format!("{shown} is cancelled"),
+            (true, _, Some(true)) => format!("{shown} is stopping already, at once"),
             (true, true, _) => format!("{shown} stops now"),
-            (true, false, false) => format!("{shown} stops after its current stage (at once: --now)"),
-            (true, false, true) => format!("{shown} is stopping already, after its current stage (at once: --now)"),
+            (true, false, None) => format!("{shown} stops after its current stage (at once: --now)"),
+            (true, false, Some(false)) => {
+                format!("{shown} is stopping already, after its current stage (at once: --now)")
+            }
         };
         Ok(format!("{stops}; {task} is skipped until you resume or submit it"))
     }
@@ -156,10 +160,14 @@ mod tests {
             ("d", false, "j7 stops after its current stage (at once: --now)"),
             ("e", false, "j7 is stopping already, after its current stage (at once: --now)"),
             ("f", true, "j7 stops now"),
+            ("g", false, "j7 is stopping already, at once"),
+            ("h", true, "j7 is stopping already, at once"),
         ] {
             let (ok, text) = say(&mut state, id, cancel("j7", now));
             assert!(ok && text.starts_with(stops), "{text}");
         }
+        let wish = state.find("j7").unwrap().wish.clone();
+        assert!(wish.is_some_and(|wish| wish.now), "a second cancel does not take the first one's --now back");
         let (ok, text) = say(&mut state, "skip", Command::Skip { task: "minus".into() });
         assert!(ok && text.starts_with("j7 goes on, and minus is not started again after it"), "{text}");
         let told = [false, true].map(|now| say(&mut state, &format!("stop {now}"), Command::Stop { now }).1);
