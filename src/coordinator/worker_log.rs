@@ -112,7 +112,7 @@ fn is_stage(line: &str) -> bool {
     let round = line.split_once(", round ").filter(|(role, _)| !role.contains([' ', ':']));
     command.and_then(|rest| rest.split_once("] ")).is_some_and(|(count, _)| is_count(count))
         || round.is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit()))
-        || line.starts_with("moving the work onto ")
+        || line.starts_with("moved the work onto ")
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
             "coder, round 1: already committed by an earlier attempt",
             "[1/2] make test",
             "set-up [1/1] npm ci",
-            "moving the work onto main: moved without conflicts",
+            "moved the work onto main, without conflicts",
         ];
         assert_eq!(stages.map(said), stages.map(Said::Stage));
         assert_eq!(said("      passed: wrote it"), Said::Passed("wrote it"));

@@ -4,7 +4,7 @@ use anyhow::Context;
 use git2::{DiffOptions, ErrorCode, Oid, Patch, Repository};
 
 use super::context::StageContext;
-use crate::model::run::stage::{CODER, COMMANDS};
+use crate::model::run::stage::{CODER, COMMANDS, FORWARD_PORT};
 
 use crate::base::Result;
 use crate::foreman::calls::prompts::MAX_DIFF;
@@ -66,8 +66,11 @@ pub fn commit(context: &mut StageContext, mut stage: StageReport, tree: Oid) -> 
     let commit = done.commit.to_string();
     context.store.mark_committed(context.hub, report.work.job(), &commit)?;
     stage.commit = Some(commit);
-    let words = if stage.passed { "passed" } else { "sent back" };
-    (context.say)(&format!("      {words}: {}", crate::base::text::safe(&stage.outcome)));
+    // That the work was moved is said in one line.
+    if stage.name != FORWARD_PORT {
+        let words = if stage.passed { "passed" } else { "sent back" };
+        (context.say)(&format!("      {words}: {}", crate::base::text::safe(&stage.outcome)));
+    }
     report.stages.push(stage);
     if let Some(place) = &mut report.place {
         place.checkpoints.push(done);
