@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::base::text;
 use crate::base::time::duration;
 use crate::cli::support::terminal::{Meaning, Times, paint, progress, style};
-use crate::coordinator::state::{Ending, Job, Phase, store};
+use crate::coordinator::state::{Ending, Job, Phase, State, store};
 use crate::coordinator::worker_log::{LogTail, Said, said};
 use crate::hub::Hub;
 use crate::model::run::outcome::Verdict;
@@ -18,6 +18,8 @@ const EVERY: Duration = Duration::from_millis(200);
 
 /// What comes sooner is told to the second.
 const SOON: Duration = Duration::from_secs(600);
+/// When a person is told why nothing is asked although the job has ended.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// The width of the verbs.
 const VERB: usize = 10;
 
@@ -25,8 +27,12 @@ const VERB: usize = 10;
 pub fn follow(hub: &Hub, name: &str, mut printed: Printed, stop: &Receiver<()>) {
     loop {
         let is_last = stop.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout);
-        if let Some(job) = newest(hub, name) {
+        if let Some((state, job)) = store::load(hub).ok().and_then(|state| newest(&state, name).map(|job| (state, job)))
+        {
             printed.show(&job, Times::on_stderr(hub.now()));
+            if !is_last {
+                printed.say_others(&state, &job);
+            }
         }
         if is_last {
             return;
@@ -34,8 +40,8 @@ pub fn follow(hub: &Hub, name: &str, mut printed: Printed, stop: &Receiver<()>) 
     }
 }
 
-fn newest(hub: &Hub, name: &str) -> Option<Job> {
-    store::load(hub).ok()?.jobs.into_iter().rev().find(|job| job.is_called(name))
+fn newest(state: &State, name: &str) -> Option<Job> {
+    state.jobs.iter().rev().find(|job| job.is_called(name)).cloned()
 }
 
 /// What was printed so far.
@@ -45,18 +51,43 @@ pub struct Printed {
     stages: HashSet<String>,
     log: LogTail,
     began: Instant,
+    /// Since when the job needs a person or is over, and whether it was told what else is waited for.
+    settled: Option<(Instant, bool)>,
 }
 
 impl Printed {
     /// Before the work starts, or goes on: what its worker said until then is not printed again.
     pub fn so_far(hub: &Hub, name: &str) -> Printed {
         let mut log = LogTail::new(hub, "");
-        if let Some(job) = newest(hub, name).filter(|job| !job.takes_a_slot()) {
+        let job = store::load(hub).ok().and_then(|state| newest(&state, name));
+        if let Some(job) = job.filter(|job| !job.takes_a_slot()) {
             log = LogTail::new(hub, &newest_run(&job));
         }
         let old = if log.run().is_empty() { Vec::new() } else { log.new_lines() };
         let stage = |line: &String| if let Said::Stage(stage) = said(line) { Some(stage.to_owned()) } else { None };
-        Printed { phase: String::new(), stages: old.iter().filter_map(stage).collect(), log, began: Instant::now() }
+        let stages = old.iter().filter_map(stage).collect();
+        Printed { phase: String::new(), stages, log, began: Instant::now(), settled: None }
+    }
+
+    /// Says once which other jobs keep the coordinator, whose workers an earlier one started.
+    fn say_others(&mut self, state: &State, job: &Job) {
+        if !job.is_over() && !job.is_under_review() && !job.asks() {
+            self.settled = None;
+            return;
+        }
+        let (since, is_told) = *self.settled.get_or_insert((Instant::now(), false));
+        let others: Vec<_> = state.jobs.iter().filter(|other| other.takes_a_slot()).map(Job::short).collect();
+        if is_told || others.is_empty() || since.elapsed() < PATIENCE {
+            return;
+        }
+        self.settled = Some((since, true));
+        let (others, works) = (others.join(", "), if others.len() == 1 { "works" } else { "work" });
+        let command = match job.asks() {
+            true => format!("teof coordinator answer {} \"...\"", job.short()),
+            false => format!("teof review {}", job.short()),
+        };
+        let meanwhile = if job.is_over() { String::new() } else { format!("; to go on meanwhile: {command}") };
+        self.print(Meaning::Quiet, "Waiting", &format!("for {others}, which still {works}{meanwhile}"));
     }
 
     fn show(&mut self, job: &Job, times: Times) {
