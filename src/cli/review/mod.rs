@@ -94,15 +94,12 @@ fn walk(jobs: &[String], app: &App) -> Result<ExitCode> {
         }
         match decide::ask(app, hub, &entry.bundle.job)? {
             decide::Decided::Quit => break,
-            decide::Decided::SentBack => sent_back.push(entry.bundle.task_id.clone()),
+            decide::Decided::SentBack => sent_back.push(entry.bundle),
             _ => {}
         }
     }
-    let mut hints = Vec::new();
-    for task in &sent_back {
-        hints.extend(retry::continued_by(hub, task)?.filter(|line| !hints.contains(line)));
-    }
-    hints.into_iter().for_each(|line| app.say(line));
+    let sent_back: Vec<_> = sent_back.iter().collect();
+    retry::continued_by(hub, &sent_back)?.into_iter().for_each(|line| app.say(line));
     Ok(ExitCode::SUCCESS)
 }
 

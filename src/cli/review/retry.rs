@@ -15,6 +15,7 @@ use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Ending, Job, Phase, State, Word, store};
 use crate::guard::{operator, secrets};
 use crate::hub::Hub;
+use crate::model::run::bundle::Bundle;
 use crate::review::decision::{self, Kind};
 use crate::review::{Decision, Entry, ReviewInput, bundles};
 
@@ -99,16 +100,30 @@ fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     Ok(Done {
         document: json!({"short": decision.short(), "decision": decision, "coordinator": coordinator}),
         lines: vec![line],
-        hint: if args.is_continued { None } else { continued_by(hub, &entry.bundle.task_id)? },
+        hint: if args.is_continued { None } else { continued_by(hub, &[&entry.bundle])?.pop() },
     })
 }
 
-/// What continues work that was sent back; `None`: a coordinator runs.
+/// What continues work that was sent back, by its jobs: `j3, j4 go on with: teof run --until-idle`. Empty: a coordinator
+/// runs.
 ///
 /// # Errors
 /// When the state or consent cannot be read.
-pub fn continued_by(hub: &Hub, task: &str) -> Result<Option<String>> {
-    Ok(start::command(hub, &store::load(hub)?, task)?.map(|command| format!("continue it: {command}")))
+pub fn continued_by(hub: &Hub, sent_back: &[&Bundle]) -> Result<Vec<String>> {
+    let state = store::load(hub)?;
+    let mut commands: Vec<(String, Vec<String>)> = Vec::new();
+    for bundle in sent_back {
+        let Some(command) = start::command(hub, &state, &bundle.task_id)? else { continue };
+        let short = text::safe(&bundle.short());
+        match commands.iter_mut().find(|(known, _)| *known == command) {
+            Some((_, jobs)) => jobs.push(short),
+            None => commands.push((command, vec![short])),
+        }
+    }
+    let line = |(command, jobs): (String, Vec<String>)| {
+        format!("{} {} on with: {command}", jobs.join(", "), if jobs.len() == 1 { "goes" } else { "go" })
+    };
+    Ok(commands.into_iter().map(line).collect())
 }
 
 /// The blocked task that a name means, with its job where one is remembered; `None` when it means none.
