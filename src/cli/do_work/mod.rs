@@ -262,8 +262,9 @@ fn say_end(app: &App, hub: &Hub, state: &State, job: &Job) {
         }
         _ => last_output::describe(hub, state, job).iter().for_each(|line| app.say(line)),
     }
-    if job.counted.tokens() > 0 {
-        let cost = job.counted.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
-        app.say(format!("Used {}{cost}", text::counted(job.counted.tokens(), "token")));
+    let used = job.used();
+    if used.tokens() > 0 {
+        let cost = used.cost_usd.map(|cost| format!(", ${cost:.2}")).unwrap_or_default();
+        app.say(format!("Used {}{cost}", text::counted(used.tokens(), "token")));
     }
 }

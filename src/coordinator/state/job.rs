@@ -60,6 +60,9 @@ pub struct Job {
     /// The current run's usage that is already counted in [`State::spent`](super::State::spent).
     #[serde(default)]
     pub counted: Usage,
+    /// What all its runs used, as far as counted; see [`Job::used`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub spent: Usage,
     /// The decision about its result.
     #[serde(default)]
     pub decision: Option<Decision>,
@@ -110,6 +113,7 @@ impl Job {
             wish: None,
             last: None,
             counted: Usage::default(),
+            spent: Usage::default(),
             decision: None,
             rework: None,
             answer: None,
@@ -200,6 +204,12 @@ impl Job {
             None => last.reason.clone(),
         };
         Some(reason).filter(|reason| !reason.is_empty())
+    }
+
+    /// What all its runs used, as far as counted.
+    pub fn used(&self) -> Usage {
+        // A job of an older version has only what its current run used.
+        if self.spent == Usage::default() { self.counted } else { self.spent }
     }
 
     /// The commit of its last run.

@@ -265,8 +265,10 @@ fn again(job: &mut Job, findings: Vec<Finding>, fresh: bool) -> Result<(), Strin
     }
     let session = job.last.as_ref().and_then(|last| last.session.clone());
     let nth = job.rework.as_ref().map_or(1, |rework| rework.nth + 1);
-    job.rework = Some(Rework { nth, passes_used: if fresh { 0 } else { used }, carry, findings, session });
+    job.rework =
+        Some(Rework { nth, passes_used: if fresh { 0 } else { used }, carry, findings, session, spent: job.used() });
     job.run += 1;
+    job.spent = job.used();
     (job.order, job.failures, job.interruptions, job.counted) = (None, 0, 0, Usage::default());
     Ok(())
 }

@@ -138,6 +138,7 @@ impl StepContext<'_> {
         // valid only for its run.
         if job.last.as_ref().is_some_and(|last| last.verdict.is_some()) {
             job.run += 1;
+            job.spent = job.used();
             (job.counted, job.decision) = (Default::default(), None);
         }
         job.phase = Phase::Waiting { until: now.plus(*wait) };

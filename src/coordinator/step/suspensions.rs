@@ -74,6 +74,7 @@ impl StepContext<'_> {
     pub(in crate::coordinator) fn count(&mut self, id: &str, outcome: &Outcome) {
         let Some(job) = self.job_mut(id) else { return };
         let more = beyond(outcome.usage, job.counted);
+        job.spent = job.used().plus(more);
         job.counted = job.counted.plus(more);
         let today = self.now.date();
         let spent = &mut self.state.spent;

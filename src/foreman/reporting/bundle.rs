@@ -45,7 +45,8 @@ pub fn build(hub: &Hub, report: &Report, now: Stamp) -> Bundle {
         plan: answer(PLANNER).map(|answer| answer.analysis.clone()),
         justification: justification(hub, order.plan_id.as_deref()),
         diff: diff(report),
-        usage: report.spent,
+        // Of the whole job: what was sent back before has its own store of stages.
+        usage: order.rework.as_ref().map_or(report.spent, |rework| rework.spent.plus(report.spent)),
         stages,
         tests: report.tests.iter().map(test).collect(),
         findings,

@@ -14,6 +14,7 @@ use super::outcome::Finding;
 use crate::base::{Refusal, Result, Stamp, json, names, time::Span, time::span};
 use crate::model::agent::{AgentSession, Usage};
 use crate::model::command::Command;
+use crate::model::is_default;
 use crate::model::{text, texts};
 
 /// The version that is written.
@@ -213,6 +214,9 @@ pub struct Rework {
     /// The coder's session to resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<AgentSession>,
+    /// What the job had used before it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub spent: Usage,
 }
 
 fn passes() -> u32 {

@@ -115,6 +115,7 @@ fn tests(bundle: &Bundle) -> Markup {
 }
 
 fn stages(bundle: &Bundle) -> Markup {
+    let listed = bundle.stages.iter().map(|stage| stage.usage.tokens()).sum();
     html! {
         h2 { "Stages" }
         table.stages {
@@ -139,7 +140,10 @@ fn stages(bundle: &Bundle) -> Markup {
             tfoot {
                 tr {
                     th scope="row" { "Together" }
-                    td { @if let Some(confidence) = bundle.confidence { "reviewer's confidence " (confidence) " %" } }
+                    td {
+                        @if let Some(confidence) = bundle.confidence { "reviewer's confidence " (confidence) " %" }
+                        @if bundle.usage.tokens() > listed { p.when { "tokens and cost of the whole job" } }
+                    }
                     td.n { (seconds(bundle.stages.iter().map(|stage| stage.duration_seconds).sum())) }
                     td.n { (amount(bundle.usage.tokens())) }
                     td.n { @if let Some(cost) = bundle.usage.cost_usd { (money(cost)) } @else { "–" } }
