@@ -162,6 +162,14 @@ impl Hub {
         Ok(if setting.is_empty() { self.branch() } else { Some(setting.clone()) })
     }
 
+    /// Whether the record has a branch of its own, to which no work is merged.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    pub fn has_record_branch(&self) -> Result<bool> {
+        Ok(self.branch().zip(self.target()?).is_some_and(|(record, target)| record != target))
+    }
+
     pub fn pin(&self) -> Option<&Pin> {
         self.pin.as_ref()
     }

@@ -238,8 +238,8 @@ fn policy(app: &App) -> Option<Diagnosis> {
 /// Agents whose account is near one of its limits, so that less urgent work waits.
 fn quotas(app: &App) -> Vec<Diagnosis> {
     let Ok(hub) = Hub::locate(app.global.root.as_deref(), app.clock) else { return Vec::new() };
-    let (Ok(settings), Ok(state)) = (hub.settings(), store::load(&hub)) else { return Vec::new() };
-    let config = process::config(settings, &process::Options::default(), false);
+    let config = process::config(&hub, &process::Options::default(), false);
+    let (Ok(config), Ok(state)) = (config, store::load(&hub)) else { return Vec::new() };
     let near = near_limit(&state, &config).filter(|(_, quota)| quota.until > hub.now());
     near.map(|(agent, quota)| {
         let (used, until) = (quota.describe(), app.times().at(quota.until));

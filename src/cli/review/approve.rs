@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::bulk::{self, Done, Words};
-use super::notify::notify_coordinator;
+use super::notify::{commit_record, notify_coordinator};
 use super::{list, shared};
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
@@ -83,6 +83,15 @@ impl Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    let code = approve(args, app)?;
+    // Beside merged work, each commit of the record is one that people read.
+    if app.hub()?.has_record_branch()? {
+        commit_record(app)?;
+    }
+    Ok(code)
+}
+
+fn approve(args: Args, app: &App) -> Result<ExitCode> {
     if let (true, [job]) = (args.by_policy, args.jobs.as_slice()) {
         return Ok(bulk::single(app, printed(&args, app, job)?));
     }

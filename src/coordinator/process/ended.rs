@@ -11,11 +11,13 @@ pub struct Ended {
     pub why: Option<String>,
     /// The tasks passed over by the last choice, if they matter.
     pub passed: Vec<Skipped>,
+    /// The record has changed since it was last committed.
+    pub is_uncommitted: bool,
 }
 
 impl Ended {
     pub(super) fn of(state: State, leave: Leave) -> Ended {
-        let State { volatile, breaker, paused, pending, .. } = state;
+        let State { volatile, breaker, paused, pending, unrecorded_since, .. } = state;
         let seen = volatile.seen.unwrap_or_default();
         let not_allowed = || volatile.passed.iter().find(|passed| passed.left == LeftAs::NotAllowed);
         let why = match leave {
@@ -26,6 +28,6 @@ impl Ended {
             Leave::Idle => paused.map(|word| format!("paused by {}; continue with: teof coordinator resume", word.by)),
             Leave::Stopped | Leave::Unreadable => None,
         };
-        Ended { leave, why, passed: volatile.passed }
+        Ended { leave, why, passed: volatile.passed, is_uncommitted: unrecorded_since.is_some() }
     }
 }

@@ -207,8 +207,7 @@ impl Shell<'_> {
 
     /// Passes the settings on to the decision.
     fn configure(&mut self) {
-        if let Ok(settings) = self.hub.settings() {
-            let config = config(settings, &self.options, self.facts.polling.is_some());
+        if let Ok(config) = config(&self.hub, &self.options, self.facts.polling.is_some()) {
             self.feed(Input::Settings(config));
         }
     }

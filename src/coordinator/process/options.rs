@@ -9,7 +9,6 @@ use crate::coordinator::state::input::{Action, Decision, Effect, Input, Skipped}
 use crate::coordinator::state::store;
 use crate::coordinator::step::step;
 use crate::hub::Hub;
-use crate::hub::settings::Settings;
 use crate::hub::settings::notify::Notify;
 use crate::model::priority::Priority;
 
@@ -39,11 +38,15 @@ pub(super) fn read_again(hub: &Hub) -> Result<Hub> {
 }
 
 /// The configuration from settings and flags; `polls`: no change is noticed, so the safety poll comes often.
-pub fn config(settings: &Settings, options: &Options, polls: bool) -> Config {
+///
+/// # Errors
+/// When the settings cannot be read.
+pub fn config(hub: &Hub, options: &Options, polls: bool) -> Result<Config> {
+    let settings = hub.settings()?;
     let own = &settings.coordinator;
     let poll_max = if polls { own.poll_min } else { own.poll_max };
     let retries = (0..own.retries).map(|n| if n == 0 { own.retry_first } else { own.retry_later });
-    Config {
+    Ok(Config {
         slots: options.concurrency.unwrap_or(own.concurrency).max(1),
         retry_after: retries.collect(),
         outage_first: own.retry_first.max(Duration::from_secs(1)),
@@ -53,6 +56,7 @@ pub fn config(settings: &Settings, options: &Options, polls: bool) -> Config {
         poll_min: own.poll_min.max(Duration::from_secs(1)),
         poll_max: poll_max.max(own.poll_min).max(Duration::from_secs(1)),
         commit_every: own.record.then_some(own.record_every),
+        commit_at_end: hub.has_record_branch()?,
         review_commands: settings.review.commands,
         auto_merge: settings.review.auto.clone(),
         review_lease: settings.review.lease,
@@ -68,7 +72,7 @@ pub fn config(settings: &Settings, options: &Options, polls: bool) -> Config {
         max_jobs: options.max_jobs,
         only: options.only.clone(),
         ..Config::default()
-    }
+    })
 }
 
 fn receiver(of: &Notify) -> Receiver {
@@ -86,7 +90,7 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     state.pending.clear();
     // A coordinator logs the same reasons once; a preview always shows them.
     state.last_nothing.clear();
-    step(&mut state, Input::Started(config(settings, &options, false)), hub.now());
+    step(&mut state, Input::Started(config(hub, &options, false)?), hub.now());
     let mut snapshot = observe::observe(hub, &settings.coordinator.manager, &state, false)?.0;
     // Waits for files being written, as a coordinator does; reports those that keep changing.
     for _ in 0..LOOKS {

@@ -177,7 +177,7 @@ impl Shell<'_> {
             self.report_polling();
             self.facts.write(&self.hub);
         }
-        let config = config(self.hub.settings()?, &self.options, self.watcher.polls_because().is_some());
+        let config = config(&self.hub, &self.options, self.watcher.polls_because().is_some())?;
         if !self.options.one_shot {
             self.remove_containers();
             self.retire_old();

@@ -51,6 +51,8 @@ pub struct Config {
     pub cool_down: Duration,
     /// How often the record is committed while there is work; `None`: never by the coordinator.
     pub commit_every: Option<Duration>,
+    /// The record has a branch of its own, so it is committed whenever a run ends, however soon after the last commit.
+    pub commit_at_end: bool,
     /// How many finished jobs are stored.
     pub keep: usize,
     /// Whether a person also reviews the results of approved commands.
@@ -96,6 +98,7 @@ impl Default for Config {
             poll_max: 5 * MINUTE,
             cool_down: 5 * MINUTE,
             commit_every: Some(10 * MINUTE),
+            commit_at_end: false,
             keep: 200,
             review_commands: false,
             auto_merge: Vec::new(),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::base::Stamp;
 use crate::coordinator::state::config::Config;
-use crate::coordinator::state::input::{Action, Effect, How};
-use crate::coordinator::state::{Job, Pending, State};
+use crate::coordinator::state::input::{Action, Effect, How, LeftAs};
+use crate::coordinator::state::{Job, Pending, Phase, State};
 use crate::guard::trust::Only;
 
 /// One call of [`step`](super::step): the state and the effects so far.
@@ -76,9 +76,12 @@ pub(super) fn closed(state: &State, task: &str) -> Option<String> {
     seen.holds.contains(task).then(|| "on hold".to_owned())
 }
 
+/// What a person does when consent is what keeps work from starting.
+pub(super) const ALLOW_MORE: &str = "allow 10 more: teof consent grant --max-jobs 10";
+
 /// Why work may not start that the consent does not cover.
 pub(super) fn not_covered(only: &Only) -> String {
-    format!("the consent covers other work only ({})", only.describe())
+    format!("the consent covers other work only ({}); {ALLOW_MORE}", only.describe())
 }
 
 pub(super) fn has_slot(state: &State, config: &Config) -> bool {
@@ -125,15 +128,31 @@ pub(super) fn rests(state: &State, config: &Config) -> bool {
     !config.one_shot && is_quiet(state)
 }
 
+/// Whether a waiting job or a passed-over task will continue by itself.
+pub(super) fn has_more_to_start(state: &State) -> bool {
+    state.volatile.has_left(LeftAs::Suspended)
+        || state
+            .jobs
+            .iter()
+            .any(|job| matches!(job.phase, Phase::Waiting { .. } | Phase::Held) && closed(state, &job.task).is_none())
+}
+
+/// Whether this process was told to end when no work is left, or enough jobs have started.
+pub(super) fn ends_when_idle(state: &State, config: &Config) -> bool {
+    config.until_idle || config.max_jobs.is_some_and(|max| state.volatile.chosen >= max)
+}
+
 /// When to commit the record; `None` when nothing is uncommitted. During work, at the interval of the settings. When
 /// no work is left, at once, but not more often than that interval, because every command of a person is followed by
-/// idleness. A one-shot run does not count as idle. A stopping coordinator commits everything.
+/// idleness. A one-shot run does not count as idle. A coordinator that is told to stop commits everything; one that ends
+/// by itself does so where the record has a branch of its own.
 pub(super) fn commit_due(state: &State, config: &Config) -> Option<Stamp> {
     let (since, every) = (state.unrecorded_since?, config.commit_every?);
     let is_pending = state.pending.iter().any(|p| p.action == Action::Commit);
     let last = state.recorded_at_rest.map(|last| last.plus(every));
+    let ends = config.commit_at_end && ends_when_idle(state, config) && !has_more_to_start(state);
     let due = match (rests(state, config), last) {
-        (true, Some(next)) if state.volatile.termination.is_none() => next.max(since),
+        (true, Some(next)) if state.volatile.termination.is_none() && !ends => next.max(since),
         (true, _) => since,
         (false, _) => since.plus(every),
     };
@@ -188,6 +207,15 @@ mod tests {
         assert_eq!(minutes_of_commits(&mut state, false), [10, 20]);
         assert!(next_wake(&state).is_some_and(|wake| wake <= at(30)), "an idle coordinator wakes to commit the rest");
         assert!(feed(&mut state, Input::Terminate(How::Stage), 26), "nothing is left when it is stopped");
+    }
+
+    #[test]
+    fn a_run_that_ends_commits_where_the_record_has_a_branch_of_its_own() {
+        for (commit_at_end, until_idle, commits) in [(true, true, true), (false, true, false), (true, false, false)] {
+            let mut state = State { recorded_at_rest: Some(at(0)), unrecorded_since: Some(at(1)), ..State::default() };
+            let config = Config { commit_at_end, until_idle, ..Config::default() };
+            assert_eq!(feed(&mut state, Input::Started(config), 2), commits, "{commit_at_end} {until_idle}");
+        }
     }
 
     #[test]

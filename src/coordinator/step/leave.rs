@@ -1,6 +1,6 @@
 //! Decides when the process ends by itself, and what it reports while waiting.
 
-use super::context::{StepContext, closed, has_observed, is_quiet};
+use super::context::{StepContext, ends_when_idle, has_more_to_start, has_observed, is_quiet};
 use crate::base::{text, time};
 use crate::coordinator::state::input::{Action, Effect, How, Leave, LeftAs};
 use crate::coordinator::state::volatile::Seen;
@@ -10,7 +10,7 @@ use crate::hub::settings::notify::Topic;
 impl StepContext<'_> {
     pub(super) fn leave(&mut self) {
         let state = &*self.state;
-        let chose_enough = self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max);
+        let ends = ends_when_idle(state, &self.config);
         let leave = if self.config.one_shot {
             // Failed actions are saved, as is everything that a one-shot run skips.
             (has_observed(state) && state.volatile.flying.is_empty()).then_some(Leave::Idle)
@@ -22,9 +22,9 @@ impl StepContext<'_> {
             let flies = |pending: &Pending| state.volatile.flying.contains(&pending.id) && delays(&pending.action);
             let is_busy = state.pending.iter().any(flies) || state.jobs.iter().any(runs);
             (!is_busy).then_some(Leave::Stopped)
-        } else if (self.config.until_idle || chose_enough) && self.is_stuck() {
+        } else if ends && self.is_stuck() {
             Some(Leave::Stuck)
-        } else if (self.config.until_idle || chose_enough) && is_quiet(state) && !self.has_more_to_start() {
+        } else if ends && is_quiet(state) && !has_more_to_start(self.state) {
             Some(match &state.volatile.seen {
                 _ if state.breaker.open.is_some() => Leave::Breaker,
                 Some(Seen { unreadable: true, .. }) => Leave::Unreadable,
@@ -95,15 +95,7 @@ impl StepContext<'_> {
             && state.pending.iter().any(|pending| pending.is_stuck() && !pending.is_held_back())
             && state.pending.iter().all(waits)
             && state.jobs.iter().all(blocks)
-            && !self.has_more_to_start()
-    }
-
-    /// Whether a waiting job or a passed-over task will continue by itself.
-    fn has_more_to_start(&self) -> bool {
-        self.state.volatile.has_left(LeftAs::Suspended)
-            || self.state.jobs.iter().any(|job| {
-                matches!(job.phase, Phase::Waiting { .. } | Phase::Held) && closed(self.state, &job.task).is_none()
-            })
+            && !has_more_to_start(self.state)
     }
 
     /// Reports once what a coordinator that goes on has to wait for, when no job runs and none can start.
@@ -118,7 +110,7 @@ impl StepContext<'_> {
         if is_leaving || !is_quiet(state) || state.volatile.seen.as_ref().is_some_and(|seen| seen.unreadable) {
             return;
         }
-        let told = if self.has_more_to_start() { None } else { Some(self.awaited()) };
+        let told = if has_more_to_start(self.state) { None } else { Some(self.awaited()) };
         if state.volatile.notified_idle == told {
             return;
         }
@@ -161,7 +153,7 @@ impl StepContext<'_> {
         };
         let waits = !self.config.one_shot
             && is_quiet(self.state)
-            && self.has_more_to_start()
+            && has_more_to_start(self.state)
             && !self.state.live_jobs().any(retries);
         let resets = super::choose::quotas::resets(self.state, &self.config);
         let untils = self.state.suspended.values().map(|suspension| suspension.until).chain(resets);

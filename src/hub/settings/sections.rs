@@ -168,8 +168,8 @@ pub struct Coordinator {
     pub breaker_after: u32,
     /// Whether the coordinator commits the record.
     pub record: bool,
-    /// Minimum time between record commits while there is work; the record is also committed whenever no work is
-    /// left.
+    /// Minimum time between record commits; a coordinator that is told to stop commits the record at once. Where the
+    /// record has a branch of its own, it is also committed whenever a run ends and after each approval.
     #[serde(with = "span")]
     #[schemars(with = "Span")]
     pub record_every: Duration,

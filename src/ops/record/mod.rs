@@ -63,7 +63,8 @@ pub fn commit(hub: &Hub) -> Result<Recorded> {
     }
 }
 
-/// Like [`commit`], but not within `[coordinator] record_every` of the last record commit; the next one includes it.
+/// Like [`commit`], but where work is merged to the record's branch, not within `[coordinator] record_every` of the last
+/// record commit; the next one includes it.
 ///
 /// # Errors
 /// As [`commit`].
@@ -72,7 +73,7 @@ pub fn commit_when_due(hub: &Hub) -> Result<Recorded> {
     let last = hub.watermarks().last_record().and_then(|commit| Some(Stamp::from_unix(time_of(hub, &commit).ok()?)));
     match last {
         _ if !settings.record => Ok(Recorded::Clean),
-        Some(last) if hub.now().since(last) < settings.record_every => Ok(Recorded::Clean),
+        Some(last) if hub.now().since(last) < settings.record_every && !hub.has_record_branch()? => Ok(Recorded::Clean),
         _ => commit(hub),
     }
 }

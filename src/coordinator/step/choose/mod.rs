@@ -8,7 +8,7 @@ pub(super) mod quotas;
 
 use std::collections::BTreeSet;
 
-use super::context::{StepContext, closed, has_slot, not_covered, working};
+use super::context::{ALLOW_MORE, StepContext, closed, has_slot, not_covered, working};
 use crate::base::digest;
 use crate::coordinator::state::input::{Action, Decision, LeftAs, Offer, Skipped, Snapshot};
 use crate::coordinator::state::{DailyCount, Job, Work};
@@ -95,7 +95,8 @@ impl StepContext<'_> {
         if let (Some(only), Some(grant)) = (allowed, &state.grant)
             && !state.has_job_left(only, grant.at, &offer.task, offer.plan.as_deref(), offer.step.as_deref())
         {
-            return Some((LeftAs::NotAllowed, "only the one job of teof do was allowed, and it has started".into()));
+            let why = format!("only the one job of teof do was allowed, and it has started; {ALLOW_MORE}");
+            return Some((LeftAs::NotAllowed, why));
         }
         if self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max) {
             return Some((LeftAs::Uncounted, "all requested jobs have started".into()));
@@ -108,7 +109,7 @@ impl StepContext<'_> {
         }
         let most = state.volatile.seen.as_ref().and_then(|seen| seen.most);
         if most.is_some_and(|most| state.chosen_since_grant() >= most) {
-            return Some((LeftAs::NotAllowed, "all allowed jobs have started".into()));
+            return Some((LeftAs::NotAllowed, format!("all allowed jobs have started; {ALLOW_MORE}")));
         }
         if let Some(until) = state.cooling.get(&offer.task) {
             return Some((LeftAs::Waiting, format!("could not be assigned; retried after {until}")));
