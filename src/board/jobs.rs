@@ -1,7 +1,8 @@
 //! The coordinator's jobs with what their workers publish.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -23,6 +24,8 @@ const REASON: usize = 400;
 const QUIET: u64 = 300;
 /// The longest part of a question, in characters.
 const ASKED: usize = 240;
+/// What people see of a job that is done and whose work is not on the target.
+pub const UNMERGED: &str = "not merged";
 /// More than a live file has, in bytes.
 const MAX_LIVE: u64 = 64 * 1024;
 
@@ -49,6 +52,8 @@ pub struct Job {
     pub is_over: bool,
     /// A later job does the same task again.
     pub is_superseded: bool,
+    /// It is done, and its work is not on the target: only the merge is left.
+    pub is_unmerged: bool,
     /// How a person dismissed it while it was blocked: `rejected`, `skipped` or `closed`.
     pub dismissed: Option<&'static str>,
     /// Since when it runs, waits for a person or is over.
@@ -71,7 +76,7 @@ pub struct Job {
     pub last_line: Option<String>,
     /// When its agent or worker last did something.
     pub last_at: Option<Stamp>,
-    /// Used by its current run, and by all its runs while it runs.
+    /// Used by all its runs so far.
     pub tokens: u64,
     pub cost_usd: Option<f64>,
     /// Used by its current run, and not yet counted by the coordinator.
@@ -134,7 +139,12 @@ impl Job {
         self.phase == "running"
     }
 
-    fn of(hub: &Hub, state: &State, job: &state::Job, live: Option<&Live>) -> Job {
+    /// Whether its result waits for a person.
+    pub fn needs_review(&self) -> bool {
+        self.phase == "review" || self.is_unmerged
+    }
+
+    fn of(hub: &Hub, state: &State, job: &state::Job, live: Option<&Live>, is_unmerged: bool) -> Job {
         let (since, until) = match &job.phase {
             Phase::Running { since } | Phase::Question { since } | Phase::Review { since } => (Some(*since), None),
             Phase::Over { at, .. } => (Some(*at), None),
@@ -150,6 +160,8 @@ impl Job {
         let reason = job.reason().map(|reason| text::clip(&text::safe(&reason), REASON));
         let run = job.run_id();
         let dismissed = reviews::dismissed(hub, state, job);
+        let uncounted = live.map(|live| uncounted(job, live)).unwrap_or_default();
+        let used = Spent::from(job.used()).plus(uncounted);
         Job {
             id: job.id.clone(),
             short: job.short(),
@@ -160,9 +172,10 @@ impl Job {
             source: job.source.clone(),
             seat: job.seat.clone(),
             phase: job.phase.name(),
-            label: dismissed.unwrap_or(job.label()),
+            label: if is_unmerged { UNMERGED } else { dismissed.unwrap_or(job.label()) },
             is_over: job.is_over(),
             is_superseded: job.is_over() && state.is_superseded(job),
+            is_unmerged,
             dismissed,
             since,
             until,
@@ -176,9 +189,9 @@ impl Job {
             last_tool: live.and_then(|live| live.last_tool.clone()),
             last_line: live.and_then(|live| live.last_line.clone()),
             last_at: live.and_then(|live| live.last_at),
-            tokens: live.map_or(job.counted.tokens(), |live| live.tokens),
-            cost_usd: live.map_or(job.counted.cost_usd, |live| live.cost_usd),
-            uncounted: live.map(|live| uncounted(job, live)).unwrap_or_default(),
+            tokens: used.tokens,
+            cost_usd: used.cost_usd,
+            uncounted,
             passes: last.map_or(0, |last| last.passes),
             max_passes: job.work.passes,
             failures: job.failures,
@@ -190,7 +203,7 @@ impl Job {
             commit: job.commit().map(str::to_owned),
             order: job.order.clone(),
             log: hub.local(&format!("{LOGS}/{run}.log")),
-            next: next(job),
+            next: next(job, is_unmerged),
             paused_by: job.paused.as_ref().map(|word| word.by.clone()),
             tools: live.map(|live| live.tools.clone()).unwrap_or_default(),
             errors: live.map(|live| live.errors).unwrap_or_default(),
@@ -222,9 +235,10 @@ fn uncounted(job: &state::Job, live: &Live) -> Spent {
 }
 
 /// The command that a person needs next.
-fn next(job: &state::Job) -> Option<String> {
+fn next(job: &state::Job, is_unmerged: bool) -> Option<String> {
     let short = job.short();
     match &job.phase {
+        _ if is_unmerged => Some(format!("teof review {short}")),
         Phase::Review { .. } => Some(format!("teof review {short}")),
         Phase::Question { .. } => Some(format!("teof coordinator answer {short} \"...\"")),
         Phase::Held if job.paused.is_some() => Some(format!("teof coordinator resume {short}")),
@@ -268,9 +282,6 @@ impl Published {
 
 /// What a run does, seen through the session that it runs.
 fn with_session(mut live: Live, record: SessionRecord) -> Live {
-    let used = record.usage;
-    live.tokens = live.tokens.saturating_add(used.tokens());
-    live.cost_usd = used.cost_usd.map_or(live.cost_usd, |cost| Some(live.cost_usd.unwrap_or(0.0) + cost));
     live.agent = record.program.filter(|_| record.mode != Mode::Process).or(live.agent);
     if record.mode != Mode::Process {
         live.tools = record.tools;
@@ -286,21 +297,33 @@ fn with_session(mut live: Live, record: SessionRecord) -> Live {
 pub(super) struct Jobs {
     state: Cached<State>,
     live: HashMap<String, Published>,
+    /// The jobs that are done and whose work is not on the target, by their ids.
+    unmerged: Cached<HashSet<String>>,
+}
+
+/// What changed since the jobs were read before, besides the state.
+pub(super) struct Changed {
+    /// What a worker publishes.
+    pub live: bool,
+    /// Which results are on the target.
+    pub merges: bool,
 }
 
 impl Jobs {
     /// The state of the coordinator, and whether it changed.
-    pub fn state(&mut self, hub: &Hub) -> Result<(std::sync::Arc<State>, bool)> {
+    pub fn state(&mut self, hub: &Hub) -> Result<(Arc<State>, bool)> {
         self.state.get([&hub.local(FILE)], || store::load(hub))
     }
 
     /// The state as read last; empty before.
-    pub fn last_state(&self) -> std::sync::Arc<State> {
+    pub fn last_state(&self) -> Arc<State> {
         self.state.last().unwrap_or_default()
     }
 
-    /// All jobs, and whether the live part of one changed.
-    pub fn read(&mut self, hub: &Hub, state: &State) -> (Vec<Job>, bool) {
+    /// All jobs, and what changed.
+    pub fn read(&mut self, hub: &Hub, state: &State) -> (Vec<Job>, Changed) {
+        let (unmerged, merges) = self.unmerged(hub, state);
+        let is_unmerged = |job: &state::Job| unmerged.contains(&job.id);
         let mut is_changed = false;
         let running = state.jobs.iter().filter(|job| matches!(job.phase, Phase::Running { .. }));
         let runs: Vec<String> = running.map(state::Job::run_id).collect();
@@ -311,11 +334,28 @@ impl Jobs {
         }
         let live = |job: &state::Job| self.live.get(&job.run_id()).and_then(|published| published.live.as_ref());
         let over = state.jobs.iter().filter(|job| job.is_over());
-        let mut over: Vec<_> = over.map(|job| Job::of(hub, state, job, None)).collect();
+        let mut over: Vec<_> = over.map(|job| Job::of(hub, state, job, None, is_unmerged(job))).collect();
         over.sort_by_key(|job| std::cmp::Reverse(job.since));
-        let mut jobs: Vec<_> = state.live_jobs().map(|job| Job::of(hub, state, job, live(job))).collect();
+        let mut jobs: Vec<_> = state.live_jobs().map(|job| Job::of(hub, state, job, live(job), false)).collect();
         jobs.extend(over);
-        (jobs, is_changed)
+        (jobs, Changed { live: is_changed, merges })
+    }
+
+    /// Results that only a merge is left of, and whether they were looked for again: whenever a job, a decision or the
+    /// target changed.
+    fn unmerged(&mut self, hub: &Hub, state: &State) -> (Arc<HashSet<String>>, bool) {
+        if !state.jobs.iter().any(reviews::may_be_unmerged) {
+            self.unmerged = Cached::default();
+            return Default::default();
+        }
+        let mut files = super::cached::subfolders(&hub.root.join("_report/agent"), "reviews");
+        let target = hub.target().ok().flatten().unwrap_or_default();
+        files.extend([hub.local(FILE), hub.root.join(paths::LEDGER), hub.common_dir.join("packed-refs")]);
+        files.push(hub.common_dir.join("refs/heads").join(target));
+        let found = self
+            .unmerged
+            .get(&files, || Ok(reviews::unmerged(hub, state)?.into_iter().map(|entry| entry.bundle.job).collect()));
+        found.inspect_err(|e| tracing::debug!("cannot tell what is merged: {e:#}")).unwrap_or_default()
     }
 }
 

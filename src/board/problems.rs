@@ -216,7 +216,7 @@ fn of_review(facts: &Facts, found: &mut Vec<Problem>) {
         let problem = Problem::new(Severity::High, "review.altered", what).command("teof receipts verify");
         found.push(problem.about(&one.short).since(Some(one.since)));
     }
-    let waiting = facts.jobs.iter().filter(|job| job.phase == "review").count().max(facts.review.len());
+    let waiting = facts.jobs.iter().filter(|job| job.needs_review()).count().max(facts.review.len());
     if waiting > 0 {
         let waits = if waiting == 1 { "waits" } else { "wait" };
         let what = format!("{} {waits} for your review", text::counted(waiting, "job"));

@@ -67,7 +67,7 @@ impl Reader {
         }
         let mut review = Arc::default();
         if parts.review {
-            let (queue, changed) = self.review.read(hub, &state, self.is_state_changed)?;
+            let (queue, changed) = self.review.read(hub, &jobs, self.is_state_changed)?;
             self.is_changed |= changed;
             review = queue;
         }
@@ -115,9 +115,9 @@ impl Reader {
     /// The coordinator's state of now, and its jobs.
     fn jobs(&mut self, hub: &Hub) -> Result<(Arc<State>, Vec<Job>)> {
         let (state, is_state_changed) = self.jobs.state(hub)?;
-        let (jobs, is_live_changed) = self.jobs.read(hub, &state);
-        self.is_state_changed |= is_state_changed;
-        self.is_changed |= is_state_changed || is_live_changed;
+        let (jobs, changed) = self.jobs.read(hub, &state);
+        self.is_state_changed |= is_state_changed || changed.merges;
+        self.is_changed |= self.is_state_changed || changed.live;
         Ok((state, jobs))
     }
 

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::cached::Cached;
+use super::jobs::Job;
 use crate::base::{Result, Stamp, text};
-use crate::coordinator::State;
-use crate::coordinator::state::{Ending, Phase};
 use crate::hub::{Hub, paths};
 use crate::model::event::Severity;
 use crate::review::Entry;
@@ -139,25 +138,20 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// The queue, and whether it changed.
-    pub fn read(&mut self, hub: &Hub, state: &State, state_changed: bool) -> Result<(Arc<Vec<Reviewable>>, bool)> {
+    /// The queue, and whether it changed. `jobs_changed`: one of the jobs may be over now, or merged.
+    pub fn read(&mut self, hub: &Hub, jobs: &[Job], jobs_changed: bool) -> Result<(Arc<Vec<Reviewable>>, bool)> {
         let mut files = reviews(hub);
         files.push(hub.root.join(paths::LEDGER));
         let (pending, is_new) = self.bundles.get(&files, || {
             Ok(bundles::all(hub)?.iter().filter(|entry| entry.is_pending()).map(Reviewable::from).collect())
         })?;
-        if is_new || state_changed {
-            let is_wanted = |one: &&Reviewable| !is_given_up(state, &one.job);
+        if is_new || jobs_changed {
+            let is_given_up = |id: &str| jobs.iter().any(|job| job.id == id && job.is_over && !job.is_unmerged);
+            let is_wanted = |one: &&Reviewable| !is_given_up(&one.job);
             self.shown = Arc::new(pending.iter().filter(is_wanted).cloned().collect());
         }
-        Ok((Arc::clone(&self.shown), is_new || state_changed))
+        Ok((Arc::clone(&self.shown), is_new || jobs_changed))
     }
-}
-
-/// Whether the job was cancelled or blocked after it had finished.
-fn is_given_up(state: &State, job: &str) -> bool {
-    let phase = state.job(job).map(|job| &job.phase);
-    matches!(phase, Some(Phase::Over { ending, .. }) if *ending != Ending::Done)
 }
 
 /// The folders with bundles and decisions; files there are written once.

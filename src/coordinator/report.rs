@@ -126,11 +126,7 @@ pub fn read(hub: &Hub, state: &State, since: Stamp) -> Result<Report> {
         };
         decisions.iter().filter(stands).map(describe).collect()
     };
-    let given_up = |job: &str| {
-        let phase = state.job(job).map(|job| &job.phase);
-        matches!(phase, Some(Phase::Over { ending, .. }) if *ending != Ending::Done)
-    };
-    let pending = entries.iter().filter(|entry| entry.is_pending() && !given_up(&entry.bundle.job));
+    let pending = entries.iter().filter(|entry| reviews::is_waiting(hub, state, entry));
     let review = pending.map(|entry| Waiting {
         job: entry.bundle.job.clone(),
         short: entry.bundle.short().into_owned(),

@@ -61,7 +61,12 @@ fn consent_for_one_job_starts_nothing_else() {
     teof(&world, "do \"Document the lexer\"").expect(6);
     teof(&world, "do something-else-first").expect(6);
     let run = teof(&world, "run --until-idle");
-    assert!(run.stderr.contains("other work only (1 job: document-parser)"), "{}", run.stderr);
+    let next = "other work only (1 job: document-parser); allow 10 more: teof consent grant --max-jobs 10";
+    assert!(run.stderr.contains(next), "{}", run.stderr);
+    let shown = teof(&world, "status").expect(0).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let only =
+        "not running; consent covers 1 job: document-parser; nothing else may start (allow it: teof consent grant";
+    assert!(shown.contains(only), "{shown}");
     let status = status(&world);
     assert_eq!((&status["totals"]["chosen"], &status["jobs"][0]["task"]), (&1.into(), &"document-parser".into()));
     // What `do` grants leaves the limits of the next grant of all tasks as they were.
@@ -77,6 +82,10 @@ fn consent_for_one_job_starts_nothing_else() {
     let lexer = teof(&world, "do \"Document the lexer\" --yes").expect(0);
     assert!(lexer.stderr.contains("Waiting for review: j2"), "{}", lexer.stderr);
     assert!(lexer.stderr.contains("  low: no.env: not copied"), "a finding names its file: {}", lexer.stderr);
+    let hub = world.hub().root;
+    assert_ne!(hub, world.repo, "the record has a branch of its own");
+    let uncommitted = world.git_in(&hub, &["status", "--porcelain", "_bus", "_plans", "_report"]);
+    assert_eq!(uncommitted, "", "committed at the end, though it was a moment ago");
     let worktree = teof(&world, "worktree find document-lexer").expect(0).stdout;
     assert_eq!(
         fs::read_to_string(Path::new(worktree.trim()).join("my.env")).unwrap(),

@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::base::{Result, Stamp, text};
 use crate::cli::App;
 use crate::cli::support::terminal::{Cell, Column, Meaning, Table, Times};
+use crate::coordinator::executor::reviews::is_waiting;
 use crate::coordinator::state::store;
-use crate::coordinator::state::{Ending, Phase};
 use crate::hub::Hub;
 use crate::model::run::bundle::Diff;
 use crate::model::run::outcome::Finding;
@@ -53,13 +53,8 @@ pub fn print(hub: &Hub, entries: &[Entry], app: &App) -> Result<ExitCode> {
 /// The results that wait for a decision, oldest first.
 pub fn pending(hub: &Hub) -> Result<Vec<Entry>> {
     let state = store::load(hub)?;
-    // Nobody waits for a decision about a job that was cancelled or blocked, though it may still be given.
-    let given_up = |job: &str| {
-        let over = state.job(job).map(|job| &job.phase);
-        matches!(over, Some(Phase::Over { ending, .. }) if *ending != Ending::Done)
-    };
     let mut entries = bundles::all(hub)?;
-    entries.retain(|entry| entry.is_pending() && !given_up(&entry.bundle.job));
+    entries.retain(|entry| is_waiting(hub, &state, entry));
     Ok(entries)
 }
 

@@ -10,9 +10,9 @@ use crate::hub::Hub;
 use crate::model::event::Severity;
 use crate::model::run::outcome::Finding;
 use crate::plans;
-use crate::review;
 use crate::review::decision::{self, Decision, Kind};
 use crate::review::pull_request::{self, State as Pull};
+use crate::review::{self, Entry, bundles};
 
 /// How many findings go back to a coder.
 const FINDINGS: usize = 50;
@@ -44,6 +44,36 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
         known.and_then(|decision| heard(job, &decision)).or_else(|| if remote { there(hub, job) } else { None })
     });
     seen.collect()
+}
+
+/// Whether a result waits for a person's decision: not one of a job that was cancelled or blocked, though it may still be
+/// given, and of a job that is done only while its work is not on the target.
+pub fn is_waiting(hub: &Hub, state: &State, entry: &Entry) -> bool {
+    entry.is_pending()
+        && match state.job(&entry.bundle.job).map(|job| &job.phase) {
+            Some(Phase::Over { ending: Ending::Done, .. }) => review::approve::is_missing(hub, entry),
+            Some(Phase::Over { .. }) => false,
+            _ => true,
+        }
+}
+
+/// Whether a job is done and may have a result that nobody merged. Costs nothing.
+pub fn may_be_unmerged(job: &Job) -> bool {
+    let is_done = matches!(job.phase, Phase::Over { ending: Ending::Done, .. });
+    is_done && !job.is_merged() && job.last.as_ref().is_some_and(|last| last.bundle.is_some())
+}
+
+/// The results of jobs that are done and whose work is not on its target: only the merge is left.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn unmerged(hub: &Hub, state: &State) -> Result<Vec<Entry>> {
+    if !state.jobs.iter().any(may_be_unmerged) {
+        return Ok(Vec::new());
+    }
+    let mut found = bundles::all(hub)?;
+    found.retain(|entry| state.job(&entry.bundle.job).is_some_and(may_be_unmerged) && is_waiting(hub, state, entry));
+    Ok(found)
 }
 
 /// How a person dismissed blocked work, as people see it: `rejected`, `skipped`, or `closed` when its plan or step is

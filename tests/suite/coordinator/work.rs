@@ -124,9 +124,14 @@ fn a_step_builds_on_the_plans_earlier_steps_until_a_person_merges_them() {
     let plan =
         yard.plan("a", &[&yard.work("a1"), "test -e a1.txt && echo 2 > a2.txt", "test -e a2.txt && echo 3 > a3.txt"]);
     let said = yard.finish();
-    assert!(said.contains("done, not merged j1 a 1\n") && said.contains("teof review\n"), "{said}");
+    assert!(said.contains("  not merged j1 a 1\n") && said.contains("teof review\n"), "{said}");
     assert!(said.contains("all its steps are done; close it as a person"), "{said}");
-    assert!(said.ends_with("no more work to start: 3 done but not merged\n"), "{said}");
+    assert!(said.ends_with("no more work to start: 3 not merged\n"), "{said}");
+    let status = yard.world.ok(&["status"]);
+    assert!(status.contains("3 reviews: j") && status.matches("not merged ").count() == 3, "{status}");
+    assert!(status.contains("teof review j1"), "{status}");
+    assert_eq!(yard.world.json(&["status"])["summary"]["reviews"].as_array().unwrap().len(), 3);
+    assert_eq!(yard.world.json(&["report"])["review"].as_array().unwrap().len(), 3);
     let commit = |step: &str| yard.step(&plan, step)["last_run"]["commit"].as_str().unwrap().to_owned();
     let git = |args: &[&str]| yard.world.git(args);
     assert_eq!(git(&["rev-parse", &format!("{}^", commit("S2"))]), commit("S1"));
@@ -134,6 +139,9 @@ fn a_step_builds_on_the_plans_earlier_steps_until_a_person_merges_them() {
     assert!(!yard.world.exists("a1.txt"), "nothing is merged");
     git(&["merge", "-q", &commit("S3")]);
     assert!(yard.world.exists("a1.txt") && yard.world.exists("a3.txt"));
+    let status = yard.world.ok(&["status"]);
+    assert!(status.contains("For you      nothing") && !status.contains("not merged"), "{status}");
+    assert_eq!(yard.world.json(&["review", "list"]), json!([]), "a person merged them by hand");
     let said = yard.finish();
     assert!(!said.contains("not merged") && !said.contains("all its steps"), "asked once: {said}");
     yard.world.ok(&["plan", "checkpoint", &plan, "satisfied"]);

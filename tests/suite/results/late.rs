@@ -148,10 +148,30 @@ fn reverted_and_rejected_results_are_not_merged_again_by_an_approval() {
             site.world.ok(&["approve", "j1"]);
         }
         site.world.ok(&["review", decide, "j1", "--note", "no"]);
+        let ended = format!("All jobs that ended so far: 0 done, 0 blocked, 1 {word}\n");
+        let status = site.world.ok(&["status"]);
+        assert!(status.contains(&ended), "{status}");
         let error = site.world.refused(&["approve", "j1"]);
         assert!(error["message"].as_str().unwrap().contains(word), "{error}");
         assert_eq!(site.world.read("src/code.txt"), "one\n");
     }
+}
+
+#[test]
+fn what_a_job_used_is_that_of_all_its_runs_after_it_was_sent_back() {
+    let (site, task) = waiting();
+    let one = site.job(&task)["spent"]["input_tokens"].as_u64().unwrap();
+    site.world.ok(&["review", "retry", "j1", "--note", "Append three"]);
+    assert_eq!(site.run().code, 0);
+    let both = site.job(&task)["spent"]["input_tokens"].as_u64().unwrap();
+    assert!(one > 0 && both > one, "{one}, {both}");
+    let bundle = site.world.json(&["review", "show", "j1"])["bundle"].clone();
+    assert_eq!(bundle["usage"]["input_tokens"], both, "{bundle:#}");
+    let used = bundle["usage"]["output_tokens"].as_u64().unwrap() + both;
+    assert_eq!(site.world.json(&["report"])["usage"]["tokens"], used, "as the report says");
+    let log = site.world.ok(&["logs", "j1"]);
+    assert!(log.contains("moved the work onto main, without conflicts"), "{log}");
+    assert!(!log.contains("passed: without conflicts"), "said once: {log}");
 }
 
 #[test]

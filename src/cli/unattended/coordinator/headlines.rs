@@ -1,6 +1,8 @@
 //! The five lines that an operator wants every time: what runs, what waits for them, what is blocked, what it cost
 //! today, and whether more may start.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,6 +11,7 @@ use crate::board::Snapshot;
 use crate::board::jobs::Job;
 use crate::board::runtime::Runtime;
 use crate::cli::support::terminal::{Meaning, Times, paint};
+use crate::coordinator::state::Totals;
 
 /// How many jobs one line names.
 const NAMED: usize = 4;
@@ -24,7 +27,7 @@ pub fn lines(board: &Snapshot, workers: usize, times: Times) -> Vec<String> {
     };
     let of_phase = |phase: &'static str| board.live_jobs().filter(move |job| job.phase == phase);
     let running: Vec<&Job> = board.live_jobs().filter(|job| job.is_running()).collect();
-    let waits = waits(&of_phase("question").collect::<Vec<_>>(), &of_phase("review").collect::<Vec<_>>());
+    let waits = waits(&of_phase("question").collect::<Vec<_>>(), &reviews(board).collect::<Vec<_>>());
     let blocked: Vec<&Job> = blocked(board).collect();
     let (coordinator, is_well) = coordinator(&board.runtime, workers);
     vec![
@@ -44,7 +47,7 @@ pub fn document(board: &Snapshot) -> Document {
     Document {
         running: shorts(&mut of_phase("running")),
         questions: shorts(&mut of_phase("question")),
-        reviews: shorts(&mut of_phase("review")),
+        reviews: shorts(&mut reviews(board)),
         blocked: shorts(&mut blocked(board)),
         tokens_today: board.runtime.spent_today.tokens,
         cost_usd_today: board.runtime.spent_today.cost_usd,
@@ -66,6 +69,11 @@ pub struct Document {
 }
 
 const NOTHING: &str = "nothing";
+
+/// Also results of which only the merge is left.
+fn reviews(board: &Snapshot) -> impl Iterator<Item = &Job> {
+    board.jobs.iter().filter(|job| job.needs_review())
+}
 
 fn blocked(board: &Snapshot) -> impl Iterator<Item = &Job> {
     board.jobs.iter().filter(|job| job.is_blocked())
@@ -123,6 +131,7 @@ fn today(runtime: &Runtime) -> String {
 
 /// And whether jobs can start.
 fn coordinator(runtime: &Runtime, workers: usize) -> (String, bool) {
+    let consent = &runtime.consent;
     let process = match &runtime.holder {
         Some(holder) if runtime.stuck.is_some() => format!("stuck ({holder})"),
         Some(holder) => format!(
@@ -132,13 +141,41 @@ fn coordinator(runtime: &Runtime, workers: usize) -> (String, bool) {
         ),
         None if workers == 1 => "not running, and 1 worker goes on without it (start it: teof run)".to_owned(),
         None if workers > 1 => format!("not running, and {workers} workers go on without it (start it: teof run)"),
+        // `teof run` would start nothing.
+        None if consent.only.is_some() => "not running".to_owned(),
         None => "not running (start it: teof run)".to_owned(),
     };
-    let consent = &runtime.consent;
-    let allowed = match (&consent.why, consent.jobs_left, consent.jobs_allowed) {
-        (Some(_), ..) => "no job may start (see: teof consent show)".to_owned(),
-        (None, Some(left), Some(allowed)) => format!("{left} of {} left", text::counted(allowed, "job")),
+    let allowed = match (&consent.only, &consent.why, consent.jobs_left, consent.jobs_allowed) {
+        (Some(only), ..) => {
+            format!("consent covers {only}; nothing else may start (allow it: teof consent grant --max-jobs 10)")
+        }
+        (None, Some(_), ..) => "no job may start (see: teof consent show)".to_owned(),
+        (None, None, Some(left), Some(allowed)) => format!("{left} of {} left", text::counted(allowed, "job")),
         _ => "any number of jobs may start".to_owned(),
     };
     (format!("{process}; {allowed}"), runtime.stuck.is_none() && consent.why.is_none())
+}
+
+/// How all jobs ended, each counted once: `All jobs that ended so far: 5 done, 1 blocked, 2 rejected`. What became of one
+/// later is known only while it is remembered.
+pub fn ended(board: &Snapshot) -> String {
+    let Totals { done, blocked, blocked_then_done, .. } = board.runtime.totals;
+    let mut others: BTreeMap<&str, u64> = BTreeMap::new();
+    let (mut taken_back, mut dismissed) = (0, 0);
+    for job in &board.jobs {
+        let now = match (job.phase, job.dismissed) {
+            ("blocked" | "reverted", _) if job.is_superseded => "retried",
+            ("blocked", Some(how)) => how,
+            ("reverted" | "cancelled" | "dropped", _) => job.phase,
+            _ => continue,
+        };
+        taken_back += u64::from(job.phase == "reverted");
+        dismissed += u64::from(job.phase == "blocked");
+        *others.entry(now).or_default() += 1;
+    }
+    // One that was merged after it had been blocked is done.
+    let blocked = blocked.saturating_sub(blocked_then_done + dismissed);
+    let counts = [("done", done.saturating_sub(taken_back)), ("blocked", blocked)].into_iter().chain(others);
+    let counts: Vec<_> = counts.map(|(how, n)| format!("{n} {how}")).collect();
+    format!("All jobs that ended so far: {}", counts.join(", "))
 }

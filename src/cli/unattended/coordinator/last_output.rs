@@ -20,7 +20,7 @@ pub struct Document<'a> {
     #[serde(flatten)]
     job: &'a Job,
     short: String,
-    state: &'static str,
+    pub state: &'static str,
 }
 
 pub fn document(job: &Job) -> Document<'_> {

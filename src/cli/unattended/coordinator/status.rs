@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::start::{self, Start};
 use super::{headlines, last_output};
 use crate::base::{Result, Stamp, json, lock, text};
+use crate::board::jobs::UNMERGED;
 use crate::board::runtime::{Conflict, Consent, Quota};
 use crate::board::{self, Parts, Reader, Snapshot};
 use crate::cli::App;
@@ -177,12 +178,12 @@ impl Overview {
         Ok(Overview { workers, titles, start, to_close, state, board })
     }
 
-    /// The last `limit` finished jobs and all that are blocked; and how many are left out.
+    /// The last `limit` finished jobs and all that wait for a person; and how many are left out.
     fn finished(&self, limit: usize) -> (Vec<&Job>, usize) {
         let is_counted = |job: &&Job| job.is_over() && !self.state.is_superseded(job);
         let over: Vec<_> = self.state.jobs.iter().filter(is_counted).collect();
         let (all, first) = (over.len(), over.len().saturating_sub(limit));
-        let waits = |job: &Job| self.board.job(&job.id).is_some_and(|job| job.is_blocked());
+        let waits = |job: &Job| self.board.job(&job.id).is_some_and(|job| job.is_blocked() || job.is_unmerged);
         let shown = over.into_iter().enumerate().filter(|(at, job)| *at >= first || waits(job));
         let shown: Vec<_> = shown.map(|(_, job)| job).collect();
         let left_out = all - shown.len();
@@ -230,7 +231,11 @@ impl Overview {
             tokens: job.tokens,
             cost_usd: job.cost_usd,
         });
-        JobDocument { job: last_output::document(job), stage: live.and_then(stage), live: published }
+        let mut document = last_output::document(job);
+        if self.board.job(&job.id).is_some_and(|job| job.is_unmerged) {
+            document.state = UNMERGED;
+        }
+        JobDocument { job: document, stage: live.and_then(stage), live: published }
     }
 
     fn text(&self, args: &Args, app: &App) -> String {
@@ -268,13 +273,7 @@ impl Overview {
             lines.push(format!("{more} not shown; to see all: teof status --limit {all}"));
         }
         lines.extend(self.to_close.iter().cloned());
-        // Counts of what happened: a job that was reverted since stays counted; one that was merged since is done.
-        let is_again = |job: &&Job| job.label() == "blocked" && state.is_superseded(job);
-        let again = state.jobs.iter().filter(is_again).count();
-        let again = if again > 0 { format!(" ({again} retried since)") } else { String::new() };
-        let Totals { done, blocked, blocked_then_done, .. } = &state.totals;
-        let blocked = blocked.saturating_sub(*blocked_then_done);
-        lines.push(format!("All jobs that ended so far: {done} done, {blocked} blocked{again}"));
+        lines.push(headlines::ended(&self.board));
         times.in_text(&lines.join("\n")).into_owned()
     }
 
@@ -299,13 +298,22 @@ impl Overview {
         let add = |table: &mut Table, job: &Job| {
             let step = job.step.as_deref().filter(|step| !job.task.ends_with(step));
             let task = format!("{} {}", job.task, step.unwrap_or_default());
+            let known = board.job(&job.id);
+            let is_unmerged = known.is_some_and(|job| job.is_unmerged);
             table.row([
                 job.short().into(),
-                phase_cell(job, board.job(&job.id).and_then(|job| job.dismissed)),
-                board.job(&job.id).and_then(stage).unwrap_or_default().into(),
+                match is_unmerged {
+                    true => Cell::painted(Meaning::Attention, UNMERGED),
+                    false => phase_cell(job, known.and_then(|job| job.dismissed)),
+                },
+                known.and_then(stage).unwrap_or_default().into(),
                 (&job.title).into(),
                 since(job, view.times).into(),
-                next(job, self.start).into(),
+                known
+                    .filter(|_| is_unmerged)
+                    .and_then(|job| job.next.clone())
+                    .unwrap_or_else(|| next(job, self.start))
+                    .into(),
                 (&job.seat).into(),
                 task.trim_end().into(),
             ]);

@@ -11,7 +11,7 @@ use crate::coordinator::process::Ended;
 use crate::coordinator::state::input::{Leave, LeftAs, ReviewWord};
 use crate::coordinator::state::{Ending, Job, Phase, State};
 use crate::hub::Hub;
-use crate::review::{Entry, approve, bundles};
+use crate::review::Entry;
 
 /// The maximum number of tasks of each kind that are listed.
 const NAMED: usize = 5;
@@ -47,6 +47,9 @@ pub struct Summary {
     usage: Option<Used>,
     #[serde(skip)]
     reviews: Vec<Named>,
+    /// The record has changed since it was last committed.
+    #[serde(skip)]
+    is_uncommitted: bool,
     /// How many done jobs had nothing to merge.
     #[serde(skip)]
     changed_nothing: usize,
@@ -156,7 +159,7 @@ impl Summary {
         };
         let GivenUp { blocked, rejected, reverted } = given_up(hub, &ended, before, state);
         let done: Vec<_> = state.jobs.iter().filter(is_done).filter(is_new).collect();
-        let unmerged = unmerged(hub, state)?;
+        let unmerged: Vec<_> = reviews::unmerged(hub, state)?.iter().map(Named::entry).collect();
         let is_listed = |job: &&&Job| is_merged(job) || unmerged.iter().any(|one| one.job.as_ref() == Some(&job.id));
         let reviews: Vec<_> = state.live_jobs().filter(|job| job.is_under_review()).map(Named::job).collect();
         Ok(Summary {
@@ -178,6 +181,7 @@ impl Summary {
             reverted,
             review: reviews.iter().map(|one| one.task.clone()).collect(),
             reviews,
+            is_uncommitted: ended.is_uncommitted && hub.settings()?.coordinator.record,
             unmerged,
             waiting: waiting(&ended, state, bounded, times),
             usage: Used::between(before, state),
@@ -202,7 +206,7 @@ impl Summary {
     pub fn render(&self) -> String {
         let mut lines = listed(self.merged.iter().map(|one| format!("  merged {}", one.name())));
         if self.leave != Leave::Stopped {
-            lines.extend(listed(self.unmerged.iter().map(|one| format!("  done, not merged {}", one.name()))));
+            lines.extend(listed(self.unmerged.iter().map(|one| format!("  not merged {}", one.name()))));
             lines.extend(listed(self.reviews.iter().map(|one| format!("  waiting for review {}", one.name()))));
             let blocked = self.blocked.iter();
             let blocked = blocked.map(|one| format!("  blocked {}: {}", one.what.name(), text::clip(&one.reason, 200)));
@@ -219,6 +223,9 @@ impl Summary {
             }
             if !self.blocked.is_empty() || !self.waiting.is_empty() {
                 lines.push("  more: teof status".to_owned());
+            }
+            if self.is_uncommitted {
+                lines.push("  the record is not committed yet; before you push it: teof bus commit".to_owned());
             }
         }
         lines.extend(self.last_line().split('\n').map(str::to_owned));
@@ -253,7 +260,7 @@ impl Summary {
         let counts = [
             (self.merged.len(), "merged"),
             (self.changed_nothing, "done"),
-            (self.unmerged.len(), "done but not merged"),
+            (self.unmerged.len(), "not merged"),
             (self.blocked.len(), "blocked"),
             (self.rejected.len(), "rejected"),
             (self.reverted.len(), "reverted"),
@@ -275,14 +282,6 @@ fn listed(lines: impl Iterator<Item = String>) -> Vec<String> {
     lines.truncate(NAMED);
     lines.extend((more > 0).then(|| format!("    and {more} more")));
     lines
-}
-
-/// The results of jobs that are over and done, and whose work is not on its target.
-fn unmerged(hub: &Hub, state: &State) -> Result<Vec<Named>> {
-    let is_done = |job: &Job| matches!(job.phase, Phase::Over { ending: Ending::Done, .. });
-    let pending = bundles::all(hub)?.into_iter().filter(Entry::is_pending);
-    let pending = pending.filter(|entry| state.job(&entry.bundle.job).is_some_and(is_done));
-    Ok(pending.filter(|entry| approve::is_missing(hub, entry)).map(|entry| Named::entry(&entry)).collect())
 }
 
 /// Work that nobody continues before a person says so.

@@ -80,6 +80,7 @@ fn stage(job: &Job, now: Stamp, theme: Theme) -> Cell {
         "running" if job.stuck_seconds(now).is_some() => theme.attention(),
         "running" => theme.active(),
         "question" => theme.attention(),
+        _ if job.is_unmerged => theme.attention(),
         "blocked" => theme.bad(),
         "done" => theme.good(),
         _ => theme.quiet(),

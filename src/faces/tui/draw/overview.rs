@@ -70,7 +70,8 @@ fn standing(out: &mut Page, state: &State, job: &Job) {
     let since = job.since.map(|since| format!(" for {}", age(state.now, since))).unwrap_or_default();
     let style = match job.phase {
         "running" if job.stuck_seconds(state.now).is_none() => theme.active(),
-        "running" | "question" | "review" => theme.attention(),
+        "running" | "question" => theme.attention(),
+        _ if job.needs_review() => theme.attention(),
         "blocked" => theme.bad(),
         "done" => theme.good(),
         _ => plain,

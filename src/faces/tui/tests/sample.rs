@@ -78,6 +78,7 @@ pub fn running(short: &str) -> Job {
         label: "running",
         is_over: false,
         is_superseded: false,
+        is_unmerged: false,
         dismissed: None,
         since: Some(ago(725)),
         until: None,

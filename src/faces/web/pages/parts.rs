@@ -49,7 +49,8 @@ impl Tone {
     pub fn of(job: &Job) -> Tone {
         match job.phase {
             "running" => Tone::Active,
-            "review" | "question" => Tone::Attention,
+            _ if job.needs_review() => Tone::Attention,
+            "question" => Tone::Attention,
             "blocked" if job.is_blocked() => Tone::Bad,
             "done" => Tone::Good,
             _ => Tone::Quiet,

@@ -35,7 +35,7 @@ pub fn about(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Ent
     let known = view.commands.of(id);
     let is_busy = known.as_ref().is_some_and(|told| told.result.is_none());
     let phase = job.map(|job| job.phase);
-    let waits = entry.is_some_and(Entry::is_pending) && matches!(phase, None | Some("review"));
+    let waits = entry.is_some_and(Entry::is_pending) && job.is_none_or(Job::needs_review);
     html! {
         section #decision aria-label="Decision" {
             (told(known.as_ref()))
