@@ -4,6 +4,7 @@
 //! only), and its changes to tracked files are not part of the result.
 
 use std::ops::ControlFlow::{Break, Continue};
+use std::path::PathBuf;
 
 use crate::base::{Result, digest, files, text};
 use crate::foreman::commands::runner::Runner;
@@ -21,8 +22,9 @@ use crate::model::run::outcome::{Finding, Verdict};
 
 /// How many changed paths of a set-up are listed.
 const NAMED: usize = 10;
-/// Larger files are not looked through for secrets, in bytes.
+/// Larger files are not looked through for secrets, in bytes; nor are more files of one folder.
 const MAX_SECRETS: u64 = 64 * 1024;
+const MAX_IN_FOLDER: usize = 10_000;
 
 /// Prepares the report's worktree. `Some` ends the run.
 pub fn make_ready(
@@ -38,7 +40,7 @@ pub fn make_ready(
     for (path, why) in setup::copy_in(hub, &place, &copied)? {
         report.findings.push(Finding::low("worktree.not_copied", path, format!("not copied: {why}")));
     }
-    let brought = setup::bring(hub, &place.root, &place.git_dir)?;
+    let brought = setup::bring(hub, &place.root, &place.git_dir, Some(place.tip()))?;
     if !brought.names.is_empty() {
         say(&format!("included {}", text::counted(brought.names.len(), "path")));
     }
@@ -144,12 +146,29 @@ fn not_cached(report: &mut Report, path: &str, why: &str) {
 
 /// Has the values of secrets in copied files redacted wherever a program of the run repeats them.
 fn learn_secrets<'a>(place: &Place, copied: impl Iterator<Item = &'a String>) {
-    for name in copied.filter(|name| !name.ends_with('/')) {
-        let file = files::within(&place.root, name).and_then(|path| files::read(&path, MAX_SECRETS));
-        if let Ok(Some(bytes)) = file {
-            secrets::learn(&String::from_utf8_lossy(&bytes));
+    for name in copied {
+        let Ok(path) = files::within(&place.root, name.trim_end_matches('/')) else { continue };
+        for file in files_below(path) {
+            if let Ok(Some(bytes)) = files::read(&file, MAX_SECRETS) {
+                secrets::learn(&String::from_utf8_lossy(&bytes));
+            }
         }
     }
+}
+
+/// The file, or the files in the folder; no link is followed.
+fn files_below(path: PathBuf) -> Vec<PathBuf> {
+    let (mut files, mut open) = (Vec::new(), vec![path]);
+    while let Some(path) = open.pop().filter(|_| files.len() < MAX_IN_FOLDER) {
+        match std::fs::symlink_metadata(&path).map(|found| found.file_type()) {
+            Ok(kind) if kind.is_file() => files.push(path),
+            Ok(kind) if kind.is_dir() => {
+                open.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+            }
+            _ => {}
+        }
+    }
+    files
 }
 
 fn failed(line: &str, done: &CommandResult) -> End {

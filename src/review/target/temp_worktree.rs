@@ -82,7 +82,7 @@ impl<'h> TempWorktree<'h> {
             parked: None,
         };
         setup::copy_in(self.hub, &place, &settings.copy)?;
-        setup::bring(self.hub, &place.root, &place.git_dir)?;
+        setup::bring(self.hub, &place.root, &place.git_dir, Some(self.commit))?;
         if let Some(key) = setup::cache::key(settings, &place.root)?
             && let Ok(Some(_)) = setup::cache::restore(self.hub, &place, &key)
         {

@@ -86,7 +86,7 @@ impl Of {
 /// Copies what `.worktreeinclude` names into a worktree for a person.
 pub fn furnish(app: &App, hub: &Hub, root: &Path) -> Result<()> {
     let Some(found) = Worktree::at(root) else { return Ok(()) };
-    let brought = setup::bring(hub, root, &found.git_dir)?;
+    let brought = setup::bring(hub, root, &found.git_dir, None)?;
     for (path, why) in brought.left_out.iter().take(10) {
         app.warn(format!("not copied: {}: {why}", text::safe(path)));
     }

@@ -132,7 +132,7 @@ pub fn revert(hub: &Hub, place: &Place, copied: &[String]) -> Result<Vec<String>
     if !changed.is_empty() {
         repository.reset(&place.branch, place.tip())?;
         copy_in(hub, place, copied)?;
-        include::bring(hub, &place.root, &place.git_dir)?;
+        include::bring(hub, &place.root, &place.git_dir, Some(place.tip()))?;
     }
     Ok(changed)
 }

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
-use git2::Repository;
+use git2::{Oid, Repository};
 
 use super::tree_copy::{self, Budget, Links};
 use crate::base::{Result, files};
@@ -34,11 +34,12 @@ pub struct Included {
     pub left_out: Vec<(String, &'static str)>,
 }
 
-/// Copies what `.worktreeinclude` names into a worktree. Files that are there unchanged stay.
+/// Copies what `.worktreeinclude` names into a worktree. Files that are there unchanged stay. `tip` is the commit whose
+/// files are never replaced; without it, that of the worktree's HEAD, which a worker could move.
 ///
 /// # Errors
 /// When the file is not a regular one, git cannot list what is ignored, or the copy is too large.
-pub fn bring(hub: &Hub, root: &Path, git_dir: &Path) -> Result<Included> {
+pub fn bring(hub: &Hub, root: &Path, git_dir: &Path, tip: Option<Oid>) -> Result<Included> {
     let Some(source) = source(hub, root)? else { return Ok(Included::default()) };
     let mut included = Included::default();
     let chosen = chosen(&source, &mut included.left_out)?;
@@ -46,10 +47,14 @@ pub fn bring(hub: &Hub, root: &Path, git_dir: &Path) -> Result<Included> {
         return Ok(included);
     }
     let repo = Repository::open(git_dir).context("open the worktree's repository")?;
-    let tree = repo.head()?.peel_to_tree()?;
+    let tree = match tip {
+        Some(tip) => Some(repo.find_commit(tip)?.tree()?),
+        // Without a commit git tracks nothing.
+        None => repo.head().ok().map(|head| head.peel_to_tree()).transpose()?,
+    };
     for name in chosen {
         let path = name.trim_end_matches('/');
-        if tree.get_path(Path::new(path)).is_ok() {
+        if tree.as_ref().is_some_and(|tree| tree.get_path(Path::new(path)).is_ok()) {
             included.left_out.push((name, "git tracks it on this branch"));
         } else {
             included.names.push(name);
