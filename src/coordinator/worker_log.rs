@@ -27,6 +27,13 @@ impl LogTail {
         LogTail { folder: hub.local(LOGS), run: run.to_owned(), offset: 0 }
     }
 
+    /// Behind everything that the log of a run has so far.
+    pub fn at_end(hub: &Hub, run: &str) -> LogTail {
+        let mut log = LogTail::new(hub, run);
+        log.new_lines();
+        log
+    }
+
     /// The run whose log is read.
     pub fn run(&self) -> &str {
         &self.run

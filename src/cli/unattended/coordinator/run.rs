@@ -12,7 +12,7 @@ use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::signals;
 use crate::cli::unattended::progress::log;
-use crate::cli::unattended::progress::narrate::{Form, narrate};
+use crate::cli::unattended::progress::narrate::{Form, narrate, said_before};
 use crate::coordinator::process::{self, Ended, Options, Preview, Progress};
 use crate::coordinator::state::store;
 use crate::guard::consent::{self, Action, Actor};
@@ -124,8 +124,9 @@ fn run_and_tell(app: &App, hub: &Hub, options: Options) -> Result<Ended> {
     let (sender, receiver) = mpsc::channel();
     // These signals stop the coordinator; after it ends they end this process as usual.
     let _held = signals::hold(&[SIGTERM, SIGINT, SIGHUP]);
+    let before = said_before(hub);
     std::thread::scope(|scope| {
-        let narrate = move || narrate(hub, form, &receiver);
+        let narrate = move || narrate(hub, form, before, &receiver);
         std::thread::Builder::new().spawn_scoped(scope, narrate).context("show the progress")?;
         // The narrator ends when the last sender is dropped, with this closure.
         process::run(own, options, &mut move |progress: &Progress| drop(sender.send(progress.clone())))

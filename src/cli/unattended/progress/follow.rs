@@ -47,6 +47,8 @@ fn newest(state: &State, name: &str) -> Option<Job> {
 /// What was printed so far.
 pub struct Printed {
     phase: String,
+    /// The job whose stages these are.
+    job: String,
     /// The stages that were told to begin.
     stages: HashSet<String>,
     log: LogTail,
@@ -60,13 +62,15 @@ impl Printed {
     pub fn so_far(hub: &Hub, name: &str) -> Printed {
         let mut log = LogTail::new(hub, "");
         let job = store::load(hub).ok().and_then(|state| newest(&state, name));
-        if let Some(job) = job.filter(|job| !job.takes_a_slot()) {
-            log = LogTail::new(hub, &newest_run(&job));
+        let known = job.filter(|job| !job.takes_a_slot());
+        if let Some(job) = &known {
+            log = LogTail::new(hub, &newest_run(job));
         }
         let old = if log.run().is_empty() { Vec::new() } else { log.new_lines() };
         let stage = |line: &String| if let Said::Stage(stage) = said(line) { Some(stage.to_owned()) } else { None };
         let stages = old.iter().filter_map(stage).collect();
-        Printed { phase: String::new(), stages, log, began: Instant::now(), settled: None }
+        let job = known.map(|job| job.id).unwrap_or_default();
+        Printed { phase: String::new(), job, stages, log, began: Instant::now(), settled: None }
     }
 
     /// Says once which other jobs keep the coordinator, whose workers an earlier one started.
@@ -91,6 +95,11 @@ impl Printed {
     }
 
     fn show(&mut self, job: &Job, times: Times) {
+        if self.job != job.id {
+            // No stage of a new job goes on.
+            self.job.clone_from(&job.id);
+            self.stages.clear();
+        }
         let run = newest_run(job);
         // A short run may be over before it is seen to run.
         let has_started = !matches!(job.phase, Phase::Assigning | Phase::Ordering | Phase::Spawning);

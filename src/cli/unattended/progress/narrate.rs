@@ -13,6 +13,7 @@ use crate::base::time::duration;
 use crate::base::{Stamp, json, text};
 use crate::cli::support::terminal::{Times, progress, style};
 use crate::coordinator::process::Progress;
+use crate::coordinator::state::{Phase, store};
 use crate::coordinator::worker_log::{LogTail, Said, said};
 use crate::hub::Hub;
 
@@ -34,9 +35,16 @@ pub enum Form {
     Silent,
 }
 
+/// What the workers of unfinished jobs said before the coordinator starts: it is not told as if it happened now.
+pub fn said_before(hub: &Hub) -> Vec<Told> {
+    let jobs = store::load(hub).map(|state| state.jobs).unwrap_or_default();
+    let open = jobs.iter().filter(|job| !matches!(job.phase, Phase::Over { .. }));
+    open.map(|job| Told { log: LogTail::at_end(hub, &job.run_id()), stages: HashSet::new() }).collect()
+}
+
 /// Prints progress as it arrives, and the stages of running workers, until the sender is dropped.
-pub fn narrate(hub: &Hub, form: Form, received: &Receiver<Progress>) {
-    let (mut runs, mut paused) = (Vec::new(), Vec::new());
+pub fn narrate(hub: &Hub, form: Form, mut paused: Vec<Told>, received: &Receiver<Progress>) {
+    let mut runs = Vec::new();
     loop {
         let next = match runs.is_empty() {
             true => received.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -52,21 +60,18 @@ pub fn narrate(hub: &Hub, form: Form, received: &Receiver<Progress>) {
 }
 
 /// `paused`: runs that ended, and may go on under the same name after an answer.
-fn receive(hub: &Hub, form: Form, runs: &mut Vec<Running>, paused: &mut Vec<Running>, progress: Progress) {
-    let at = runs.iter().position(|run| Some(run.log.run()) == progress.run.as_deref());
+fn receive(hub: &Hub, form: Form, runs: &mut Vec<Running>, paused: &mut Vec<Told>, progress: Progress) {
+    let at = runs.iter().position(|run| Some(run.told.log.run()) == progress.run.as_deref());
     let elapsed = at.map(|at| runs[at].began.elapsed());
     print(hub, form, &progress, None, elapsed);
     match (at, &progress.run) {
         (None, Some(run)) if progress.running => {
             let earlier = paused.iter().position(|earlier| earlier.log.run() == run).map(|at| paused.remove(at));
-            let (log, told) = match earlier {
-                Some(earlier) => (earlier.log, earlier.told),
-                None => (LogTail::new(hub, run), HashSet::new()),
-            };
-            runs.push(Running { log, told, began: Instant::now(), progress });
+            let told = earlier.unwrap_or_else(|| Told { log: LogTail::new(hub, run), stages: HashSet::new() });
+            runs.push(Running { told, began: Instant::now(), progress });
         }
         (Some(at), _) if !progress.running => {
-            paused.push(runs.remove(at));
+            paused.push(runs.remove(at).told);
             if paused.len() > MAX_PAUSED {
                 paused.remove(0);
             }
@@ -75,11 +80,16 @@ fn receive(hub: &Hub, form: Form, runs: &mut Vec<Running>, paused: &mut Vec<Runn
     }
 }
 
-/// A worker that runs.
-struct Running {
+/// What was told of a run's log.
+pub struct Told {
     log: LogTail,
     /// The stages that were told to begin.
-    told: HashSet<String>,
+    stages: HashSet<String>,
+}
+
+/// A worker that runs.
+struct Running {
+    told: Told,
     began: Instant,
     /// What was said when it started.
     progress: Progress,
@@ -87,10 +97,10 @@ struct Running {
 
 impl Running {
     fn tell_stages(&mut self, hub: &Hub, form: Form) {
-        for line in self.log.new_lines() {
+        for line in self.told.log.new_lines() {
             let what = match said(&line) {
                 // A stage that goes on after a pause is not told again.
-                Said::Stage(stage) if self.told.insert(stage.to_owned()) => stage,
+                Said::Stage(stage) if self.told.stages.insert(stage.to_owned()) => stage,
                 Said::SentBack(why) => why,
                 _ => continue,
             };
