@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
-use crate::base::Result;
+use crate::base::{Clock, Result};
 use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::reporting::report::End;
 use crate::foreman::results::command_result::CommandResult;
@@ -18,6 +19,9 @@ pub const FAILED: &str = "test.failed";
 
 /// The code of the failure of a test that fails in the same way on the base.
 pub const CODE: &str = "test.base";
+
+/// Longer than a tick of a file system's clock.
+const TICK: Duration = Duration::from_millis(20);
 
 /// What a test that fails on the work does on the base.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,11 +65,24 @@ pub fn run(
     // Files left by the test would get lost.
     commit::take_back(context, stage)?;
     let place = context.report.place()?;
+    await_new_times();
     place.repository()?.reset(&place.branch, place.base)?;
     let ran = context.run(test, name, &mut Vec::new());
     let place = context.report.place()?;
+    await_new_times();
     place.repository()?.reset(&place.branch, place.tip())?;
     ran
+}
+
+/// Waits, at most a second, until a file that is written gets a new time in whole seconds. Ignored caches that the tests
+/// left know a source by no more than that and its size: Python's do.
+fn await_new_times() {
+    let began = Clock::Machine.now().unix();
+    while Clock::Machine.now().unix() == began {
+        std::thread::sleep(TICK);
+    }
+    // Clocks of file systems are a little behind.
+    std::thread::sleep(TICK);
 }
 
 /// Whether two outputs say the same, numbers and order aside. An empty one says nothing.
