@@ -38,4 +38,4 @@ pub use failure::Kind;
 pub use find::{find, known};
 pub use outcome::{Exit, Outcome, Verdict};
 pub use parsers::introduction;
-pub use stream::Stream;
+pub use stream::{Stream, format_of};

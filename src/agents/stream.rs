@@ -154,6 +154,17 @@ impl Stream {
     }
 }
 
+/// The stream that was read as plain text, if it is one of those that are known.
+pub fn format_of(printed: &str) -> Option<Format> {
+    [Format::Claude, Format::Codex, Format::Gemini, Format::Opencode].into_iter().find(|format| {
+        let mut stream = Stream::new(*format, None);
+        stream.take(printed.as_bytes());
+        stream.finish();
+        let State { end, answer, .. } = &stream.state;
+        end.as_ref().is_some_and(|end| !answer.is_empty() || end.text.as_ref().is_some_and(|said| !said.is_empty()))
+    })
+}
+
 fn read(frame: Frame<'_>, format: Format, parser: &mut Parser, state: &mut State, events: &mut Vec<Event>) {
     state.lines += 1;
     let mut emit = |event: Event| {

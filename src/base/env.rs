@@ -8,6 +8,8 @@ pub const AGENT: &str = "TEOF_AGENT";
 pub const TASK: &str = "TEOF_TASK";
 /// Set for a worker's children: the run (one attempt) they belong to.
 pub const RUN: &str = "TEOF_RUN";
+/// Set for the programs of a stage: its name, such as `coder`.
+pub const STAGE: &str = "TEOF_STAGE";
 /// Set for a worker's children: the epoch of the claim; a write that shows an old one is refused.
 pub const CLAIM_EPOCH: &str = "TEOF_CLAIM_EPOCH";
 /// Set for a worker's children: the folder from which receipts are collected.
@@ -67,13 +69,14 @@ pub const OTEL_DISABLED: &str = "OTEL_SDK_DISABLED";
 pub const TRACEPARENT: &str = "TRACEPARENT";
 
 /// teof's own variables that are not settings. ([`SESSION_MAX_AGE`] is one.)
-pub const NOT_SETTINGS: [&str; 15] = [
+pub const NOT_SETTINGS: [&str; 16] = [
     ROOT,
     AGENT,
     TASK,
     RUN,
     CLAIM_EPOCH,
     RECEIPTS_DIR,
+    STAGE,
     BROKER,
     WORKER,
     SLOT,

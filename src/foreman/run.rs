@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use git2::Repository;
 use serde_json::json;
 
 use super::calls::{notes, prompts, roles};
@@ -24,9 +25,10 @@ use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
 use crate::guard::result::{Surroundings, object_store};
 use crate::guard::sentinels::Clean;
+use crate::hub::git::{self, object_ids};
 use crate::hub::worktrees::convention::{self, Existing};
-use crate::hub::worktrees::{self, Place, Wanted};
-use crate::hub::{Hub, git, paths};
+use crate::hub::worktrees::{self, Place, Wanted, job_refs};
+use crate::hub::{Hub, paths};
 use crate::model::run::outcome::{Finding, Outcome, Verdict};
 use crate::seats::freshness::{self, Rule};
 
@@ -89,7 +91,10 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
         Err(e) => {
             let lost = lost_objects(hub, &report, &e);
             let end = match &lost {
-                Some(found) => End::new(Verdict::Blocked, found.message.clone()),
+                Some(found) => {
+                    let verdict = if report.has_begun() { Verdict::Blocked } else { Verdict::Refused };
+                    End::new(verdict, found.message.clone())
+                }
                 None => failed(&report, &e),
             };
             report.needs_person |= lacks_rights(&e);
@@ -110,7 +115,7 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
     if outcome.verdict == Verdict::Succeeded {
         evidence::forget(hub, work.job());
         stage_store::forget(hub, work.job());
-        notes::forget(hub, work.job());
+        notes::keep(hub, work.job(), &work.order.task_id);
     }
     Ok(outcome)
 }
@@ -305,8 +310,21 @@ fn failed(report: &Report, error: &anyhow::Error) -> End {
 
 /// What git's store lacks of the work, where a fault may come from that.
 fn lost_objects(hub: &Hub, report: &Report, error: &anyhow::Error) -> Option<Finding> {
-    let place = report.place.as_ref().filter(|_| Refusal::of(error).is_none())?;
-    object_store::missing(&hub.common_dir, place.base, place.tip()).ok()?
+    if Refusal::of(error).is_some() {
+        return None;
+    }
+    let order = &report.work.order;
+    let (base, tip) = match &report.place {
+        Some(place) => (place.base, place.tip()),
+        // The fault came while the worktree was prepared.
+        None => {
+            let base = object_ids::parse(&order.base_commit).ok()?;
+            (base, job_refs::newest(&Repository::open_bare(&hub.common_dir).ok()?, report.work.job()).unwrap_or(base))
+        }
+    };
+    let carried = order.rework.as_ref().and_then(|rework| object_ids::parse(&rework.carry).ok());
+    let tips = [Some(tip), carried].into_iter().flatten();
+    tips.filter_map(|tip| object_store::missing(&hub.common_dir, base, tip).ok()?).next()
 }
 
 /// Whether a write failed because this user may not write there: a retry would fail again.

@@ -12,6 +12,7 @@ use crate::model::claim::default_branch;
 use crate::model::command::{Command, Program};
 use crate::model::run::job_name;
 use crate::model::run::order::{Goal, Order, OrderFile, OrderV1, Rollback};
+use crate::model::run::outcome::Finding;
 use crate::receipts::seal;
 
 /// A complete order, with what the caller adds.
@@ -90,6 +91,13 @@ impl Work {
         let (Some(job), Some(rework)) = (&self.order.job, &self.order.rework) else { return Vec::new() };
         let earlier = (1..rework.nth).rev().map(|nth| format!("{job}-r{nth}"));
         earlier.chain([job.clone()]).collect()
+    }
+
+    /// The findings for which the work was sent back, without what people said: every prompt quotes that.
+    pub fn sent_back(&self) -> Vec<Finding> {
+        let found = self.order.rework.iter().flat_map(|rework| &rework.findings);
+        let is_said = |found: &&Finding| self.order.said_before.iter().any(|said| said.message == found.message);
+        found.filter(|found| !is_said(found)).cloned().collect()
     }
 
     /// The command that shows what was printed; for an order without a job, where its output is.

@@ -70,7 +70,7 @@ pub fn session(agent: &str) -> String {
 }
 
 /// Everything directly in teof's machine-local folder; [`super::Hub::local`] asserts it in tests.
-const MACHINE_LOCAL: [&str; 30] = [
+const MACHINE_LOCAL: [&str; 31] = [
     "alerts",
     "aside",
     "cache",
@@ -86,6 +86,7 @@ const MACHINE_LOCAL: [&str; 30] = [
     "marks",
     "moved-targets.json",
     "notes",
+    "said",
     "removed",
     "requests",
     "review",

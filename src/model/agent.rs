@@ -21,6 +21,20 @@ pub enum Format {
     Text,
 }
 
+impl Format {
+    /// As the settings name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Claude => "claude",
+            Format::Codex => "codex",
+            Format::Gemini => "gemini",
+            Format::Opencode => "opencode",
+            Format::Acp => "acp",
+            Format::Text => "text",
+        }
+    }
+}
+
 /// How the prompt reaches the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

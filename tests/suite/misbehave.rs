@@ -444,5 +444,14 @@ fn a_job_whose_objects_git_lost_is_blocked_with_their_names() {
         let outcome = bench.run();
         expect(&outcome, "blocked", &id);
         assert!(codes(&outcome).contains(&"git.object_missing"), "{outcome:#}");
+
+        // A retry does not come as far as its worktree.
+        fs::remove_file(bench.world.repo.join(format!(".git/teof/runs/{RUN}.json"))).unwrap();
+        let outcome = bench.run();
+        assert!(
+            outcome["reason"].as_str().unwrap().starts_with("git's store lacks objects of the commit"),
+            "{outcome:#}"
+        );
+        assert!(codes(&outcome).contains(&"git.object_missing"), "{outcome:#}");
     }
 }

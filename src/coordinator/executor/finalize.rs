@@ -82,7 +82,10 @@ pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Re
     executor.own.remember(hub, &transaction);
     writer.commit(transaction)?;
     workers::forget(hub, &job.run_id());
-    notes::forget(hub, &job.known_as());
+    match ending {
+        Ending::Done => notes::forget(hub, &job.known_as(), &job.task),
+        _ => notes::keep(hub, &job.known_as(), &job.task),
+    }
     Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
 }
 

@@ -113,7 +113,7 @@ fn of_job(
         passes: settings.pipeline.passes,
         budget: Default::default(),
         rework: job.rework.clone(),
-        said_before: if job.rework.is_some() { Vec::new() } else { super::reviews::said_before(hub, job)? },
+        said_before: super::reviews::said_before(hub, job)?,
     })
 }
 

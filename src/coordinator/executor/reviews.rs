@@ -11,7 +11,7 @@ use crate::model::event::Severity;
 use crate::model::run::outcome::Finding;
 use crate::plans;
 use crate::review::decision::{self, Decision, Kind};
-use crate::review::pull_request::{self, State as Pull};
+use crate::review::pull_request::{self, State as Pull, feedback};
 use crate::review::{self, Entry, bundles};
 
 /// How many findings go back to a coder.
@@ -107,7 +107,7 @@ pub fn word(decision: &Decision) -> ReviewWord {
     }
 }
 
-/// The reviewers' findings on earlier results of a job's task since the last approval, and what a person said when they
+/// What people said about earlier results of a job's task since the last approval, also in a pull request, and when they
 /// had it done again.
 ///
 /// # Errors
@@ -121,13 +121,17 @@ pub fn said_before(hub: &Hub, job: &Job) -> Result<Vec<Finding>> {
                 let code = format!("review.{}", decision.decision.as_str());
                 said.push(Finding::new(Severity::High, &code, "", note.as_str()));
             }
+            (Kind::Feedback, _) => {
+                said.extend(decision.findings.into_iter().filter(|found| found.code == feedback::COMMENT));
+            }
             _ => {}
         }
     }
     // A note about a result that waited is in its decision, too.
     let note = job.note.as_deref().filter(|note| said.iter().all(|found| found.message != *note));
     said.extend(note.map(|note| Finding::new(Severity::High, "review.retry", "", note)));
-    Ok(brief(&said))
+    // Every prompt has them: of many, the oldest are left out.
+    Ok(brief(&said[said.len().saturating_sub(FINDINGS)..]))
 }
 
 /// The findings, limited to what a coder can use at once; the decision has all of them.
@@ -170,7 +174,7 @@ fn there(hub: &Hub, job: &Job) -> Option<Reviewed> {
     let followed = pull_request::follow(hub, job.last.as_ref()?.bundle.as_deref()?);
     match followed.inspect_err(|e| tracing::warn!("{}: {e:#}", job.short())).ok()? {
         Pull::Open => {
-            let taken = pull_request::feedback::take(hub, job.last.as_ref()?.bundle.as_deref()?);
+            let taken = feedback::take(hub, job.last.as_ref()?.bundle.as_deref()?);
             let sent_back = taken.inspect_err(|e| tracing::warn!("{}: {e:#}", job.short())).ok()??;
             heard(job, &sent_back)
         }

@@ -2,12 +2,15 @@
 //! with its next call.
 //!
 //! Machine-local, a file per note under `notes/<job>/`. A worker marks it as given; a note that was not given waits, also
-//! for a worker that starts later.
+//! for a worker that starts later. Every later prompt quotes it, too: after the run it is kept under `said/<task>/` until
+//! the task is done, because work that is sent back or retried has another name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::prompts;
 use crate::base::{Result, files, json, quote, text};
 use crate::foreman::results::call_record::{Given, How, Note};
+use crate::foreman::work::Work;
 use crate::guard::secrets;
 use crate::hub::Hub;
 
@@ -39,11 +42,7 @@ pub fn add(hub: &Hub, job: &str, by: &str, words: &str) -> Result<Stored> {
 
 /// The notes that the agent has not got, oldest first. An unreadable one is left out.
 pub fn pending(hub: &Hub, job: &str) -> Vec<Stored> {
-    let Ok(entries) = std::fs::read_dir(folder(hub, job)) else { return Vec::new() };
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
-    paths.sort();
-    let found = paths.into_iter().filter_map(|path| Some(Stored { note: read(&path)?, path }));
+    let found = files_in(&folder(hub, job)).into_iter().filter_map(|path| Some(Stored { note: read(&path)?, path }));
     found.filter(|stored| stored.note.given.is_none()).collect()
 }
 
@@ -59,28 +58,59 @@ pub fn given(stored: &Stored) -> Option<How> {
     read(&stored.path).and_then(|note| note.given).map(|given| given.how)
 }
 
-/// Removes the notes of a job that is over.
-pub fn forget(hub: &Hub, job: &str) {
-    let _ = std::fs::remove_dir_all(folder(hub, job));
+/// Everything that people said about the work, for its prompts: about earlier results, then to its agents, each oldest
+/// first.
+pub fn said(hub: &Hub, work: &Work) -> Vec<String> {
+    let paths = files_in(&kept(hub, &work.order.task_id)).into_iter().chain(files_in(&folder(hub, work.job())));
+    let mut notes: Vec<_> = paths.filter_map(|path| read(&path)).collect();
+    notes.sort_by_key(|note| note.at);
+    work.order.said_before.iter().map(prompts::line).chain(notes.into_iter().map(|note| note.text)).collect()
 }
 
-/// Notes as a part of a prompt, or as a message of their own.
-pub fn as_prompt<'a>(notes: impl IntoIterator<Item = &'a str>) -> String {
-    let words = notes.into_iter().collect::<Vec<_>>().join("\n\n");
-    match words.is_empty() {
-        true => String::new(),
-        false => {
-            let words = quote::marked(&quote::body(&secrets::redact(&words), MAX_NOTE, "the log"));
-            format!("A message from a person, quoted:\n\n{words}\n")
+/// Keeps the notes of a job that ended for the same task's later work.
+pub fn keep(hub: &Hub, job: &str, task: &str) {
+    let (from, to) = (folder(hub, job), kept(hub, task));
+    for path in files_in(&from) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let to = to.join(format!("{job}-{name}"));
+        if let Err(e) = files::create_parent(&to).and_then(|()| Ok(std::fs::rename(&path, &to)?)) {
+            tracing::warn!("cannot keep a note for later work on {task}: {e:#}");
         }
     }
+    let _ = std::fs::remove_dir_all(from);
+}
+
+/// Removes the notes of a task that is done.
+pub fn forget(hub: &Hub, job: &str, task: &str) {
+    for folder in [folder(hub, job), kept(hub, task)] {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
+/// A note as a message to an agent that works.
+pub fn as_message(note: &Note) -> String {
+    let words = quote::marked(&quote::body(&secrets::redact(&note.text), MAX_NOTE, "the log"));
+    format!("A message from a person, quoted:\n\n{words}\n")
 }
 
 fn folder(hub: &Hub, job: &str) -> PathBuf {
     hub.local(&format!("notes/{job}"))
 }
 
-fn read(path: &std::path::Path) -> Option<Note> {
+fn kept(hub: &Hub, task: &str) -> PathBuf {
+    hub.local(&format!("said/{task}"))
+}
+
+/// The files of notes in a folder, in the order of their names.
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    paths.sort();
+    paths
+}
+
+fn read(path: &Path) -> Option<Note> {
     let bytes = files::read(path, MAX_FILE).ok().flatten()?;
     serde_json::from_slice(&bytes).ok()
 }

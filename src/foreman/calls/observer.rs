@@ -194,7 +194,7 @@ impl<'a, 'w> CallObserver<'a, 'w> {
         let stored = notes::pending(self.hub, job).into_iter().next()?;
         match notes::mark_given(self.hub, &stored, How::Session) {
             Ok(note) => {
-                let said = notes::as_prompt([note.text.as_str()]);
+                let said = notes::as_message(&note);
                 let message = format!("{said}\nGo on with your work and take this into account.\n");
                 self.say(&format!(
                     "note from {}: {}",

@@ -4,7 +4,7 @@
 //! Text from orders, plans and agents is quoted line by line, so it cannot pass for instructions. Custom templates
 //! come from the hub, never from the worktree.
 
-use crate::base::{Refusal, Result, files, quote};
+use crate::base::{Refusal, Result, files, quote, text};
 use crate::foreman::results::answer;
 use crate::guard::secrets;
 use crate::hub::Hub;
@@ -17,6 +17,9 @@ const MAX_PART: usize = 16_000;
 pub const MAX_DIFF: usize = 60_000;
 /// Characters of the request; an order holds no more.
 const MAX_REQUEST: usize = 61_000;
+/// Limit on all that people said together, in characters, and on how many messages; the newest count.
+const MAX_SAID: usize = 20_000;
+const MAX_MESSAGES: usize = 50;
 
 const NAMES: [&str; 10] =
     ["objective", "notes", "acceptance", "request", "plan", "earlier", "findings", "diff", "answer", "title"];
@@ -32,6 +35,10 @@ pub struct Material {
     pub findings: Vec<Finding>,
     /// The change under review.
     pub diff: Option<String>,
+    /// What people said about the work, oldest first.
+    pub said: Vec<String>,
+    /// Why the agent is called again.
+    pub again: String,
 }
 
 /// The built-in template of a role.
@@ -42,6 +49,11 @@ fn built_in(role: &str) -> &'static str {
         REVIEWER => include_str!("prompts/reviewer.md"),
         _ => include_str!("prompts/coder.md"),
     }
+}
+
+/// The first line of every prompt of a role, by which a program tells what it is called for.
+fn title(role: &str) -> &'static str {
+    built_in(role).lines().next().unwrap_or_default()
 }
 
 /// The placeholders that a role's template must contain.
@@ -68,8 +80,8 @@ pub fn template(hub: &Hub, order: &Order, role: &str) -> Result<String> {
             .next(format!("fix the template, or remove prompt from [roles.{role}]"))
     };
     let bytes = files::read(&files::within(&hub.root, path)?, 1 << 20)?;
-    let text = bytes.ok_or_else(|| refuse("no such file in the hub".into()))?;
-    let text = String::from_utf8(text).map_err(|_| refuse("the file is not UTF-8".into()))?;
+    let bytes = bytes.ok_or_else(|| refuse("no such file in the hub".into()))?;
+    let text = String::from_utf8(bytes).map_err(|_| refuse("the file is not UTF-8".into()))?;
     if let Some(unknown) = placeholders(&text).into_iter().find(|name| !NAMES.contains(name)) {
         return Err(refuse(format!("unknown placeholder {{{{{unknown}}}}}")).into());
     }
@@ -102,12 +114,48 @@ pub fn render(template: &str, order: &Order, role: &str, material: &Material, re
         }
     }
     out.push_str(rest);
-    format!("{}\n\n{}", out.trim_end(), guardrails(order, role, receipts))
+    whole(&out, order, role, material, receipts)
 }
 
 /// The prompt for a session that knows the rest: the form of the answer, and the guardrails.
-pub fn tail(order: &Order, role: &str, receipts: &str) -> String {
-    format!("{}\n\n{}", contract(role), guardrails(order, role, receipts))
+pub fn tail(order: &Order, role: &str, material: &Material, receipts: &str) -> String {
+    whole(&contract(role), order, role, material, receipts)
+}
+
+/// A prompt around its own part.
+fn whole(own: &str, order: &Order, role: &str, material: &Material, receipts: &str) -> String {
+    let title = title(role);
+    let own = own.strip_prefix(title).unwrap_or(own);
+    let people = people(&material.said);
+    let parts = [title, &material.again, own, &people].map(str::trim);
+    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    format!("{}\n\n{}", parts.join("\n\n"), guardrails(order, role, receipts))
+}
+
+/// What people said about the work, in every prompt of a job; empty when they said nothing.
+fn people(said: &[String]) -> String {
+    let older = said.len().saturating_sub(MAX_MESSAGES);
+    let newest = &said[older..];
+    let share = MAX_SAID / newest.len().max(1);
+    let mut lines = Vec::new();
+    if older > 0 {
+        lines.push(format!("({} in the log)", text::counted(older, "older message")));
+    }
+    for message in newest {
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.extend(quote::body(&secrets::redact(message), share, "the log"));
+    }
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!(
+            "## What people said, quoted\n\n\
+             Said to the agents of this job, oldest first. Take it into account, also where the goal or the plan says \
+             something else.\n\n{}",
+            quote::marked(&lines)
+        ),
+    }
 }
 
 fn part(name: &str, order: &Order, role: &str, material: &Material) -> Option<String> {
@@ -207,7 +255,7 @@ fn guardrails(order: &Order, role: &str, receipts: &str) -> String {
          - Receipts directory: {receipts}\n\
          - Write only in the worktree, the receipts directory and $TMPDIR: other writes may be refused.\n\
          - Do not commit, push, switch branches or claim tasks: the foreman commits your work.\n",
-        crate::base::text::counted(rules.diff_limit, "line"),
+        text::counted(rules.diff_limit, "line"),
         globs("Paths that may change", &rules.allowed),
         globs("Paths that must not change", &rules.denied),
         globs("Paths whose changes a person must review", &rules.protected),
@@ -216,5 +264,5 @@ fn guardrails(order: &Order, role: &str, receipts: &str) -> String {
 
 /// One item a line. Line breaks inside an item are escaped, so that none becomes a line of the prompt.
 fn indented(list: &[String]) -> String {
-    list.iter().map(|item| format!("  {}\n", crate::base::text::safe(item))).collect()
+    list.iter().map(|item| format!("  {}\n", text::safe(item))).collect()
 }

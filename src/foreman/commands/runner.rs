@@ -170,7 +170,7 @@ impl<'a> Runner<'a> {
         attendant: &mut dyn Observer,
     ) -> Result<Report> {
         let mut env = exec::allowed(&call.inherit);
-        env.extend(self.env.iter().cloned());
+        env.extend(self.env.iter().cloned().chain(self.live.stage_variable()));
         env.extend(call.set.iter().cloned());
         self.push_block.add_variables(&mut env, self.sandbox.git_settings());
         let mut writable = vec![scratch.to_owned()];
@@ -233,6 +233,7 @@ impl<'a> Runner<'a> {
     pub fn run(&self, command: &Command, name: &str, watch: &mut Watch) -> Result<CommandResult> {
         let folder = self.live.reserve(name)?;
         let mut env = self.env.clone();
+        env.extend(self.live.stage_variable());
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         self.push_block.add_variables(&mut env, self.sandbox.git_settings());
         let clocks = spec::clocks(self.settings, self.no_output, self.wall, command);

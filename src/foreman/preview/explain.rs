@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::base::{Refusal, Result, text};
+use crate::foreman::calls::notes;
 use crate::foreman::calls::prompts::{self, Material};
 use crate::foreman::calls::roles::{self, ResolvedRole};
 use crate::foreman::work::{Given, Work};
@@ -93,14 +94,14 @@ pub fn show(hub: &Hub, path: &str, given: &Given, role: Option<&str>) -> Result<
             .next(format!("valid stages: {}", known.join(", ")))
             .into());
     }
-    let findings = order.rework.as_ref().map_or(Vec::new(), |rework| rework.findings.clone());
+    let findings = work.sent_back();
     let mut shown = Vec::new();
     for stage in order.stages.iter().filter(|stage| role.is_none_or(|role| role == *stage)) {
         if !matches!(roles::resolve(hub, order, stage)?, Some(ResolvedRole::Agent { .. })) {
             continue;
         }
         let findings = if stage == CODER { findings.clone() } else { Vec::new() };
-        let material = Material { findings, ..Material::default() };
+        let material = Material { findings, said: notes::said(hub, &work), ..Material::default() };
         let template = prompts::template(hub, order, stage)?;
         let prompt = prompts::render(&template, order, stage, &material, "$TEOF_RECEIPTS_DIR");
         shown.push(Prompt { role: stage.clone(), prompt });

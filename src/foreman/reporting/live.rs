@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::agents::Agent;
 use crate::agents::monitor::Monitor;
-use crate::base::{Result, Stamp, files, json, text};
+use crate::base::{Result, Stamp, env, files, json, text};
 use crate::exec;
 use crate::foreman::telemetry::Tracer;
 use crate::foreman::work::Work;
@@ -143,6 +143,11 @@ impl<'a> Publisher<'a> {
             (live.stage, live.round, live.stage_since) = (Some(name.to_owned()), Some(round), Some(at));
             (live.agent, live.last_tool, live.last_line, live.last_at) = (None, None, None, Some(at));
         });
+    }
+
+    /// The stage that runs, as its programs are told.
+    pub fn stage_variable(&self) -> Option<(String, String)> {
+        Some((env::STAGE.to_owned(), self.now.borrow().live.stage.clone()?))
     }
 
     /// An agent is called.

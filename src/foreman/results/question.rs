@@ -7,7 +7,7 @@ use crate::guard::secrets;
 /// The longest question that is kept, in characters.
 const LONGEST: usize = 2_000;
 /// What stands before a question and its answer.
-const ASKED: &str = "You asked:\n\n";
+const ASKED: &str = "An agent of this job asked:\n\n";
 const ANSWER: &str = "\n\nThe answer: ";
 /// First words of an answer that agrees.
 const AGREES: [&str; 6] = ["yes", "y", "ok", "okay", "allow", "allowed"];
@@ -38,7 +38,7 @@ pub fn bounded(said: &str) -> String {
     said.chars().skip(excess).collect()
 }
 
-/// The prompt that answers a question, in the agent's own session or in a new one.
+/// A question and its answer, as every agent of the job gets them.
 pub fn answer_prompt(question: &str, answer: &str) -> String {
     format!("{ASKED}{question}{ANSWER}{answer}")
 }

@@ -76,8 +76,7 @@ fn load_earlier(context: &mut StageContext, plan: &Plan) -> Result<()> {
 }
 
 fn run_remaining(context: &mut StageContext, plan: &Plan) -> Result<Option<End>> {
-    let order = &context.report.work.order;
-    let sent_back = order.rework.as_ref().map_or(&order.said_before, |rework| &rework.findings).clone();
+    let sent_back = context.report.work.sent_back();
     loop {
         let done = stage_store::history(&context.report.stages);
         context.report.passes = next_stage::passes(plan, &done);
@@ -275,7 +274,8 @@ fn material(context: &StageContext, role: &str, findings: Vec<Finding>) -> Resul
     let earlier = said(CODER);
     let earlier = if role == CODER { earlier.join("\n\n") } else { earlier.last().cloned().unwrap_or_default() };
     let diff = if role == REVIEWER { Some(commit::diff(context.report.place()?)?) } else { None };
-    Ok(Material { plan: said(PLANNER).pop(), earlier: Some(earlier).filter(|said| !said.is_empty()), findings, diff })
+    let earlier = Some(earlier).filter(|said| !said.is_empty());
+    Ok(Material { plan: said(PLANNER).pop(), earlier, findings, diff, ..Material::default() })
 }
 
 /// Ports the previous order's work onto this order's base.

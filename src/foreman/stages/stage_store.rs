@@ -37,8 +37,6 @@ pub struct Unfinished {
     pub why: String,
     /// How often this stage was continued after the agent reached its own limit.
     pub continued: u32,
-    /// Messages from people for the next call.
-    pub words: Vec<String>,
     /// What the agent asked permission for, until a person answers.
     pub asks: Option<Noticed>,
     /// What a person decided about such questions in this stage.

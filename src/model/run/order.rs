@@ -72,7 +72,7 @@ pub struct Order {
     /// If the job was sent back: the findings, and the work to continue from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rework: Option<Rework>,
-    /// Findings of people on earlier results of this task that were rejected, sent back or reverted.
+    /// What people said about earlier results of this task that were rejected, sent back or reverted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub said_before: Vec<Finding>,
 }

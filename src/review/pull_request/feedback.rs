@@ -22,6 +22,8 @@ use crate::review::input::{NewerCommits, ReviewInput};
 /// How many comments go back at once, and how long each may be, in characters; the rest follows the next time.
 const MOST: usize = 20;
 const LONGEST: usize = 2000;
+/// The code of a finding that a person wrote.
+pub const COMMENT: &str = "pr.comment";
 /// Of how many failed checks the log is read.
 const LOGS: usize = 3;
 
@@ -117,7 +119,7 @@ fn of_comment(comment: &Comment) -> Finding {
     let body = text::clip(&secrets::redact(&text::safe_block(&comment.body)), LONGEST);
     let path = text::clip(&text::safe(comment.path.as_deref().unwrap_or_default()), 200);
     let message = format!("{} says: {body}", text::safe(&comment.login));
-    let finding = Finding::high("pr.comment", path, message);
+    let finding = Finding::high(COMMENT, path, message);
     match comment.line {
         Some(line) => finding.at(line),
         None => finding,

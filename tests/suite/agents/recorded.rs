@@ -32,6 +32,7 @@ fn the_stream_of_each_version_that_was_tried_is_read() {
         let done = outcome(format, &text, 64, None, &Exit::Code(0), "", now);
         assert_eq!(word(&done.verdict), "succeeded", "{name}: {done:?}");
         assert_eq!((done.session.as_deref(), done.text.trim()), (Some(session), ANSWER), "{name}");
+        assert_eq!(teof::agents::format_of(&String::from_utf8_lossy(&text)), Some(format), "{name}");
         assert!(same(done.usage, used), "{name}: {:?}", done.usage);
         let events = Stream::new(format, None).take(&text);
         let calls: Vec<_> = events

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use teof::foreman::calls::notes;
 
-use super::{Fixture, assert_verdict};
+use super::{Fixture, assert_verdict, finding};
 use crate::harness::agents::{APPROVE, DONE, Fake};
 
 const HALF: &str = "say 'half of it'; echo half >> src/code.txt; use_tokens 70";
@@ -41,7 +41,10 @@ fn work_in_progress_survives_limits_and_outages() {
         let session = args(&fixture.coder, 1).replace("--session-id", "--resume");
         assert_eq!(args(&fixture.coder, 2), session, "{what}: in the agent's own session");
         let prompt = fixture.coder.prompt(2);
-        assert!(prompt.starts_with("# Continue your work") && !prompt.contains("## The goal"), "{prompt}");
+        assert!(
+            prompt.starts_with("# Do one piece of work\n\n## Continue your work") && !prompt.contains("## The goal"),
+            "{prompt}"
+        );
         assert!(prompt.contains("## Guardrails"), "{prompt}");
     }
 }
@@ -53,7 +56,11 @@ fn a_call_that_ran_out_of_time_goes_on_in_its_own_session() {
     assert_verdict(&fixture.run("run-1"), "succeeded");
     assert_eq!(on_branch(&fixture), "one\ntwo\nhalf\nthree", "in the worktree as it was");
     assert_eq!(args(&fixture.coder, 2), args(&fixture.coder, 1).replace("--session-id", "--resume"));
-    assert!(fixture.coder.prompt(2).starts_with("# Continue your work"), "{}", fixture.coder.prompt(2));
+    assert!(
+        fixture.coder.prompt(2).starts_with("# Do one piece of work\n\n## Continue your work"),
+        "{}",
+        fixture.coder.prompt(2)
+    );
 }
 
 #[test]
@@ -71,7 +78,7 @@ fn an_agent_without_sessions_finds_its_work_and_reads_what_it_is() {
     assert_eq!(on_branch(&fixture), "one\ntwo\nhalf\nthree");
     assert_eq!(fixture.show("agent/codex-1/docs:src/new.txt"), "new");
     let prompt = fixture.coder.prompt(2);
-    assert!(prompt.starts_with("# Work in progress"), "{prompt}");
+    assert!(prompt.starts_with("# Do one piece of work\n\n## Work in progress"), "{prompt}");
     assert!(prompt.contains("> src/code.txt\n> src/new.txt\n") && prompt.contains("## The goal"), "{prompt}");
 }
 
@@ -124,7 +131,7 @@ fn a_session_that_cannot_be_continued_costs_nothing_but_the_session() {
     assert_eq!(fixture.coder.calls(), 3);
     assert!(
         args(&fixture.coder, 3).starts_with("--session-id=")
-            && fixture.coder.prompt(3).starts_with("# Work in progress")
+            && fixture.coder.prompt(3).starts_with("# Do one piece of work\n\n## Work in progress")
     );
     assert_eq!(on_branch(&fixture), "one\ntwo\nhalf\nthree");
 }
@@ -175,4 +182,72 @@ fn the_remaining_budget_is_passed_to_the_agent() {
     assert_verdict(&fixture.run("run-1"), "succeeded");
     assert_eq!(args(&fixture.coder, 1), "--max-budget-usd=0.50");
     assert_eq!(args(&fixture.coder, 2), "--max-budget-usd=0.49");
+}
+
+#[test]
+fn what_people_said_and_the_stage_stand_in_every_prompt_of_a_job() {
+    let said = json!([{"code": "review.retry", "severity": "high", "message": "mind the tests"}]);
+    let fixture =
+        Fixture::new().with("stages", json!(["planner", "coder", "reviewer"])).with("said_before", said.clone());
+    notes::add(&hub(&fixture), "job-1", "ada", "spell it THREE").unwrap();
+    // An answer that cannot be read, no change, a failed test, and a call that ends early.
+    fixture.coder.on(1, "answer 'first the tests'").on(2, DONE).on(3, DONE);
+    fixture.coder.on(4, &format!("echo four >> src/code.txt\n{DONE}")).on(5, "say 'I begin'\nexit 1");
+    fixture.judge.on(1, "answer 'hm'");
+    assert_verdict(&fixture.run("run-1"), "failed");
+    let outcome = fixture.run("run-2");
+    assert_verdict(&outcome, "succeeded");
+    let rework = json!({"nth": 1, "passes_used": 0, "carry": outcome["commit"], "findings": said});
+    let fixture = fixture.with("rework", rework);
+    fixture.coder.on(7, &format!("echo five >> src/code.txt\n{DONE}"));
+    assert_verdict(&fixture.run("run-3"), "succeeded");
+    assert_eq!((fixture.coder.calls(), fixture.judge.calls()), (7, 3));
+    let called = (1..=7).map(|n| (&fixture.coder, n)).chain((1..=3).map(|n| (&fixture.judge, n)));
+    let mut stages = Vec::new();
+    for (agent, n) in called {
+        let prompt = agent.prompt(n);
+        for words in ["\n> spell it THREE\n", "\n> - mind the tests\n"] {
+            assert_eq!(prompt.matches(words).count(), 1, "{} {n}: {prompt}", agent.name);
+        }
+        let environment = fs::read_to_string(agent.file(&format!("{n}.env"))).unwrap();
+        let stage = environment.lines().find_map(|line| line.strip_prefix("TEOF_STAGE=")).unwrap().to_owned();
+        let title = match &*stage {
+            "planner" => "# Plan one piece of work\n\n",
+            "coder" => "# Do one piece of work\n\n",
+            _ => "# Review one piece of work\n\n",
+        };
+        assert!(prompt.starts_with(title) && prompt.matches(title).count() == 1, "{} {n}: {prompt}", agent.name);
+        stages.push(stage);
+    }
+    assert_eq!(stages, [&["planner"; 2][..], &["coder"; 5], &["reviewer"; 3]].concat());
+}
+
+#[test]
+fn an_agent_of_plain_text_needs_no_json_and_a_stream_read_as_text_is_named() {
+    let agent = |fixture: &Fixture, name: &str, of: &Fake| {
+        let (program, folder) = (of.program(), of.program().parent().unwrap().display().to_string());
+        fixture.settings(&format!(
+            "[agents.{name}]\ncommand = [{program:?}]\nformat = \"text\"\nwrite = [\"{folder}/\"]\n"
+        ));
+    };
+    let fixture =
+        Fixture::new().with("stages", json!(["planner", "coder"])).with("roles.coder", json!({"agent": "plain"}));
+    let plain = Fake::new(&fixture.world.folder(), "plain-text", "");
+    fs::write(
+        plain.program(),
+        "#!/bin/sh\ncat > /dev/null\n[ $TEOF_STAGE = planner ] || echo three >> src/code.txt\necho did it\n",
+    )
+    .unwrap();
+    agent(&fixture, "plain", &plain);
+    let fixture = fixture.with("roles.planner", json!({"agent": "plain"}));
+    let outcome = fixture.run("run-1");
+    assert_verdict(&outcome, "succeeded");
+    assert!(finding(&outcome, "answer.unreadable").is_none(), "{outcome:#}");
+
+    let fixture = Fixture::new().with("roles.reviewer", json!({"agent": "odd"}));
+    agent(&fixture, "odd", &fixture.judge);
+    let outcome = fixture.run("run-1");
+    assert_verdict(&outcome, "failed");
+    let reason = outcome["reason"].as_str().unwrap();
+    assert!(reason.contains("looks like claude's stream: set format = \"claude\" in [agents.odd]"), "{reason}");
 }

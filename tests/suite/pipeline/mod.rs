@@ -327,7 +327,7 @@ fn a_template_of_the_persons_own_is_used_or_refused_with_a_reason() {
     let fixture = Fixture::new().with("roles.coder", json!({"agent": "fake", "prompt": "prompts/mine.md"}));
     fixture.world.write("prompts/mine.md", "Mine: {{objective}} {{findings}} {{answer}}");
     assert_verdict(&fixture.run("run-1"), "succeeded");
-    assert!(fixture.coder.prompt(1).starts_with("Mine: > task: QUEUE-001"));
+    assert!(fixture.coder.prompt(1).starts_with("# Do one piece of work\n\nMine: > task: QUEUE-001"));
     for (text, why) in
         [("{{objective}}{{answer}}", "findings"), ("{{objective}}{{findings}}{{answer}}{{evil}}", "evil")]
     {

@@ -186,3 +186,43 @@ fn a_job_that_waits_for_an_answer_can_be_cancelled() {
     let status = site.world.ok(&["status"]);
     assert!(status.contains("cancelled") && !status.contains("skipped"), "one row for the job: {status}");
 }
+
+#[test]
+fn an_answer_and_a_note_stay_in_later_prompts_and_a_run_tells_only_what_happens_in_it() {
+    let site = Site::appending("");
+    site.coder.on(1, DONE).on(2, "answer '{\"analysis\": \"Two ways.\", \"question\": \"Round up or down?\"}'");
+    let task = site.submit("Round the amounts");
+    let ran = site.run();
+    assert!(
+        ran.code == 5 && ran.stderr.contains("coder, round 1") && ran.stderr.contains("changed nothing"),
+        "{ran:?}"
+    );
+    site.world.ok(&["coordinator", "answer", &task, "Round up"]);
+    let ran = site.run();
+    assert!(ran.code == 0 && ran.stderr.contains("coder, round 2"), "{ran:?}");
+    assert!(!ran.stderr.contains("coder, round 1") && !ran.stderr.contains("changed nothing"), "{}", ran.stderr);
+    for note in ["name the unit", "in whole cents"] {
+        site.world.ok(&["review", "retry", "j1", "--note", note]);
+        assert_eq!(site.run().code, 0);
+    }
+    assert_eq!(site.coder.calls(), 5);
+    let prompt = site.coder.prompt(5);
+    for words in ["> Round up or down?", "> The answer: Round up", "> - name the unit", "> - in whole cents"] {
+        assert_eq!(prompt.matches(words).count(), 1, "{words}: {prompt}");
+    }
+}
+
+#[test]
+fn a_stale_cache_of_the_work_does_not_make_the_base_fail() {
+    // As Python's caches: by the second and the size of the source.
+    let test = "k=$(stat -c %Y-%s src/code.txt); mkdir -p cache; [ -f cache/$k ] || cp src/code.txt cache/$k; ! grep two cache/$k";
+    let site = Site::new(&format!("[guard]\ntests = ['{test}']"), &format!("printf 'six\\n' > src/code.txt\n{DONE}"));
+    site.coder.on(1, &format!("printf 'two\\n' > src/code.txt\n{DONE}"));
+    site.world.write(".gitignore", "cache/\n");
+    site.world.git(&["add", ".gitignore"]);
+    site.world.git(&["commit", "-qm", "Ignore the cache"]);
+    site.submit("Count to two");
+    let ran = site.run();
+    let prompt = site.coder.prompt(2);
+    assert!(prompt.contains("failed: exit code 1") && !prompt.contains("it also fails on"), "{ran:?} {prompt}");
+}

@@ -8,6 +8,7 @@ use crate::base::text;
 use crate::base::time::show_span;
 use crate::exec::TimedOut;
 use crate::foreman::calls::conversation::CallResult;
+use crate::foreman::calls::notes;
 use crate::foreman::reporting::alert;
 use crate::foreman::reporting::report::End;
 use crate::foreman::results::question;
@@ -47,12 +48,10 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
         return Err(FollowUp::End(asks_permission(context, agent, asked)));
     }
     if let Some(request) = said.stopped.as_ref().filter(|_| said.conclusion.verdict != CallVerdict::Succeeded) {
-        if let (Some(left), Some(note)) = (&mut context.store.unfinished, &request.note) {
-            left.words.push(note.clone());
-            let job = context.report.work.job().to_owned();
-            if let Err(e) = context.store.save(context.hub, &job) {
-                tracing::debug!("cannot keep the note for the next call: {e:#}");
-            }
+        if let Some(note) = &request.note
+            && let Err(e) = notes::add(context.hub, context.report.work.job(), &request.by, note)
+        {
+            tracing::warn!("cannot keep the note for the next call: {e:#}");
         }
         let why = secrets::redact(&text::safe(&request.describe()));
         return Err(FollowUp::End(End::new(Verdict::Failed, format!("the session of {} was {why}", agent.name))));

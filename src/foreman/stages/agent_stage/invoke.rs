@@ -9,7 +9,7 @@ use crate::base::{Result, text};
 use crate::foreman::calls::RAW_OUTPUT;
 use crate::foreman::calls::conversation::{self, CallResult};
 use crate::foreman::calls::notes;
-use crate::foreman::calls::prompts::{self, Material};
+use crate::foreman::calls::prompts::Material;
 use crate::foreman::calls::request::CallRequest;
 use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::reporting::refused_write;
@@ -19,7 +19,7 @@ use crate::foreman::results::call_record::{CallRecord, How};
 use crate::foreman::results::question;
 use crate::foreman::stages::context::StageContext;
 use crate::foreman::stages::stage_store::Unfinished;
-use crate::model::agent::Usage;
+use crate::model::agent::{Format, Usage};
 use crate::model::command::Command;
 use crate::model::run::noticed::{Action, Noticed};
 use crate::model::run::outcome::{Finding, Verdict};
@@ -41,20 +41,17 @@ pub fn agent(
     material: &Material,
     stage: &mut StageReport,
 ) -> Result<Option<End>> {
-    let prompt = full_prompt(context, &stage.name, material)?;
     stage.agent = Some(agent.name.clone());
 
     let mut asked_again = false;
     let earlier = if stage.name == CODER { earlier_session(context, agent) } else { None };
-    let job = context.report.work.job().to_owned();
-    let pending = |context: &StageContext| notes::pending(context.hub, &job);
-    let mut open = unfinished::call_start(context, agent, stage, &prompt, earlier, pending(context))?;
+    let mut open = unfinished::call_start(context, agent, stage, material, earlier)?;
     loop {
         let said = match call(context, agent, model, &open, stage)? {
             CallOutcome::Answered(said) => said,
             CallOutcome::Stopped(end) => return Ok(Some(end)),
             CallOutcome::Retry => {
-                open = unfinished::call_start(context, agent, stage, &prompt, None, pending(context))?;
+                open = unfinished::call_start(context, agent, stage, material, None)?;
                 continue;
             }
         };
@@ -68,8 +65,16 @@ pub fn agent(
             },
             Err(why) => why,
         };
+        let mistaken = misread_format(agent, &said.conclusion.text);
+        let is_plain = agent.format == Format::Text && mistaken.is_none();
+        let why = why + &mistaken.unwrap_or_default();
         if let Some(asked) = question::trailing_question(&said.conclusion.text).filter(|_| !has_changed(context)) {
             return Ok(Some(asks(context, stage, asked)));
+        }
+        if is_plain && [PLANNER, CODER].contains(&&*stage.name) {
+            // The JSON says nothing that such a program would have to say.
+            answered(stage, answer::unstructured(&said.conclusion.text));
+            return Ok(None);
         }
         if stage.name == CODER || (stage.name == PLANNER && asked_again) {
             (context.say)(&format!("      the answer is not in the requested form ({why}); its text is used as it is"));
@@ -82,15 +87,18 @@ pub fn agent(
         }
         (context.say)(&format!("      the answer is not in the requested form ({why}); asking once more"));
         asked_again = true;
-        open.resume = stage.session.clone().filter(|_| agent.resumes());
-        open.prompt = match open.resume {
-            Some(_) => {
-                let receipts = context.runner.receipts().display().to_string();
-                again(&why) + &prompts::tail(&context.report.work.order, &stage.name, &receipts)
-            }
-            None => again(&why) + &prompt,
-        };
+        let session = stage.session.clone().filter(|_| agent.resumes());
+        open = unfinished::ask_again(context, stage, material, &why, session)?;
     }
+}
+
+/// What an operator must set when a stream was read as plain text.
+fn misread_format(agent: &Agent, said: &str) -> Option<String> {
+    let format = Some(said).filter(|_| agent.format == Format::Text).and_then(agents::format_of)?.name();
+    let section = &agent.name;
+    Some(format!(
+        "; it was read as plain text and looks like {format}'s stream: set format = {format:?} in [agents.{section}]"
+    ))
 }
 
 /// Keeps the text of an answer that does not have the requested form, unchanged.
@@ -127,21 +135,6 @@ fn asks(context: &mut StageContext, stage: &StageReport, asked: String) -> End {
     let reason = format!("the {} asks: {}", stage.name, text::clip(&text::safe(last), 200));
     context.report.question = Some(asked);
     End::new(Verdict::Paused, reason)
-}
-
-fn again(why: &str) -> String {
-    format!(
-        "# Your answer could not be read\n\nThe problem: {}. Leave the work as it is and answer again, in the form \
-            below.\n\n",
-        text::safe(why)
-    )
-}
-
-/// The complete prompt of a role.
-fn full_prompt(context: &StageContext, role: &str, material: &Material) -> Result<String> {
-    let order = &context.report.work.order;
-    let template = prompts::template(context.hub, order, role)?;
-    Ok(prompts::render(&template, order, role, material, &context.runner.receipts().display().to_string()))
 }
 
 /// The session of the coder's last pass, if the agent can resume it.
@@ -227,11 +220,9 @@ fn one_call(
     let folder = context.live.reserve(&name)?;
     let before = context.store.unfinished.take().filter(|left| left.stage == stage.name && left.round == stage.round);
     let before = before.unwrap_or_default();
-    let words: Vec<_> =
-        before.words.into_iter().chain(open.notes.iter().map(|stored| stored.note.text.clone())).collect();
     let mut decided = before.decided;
     if let Some(asked) = before.asks {
-        match words.iter().any(|said| question::agrees(said, &asked.text)) {
+        match open.notes.iter().any(|stored| question::agrees(&stored.note.text, &asked.text)) {
             true => decided.allowed.push(asked.text),
             false => decided.refused.push(asked.text),
         }
@@ -250,7 +241,6 @@ fn one_call(
         worked: resume.is_some() && before.worked,
         why: String::new(),
         continued: before.continued,
-        words,
         asks: None,
         decided: decided.clone(),
     };
@@ -293,8 +283,6 @@ fn note(context: &mut StageContext, stage: &mut StageReport, said: &CallResult) 
         left.session.clone_from(&called.session);
         left.worked |= said.conclusion.worked;
         left.why.clone_from(&called.outcome);
-        let notes = called.notes.iter().filter(|note| !left.words.contains(&note.text)).map(|note| note.text.clone());
-        left.words.extend(notes.collect::<Vec<_>>());
     }
     for quota in &said.conclusion.quotas {
         quota.clone().add(context.report.quotas.entry(called.agent.clone()).or_default());
