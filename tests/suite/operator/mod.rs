@@ -273,11 +273,12 @@ fn rollback_commands_run_on_a_persons_word_in_a_worktree_and_leave_a_receipt() {
     assert!(revert(&[]).expect(2).stderr.contains("rollback.unconfirmed"));
     assert!(revert(&["--yes"]).expect(6).stderr.contains("commands.untrusted"));
     desk.world.ok(&["plan", "approve", "2026-01-05-docs"]);
+    let approved = desk.world.read("_plans/2026-01-05-docs.plan.json");
     desk.world.write("_plans/2026-01-05-docs.plan.json", &plan("touch changed-after-the-approval"));
     assert!(revert(&["--yes"]).expect(6).stderr.contains("commands.untrusted"), "these are not the approved bytes");
     assert!(desk.show("main:src/code.txt").contains('2'), "nothing was reverted by any of them");
 
-    desk.world.write("_plans/2026-01-05-docs.plan.json", &plan(&undo));
+    desk.world.write("_plans/2026-01-05-docs.plan.json", &approved);
     let done: Value = serde_json::from_str(&revert(&["--yes"]).expect(0).stdout).unwrap();
     let undone = fs::read_to_string(desk.world.folder().join("undone")).unwrap();
     assert!(undone.starts_with("one\ntwo\nthree\n"), "it ran on the reverted tree: {undone}");
