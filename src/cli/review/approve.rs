@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::bulk::{self, Done, Words};
-use super::notify::{commit_record, notify_coordinator};
+use super::notify::{commit_own_record, notify_coordinator};
 use super::{list, shared};
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
@@ -84,10 +84,7 @@ impl Args {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let code = approve(args, app)?;
-    // Beside merged work, each commit of the record is one that people read.
-    if app.hub()?.has_record_branch()? {
-        commit_record(app)?;
-    }
+    commit_own_record(app)?;
     Ok(code)
 }
 
@@ -126,7 +123,9 @@ fn approve(args: Args, app: &App) -> Result<ExitCode> {
 /// As the command.
 pub fn decide(app: &App, job: &str, progress: &dyn Fn(&str)) -> Result<Vec<String>> {
     operator::require("approve work")?;
-    Ok(one(&Args::of(job), app, job, progress)?.all_lines())
+    let done = one(&Args::of(job), app, job, progress)?;
+    commit_own_record(app)?;
+    Ok(done.all_lines())
 }
 
 fn printed(args: &Args, app: &App, job: &str) -> Result<Done> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::first_hour::{existing, teof};
 use crate::harness::{Ran, World};
 use crate::results::Site;
 use crate::review::{Desk, JOB};
@@ -325,6 +326,26 @@ fn a_blocked_job_is_dismissed_on_its_page() {
     let reason = site.job(&task)["last"]["reason"].clone();
     assert_eq!(reason, "rejected by Tester: Not wanted");
     assert_eq!(site.world.json(&["status"])["summary"]["blocked"], json!([]));
+    page.stop();
+}
+
+#[test]
+fn an_approval_on_the_page_commits_a_record_with_a_branch_of_its_own() {
+    let world = existing();
+    teof(&world, "init --yes -q").expect(0);
+    teof(&world, "do \"Document the parser\" --yes").expect(0);
+    let hub = world.hub().root;
+    let record = || world.git_in(&hub, &["rev-parse", "HEAD"]);
+    let before = record();
+    let page = Served::start(&world);
+    let cookie = page.session();
+    let shown = page.ask("GET", "/jobs/j1", &[("Cookie", &cookie)], "").body;
+    let fields = format!("form={}&run={}", field(&shown, "form"), field(&shown, "run"));
+    let origin = format!("http://{}", page.host());
+    let headers = [("Cookie", cookie.as_str()), ("Origin", origin.as_str())];
+    assert_eq!(page.ask("POST", "/jobs/j1/approve", &headers, &fields).status, 303);
+    crate::harness::until("the record to be committed", || record() != before);
+    assert_eq!(world.git_in(&hub, &["status", "--porcelain", "_bus", "_plans", "_report"]), "");
     page.stop();
 }
 
