@@ -186,9 +186,12 @@ fn a_reader_that_closes_the_pipe_early_is_named_in_one_line() {
     let world = World::new();
     let said = "error: stdout was closed before everything was printed\n";
     let done = "cause: the program that reads it ended; what the command did before is done\n";
-    for (args, told) in
-        [(&["task", "list"][..], said.to_owned()), (&["task", "add", "Q-1", "--title", "Q"], said.to_owned() + done)]
-    {
+    for (args, told) in [
+        (&["task", "list"][..], said.to_owned()),
+        (&["status"], said.to_owned()),
+        (&["--help"], said.to_owned()),
+        (&["task", "add", "Q-1", "--title", "Q"], said.to_owned() + done),
+    ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = world.teof(args).stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();

@@ -37,7 +37,7 @@ pub fn usage(error: &clap::Error, tree: impl FnOnce() -> clap::Command, as_json:
         return show(&usage::refusal(error, &mut tree()), as_json);
     }
     match error.print().and_then(|()| flush_stdout()) {
-        Err(e) if !error.use_stderr() => ExitCode::from(unwritten(&e, as_json, false) as u8),
+        Err(e) if !error.use_stderr() => ExitCode::from(unwritten(&e, as_json, true) as u8),
         _ => ExitCode::from(error.exit_code() as u8),
     }
 }
