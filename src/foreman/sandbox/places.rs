@@ -41,9 +41,10 @@ const SYSTEM: [&str; 15] = [
 /// The same below the home folder: toolchains, programs, and git's own settings, without which git refuses to run.
 const TOOLS: [&str; 6] = ["~/.cargo", "~/.rustup", "~/.local/bin", "~/.nvm", "~/.gitconfig", "~/.config/git"];
 
-/// Whether a path is below what programs of the system are in.
+/// Whether a path is below what programs of the system are in. Shared memory is not, though it is below `/dev`.
 pub(super) fn is_of_system(path: &Path) -> bool {
-    SYSTEM.iter().filter_map(|system| resolve(Path::new(system))).any(|system| path.starts_with(system))
+    !path.starts_with(SHARED_MEMORY)
+        && SYSTEM.iter().filter_map(|system| resolve(Path::new(system))).any(|system| path.starts_with(system))
 }
 
 /// A path of the settings. One that is neither absolute nor from `~` is none, and neither is one that does not exist.
@@ -138,6 +139,13 @@ pub(super) fn outermost(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shared_memory_is_no_folder_of_the_system() {
+        let is = |path: &str| is_of_system(Path::new(path));
+        assert!(is("/usr/bin") && is("/dev/fd"));
+        assert!(!is("/dev/shm/agent") && !is("/home/me/agent") && !is("/usrx"));
+    }
 
     #[test]
     fn a_path_below_another_needs_no_rule() {
