@@ -10,6 +10,7 @@ pub mod run;
 pub mod send;
 pub mod start;
 pub mod status;
+mod status_table;
 pub mod submit;
 pub mod submit_names;
 pub mod summary;
