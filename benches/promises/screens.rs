@@ -24,9 +24,8 @@ const TICKS: u64 = 100;
 pub fn screens() {
     let world = surface::world();
     // A terminal of 160 columns and 50 rows, whose output is thrown away.
-    let mut top = world.command(&[]);
     let line = format!("stty columns 160 rows 50; exec {TEOF} top");
-    top = of_world(&world, top, "script", &["-qfec", &line, "/dev/null"]);
+    let mut top = in_world(&world, "script", &["-qfec", &line, "/dev/null"]);
     let mut top = top.env("TERM", "xterm-256color").stdin(Stdio::piped()).spawn().expect("script (util-linux)");
     std::thread::sleep(SETTLED);
     let pid = below(top.id()).expect("top runs in its terminal");
@@ -42,13 +41,14 @@ pub fn screens() {
     end(&mut web);
 }
 
-/// Another program in the environment of the world's commands.
-fn of_world(world: &World, command: Command, program: &str, args: &[&str]) -> Command {
-    let mut other = Command::new(program);
-    other.env_clear().args(args).current_dir(&world.repo).stdout(Stdio::null()).stderr(Stdio::null());
-    let set = command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    other.envs(set.filter(|(name, _)| name != "TEOF_AGENT"));
-    other
+/// A program in the environment of the world's commands, as a person.
+fn in_world(world: &World, program: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().args(args).current_dir(&world.repo).stdout(Stdio::null()).stderr(Stdio::null());
+    let of_teof = world.command(&[]);
+    let set = of_teof.get_envs().filter(|(name, _)| *name != "TEOF_AGENT");
+    command.envs(set.filter_map(|(name, value)| Some((name, value?))));
+    command
 }
 
 /// A browser's part: opens the link, and reads the page's events.
