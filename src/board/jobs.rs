@@ -238,8 +238,7 @@ fn uncounted(job: &state::Job, live: &Live) -> Spent {
 fn next(job: &state::Job, is_unmerged: bool) -> Option<String> {
     let short = job.short();
     match &job.phase {
-        _ if is_unmerged => Some(format!("teof review {short}")),
-        Phase::Review { .. } => Some(format!("teof review {short}")),
+        phase if is_unmerged || matches!(phase, Phase::Review { .. }) => Some(format!("teof review {short}")),
         Phase::Question { .. } => Some(format!("teof coordinator answer {short} \"...\"")),
         Phase::Held if job.paused.is_some() => Some(format!("teof coordinator resume {short}")),
         Phase::Over { ending: Ending::Blocked, .. } => Some(format!("teof logs {short}")),

@@ -1,5 +1,5 @@
-//! Agents that speak the Agent Client Protocol. Those that stand for another preset's program are named after it; the commands of
-//! those that were not tried are those of the protocol's registry.
+//! Agents that speak the Agent Client Protocol. Those that stand for another preset's program are named after it; the
+//! commands of those that were not tried are those of the protocol's registry.
 
 use super::preset::{PLAIN, Preset};
 use super::programs::{CLAUDE, CODEX, CURSOR, GEMINI, OPENCODE, QWEN};

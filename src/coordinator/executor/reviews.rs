@@ -57,7 +57,7 @@ pub fn is_waiting(hub: &Hub, state: &State, entry: &Entry) -> bool {
         }
 }
 
-/// Whether a job is done and may have a result that nobody merged. Costs nothing.
+/// Whether a job is done and may have a result that is not merged. Reads no file.
 pub fn may_be_unmerged(job: &Job) -> bool {
     let is_done = matches!(job.phase, Phase::Over { ending: Ending::Done, .. });
     is_done && !job.is_merged() && job.last.as_ref().is_some_and(|last| last.bundle.is_some())

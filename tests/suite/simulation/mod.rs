@@ -536,7 +536,7 @@ fn each_job_is_done_once_in_any_history() {
     });
 }
 
-/// Plays the seeds below `count` on all cores; a panic of one ends the test.
+/// Plays the seeds below `count` on all cores; a panic of one fails the test once the others are played.
 fn each_seed(count: u64, play: impl Fn(u64) + Sync) {
     let (next, threads) = (AtomicU64::new(0), std::thread::available_parallelism().map_or(1, usize::from));
     std::thread::scope(|scope| {
