@@ -93,10 +93,12 @@ impl Sandbox {
     }
 
     /// The variables that keep programs inside: where to put temporary files. (`access(2)` says that `/var/tmp` is
-    /// writable, which SQLite believes.)
+    /// writable, which SQLite believes; zsh has a prefix of its own, for its here-documents.)
     pub fn variables(&self) -> Vec<(String, String)> {
         let Some(temp) = &self.temp else { return Vec::new() };
-        [env::TMPDIR, "SQLITE_TMPDIR"].map(|name| (name.to_owned(), temp.path().display().to_string())).into()
+        let folder = temp.path().display();
+        let named = [env::TMPDIR, "SQLITE_TMPDIR"].map(|name| (name.to_owned(), folder.to_string()));
+        named.into_iter().chain([("TMPPREFIX".to_owned(), format!("{folder}/zsh"))]).collect()
     }
 
     /// Settings for git: it must not tidy up objects and refs that it cannot write, which it would complain about, nor

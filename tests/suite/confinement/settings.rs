@@ -20,7 +20,8 @@ fn without_settings_a_worker_writes_to_its_worktree_and_commits_on_its_branch_an
     let commands = [
         "echo $TMPDIR".to_owned(),
         "echo three >> src/code.txt && git add src && git -c user.name=x -c user.email=x@x commit -qm mine".to_owned(),
-        "echo x > \"$(mktemp)\" && echo x > \"$TMPDIR/y\" && echo x > /dev/null && test \"$TMPDIR\" = \"$SQLITE_TMPDIR\"".to_owned(),
+        "echo x > \"$(mktemp)\" && echo x > \"$TMPDIR/y\" && echo x > /dev/null && test \"$TMPDIR\" = \"$SQLITE_TMPDIR\" && \
+         echo x > \"$TMPPREFIX\"; if command -v zsh; then zsh -fc 'cat <<END\nx\nEND'; fi".to_owned(),
         "echo '{}' > \"$TEOF_RECEIPTS_DIR/r.json\" && git stash list".to_owned(),
         refused(&format!("echo x >> {}", outside.display())),
         refused(&format!("mv {} {}.moved", outside.display(), outside.display())),
