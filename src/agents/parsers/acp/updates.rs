@@ -52,6 +52,8 @@ struct Call {
     kind: Option<ToolKind>,
     title: String,
     input: Option<Value>,
+    /// The arguments as it shows them; null as long as they are not whole.
+    shown: Option<Value>,
     places: Vec<String>,
     output: String,
     is_told: bool,
@@ -203,10 +205,11 @@ impl Updates {
         let status = update.fields.status;
         let call = self.known(&update);
         let now = Call::of(update.fields.clone(), update.meta.as_ref());
-        let says_what = now.input.as_ref().is_some_and(|input| !what(input).is_empty());
+        let says_what = now.input().is_some_and(|input| !what(input).is_empty());
+        let is_partial = now.input().is_some_and(Value::is_null);
         call.learn(now);
         let is_pending = matches!(status, Some(ToolCallStatus::Pending) | None);
-        if says_what || !is_pending {
+        if says_what || !(is_pending || is_partial) {
             call.tell(emit);
         }
         match status {
@@ -225,19 +228,24 @@ impl Updates {
 impl Call {
     fn of(fields: ToolCallUpdateFields, meta: Option<&Meta>) -> Call {
         let own = |path: [&str; 2]| meta.and_then(|meta| meta.get(path[0])?.get(path[1])).and_then(Value::as_str);
-        let plain = meta.and_then(|meta| meta.get("toolName")).and_then(Value::as_str);
-        let name = fields.name.or_else(|| plain.or_else(|| own(["claudeCode", "toolName"])).map(str::to_owned));
+        let plain = |key: &str| meta.and_then(|meta| meta.get(key)).and_then(Value::as_str);
+        let named = plain("toolName").or_else(|| plain("tool_name")).or_else(|| own(["claudeCode", "toolName"]));
+        let name = fields.name.or_else(|| named.map(str::to_owned));
         let content = fields.content.unwrap_or_default();
         let mut output = content.iter().filter_map(text_of).collect::<Vec<_>>().join("\n");
         if output.is_empty() {
             let raw = fields.raw_output.as_ref().and_then(Value::as_str);
             output = raw.or_else(|| own(["terminal_output_delta", "data"])).unwrap_or_default().to_owned();
         }
+        // kimi shows the arguments as text, piece by piece, and gives them as input once the call runs.
+        let is_open = matches!(fields.status, Some(ToolCallStatus::Pending | ToolCallStatus::InProgress));
+        let shown = Some(&output).filter(|said| is_open && said.trim_start().starts_with('{'));
         Call {
             name,
             kind: fields.kind,
             title: fields.title.unwrap_or_default(),
             input: fields.raw_input,
+            shown: shown.map(|said| serde_json::from_str(said).unwrap_or_default()),
             places: fields.locations.unwrap_or_default().iter().map(|at| at.path.display().to_string()).collect(),
             output: clipped(&output, MAX_TEXT),
             is_told: false,
@@ -249,6 +257,7 @@ impl Call {
         self.name = now.name.or(self.name.take());
         self.kind = now.kind.or(self.kind);
         self.input = now.input.or(self.input.take());
+        self.shown = now.shown.or(self.shown.take());
         for (text, new) in [(&mut self.title, now.title), (&mut self.output, now.output)] {
             if !new.is_empty() {
                 *text = new;
@@ -274,9 +283,13 @@ impl Call {
         text::clip(&text::safe(self.name.as_deref().unwrap_or_else(word)), MAX_NAME)
     }
 
+    fn input(&self) -> Option<&Value> {
+        self.input.as_ref().or(self.shown.as_ref())
+    }
+
     /// What it does. Without an input its title says it, as far as a title does.
     fn operation(&self) -> String {
-        let input = self.input.as_ref().map(what).unwrap_or_default();
+        let input = self.input().map(what).unwrap_or_default();
         match self.kind {
             _ if !input.is_empty() => input,
             Some(ToolKind::Execute | ToolKind::Fetch) => self.title.clone(),
@@ -289,7 +302,7 @@ impl Call {
         if std::mem::replace(&mut self.is_told, true) {
             return;
         }
-        let input = match &self.input {
+        let input = match self.input() {
             Some(input) if !what(input).is_empty() => input.to_string(),
             _ => serde_json::json!({ "title": self.title }).to_string(),
         };
@@ -299,6 +312,9 @@ impl Call {
 
 /// What an input says that a tool does, without where.
 fn what(input: &Value) -> String {
+    if input.is_null() {
+        return String::new();
+    }
     let mut input = input.clone();
     if let Some(fields) = input.as_object_mut() {
         PLACES.iter().for_each(|place| drop(fields.remove(*place)));
