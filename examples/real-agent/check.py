@@ -21,8 +21,12 @@ RIGHT = '#!/bin/sh\n# Greets whom the first argument names.\necho "Hello, $1!"\n
 # They report the last request of a turn alone, and no requests on the side.
 COUNTS_LESS = ["opencode-acp", "qwen-acp"]
 
-# It starts a new session for each pass.
-STARTS_ANEW = ["gemini-acp"]
+# They start a new session for each pass.
+STARTS_ANEW = ["gemini-acp", "aider"]
+
+# They report no usage; the first prints text alone, so that no session is known either.
+COUNTS_NOTHING = ["aider", "kimi"]
+HAS_NO_SESSION = ["aider"]
 
 missing = []
 row = {}
@@ -53,13 +57,14 @@ def lines(path):
         return [json.loads(line) for line in file if line.strip()]
 
 
-def the_record():
+def the_record(agent):
     """The job waits for a person: its step is open, its claim held, nothing is merged."""
     status = json.loads(output("teof", "coordinator", "status", "--json"))
     phases = {job["task"]: job["phase"]["is"] for job in status["jobs"]}
     look("the job is in review", phases == {f"{PLAN}-{STEP}": "review"}, phases)
     used = status["jobs"][0]["counted"] if status["jobs"] else {}
-    look("what it used is counted", used.get("input_tokens") and used.get("output_tokens"), used)
+    counted = used.get("input_tokens") and used.get("output_tokens")
+    look("what it used is counted", counted or agent in COUNTS_NOTHING, used)
     step = document(f"_plans/{PLAN}.plan.json")["steps"][0]
     look("its step is in progress", step["status"] == "in_progress", step["status"])
     claims = [document(path) for path in glob.glob("_bus/claims/*.json")]
@@ -103,28 +108,40 @@ def the_stages(agent, bundle):
     stages = [stage for envelope in envelopes for stage in envelope["stages"] if stage.get("calls")]
     for stage in stages:
         used, call = stage["usage"], stage["calls"][0]
-        whole = stage["agent"] == agent and stage.get("session") and call["outcome"] == "ok" and used["output_tokens"]
+        named = stage.get("session") or agent in HAS_NO_SESSION
+        told = used["output_tokens"] or agent in COUNTS_NOTHING
+        whole = stage["agent"] == agent and call["outcome"] == "ok" and named and told
         tokens = f"{used['input_tokens']} + {used['output_tokens']} tokens"
         look(f"{stage['name']} {stage['round']}", whole, f"session {stage.get('session')}, {tokens}, {stage['outcome']}")
-    coders = [stage["session"] for stage in stages if stage["name"] == "coder"]
-    row["resumes"] = len(coders) == 2 and coders[0] == coders[1]
+    coders = [stage.get("session") for stage in stages if stage["name"] == "coder"]
+    row["resumes"] = len(coders) == 2 and coders[0] is not None and coders[0] == coders[1]
     anew = agent in STARTS_ANEW
     look("the coder went on in its own session", row["resumes"] or anew, "a new one each time" if anew else "")
-    look("no two roles share one", len({stage["session"] for stage in stages}) == (5 if anew else 4))
+    if agent not in HAS_NO_SESSION:
+        look("no two roles share one", len({stage["session"] for stage in stages}) == (5 if anew else 4))
+        the_streams(coders)
+    for role in ("planner", "coder", "tester", "reviewer"):
+        the_tokens(agent, bundle, role)
+    row["costs"] = any(stage["usage"].get("cost_usd") for stage in bundle["stages"])
+
+
+def the_streams(coders):
     streams = glob.glob(os.path.expanduser("~/.local/state/teof/projects/*/sessions/*/*"))
     raw = [path for path in streams if os.path.isfile(path) and coders and coders[0].encode() in content(path)]
     look("the raw streams are kept on this machine", len(raw) >= 2, f"{len(raw)} of the coder's")
-    for role in ("planner", "coder", "tester", "reviewer"):
-        asked = [line for line in lines(MODEL_LOG) if line["role"] == role]
-        counted = sum(line["input"] for line in asked), sum(line["output"] for line in asked)
-        told = [stage["usage"] for stage in bundle["stages"] if stage["name"] == role]
-        said = sum(usage["input_tokens"] for usage in told), sum(usage["output_tokens"] for usage in told)
-        exact = said == counted
-        row["counts"] = row.get("counts", True) and exact
-        near = agent in COUNTS_LESS and 0 < said[0] <= counted[0]
-        seen = f"{len(asked)} requests, {counted}" + ("" if exact else f", told {said}")
-        look(f"the {role}'s tokens are those of the service", exact or near, seen)
-    row["costs"] = any(stage["usage"].get("cost_usd") for stage in bundle["stages"])
+
+
+def the_tokens(agent, bundle, role):
+    asked = [line for line in lines(MODEL_LOG) if line["role"] == role]
+    counted = sum(line["input"] for line in asked), sum(line["output"] for line in asked)
+    told = [stage["usage"] for stage in bundle["stages"] if stage["name"] == role]
+    said = sum(usage["input_tokens"] for usage in told), sum(usage["output_tokens"] for usage in told)
+    exact = said == counted
+    row["counts"] = row.get("counts", True) and exact
+    near = agent in COUNTS_LESS and 0 < said[0] <= counted[0]
+    silent = agent in COUNTS_NOTHING and said == (0, 0)
+    seen = f"{len(asked)} requests, {counted}" + ("" if exact else f", told {said}")
+    look(f"the {role}'s tokens are those of the service", asked and (exact or near or silent), seen)
 
 
 def the_commands():
@@ -149,7 +166,7 @@ def nothing_runs():
 def the_row(agent, version):
     """What was seen, as one row of docs/compatibility.md."""
     word = {True: "yes", False: "no"}
-    tokens = "exact" if row.get("counts") else "less than used"
+    tokens = "exact" if row.get("counts") else "not reported" if agent in COUNTS_NOTHING else "less than used"
     cells = [
         agent,
         version.split("\n")[0][:60],
@@ -166,7 +183,7 @@ def main():
     agent = sys.argv[1]
     print(f"\nWhat {agent} left:")
     nothing_runs()
-    the_record()
+    the_record(agent)
     the_bundle(agent)
     the_commands()
     the_row(agent, sys.argv[2] if len(sys.argv) > 2 else "")

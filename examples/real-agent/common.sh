@@ -20,6 +20,17 @@ install_package() {
     fail "npm installed $package, but none of its programs answers --version"
 }
 
+# install_python_package PACKAGE NAME: the same with pip, in a virtual environment.
+install_python_package() {
+    local package=$1 name=$2
+    mkdir -p "$prefix" && prefix=$(realpath "$prefix")
+    say "pip install $package"
+    [ -x "$prefix/bin/pip" ] || "${PYTHON:-python3}" -m venv "$prefix"
+    "$prefix/bin/pip" install --quiet --disable-pip-version-check "$package" >&2
+    version=$(HOME=$folder/home "$prefix/bin/$name" --version </dev/null) || fail "$package does not answer --version"
+    say "$name is $version, teof is $("$folder/bin/teof" --version)"
+}
+
 # leave CODE: stops what runs, and removes the folder unless somebody wants to look at it.
 leave() {
     trap - EXIT

@@ -10,7 +10,7 @@ requests: what it says follows from the conversation that the agent sends, so ro
 The script, for a request that asks for `greet.sh`:
   planner    answers with a plan;
   coder      looks around with the agent's own shell tool; writes the file, wrong the first time; finds it
-             there when it is sent back, and mends it; then answers;
+             there when it is sent back, and fixes it; then answers;
   tester     tries the file with the shell tool, then answers with a verdict about what it saw (the foreman
              runs the tests itself, before);
   reviewer   looks at the file with the shell tool, then answers with a verdict about what it saw.
@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 FILE = "greet.sh"
 WRONG = '#!/bin/sh\n# Greets whom the first argument names.\necho "Hello $1"\n'
 RIGHT = '#!/bin/sh\n# Greets whom the first argument names.\necho "Hello, $1!"\n'
-MEND = "sed -i 's/Hello $1/Hello, $1!/' " + FILE
+FIX = "sed -i 's/Hello $1/Hello, $1!/' " + FILE
 
 WHO = {"user": "user", "assistant": "agent", "tool": "result"}
 
@@ -49,9 +49,13 @@ def answer(turns, tools):
     Gives the role that it played, `None` for a request on the side (a title, a summary, a probe), and its words.
     """
     asked = [at for at, (who, text) in enumerate(turns) if who == "user" and ROLE.search(text)]
-    if not asked or not tools:
+    edits_text = any(who == "system" and "*file listing*" in text for who, text in turns)
+    if not asked or not (tools or edits_text):
         return None, Say("A greeting")
-    play = {"Plan": planner, "Do": coder, "Test": tester, "Review": reviewer}[ROLE.search(turns[asked[-1]][1]).group(1)]
+    role = ROLE.search(turns[asked[-1]][1]).group(1)
+    if edits_text:
+        return without_tools(role, turns)
+    play = {"Plan": planner, "Do": coder, "Test": tester, "Review": reviewer}[role]
     results = [text for who, text in turns[asked[-1] + 1 :] if who == "result"]
     return play.__name__, play(results, tools)
 
@@ -64,8 +68,8 @@ def coder(results, tools):
     if not results:
         return shell("pwd && ls", tools)
     if len(results) == 1:
-        if FILE in results[0].split():
-            return shell(MEND, tools)
+        if re.search(r"\b" + re.escape(FILE), results[0]):
+            return shell(FIX, tools)
         return write(FILE, WRONG, results[0], tools)
     return reply("greet.sh is there.")
 
@@ -86,15 +90,29 @@ def reviewer(results, tools):
     return reply("greet.sh is wrong.", verdict="reject", confidence=90, findings=[wrong])
 
 
+def without_tools(role, turns):
+    """aider has none: files that it knows are in its messages, and it takes new ones from the answer."""
+    seen = "\n".join(text for who, text in turns if who == "user")
+    if role == "Do":
+        content = RIGHT if WRONG in seen else WRONG
+        return "coder", Say(f"{FILE}\n```\n{content}```\n\n{reply('greet.sh is there.').text}")
+    if role == "Plan":
+        return "planner", planner([], {})
+    return {"Test": ("tester", tester(["Hello, Ada!"], {})), "Review": ("reviewer", reviewer([seen], {}))}[role]
+
+
 def reply(analysis, **more):
     return Say(json.dumps({"analysis": analysis, "commands": [], "receipts": [], **more}))
 
 
 def shell(command, tools):
     """A call of the agent's tool that runs a command, whatever it is named, with what it wants to be told."""
-    for tool, key in (("exec_command", "cmd"), ("Bash", "command"), ("bash", "command"), ("run_shell_command", "command")):
-        if tool in tools:
-            beside = {"description": "A step of the script", "is_background": False}
+    for tool in ("exec_command", "Bash", "bash", "run_shell_command", "Execute"):
+        key = declares(tools, tool, "cmd", "command")
+        if key:
+            why = "A step of the script"
+            beside = {"description": why, "is_background": False}
+            beside |= {"summary": why, "riskLevel": "low", "riskLevelReason": why}
             return Say(tool=tool, arguments={key: command} | {k: v for k, v in beside.items() if k in tools[tool]})
     raise LookupError("the agent offers no tool that runs a command, only: " + ", ".join(tools))
 
@@ -102,10 +120,16 @@ def shell(command, tools):
 def write(name, content, seen, tools):
     """A call of its tool that writes a file, or of its shell. What was `seen` holds the folder's path."""
     folder = re.search(r"(?m)^(?:Output:\s*)?(/\S+)\s*$", seen)
-    for tool, key in (("Write", "file_path"), ("write", "filePath"), ("write_file", "file_path")):
-        if tool in tools and folder:
+    for tool in ("Write", "write", "write_file"):
+        key = declares(tools, tool, "file_path", "filePath", "path")
+        if key and folder:
             return Say(tool=tool, arguments={key: f"{folder.group(1)}/{name}", "content": content})
     return shell(f"cat > {name} <<'END'\n{content}END", tools)
+
+
+def declares(tools, tool, *keys):
+    """The first of these arguments that a tool takes."""
+    return next((key for key in keys if key in tools.get(tool, ())), None)
 
 
 def of_teof(name, tools):

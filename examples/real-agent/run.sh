@@ -5,17 +5,18 @@
 #   run.sh [--keep] [--prefix FOLDER] [AGENT]
 #   run.sh [--prefix FOLDER] [--page FILE] all
 #
-#   AGENT             claude, codex, gemini, opencode or qwen; with -acp behind it: over the Agent Client Protocol,
-#                     as copilot, which speaks only that
+#   AGENT             claude, codex, gemini, opencode, qwen or kilo; with -acp behind it: over the Agent Client
+#                     Protocol, as copilot, droid, kimi and vibe, which speak only that; aider
 #   all               each of them, one after the other
 #   --keep            leave the temporary folder where it is, to look around in it
 #   --prefix FOLDER   install the agents there, and keep them for the next time
 #   --page FILE       write what was seen to this page
 #
 # Needs Linux with bash, git, python3, node with npm, unshare and mount (util-linux) and ip (iproute2); root, or a system
-# that lets everybody make user namespaces. `teof` is taken from $TEOF, else from PATH. Only `npm install` uses
-# the network. No key is needed, and nothing of yours is read or changed: HOME is a temporary one, and so is /tmp in
-# there. When it ends, for whatever reason, so does every process that it started.
+# that lets everybody make user namespaces. `teof` is taken from $TEOF, else from PATH; for aider and vibe a python 3.12
+# from $PYTHON, else python3; kimi needs a node of at least 22.19. Only `npm install` and `pip install` use the network.
+# No key is needed, and nothing of yours is read or changed: HOME is a temporary one, and so is /tmp in there. When it
+# ends, for whatever reason, so does every process that it started.
 #
 # Exit code: 0 when the job is in review with everything that belongs to it, 1 when anything is missing.
 set -euo pipefail
@@ -23,7 +24,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/common.sh"
 port=8080 # The namespace is ours alone, so no port is taken.
-agents="claude codex gemini opencode qwen claude-acp codex-acp gemini-acp opencode-acp qwen-acp copilot"
+agents="claude codex gemini opencode qwen kilo aider claude-acp codex-acp gemini-acp opencode-acp qwen-acp kilo-acp
+    copilot droid kimi vibe"
 
 main() {
     keep= prefix= page= running= agent=codex
@@ -32,8 +34,8 @@ main() {
         --keep) keep=yes ;;
         --prefix) prefix=${2:?--prefix names a folder} && shift ;;
         --page) page=${2:?--page names a file} && shift ;;
-        all | claude | codex | gemini | opencode | qwen) agent=$1 ;;
-        claude-acp | codex-acp | gemini-acp | opencode-acp | qwen-acp | copilot) agent=$1 ;;
+        all) agent=all ;;
+        [a-z]*) [[ " ${agents//$'\n'/ } " == *" $1 "* ]] || fail "no such agent: $1" && agent=$1 ;;
         *) sed -n '2,/^set/{/^#/p}' "$0" >&2 && exit 2 ;;
         esac
         shift
@@ -96,11 +98,25 @@ install() {
     opencode*) package=opencode-ai ;;
     qwen*) package=@qwen-code/qwen-code ;;
     copilot) package=@github/copilot ;;
+    kilo*) package=${KILO:-@kilocode/cli} ;;
+    droid) package=droid ;;
+    kimi) package=@moonshot-ai/kimi-code ;;
+    aider) package=aider-chat ;;
+    vibe) package=mistral-vibe name=vibe-acp ;;
     esac
     prefix=${prefix:-$folder/packages}
-    install_package "$package" "$name"
     # In there the packages lie below the folder, wherever they lie out here.
-    ln -s "$folder/packages${program#"$prefix"}" "$folder/bin/$name"
+    case $agent in
+    aider | vibe)
+        install_python_package "$package" "$name"
+        printf '#!/bin/sh\nexec "%s/packages/bin/python" "%s/packages/bin/%s" "$@"\n' "$folder" "$folder" "$name" >"$folder/bin/$name"
+        chmod +x "$folder/bin/$name"
+        ;;
+    *)
+        install_package "$package" "$name"
+        ln -s "$folder/packages${program#"$prefix"}" "$folder/bin/$name"
+        ;;
+    esac
 }
 
 # --- inside -----------------------------------------------------------------------------------------------
@@ -221,6 +237,62 @@ COPILOT_PROVIDER_BASE_URL = "http://127.0.0.1:$port/v1"
 COPILOT_PROVIDER_API_KEY = "none"
 COPILOT_MODEL = "stand-in"
 COPILOT_OFFLINE = "true"
+END
+        ;;
+    kilo | kilo-acp)
+        cat <<END
+model = "standin/stand-in"
+[agents.$agent.set]
+KILO_DISABLE_MODELS_FETCH = "1"
+KILO_CONFIG_CONTENT = '''
+{"permission": $([ "$agent" = kilo ] && echo '"allow"' || echo '{"bash": "ask", "edit": "ask"}'), "provider": {"standin": {"npm": "@ai-sdk/openai-compatible",
+ "options": {"baseURL": "http://127.0.0.1:$port/v1", "apiKey": "none"}, "models": {"stand-in": {}}}}}'''
+END
+        ;;
+    aider)
+        cat <<END
+model = "openai/stand-in"
+set = { OPENAI_API_BASE = "http://127.0.0.1:$port/v1", OPENAI_API_KEY = "none" }
+END
+        ;;
+    droid)
+        mkdir -p "$HOME/.factory"
+        cat >"$HOME/.factory/settings.json" <<END
+{"customModels": [{"model": "stand-in", "displayName": "stand-in", "baseUrl": "http://127.0.0.1:$port/v1", "apiKey": "none",
+ "provider": "generic-chat-completion-api", "maxOutputTokens": 8000}]}
+END
+        cat <<END
+model = "custom:stand-in-0"
+set = { FACTORY_API_KEY = "none" }
+END
+        ;;
+    kimi)
+        mkdir -p "$HOME/.kimi-code"
+        cat >"$HOME/.kimi-code/config.toml" <<END
+default_model = "stand-in"
+telemetry = false
+[providers.standin]
+type = "openai"
+base_url = "http://127.0.0.1:$port/v1"
+api_key = "none"
+[models.stand-in]
+provider = "standin"
+model = "stand-in"
+max_context_size = 200000
+END
+        ;;
+    vibe)
+        mkdir -p "$HOME/.vibe"
+        cat >"$HOME/.vibe/config.toml" <<END
+active_model = "stand-in"
+enable_telemetry = false
+[[providers]]
+name = "standin"
+api_base = "http://127.0.0.1:$port/v1"
+[[models]]
+name = "stand-in"
+provider = "standin"
+alias = "stand-in"
 END
         ;;
     qwen | qwen-acp)

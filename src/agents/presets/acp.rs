@@ -2,7 +2,7 @@
 //! commands of those that were not tried are those of the protocol's registry.
 
 use super::preset::{PLAIN, Preset};
-use super::programs::{CLAUDE, CODEX, CURSOR, GEMINI, OPENCODE, QWEN};
+use super::programs::{CLAUDE, CODEX, CURSOR, GEMINI, KILO, OPENCODE, QWEN};
 use crate::model::agent::Format;
 
 const ACP: Preset = acp(PLAIN);
@@ -12,7 +12,7 @@ const fn acp(program: Preset) -> Preset {
     Preset { format: Format::Acp, model_args: None, resume_args: Some(&[]), ..program }
 }
 
-pub(super) const PRESETS: [Preset; 13] = [
+pub(super) const PRESETS: [Preset; 14] = [
     Preset {
         name: "claude-acp",
         tried: Some("0.101.0"),
@@ -59,6 +59,15 @@ pub(super) const PRESETS: [Preset; 13] = [
         ..acp(QWEN)
     },
     Preset {
+        name: "kilo-acp",
+        command: &["kilo", "acp"],
+        set: &[
+            ("KILO_CONFIG_CONTENT", "{\"permission\":{\"bash\":\"ask\",\"edit\":\"ask\",\"webfetch\":\"ask\"}}"),
+            ("KILO_DISABLE_AUTOUPDATE", "true"),
+        ],
+        ..acp(KILO)
+    },
+    Preset {
         name: "copilot",
         tried: Some("1.0.102"),
         command: &["copilot", "--acp"],
@@ -74,6 +83,29 @@ pub(super) const PRESETS: [Preset; 13] = [
         keys: &["COPILOT_GITHUB_TOKEN"],
         logins: &[".copilot/config.json"],
         own: &["~/.copilot/", "$XDG_CACHE_HOME/copilot/|~/.cache/copilot/"],
+        ..ACP
+    },
+    Preset {
+        name: "kimi",
+        tried: Some("2.1.0"),
+        command: &["kimi", "acp"],
+        env: &["KIMI_CODE_HOME", "KIMI_MODEL_NAME", "KIMI_MODEL_PROVIDER_TYPE", "KIMI_MODEL_BASE_URL"],
+        set: &[("KIMI_CODE_NO_AUTO_UPDATE", "1")],
+        // It asks, and is answered by the rules of the monitor.
+        options: &[("mode", "default")],
+        keys: &["KIMI_API_KEY", "KIMI_MODEL_API_KEY"],
+        logins: &[".kimi-code/config.toml"],
+        own: &["$KIMI_CODE_HOME/|~/.kimi-code/"],
+        ..ACP
+    },
+    Preset {
+        name: "vibe",
+        command: &["vibe-acp"],
+        env: &["VIBE_HOME"],
+        options: &[("mode", "ask")],
+        keys: &["MISTRAL_API_KEY"],
+        logins: &[".vibe/.env", ".vibe/config.toml"],
+        own: &["$VIBE_HOME/|~/.vibe/"],
         ..ACP
     },
     Preset { name: "cursor-acp", command: &["cursor-agent", "acp"], ..acp(CURSOR) },
@@ -98,25 +130,12 @@ pub(super) const PRESETS: [Preset; 13] = [
     Preset {
         name: "droid",
         command: &["droid", "exec", "--output-format", "acp"],
+        // It asks, and is answered by the rules of the monitor.
+        options: &[("autonomy_level", "normal")],
         set: &[("DROID_DISABLE_AUTO_UPDATE", "true"), ("FACTORY_DROID_AUTO_UPDATE_ENABLED", "false")],
         keys: &["FACTORY_API_KEY"],
+        logins: &[".factory/auth.v2.file"],
         own: &["~/.factory/"],
-        ..ACP
-    },
-    Preset {
-        name: "kimi",
-        command: &["kimi", "acp"],
-        keys: &["KIMI_API_KEY"],
-        logins: &[".kimi/config.toml"],
-        own: &["~/.kimi/"],
-        ..ACP
-    },
-    Preset {
-        name: "vibe",
-        command: &["vibe-acp"],
-        keys: &["MISTRAL_API_KEY"],
-        logins: &[".vibe/.env"],
-        own: &["~/.vibe/"],
         ..ACP
     },
     Preset {

@@ -52,6 +52,22 @@ pub(super) const OPENCODE: Preset = Preset {
     ..PLAIN
 };
 
+/// A fork of opencode, with its stream.
+pub(super) const KILO: Preset = Preset {
+    env: &["KILO_CONFIG", "KILO_CONFIG_DIR", "KILO_DISABLE_MODELS_FETCH", "KILO_ORG_ID"],
+    keys: &["KILO_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"],
+    logins: &[".local/share/kilo/auth.json", ".config/kilo/kilo.json"],
+    own: &[
+        "$XDG_DATA_HOME/kilo/|~/.local/share/kilo/",
+        "$XDG_STATE_HOME/kilo/|~/.local/state/kilo/",
+        "$XDG_CONFIG_HOME/kilo/|~/.config/kilo/",
+        "$XDG_CACHE_HOME/kilo/|~/.cache/kilo/",
+        "/tmp/kilo/",
+    ],
+    stagger: OPENCODE.stagger,
+    ..PLAIN
+};
+
 pub(super) const QWEN: Preset = Preset {
     model_args: Some(&["-m", "{model}"]),
     env: &["OPENAI_BASE_URL", "OPENAI_MODEL", "QWEN_HOME"],

@@ -1,10 +1,10 @@
 //! Agents that print a stream of their own.
 
 use super::preset::{PLAIN, Preset};
-use super::programs::{CLAUDE, CODEX, CURSOR, GEMINI, OPENCODE, QWEN};
+use super::programs::{CLAUDE, CODEX, CURSOR, GEMINI, KILO, OPENCODE, QWEN};
 use crate::model::agent::{Format, PromptVia};
 
-pub(super) const PRESETS: [Preset; 8] = [
+pub(super) const PRESETS: [Preset; 9] = [
     Preset {
         name: "claude",
         tried: Some("2.1.332"),
@@ -68,6 +68,51 @@ pub(super) const PRESETS: [Preset; 8] = [
         ..QWEN
     },
     Preset {
+        name: "kilo",
+        tried: Some("7.7.7"),
+        command: &["kilo", "run", "--format", "json", "--auto", "--dir", "{worktree}"],
+        format: Format::Opencode,
+        resume_args: Some(&["--session", "{session}"]),
+        set: &[("KILO_CONFIG_CONTENT", "{\"permission\":\"allow\"}"), ("KILO_DISABLE_AUTOUPDATE", "true")],
+        ..KILO
+    },
+    Preset {
+        name: "aider",
+        tried: Some("0.86.2"),
+        command: &[
+            "aider",
+            "--message-file",
+            "{prompt_file}",
+            "--yes-always",
+            "--no-stream",
+            // The foreman commits, and a history in the worktree would be a change.
+            "--no-auto-commits",
+            "--no-gitignore",
+            "--no-pretty",
+            "--no-check-update",
+            // --yes-always would agree to what it asks else: to be watched, to open pages in a browser, and to fetch or
+            // run what an answer mentions.
+            "--no-analytics",
+            "--no-show-model-warnings",
+            "--no-show-release-notes",
+            "--no-detect-urls",
+            "--no-suggest-shell-commands",
+            "--chat-history-file",
+            "{scratch}/aider.chat.md",
+            "--input-history-file",
+            "{scratch}/aider.input",
+        ],
+        prompt: PromptVia::File,
+        format: Format::Text,
+        // It breaks lines at this width, within the strings of an answer too.
+        set: &[("COLUMNS", "10000")],
+        env: &["OPENAI_API_BASE", "OLLAMA_API_BASE"],
+        keys: &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY"],
+        logins: &[".aider.conf.yml", ".env"],
+        own: &["~/.aider/"],
+        ..PLAIN
+    },
+    Preset {
         name: "amp",
         command: &["amp", "{flags}", "--execute", "--stream-json", "--dangerously-allow-all"],
         resume_args: Some(&["threads", "continue", "{session}"]),
@@ -83,34 +128,5 @@ pub(super) const PRESETS: [Preset; 8] = [
         command: &["cursor-agent", "-p", "--output-format", "stream-json", "--force"],
         resume_args: Some(&["--resume", "{session}"]),
         ..CURSOR
-    },
-    Preset {
-        name: "aider",
-        command: &[
-            "aider",
-            "--message-file",
-            "{prompt_file}",
-            "--yes-always",
-            "--no-stream",
-            // The foreman commits, and a history in the worktree would be a change.
-            "--no-auto-commits",
-            "--no-gitignore",
-            "--no-pretty",
-            "--no-check-update",
-            // No person is there to agree to what it would fetch or run.
-            "--no-detect-urls",
-            "--no-suggest-shell-commands",
-            "--chat-history-file",
-            "{scratch}/aider.chat.md",
-            "--input-history-file",
-            "{scratch}/aider.input",
-        ],
-        prompt: PromptVia::File,
-        format: Format::Text,
-        env: &["OPENAI_API_BASE", "OLLAMA_API_BASE"],
-        keys: &["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY"],
-        logins: &[".aider.conf.yml", ".env"],
-        own: &["~/.aider/"],
-        ..PLAIN
     },
 ];

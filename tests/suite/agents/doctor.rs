@@ -56,7 +56,7 @@ fn every_preset_and_every_described_agent_is_listed_with_what_it_lacks() {
     assert!(told.contains("No role has an agent. Choose one: teof init --role coder="), "{told}");
     assert_eq!(of(&document, "codex")["installed"], false);
     assert!(of(&document, "broken")["error"].as_str().unwrap().contains("no command"), "{document}");
-    assert_eq!(of(&document, "aider")["verified"], false);
+    assert_eq!(of(&document, "amp")["verified"], false);
     let words = world.run(&["agent", "doctor", "gemini"]).expect(0).stdout;
     assert!(words.contains("gemini") && !words.contains("codex"), "{words}");
     assert_eq!(world.refused(&["agent", "doctor", "nobody"])["code"], "agent.unknown");

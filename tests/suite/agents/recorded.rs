@@ -19,6 +19,7 @@ fn the_stream_of_each_version_that_was_tried_is_read() {
         ("codex", Format::Codex, codex, [shell, shell], usage(32539, 0, 51, None)),
         ("gemini", Format::Gemini, gemini, ["run_shell_command", "write_file"], usage(40407, 0, 85, None)),
         ("opencode", Format::Opencode, opencode, ["bash", "write"], usage(25041, 0, 69, Some(0.0))),
+        ("kilo", Format::Opencode, "ses_dd4d8fedaffeO6BwWKIsKYozp7", ["bash", "write"], usage(39951, 0, 78, Some(0.0))),
         (
             "qwen",
             Format::Claude,
