@@ -118,7 +118,7 @@ fn scratch() -> World {
 }
 
 /// Examples that may exit with another code than 0, because of what they find or wait for.
-const OTHER_CODES: [(&str, &[i32]); 18] = [
+const OTHER_CODES: [(&str, &[i32]); 19] = [
     ("teof agent setup claude --check", &[1]),
     ("teof session brief", &[1]),
     ("teof run", &[5]),
@@ -126,6 +126,7 @@ const OTHER_CODES: [(&str, &[i32]); 18] = [
     ("teof verify", &[1, 4]),
     ("teof check", &[1]),
     ("teof agent doctor", &[1]),
+    ("teof agent try", &[1]),
     ("teof doctor", &[1]),
     ("teof preflight", &[1]),
     ("teof scan", &[1]),

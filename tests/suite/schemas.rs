@@ -97,8 +97,9 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// What commands print about a job that waits for review.
-const OUTPUTS: [&str; 16] = [
+const OUTPUTS: [&str; 17] = [
     "agent plugin",
+    "agent try claude",
     "agent setup claude --check",
     "status",
     "task list",

@@ -12,6 +12,7 @@ use crate::cli::unattended::coordinator::summary::Summary;
 use crate::cli::unattended::progress::narrate::Line;
 use crate::cli::work::{agent, plan, task};
 use crate::coordinator::report::Report;
+use crate::foreman::calls::trial::Trial;
 use crate::guard::preflight::report as preflight;
 use crate::ops::presence::status;
 use crate::ops::record::export::Line as Exported;
@@ -27,6 +28,7 @@ pub(super) const OUTPUTS: &[Format] = &[
     format("plan show", "teof plan show --json", written::<plan::show::Document>),
     format("plan validate", "teof plan validate --json", written::<plan::validate::Document>),
     format("bus status", "teof bus status --json", written::<status::Document>),
+    format("agent try", "teof agent try --json", written::<Trial>),
     format("agent setup", "teof agent setup --json", written::<agent::setup::Report>),
     format("agent plugin", "teof agent plugin --json", written::<agent::plugin::Written>),
     format("run", "a line of teof run --json", written::<RunLine>),

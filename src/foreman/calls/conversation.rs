@@ -132,7 +132,8 @@ fn start_lock(hub: &Hub, agent: &Agent) -> Result<Option<FileLock>> {
     }
 }
 
-fn exit(verdict: &Verdict) -> Exit {
+/// How a program ended, for the classification of its stream.
+pub(super) fn exit(verdict: &Verdict) -> Exit {
     match verdict {
         Verdict::Exited(code) => Exit::Code(*code),
         Verdict::Signalled(signal) => Exit::Signal(*signal),

@@ -6,5 +6,6 @@ mod observer;
 pub(super) mod prompts;
 pub(super) mod request;
 pub(super) mod roles;
+pub mod trial;
 
 pub use observer::{RAW_OUTPUT, one_line};

@@ -6,6 +6,7 @@ mod corpus;
 mod doctor;
 mod recorded;
 mod streams;
+mod trial;
 
 use std::path::Path;
 

@@ -165,6 +165,7 @@ pub const READERS: &[&str] = &[
 
 /// Not called here, and why.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("agent try", "writes nothing that lasts but the output of one call; it starts a program of the settings"),
     ("agent setup", "writes files of other programs, one by one, as `completions --install` does"),
     ("hook", "boots and renews as `session-boot` does; what else it keeps is a hint; `agent_hooks.rs` breaks it"),
     ("quickstart", "makes a repository of its own, and does nothing in another one"),

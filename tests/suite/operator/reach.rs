@@ -12,6 +12,7 @@ const BEYOND: &str = r#"
 agent use codex-2
 agent save mine
 agent restore mine
+agent try codex
 agent setup claude --yes
 agent plugin --output mine
 bus claim QUEUE-002 --allow-unassigned

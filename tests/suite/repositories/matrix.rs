@@ -29,6 +29,7 @@ const COMMANDS: &[&str] = &[
     "agent save put-away --allow-dirty --agent a1",
     "agent restore put-away --manifest-only",
     "agent doctor",
+    "agent try fake",
     "agent setup claude --check",
     "agent plugin",
     "hook session-start",

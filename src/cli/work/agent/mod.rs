@@ -3,6 +3,7 @@
 mod doctor;
 pub(in crate::cli) mod plugin;
 pub(in crate::cli) mod setup;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ use crate::seats::{self, saved};
 #[command(after_help = "Examples:\n\
 \x20 teof agent list\n\
 \x20 teof agent doctor   # which agent programs can run\n\
+\x20 teof agent try fake   # one call of it\n\
 \x20 teof agent setup claude --check")]
 pub struct Args {
     #[command(subcommand)]
@@ -44,6 +46,7 @@ enum Command {
     Save(Save),
     Restore(Restore),
     Doctor(doctor::Args),
+    Try(trial::Args),
     Setup(setup::Args),
     Plugin(plugin::Args),
 }
@@ -107,6 +110,7 @@ pub fn run(args: Args, app: &App, tree: fn() -> clap::Command) -> Result<ExitCod
         Command::Save(args) => save(args, app)?,
         Command::Restore(args) => restore(&args, app)?,
         Command::Doctor(args) => return doctor::run(&args, app),
+        Command::Try(args) => return trial::run(&args, app),
         Command::Setup(args) => return setup::run(&args, app, &tree()),
         Command::Plugin(args) => return plugin::run(&args, app, &tree()),
     }
