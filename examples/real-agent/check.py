@@ -25,7 +25,7 @@ COUNTS_LESS = ["opencode-acp", "qwen-acp"]
 STARTS_ANEW = ["gemini-acp", "aider"]
 
 # They report no usage; the first prints text alone, so that no session is known either.
-COUNTS_NOTHING = ["aider", "kimi"]
+COUNTS_NOTHING = ["aider", "droid", "kimi"]
 HAS_NO_SESSION = ["aider"]
 
 missing = []

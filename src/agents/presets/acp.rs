@@ -129,6 +129,7 @@ pub(super) const PRESETS: [Preset; 14] = [
     },
     Preset {
         name: "droid",
+        tried: Some("0.215.0"),
         command: &["droid", "exec", "--output-format", "acp"],
         // It asks, and is answered by the rules of the monitor.
         options: &[("autonomy_level", "normal")],

@@ -60,6 +60,7 @@ pub(super) const KILO: Preset = Preset {
     own: &[
         "$XDG_DATA_HOME/kilo/|~/.local/share/kilo/",
         "$XDG_STATE_HOME/kilo/|~/.local/state/kilo/",
+        "$XDG_STATE_HOME/kilo-sandbox-policy/|~/.local/state/kilo-sandbox-policy/",
         "$XDG_CONFIG_HOME/kilo/|~/.config/kilo/",
         "$XDG_CACHE_HOME/kilo/|~/.cache/kilo/",
         "/tmp/kilo/",
