@@ -6,7 +6,8 @@
 #   run.sh [--prefix FOLDER] [--page FILE] all
 #
 #   AGENT             claude, codex, gemini, opencode, qwen or kilo; with -acp behind it: over the Agent Client
-#                     Protocol, as copilot, droid, kimi and vibe, which speak only that; aider
+#                     Protocol, as copilot, droid, kimi and vibe, which speak only that; codex-app: codex as a server;
+#                     aider
 #   all               each of them, one after the other
 #   --keep            leave the temporary folder where it is, to look around in it
 #   --prefix FOLDER   install the agents there, and keep them for the next time
@@ -24,8 +25,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/common.sh"
 port=8080 # The namespace is ours alone, so no port is taken.
-agents="claude codex gemini opencode qwen kilo aider claude-acp codex-acp gemini-acp opencode-acp qwen-acp kilo-acp
-    copilot droid kimi vibe"
+agents="claude codex codex-app gemini opencode qwen kilo aider claude-acp codex-acp gemini-acp opencode-acp qwen-acp
+    kilo-acp copilot droid kimi vibe"
 
 main() {
     keep= prefix= page= running= agent=codex
@@ -89,10 +90,11 @@ one_agent() {
 
 install() {
     local package name=${agent%-acp}
+    name=${name%-app}
     case $agent in
     claude) package=@anthropic-ai/claude-code ;;
     claude-acp) package=@agentclientprotocol/claude-agent-acp name=claude-agent-acp ;;
-    codex) package=@openai/codex ;;
+    codex | codex-app) package=@openai/codex ;;
     codex-acp) package=@agentclientprotocol/codex-acp name=codex-acp ;;
     gemini*) package=@google/gemini-cli ;;
     opencode*) package=opencode-ai ;;
@@ -185,7 +187,7 @@ ANTHROPIC_API_KEY = "none"
 IS_SANDBOX = "1"
 END
         ;;
-    codex)
+    codex | codex-app)
         cat <<END
 model = "stand-in"
 args = [

@@ -43,7 +43,7 @@ pub struct Agent {
     /// Arguments that limit the cost of a call.
     pub budget_args: Option<Vec<String>>,
     pub model: Option<String>,
-    /// Options of its sessions, with format acp.
+    /// Options of its sessions, where it speaks a protocol.
     pub options: BTreeMap<String, String>,
     /// Names of variables that it inherits besides the basic ones.
     pub env: Vec<String>,
@@ -75,7 +75,7 @@ impl Agent {
 
     /// Whether it takes messages while it works.
     pub fn takes_messages(&self) -> bool {
-        self.prompt == PromptVia::Stream
+        self.prompt == PromptVia::Stream || self.format == Format::CodexAppServer
     }
 
     /// Whether it is called as its preset says.
@@ -189,7 +189,7 @@ pub(super) fn fault(agent: &Agent) -> Option<String> {
     let has = |list: &[String], what: &str| list.iter().any(|part| part.contains(what));
     let anywhere = |what: &str| lists.iter().any(|part| part.contains(what));
     let lacks = |list: &Option<Vec<String>>, what: &str| list.as_ref().is_some_and(|list| !has(list, what));
-    let is_acp = agent.format == Format::Acp;
+    let speaks = agent.format.is_protocol();
     if !names::is_id(&agent.name) {
         return Some("its name becomes part of file names: use only letters, digits, '.', '_' and '-'".to_owned());
     }
@@ -212,12 +212,15 @@ pub(super) fn fault(agent: &Agent) -> Option<String> {
             ));
         }
     }
-    if is_acp && (agent.prompt != PromptVia::Stdin || anywhere("{session}")) {
-        return Some("with format = \"acp\" prompt and session go through the protocol: remove prompt, session_args and resume_args (resume_args = [] switches resuming off)".to_owned());
+    if speaks && (agent.prompt != PromptVia::Stdin || anywhere("{session}")) {
+        return Some(format!(
+            "with format = \"{}\" prompt and session go through the protocol: remove prompt, session_args and resume_args (resume_args = [] switches resuming off)",
+            agent.format.name()
+        ));
     }
     let options = [
         ("session_args", &agent.session_args, "{session}"),
-        ("resume_args", &agent.resume_args.clone().filter(|_| !is_acp), "{session}"),
+        ("resume_args", &agent.resume_args.clone().filter(|_| !speaks), "{session}"),
         ("model_args", &agent.model_args, "{model}"),
         ("budget_args", &agent.budget_args, "{budget}"),
     ];

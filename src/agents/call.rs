@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::agent::{Agent, FLAGS, PLACEHOLDERS};
-use super::dialog::{self, Dialog};
+use super::dialog::Dialog;
+use super::parsers;
 use crate::base::{Refusal, Result, digest, names};
 use crate::model::agent::{Format, PromptVia};
 
@@ -129,7 +130,7 @@ impl Agent {
             PromptVia::File => known.insert("prompt_file", prompt_file.display().to_string()),
             PromptVia::Stdin | PromptVia::Stream => None,
         };
-        let dialog = (self.format == Format::Acp).then(|| Dialog {
+        let dialog = self.format.is_protocol().then(|| Dialog {
             prompt: spec.prompt.to_owned(),
             worktree: spec.worktree.to_owned(),
             session: session.map(str::to_owned),
@@ -147,7 +148,7 @@ impl Agent {
             _ => Vec::new(),
         };
         let stdin = match self.prompt {
-            _ if dialog.is_some() => dialog::opening(),
+            _ if dialog.is_some() => parsers::opening(self.format).unwrap_or_default(),
             PromptVia::Stdin => spec.prompt.as_bytes().to_vec(),
             PromptVia::Stream => message(spec.prompt),
             _ => Vec::new(),
@@ -193,7 +194,7 @@ impl Agent {
             return refuse(format!("{id:?} is not a valid session id for an argument"), "start a new session");
         }
         if let Some(model) = model {
-            if self.model_args.is_none() && self.format != Format::Acp {
+            if self.model_args.is_none() && !self.format.is_protocol() {
                 return refuse(
                     format!("its settings have no model argument (model {model})"),
                     "omit the model, or add model_args = [\"--model\", \"{model}\"] under the agent in teof.toml",

@@ -1,24 +1,6 @@
-//! What teof says to an agent of the Agent Client Protocol (version 1): JSON-RPC 2.0, one message a line.
-//!
-//! Files and terminals are not offered to the agent: it has its own tools, and the kernel confines them.
+//! What one call says to an agent that speaks a protocol. Its parser says it, message by message.
 
 use std::path::PathBuf;
-
-use agent_client_protocol_schema::ProtocolVersion;
-use agent_client_protocol_schema::v1::{
-    AGENT_METHOD_NAMES, CancelNotification, Error, Implementation, InitializeRequest, JsonRpcMessage,
-    LoadSessionRequest, NewSessionRequest, Notification, PromptRequest, Request, RequestId, RequestPermissionOutcome,
-    RequestPermissionResponse, Response, ResumeSessionRequest, SelectedPermissionOutcome, SessionConfigId,
-    SessionConfigOptionValue, SetSessionConfigOptionRequest,
-};
-use serde::Serialize;
-
-/// The ids of our requests. Each is sent once a call, so the answers can be told apart in a recorded stream too.
-pub(super) const INITIALIZE: i64 = 0;
-pub(super) const SESSION: i64 = 1;
-pub(super) const PROMPT: i64 = 3;
-/// The first of those that choose options of the session.
-pub(super) const OPTIONS: i64 = 100;
 
 /// What one call says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,81 +14,4 @@ pub struct Dialog {
     pub options: Vec<(String, String)>,
     /// The model to choose, unless an argument names it.
     pub model: Option<String>,
-}
-
-/// How a session is continued: with its history repeated to us, or without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Resume {
-    Load,
-    Resume,
-}
-
-/// An option of a session and its value.
-#[derive(Clone, Debug)]
-pub(super) struct Choice {
-    pub option: SessionConfigId,
-    pub value: SessionConfigOptionValue,
-}
-
-/// The first message: says who we are and asks what the agent can do.
-pub fn opening() -> Vec<u8> {
-    let us = Implementation::new("teof", env!("CARGO_PKG_VERSION"));
-    request(INITIALIZE, AGENT_METHOD_NAMES.initialize, InitializeRequest::new(ProtocolVersion::V1).client_info(us))
-}
-
-impl Dialog {
-    /// Opens a new session, or the one to continue.
-    pub(super) fn session(&self, how: Resume) -> Vec<u8> {
-        let at = self.worktree.clone();
-        match (&self.session, how) {
-            (None, _) => request(SESSION, AGENT_METHOD_NAMES.session_new, NewSessionRequest::new(at)),
-            (Some(id), Resume::Load) => {
-                request(SESSION, AGENT_METHOD_NAMES.session_load, LoadSessionRequest::new(id.clone(), at))
-            }
-            (Some(id), Resume::Resume) => {
-                request(SESSION, AGENT_METHOD_NAMES.session_resume, ResumeSessionRequest::new(id.clone(), at))
-            }
-        }
-    }
-
-    pub(super) fn prompt(&self, session: &str) -> Vec<u8> {
-        let said = vec![self.prompt.clone().into()];
-        request(PROMPT, AGENT_METHOD_NAMES.session_prompt, PromptRequest::new(session.to_owned(), said))
-    }
-}
-
-/// Chooses the value of an option of the session: the `nth` choice.
-pub(super) fn choose(nth: i64, session: &str, choice: Choice) -> Vec<u8> {
-    let wanted = SetSessionConfigOptionRequest::new(session.to_owned(), choice.option, choice.value);
-    request(OPTIONS + nth, AGENT_METHOD_NAMES.session_set_config_option, wanted)
-}
-
-/// Asks it to end its turn.
-pub(super) fn cancel(session: &str) -> Vec<u8> {
-    let params = Some(CancelNotification::new(session.to_owned()));
-    line(JsonRpcMessage::wrap(Notification { method: AGENT_METHOD_NAMES.session_cancel.into(), params }))
-}
-
-/// Answers a request for permission: with the name of an answer that it offers, or that there is none.
-pub(super) fn decision(id: RequestId, option: Option<&str>) -> Vec<u8> {
-    let outcome = option.map_or(RequestPermissionOutcome::Cancelled, |option| {
-        RequestPermissionOutcome::Selected(SelectedPermissionOutcome::new(option.to_owned()))
-    });
-    line(JsonRpcMessage::wrap(Response::<_, Error>::new(id, Ok(RequestPermissionResponse::new(outcome)))))
-}
-
-/// Answers a request that is refused.
-pub(super) fn refusal(id: RequestId, error: Error) -> Vec<u8> {
-    line(JsonRpcMessage::wrap(Response::<(), Error>::new(id, Err(error))))
-}
-
-fn request(id: i64, method: &'static str, params: impl Serialize) -> Vec<u8> {
-    line(JsonRpcMessage::wrap(Request { id: RequestId::Number(id), method: method.into(), params: Some(params) }))
-}
-
-/// These types are JSON whatever they hold.
-fn line(message: impl Serialize) -> Vec<u8> {
-    let mut line = serde_json::to_vec(&message).unwrap_or_default();
-    line.push(b'\n');
-    line
 }

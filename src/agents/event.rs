@@ -38,6 +38,10 @@ pub enum Event {
     },
     /// It asks whether it may call a tool, and waits for [`Stream::decide`](super::Stream::decide).
     Asks(Ask),
+    /// It answers to a message for its turn ([`Stream::steer`](super::Stream::steer)).
+    Steered {
+        taken: bool,
+    },
     /// A tool answered; `output` is clipped.
     ToolResult {
         ok: bool,
@@ -80,7 +84,8 @@ impl Event {
             | Event::Asks(_)
             | Event::ToolResult { .. }
             | Event::Result { .. } => true,
-            Event::Rejected(_)
+            Event::Steered { .. }
+            | Event::Rejected(_)
             | Event::Warning(_)
             | Event::Trouble { .. }
             | Event::RateLimit(_)
@@ -133,7 +138,7 @@ pub struct Ask {
     pub tool: String,
     /// The commands, paths and addresses, one a line.
     pub operation: String,
-    /// The agent's names for the answers that hold once, if it offers them.
+    /// The answers that hold once, in the agent's own words, if it offers them.
     pub allow: Option<String>,
     pub reject: Option<String>,
 }

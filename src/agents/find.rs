@@ -76,7 +76,7 @@ fn merged(mut agent: Agent, name: &str, described: &settings::Agent) -> Result<A
     agent.args.clone_from(&described.args);
     agent.prompt = described.prompt.unwrap_or(agent.prompt);
     agent.format = described.format.unwrap_or(agent.format);
-    if described.format == Some(Format::Acp) && described.resume_args.is_none() {
+    if described.format.is_some_and(Format::is_protocol) && described.resume_args.is_none() {
         agent.resume_args.get_or_insert_default();
     }
     agent.model = described.model.clone().or(agent.model);

@@ -32,10 +32,10 @@ mod stream;
 
 pub use agent::{Agent, OwnPath, find_program};
 pub use call::{Call, CallSpec, Session, message, session_id};
-pub use dialog::{Dialog, opening};
+pub use dialog::Dialog;
 pub use event::{Ask, Event, RateLimit, describe_call};
 pub use failure::Kind;
 pub use find::{find, known};
 pub use outcome::{Exit, Outcome, Verdict};
-pub use parsers::introduction;
+pub use parsers::{introduction, opening};
 pub use stream::{Stream, format_of};

@@ -136,7 +136,7 @@ impl Classifier<'_> {
             (Some(end), _) if !end.ok => self.failed(end),
             (Some(_), Exit::Code(0) | Exit::Lingered) => Verdict::Succeeded,
             // Its answer to the prompt is the result; how it takes the end of its stdin is its own affair.
-            (Some(_), Exit::Code(_)) if self.format == Format::Acp => Verdict::Succeeded,
+            (Some(_), Exit::Code(_)) if self.format.is_protocol() => Verdict::Succeeded,
             (Some(_), exit) => {
                 let why = format!("it reported success, but {}", ended(exit));
                 Verdict::Failed { why, kind: if self.ended_by_us() { Kind::Stopped } else { Kind::Other } }

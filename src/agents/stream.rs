@@ -88,33 +88,33 @@ impl Stream {
     /// From now on it answers the agent, which speaks a protocol: [`Stream::outgoing`] has what to write.
     #[must_use]
     pub fn speaking(mut self, dialog: Option<Dialog>) -> Self {
-        if let (Parser::Acp(parser), Some(dialog)) = (&mut self.parser, dialog) {
-            parser.speak(dialog);
+        if let (Some(conversation), Some(dialog)) = (self.parser.conversation(), dialog) {
+            conversation.speak(dialog);
         }
         self
     }
 
     /// What to write to the agent's stdin now; `None`: it is not spoken to.
     pub fn outgoing(&mut self) -> Option<Vec<u8>> {
-        match &mut self.parser {
-            Parser::Acp(parser) => parser.outgoing(),
-            _ => None,
-        }
+        self.parser.conversation()?.outgoing()
     }
 
     /// Answers [`Event::Asks`].
     pub fn decide(&mut self, ask: &Ask, allowed: bool) {
-        if let Parser::Acp(parser) = &mut self.parser {
-            parser.decide(ask, allowed);
+        if let Some(conversation) = self.parser.conversation() {
+            conversation.decide(ask, allowed);
         }
     }
 
     /// Asks the agent to end its turn; false when it works on none, or cannot be asked.
     pub fn cancel(&mut self) -> bool {
-        match &mut self.parser {
-            Parser::Acp(parser) => self.state.end.is_none() && parser.cancel(),
-            _ => false,
-        }
+        self.state.end.is_none() && self.parser.conversation().is_some_and(|agent| agent.cancel())
+    }
+
+    /// Adds a message to the turn that the agent works on; [`Event::Steered`] tells whether it takes it. False when it
+    /// works on none, or when its protocol has no such message.
+    pub fn steer(&mut self, message: &str) -> bool {
+        self.state.end.is_none() && self.parser.conversation().is_some_and(|agent| agent.steer(message))
     }
 
     /// The number of signs of work, for time limits that need more than bytes.
@@ -225,7 +225,7 @@ impl State {
                 self.end = Some(End { ok: *ok, text: text.clone(), error: error.clone(), kind });
             }
             Event::Progress | Event::Line(_) => self.progress += 1,
-            Event::Asks(_) | Event::ToolResult { .. } => {}
+            Event::Asks(_) | Event::Steered { .. } | Event::ToolResult { .. } => {}
         }
     }
 

@@ -17,6 +17,9 @@ pub enum Format {
     Opencode,
     /// The Agent Client Protocol, version 1: a conversation over standard input and output.
     Acp,
+    /// `codex app-server`: a conversation over standard input and output.
+    #[serde(rename = "codex-app-server")]
+    CodexAppServer,
     /// Plain text: no events, no usage; the exit code and the evidence decide.
     Text,
 }
@@ -30,8 +33,14 @@ impl Format {
             Format::Gemini => "gemini",
             Format::Opencode => "opencode",
             Format::Acp => "acp",
+            Format::CodexAppServer => "codex-app-server",
             Format::Text => "text",
         }
+    }
+
+    /// Whether prompt, session and model go through a protocol, in which the agent is also answered.
+    pub fn is_protocol(self) -> bool {
+        matches!(self, Format::Acp | Format::CodexAppServer)
     }
 }
 

@@ -4,14 +4,15 @@
 mod acp;
 mod claude;
 mod codex;
+mod conversation;
 mod gemini;
+mod json_rpc;
 mod opencode;
 mod shared;
 mod usage;
 
-pub use acp::introduction;
-
 use crate::model::agent::{Format, Usage};
+use conversation::Conversation;
 use shared::{Emit, LineParser};
 
 /// The parser of a format.
@@ -22,6 +23,7 @@ pub enum Parser {
     Gemini(gemini::Gemini),
     Opencode(opencode::Opencode),
     Acp(Box<acp::Acp>),
+    CodexAppServer(Box<codex::AppServer>),
     /// Plain text has no events.
     Text,
 }
@@ -35,7 +37,18 @@ impl Parser {
             Format::Gemini => Parser::Gemini(gemini::Gemini::default()),
             Format::Opencode => Parser::Opencode(opencode::Opencode::default()),
             Format::Acp => Parser::Acp(Box::new(acp::Acp::new(earlier))),
+            // It says itself what the thread used before.
+            Format::CodexAppServer => Parser::CodexAppServer(Box::default()),
             Format::Text => Parser::Text,
+        }
+    }
+
+    /// The one that is answered, of a protocol.
+    pub fn conversation(&mut self) -> Option<&mut dyn Conversation> {
+        match self {
+            Parser::Acp(parser) => Some(&mut **parser),
+            Parser::CodexAppServer(parser) => Some(&mut **parser),
+            _ => None,
         }
     }
 
@@ -47,8 +60,27 @@ impl Parser {
             Parser::Gemini(parser) => parser.line(line, emit),
             Parser::Opencode(parser) => parser.line(line, emit),
             Parser::Acp(parser) => parser.line(line, emit),
+            Parser::CodexAppServer(parser) => parser.line(line, emit),
             Parser::Text => false,
         }
+    }
+}
+
+/// The first message to an agent that speaks a protocol.
+pub fn opening(format: Format) -> Option<Vec<u8>> {
+    match format {
+        Format::Acp => Some(acp::opening()),
+        Format::CodexAppServer => Some(codex::opening()),
+        _ => None,
+    }
+}
+
+/// What an agent says of itself in its answer to the first message: its name and version. `None` without an answer.
+pub fn introduction(format: Format, printed: &str) -> Option<String> {
+    match format {
+        Format::Acp => acp::introduction(printed),
+        Format::CodexAppServer => codex::introduction(printed),
+        _ => None,
     }
 }
 

@@ -86,6 +86,23 @@ pub(super) fn tool(name: Option<&str>, input: Option<&serde_json::value::RawValu
     Event::ToolUse { name, input, operation }
 }
 
+/// Characters of a step of a plan.
+const MAX_STEP: usize = 300;
+
+/// The step of a plan that is worked on, when that is another than the `last` one. `steps`: whether each is worked on,
+/// and its words.
+pub(super) fn plan<'p>(steps: impl ExactSizeIterator<Item = (bool, &'p str)>, last: &mut String) -> Event {
+    let total = steps.len();
+    let now = steps.enumerate().find(|(_, (is_now, _))| *is_now);
+    match now.map(|(at, (_, what))| format!("plan {} of {total}: {what}", at + 1)) {
+        Some(step) if step != *last => {
+            last.clone_from(&step);
+            Event::Line(text::clip(&step, MAX_STEP))
+        }
+        _ => Event::Progress,
+    }
+}
+
 /// A part of a tool's output.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]

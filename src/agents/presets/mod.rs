@@ -5,6 +5,7 @@
 //! agent's session (`CLAUDECODE`, `CLAUDE_CODE_…`) reaches an agent.
 
 mod acp;
+mod app_server;
 mod preset;
 mod programs;
 mod stream;
@@ -13,5 +14,5 @@ pub(super) use preset::Preset;
 
 /// All of them, in the order in which people see them.
 pub(super) fn all() -> impl Iterator<Item = &'static Preset> {
-    stream::PRESETS.iter().chain(&acp::PRESETS)
+    stream::PRESETS.iter().chain(&app_server::PRESETS).chain(&acp::PRESETS)
 }

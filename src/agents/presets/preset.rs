@@ -33,7 +33,7 @@ pub(in crate::agents) struct Preset {
     pub(super) budget_args: Option<&'static [&'static str]>,
     pub(super) env: &'static [&'static str],
     pub(super) set: &'static [(&'static str, &'static str)],
-    /// Options of its sessions, with format acp.
+    /// See [`Agent::options`].
     pub(super) options: &'static [(&'static str, &'static str)],
     /// One of these variables, or of these files below HOME, lets it in.
     pub(super) keys: &'static [&'static str],

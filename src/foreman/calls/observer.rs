@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::notes;
+use super::notes::{self, Stored};
 use super::request::CallRequest;
 use crate::agents::monitor::Monitor;
 use crate::agents::{self, Ask, Dialog, Event, Stream};
@@ -60,6 +60,10 @@ pub(super) struct CallObserver<'a, 'w> {
     began: Instant,
     /// `None`: a note could not be given, so none is looked for any more in this call.
     looked_for_notes: Option<Instant>,
+    /// The note that the agent was told, and that it has not taken yet.
+    offered: Option<Stored>,
+    /// What is to be written to an agent that reads messages without a protocol.
+    unwritten: Vec<u8>,
 }
 
 impl<'a, 'w> CallObserver<'a, 'w> {
@@ -92,6 +96,8 @@ impl<'a, 'w> CallObserver<'a, 'w> {
             shown: 0,
             began: now,
             looked_for_notes: Some(now),
+            offered: None,
+            unwritten: Vec::new(),
         })
     }
 
@@ -132,8 +138,10 @@ impl<'a, 'w> CallObserver<'a, 'w> {
             for noticed in self.seen.take(event, self.hub.now()) {
                 self.act(noticed);
             }
-            if let Event::Asks(ask) = event {
-                self.permit(ask);
+            match event {
+                Event::Asks(ask) => self.permit(ask),
+                Event::Steered { taken } => self.note_answered(*taken),
+                _ => {}
             }
         }
         if before != (self.seen.errors, self.seen.tools.values().sum()) {
@@ -188,26 +196,47 @@ impl<'a, 'w> CallObserver<'a, 'w> {
         }
     }
 
-    /// The next note that waits, as a message of the session.
-    fn next_note(&mut self) -> Option<Vec<u8>> {
-        let job = self.request.work.job();
-        let stored = notes::pending(self.hub, job).into_iter().next()?;
-        match notes::mark_given(self.hub, &stored, How::Session) {
+    /// Gives the agent the next note that waits, if it is time to look for one.
+    fn offer_note(&mut self) {
+        let is_due = self.looked_for_notes.is_some_and(|last| last.elapsed() >= NOTES_EVERY);
+        if !is_due || self.offered.is_some() || !self.request.agent.takes_messages() || self.reading.is_final() {
+            return;
+        }
+        self.looked_for_notes = Some(Instant::now());
+        let Some(stored) = notes::pending(self.hub, self.request.work.job()).into_iter().next() else { return };
+        let said = notes::as_message(&stored.note);
+        let message = format!("{said}\nGo on with your work and take this into account.\n");
+        if self.request.agent.format.is_protocol() {
+            self.offered = self.reading.steer(&message).then_some(stored);
+        } else if self.note_given(&stored) {
+            // What is written to its stdin counts as given: it does not say that it read it.
+            self.unwritten = agents::message(&message);
+        }
+    }
+
+    /// The agent says whether it took the note.
+    fn note_answered(&mut self, taken: bool) {
+        match self.offered.take() {
+            Some(stored) if taken => drop(self.note_given(&stored)),
+            // Its turn is about to end.
+            Some(_) => self.looked_for_notes = None,
+            None => {}
+        }
+    }
+
+    /// Records that the agent has the note; false when that fails, so that its next call gets it.
+    fn note_given(&mut self, stored: &Stored) -> bool {
+        match notes::mark_given(self.hub, stored, How::Session) {
             Ok(note) => {
-                let said = notes::as_message(&note);
-                let message = format!("{said}\nGo on with your work and take this into account.\n");
-                self.say(&format!(
-                    "note from {}: {}",
-                    text::safe(&note.by),
-                    text::clip(&text::safe(&note.text), SHOWN)
-                ));
+                let words = text::clip(&text::safe(&note.text), SHOWN);
+                self.say(&format!("note from {}: {words}", text::safe(&note.by)));
                 self.notes.push(note);
-                Some(agents::message(&message))
+                true
             }
             Err(e) => {
                 tracing::warn!("cannot give a note to the agent: {e:#}; its next call gets it");
                 self.looked_for_notes = None;
-                None
+                false
             }
         }
     }
@@ -252,23 +281,19 @@ impl Observer for CallObserver<'_, '_> {
         }
     }
 
-    /// Its stdin stays open for notes until it has printed its result.
+    /// Its stdin stays open for what it is told until it has printed its result.
     fn input(&mut self) -> Input {
-        if let Some(said) = self.reading.outgoing() {
-            return match (said.is_empty(), self.reading.is_final()) {
-                (false, _) => Input::Bytes(said),
-                (true, true) => Input::End,
-                (true, false) => Input::Nothing,
-            };
+        self.offer_note();
+        let said = match self.reading.outgoing() {
+            Some(said) => said,
+            None if self.request.agent.takes_messages() => std::mem::take(&mut self.unwritten),
+            None => return Input::End,
+        };
+        match (said.is_empty(), self.reading.is_final()) {
+            (false, _) => Input::Bytes(said),
+            (true, true) => Input::End,
+            (true, false) => Input::Nothing,
         }
-        if !self.request.agent.takes_messages() || self.reading.is_final() {
-            return Input::End;
-        }
-        if self.looked_for_notes.is_none_or(|last| last.elapsed() < NOTES_EVERY) {
-            return Input::Nothing;
-        }
-        self.looked_for_notes = Some(Instant::now());
-        self.next_note().map_or(Input::Nothing, Input::Bytes)
     }
 }
 

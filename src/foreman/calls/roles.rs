@@ -3,7 +3,6 @@
 use crate::agents::{self, Agent};
 use crate::base::{Refusal, Result};
 use crate::hub::Hub;
-use crate::model::agent::Format;
 use crate::model::run::order::{Binding, Order};
 
 use crate::foreman::commands::executor;
@@ -77,7 +76,7 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
                     "install it, or bind another agent: `teof agent doctor` lists them",
                 );
             }
-            Some(ResolvedRole::Agent { agent, .. }) if agent.format == Format::Acp && executor::in_terminals(hub)? => {
+            Some(ResolvedRole::Agent { agent, .. }) if agent.format.is_protocol() && executor::in_terminals(hub)? => {
                 let what = format!("the {role}'s agent {} cannot run in a terminal of tmux", agent.name);
                 return refuse(
                     "agent.executor",

@@ -245,7 +245,8 @@ pub struct Agent {
     pub budget_args: Option<Vec<String>>,
     /// The model, unless role or routing sets one.
     pub model: Option<String>,
-    /// With `format = "acp"`: options of its sessions to choose, by their id, such as `mode`.
+    /// With `format = "acp"`: options of its sessions to choose, by their id, such as `mode`. With
+    /// `format = "codex-app-server"`: parameters of its threads, such as `personality`.
     pub options: BTreeMap<String, String>,
     /// Environment variables that it inherits, in addition to the basic ones and the preset's.
     pub env: Vec<String>,

@@ -28,7 +28,7 @@ struct Talked {
 
 fn talk(lines: &[u8], dialog: Dialog, earlier: Option<Usage>, allowed: bool, exit: &Exit) -> Talked {
     let mut stream = Stream::new(Format::Acp, earlier).speaking(Some(dialog));
-    let (mut said, mut events) = (opening(), Vec::new());
+    let (mut said, mut events) = (opening(Format::Acp).unwrap(), Vec::new());
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
         for event in stream.take(line) {
             if let Event::Asks(ask) = &event {

@@ -158,7 +158,7 @@ fn settings_change_a_preset_and_describe_agents_of_ones_own() {
     assert_eq!(made.argv, ["bin/own", "--in", "/repo/tree", PROMPT, "--id", "s"]);
     assert!(made.stdin.is_empty());
     assert!(!agent("gemini", text).chooses_session(), "an empty list takes away what the preset can");
-    assert_eq!(agents::known(&settings(text)).len(), 23);
+    assert_eq!(agents::known(&settings(text)).len(), 26);
 }
 
 #[test]
@@ -232,6 +232,26 @@ fn an_agent_of_the_protocol_is_told_by_the_protocol_what_others_get_in_arguments
         assert_eq!(dialog.options, [("mode".to_owned(), mode.to_owned())]);
     }
     assert!(own.interactive(None).is_err(), "it speaks with programs");
+}
+
+#[test]
+fn codex_as_a_server_has_its_own_sandbox_or_ours_and_takes_messages() {
+    let codex =
+        agent("codex-app", "[agents.codex-app]\nargs = [\"-c\", \"x=1\"]\noptions = { personality = \"pragmatic\" }");
+    assert!(codex.takes_messages() && codex.resumes() && !codex.chooses_session());
+    for (confined, policy, sandbox) in [(true, "untrusted", "danger-full-access"), (false, "never", "workspace-write")]
+    {
+        let call = codex.call(&CallSpec { confined, ..spec("p", Session::Resume("t-1"), Some("m")) }).unwrap();
+        assert_eq!(call.argv, ["codex", "app-server", "-c", "x=1"]);
+        let dialog = call.dialog.unwrap();
+        assert_eq!((dialog.session.as_deref(), dialog.model.as_deref()), (Some("t-1"), Some("m")));
+        let options = [("approvalPolicy", policy), ("personality", "pragmatic"), ("sandbox", sandbox)];
+        assert_eq!(dialog.options, options.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let first: serde_json::Value = serde_json::from_slice(&call.stdin).unwrap();
+        assert_eq!((&first["method"], &first["params"]["clientInfo"]["name"]), (&"initialize".into(), &"teof".into()));
+    }
+    // Its program has a screen for people.
+    assert_eq!(agent("codex-app", "").interactive(Some("p")).unwrap(), ["codex", "p"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod acp;
 mod calls;
+mod codex_app;
 mod corpus;
 mod doctor;
 mod recorded;

@@ -7,8 +7,15 @@ use teof::model::agent::{Format, Usage};
 
 use super::{fixture, outcome, same, usage, word};
 
-const FORMATS: [Format; 6] =
-    [Format::Claude, Format::Codex, Format::Gemini, Format::Opencode, Format::Acp, Format::Text];
+const FORMATS: [Format; 7] = [
+    Format::Claude,
+    Format::Codex,
+    Format::Gemini,
+    Format::Opencode,
+    Format::Acp,
+    Format::CodexAppServer,
+    Format::Text,
+];
 
 fn now() -> Stamp {
     Stamp::parse("2026-01-05T10:00:00Z").unwrap()

@@ -23,7 +23,7 @@ n=1
 while ! mkdir "$here/call-$n" 2>/dev/null; do n=$((n + 1)); done
 printf '%s\n' "$@" > "$here/$n.args"
 env > "$here/$n.env"
-if [ -f "$here/acp" ]; then :; elif [ -f "$here/streams" ]; then IFS= read -r prompt; printf '%s\n' "$prompt" > "$here/$n.prompt"; else cat > "$here/$n.prompt"; fi
+if [ -f "$here/protocol" ]; then :; elif [ -f "$here/streams" ]; then IFS= read -r prompt; printf '%s\n' "$prompt" > "$here/$n.prompt"; else cat > "$here/$n.prompt"; fi
 session=none
 for arg in "$@"; do case $arg in --session-id=*|--resume=*) session=${arg#*=} ;; esac; done
 tokens=100
@@ -39,7 +39,7 @@ limit() {
   printf '{"type":"result","subtype":"success","is_error":true,"api_error_status":429,"result":"limit","session_id":"%s"}\n' "$session"
   exit 1
 }
-if [ -f "$here/acp" ]; then . "$here/acp"; else printf '{"type":"system","subtype":"init","session_id":"%s","model":"fake-1"}\n' "$session"; fi
+if [ -f "$here/protocol" ]; then . "$here/protocol"; else printf '{"type":"system","subtype":"init","session_id":"%s","model":"fake-1"}\n' "$session"; fi
 deed="$here/$n"
 [ -f "$deed" ] || deed="$here/default"
 . "$deed"
@@ -69,6 +69,40 @@ session=$(printf '%s' "$line" | sed -n 's/.*"sessionId":"\([^"]*\)".*/\1/p')
 if [ -f "$here/session" ]; then . "$here/session"; else send '"id":1,"result":{"sessionId":"'$session'"}'; fi
 hear
 printf '%s\n' "$line" > "$here/$n.prompt"
+"#;
+
+/// What makes a fake speak as `codex app-server` does, with the functions of [`ACP`]; `steered` reads a message for its
+/// turn into `line` and takes it, `interrupted` ends its turn when it is told to, `quota PERCENT` reports a limit,
+/// `limit` reaches it.
+const APP_SERVER: &str = r#"
+hear() { IFS= read -r line && printf '%s\n' "$line" >> "$here/$n.heard"; }
+send() { printf '{%s}\n' "$1"; }
+update() { send '"method":"'$1'","params":{"threadId":"'$session'","turnId":"turn-'$n'",'"$2"'}'; }
+item() { update item/$1 '"item":{"id":"'$2'",'"$3"'}'; }
+say() { item completed m '"type":"agentMessage","text":"'"$(quoted "$1")"'"'; }
+begins() { asked=$((asked + 1)); doing='"type":"commandExecution","command":"'"$(quoted "$1")"'"'; item started c$asked "$doing,\"status\":\"inProgress\""; }
+use_tool() { begins "$2"; item completed c$asked "$doing,\"status\":\"completed\",\"exitCode\":0,\"aggregatedOutput\":\"x\""; }
+ask() { begins "$1"; send '"id":7,"method":"item/commandExecution/requestApproval","params":{"threadId":"'$session'","turnId":"turn-'$n'","itemId":"c'$asked'"}'; hear; }
+steered() { hear; send '"id":'$(printf '%s' "$line" | sed 's/.*"id":\([0-9]*\),"method":"turn.steer".*/\1/')',"result":{"turnId":"turn-'$n'"}'; }
+quota() { send '"method":"account/rateLimits/updated","params":{"rateLimits":{"limitId":"codex","primary":{"usedPercent":'$1',"windowDurationMins":300,"resetsAt":'$(($(date +%s) + 7200))'}}}'; }
+stops() {
+  update thread/tokenUsage/updated '"tokenUsage":{"total":{"inputTokens":'$((tokens * n))',"outputTokens":'$((10 * n))'},"last":{"inputTokens":'$tokens',"outputTokens":10}}'
+  update turn/completed '"turn":{"id":"turn-'$n'","status":"'$1'","error":'"${2:-null}"'}'
+}
+answer() { say "$1"; stops completed; }
+interrupted() { hear; send '"id":3,"result":{}'; stops interrupted; }
+limit() { quota 100; stops failed '{"message":"You have hit your usage limit.","codexErrorInfo":"usageLimitExceeded"}'; }
+hear
+send '"id":0,"result":{"userAgent":"teof/1.2 (x)"}'
+hear
+hear
+session=$(printf '%s' "$line" | sed -n 's/.*"threadId":"\([^"]*\)".*/\1/p')
+[ -n "$session" ] || session=fake-$n
+if [ -f "$here/session" ]; then . "$here/session"; else send '"id":1,"result":{"model":"fake-1","thread":{"id":"'$session'"}}'; fi
+hear
+printf '%s\n' "$line" > "$here/$n.prompt"
+send '"id":2,"result":{"turn":{"id":"turn-'$n'"}}'
+update turn/started '"turn":{"id":"turn-'$n'","status":"inProgress"}'
 "#;
 
 /// Answers that need nothing more.
@@ -105,7 +139,17 @@ impl Fake {
 
     /// From now on it speaks the Agent Client Protocol.
     pub fn speaks_acp(&self) -> &Fake {
-        fs::write(self.folder.join("acp"), ACP).unwrap();
+        self.speaks("acp", ACP)
+    }
+
+    /// From now on it speaks as `codex app-server` does.
+    pub fn speaks_app_server(&self) -> &Fake {
+        self.speaks("codex-app-server", APP_SERVER)
+    }
+
+    fn speaks(&self, format: &str, script: &str) -> &Fake {
+        fs::write(self.folder.join("format"), format).unwrap();
+        fs::write(self.folder.join("protocol"), script).unwrap();
         self
     }
 
@@ -140,10 +184,13 @@ impl Fake {
 
     /// Its section of `teof.toml`.
     pub fn settings(&self) -> String {
-        if self.file("acp").exists() {
+        if let Ok(format) = fs::read_to_string(self.file("format")) {
             let program = Value::from(self.program().display().to_string());
             let folder = Value::from(format!("{}/", self.folder.display()));
-            return format!("[agents.{}]\ncommand = [{program}]\nformat = \"acp\"\nwrite = [{folder}]\n", self.name);
+            return format!(
+                "[agents.{}]\ncommand = [{program}]\nformat = \"{format}\"\nwrite = [{folder}]\n",
+                self.name
+            );
         }
         let prompt = if self.file("streams").exists() { "prompt = \"stream\"\n" } else { "" };
         format!(

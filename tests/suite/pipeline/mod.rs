@@ -2,6 +2,7 @@
 //! and no stage that runs twice after a kill.
 
 mod acp;
+mod codex_app;
 mod continuing;
 mod executors;
 mod guards;

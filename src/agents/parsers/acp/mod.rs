@@ -5,6 +5,7 @@
 //! dropped.
 
 mod message;
+mod requests;
 mod talk;
 mod updates;
 
@@ -12,21 +13,25 @@ use agent_client_protocol_schema::v1::{
     CLIENT_METHOD_NAMES, Error, ErrorCode, InitializeResponse, LoadSessionResponse, NewSessionResponse, PromptResponse,
     RequestPermissionRequest, SessionNotification, StopReason,
 };
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use self::message::introduction;
 
-use self::message::Message;
 use self::talk::Talk;
 use self::updates::Updates;
+use super::conversation::Conversation;
+use super::json_rpc::{self, Message, fail, parsed};
 use super::shared::Emit;
-use crate::agents::dialog::{self, Dialog};
+use crate::agents::dialog::Dialog;
 use crate::agents::event::{Ask, Event};
 use crate::agents::failure::{self, Kind};
 use crate::agents::lenient::read;
-use crate::base::text;
 use crate::model::agent::Usage;
+
+/// The first message of a call.
+pub fn opening() -> Vec<u8> {
+    requests::opening()
+}
 
 #[derive(Debug)]
 pub struct Acp {
@@ -43,28 +48,9 @@ impl Acp {
         Self { updates: Updates::new(earlier), is_open: false, is_over: false, talk: None }
     }
 
-    pub fn speak(&mut self, dialog: Dialog) {
-        self.talk = Some(Talk::new(dialog));
-    }
-
-    /// What to write to it; `None` when a stream is only read.
-    pub fn outgoing(&mut self) -> Option<Vec<u8>> {
-        self.talk.as_mut().map(Talk::outgoing)
-    }
-
-    pub fn decide(&mut self, ask: &Ask, allowed: bool) {
-        if let Some(talk) = &mut self.talk {
-            talk.decide(ask, allowed);
-        }
-    }
-
-    pub fn cancel(&mut self) -> bool {
-        self.talk.as_mut().is_some_and(Talk::cancel)
-    }
-
     /// Parses a line. Returns whether it was a message.
     pub fn line(&mut self, line: &[u8], emit: Emit<'_>) -> bool {
-        read(line, |line| match message::parse(line) {
+        read(line, |line| match json_rpc::parse(line) {
             Some(message) => {
                 self.take(message, emit);
                 true
@@ -111,7 +97,7 @@ impl Acp {
 
     fn answered(&mut self, to: i64, result: &RawValue, emit: Emit<'_>) {
         match to {
-            dialog::INITIALIZE => {
+            requests::INITIALIZE => {
                 let can = parsed::<InitializeResponse>(result);
                 let why = match (&mut self.talk, can) {
                     (_, None) => Some("its answer to the first message cannot be read".to_owned()),
@@ -120,12 +106,12 @@ impl Acp {
                 };
                 why.into_iter().for_each(|why| fail(why, Kind::SetUp, emit));
             }
-            dialog::SESSION => self.opened(result, emit),
-            to if to >= dialog::OPTIONS => {
+            requests::SESSION => self.opened(result, emit),
+            to if to >= requests::OPTIONS => {
                 let model = self.talk.as_mut().and_then(Talk::chosen);
                 model.into_iter().for_each(|model| emit(Event::Started { session: None, model: Some(model) }));
             }
-            dialog::PROMPT => {
+            requests::PROMPT => {
                 let Some(end) = parsed::<PromptResponse>(result) else {
                     return fail("its answer to the prompt cannot be read".to_owned(), Kind::Other, emit);
                 };
@@ -164,21 +150,41 @@ impl Acp {
 
     /// One of our requests failed.
     fn refused(&mut self, to: i64, error: &Error, emit: Emit<'_>) {
-        let said = message::why(error);
+        let said = json_rpc::why(error);
         let resumes = self.talk.as_ref().is_some_and(Talk::resumes);
         let (what, kind) = match to {
-            dialog::INITIALIZE => ("it refuses the protocol", Kind::SetUp),
+            requests::INITIALIZE => ("it refuses the protocol", Kind::SetUp),
             _ if error.code == ErrorCode::AuthRequired => ("it is not logged in", Kind::Account),
-            dialog::SESSION if resumes => ("it cannot continue the session", Kind::SetUp),
-            dialog::SESSION => ("it opens no session", message::kind(error, &said)),
-            to if to >= dialog::OPTIONS => ("it refuses an option of the session", Kind::Request),
-            dialog::PROMPT => ("", message::kind(error, &said)),
+            requests::SESSION if resumes => ("it cannot continue the session", Kind::SetUp),
+            requests::SESSION => ("it opens no session", json_rpc::kind(error, &said)),
+            to if to >= requests::OPTIONS => ("it refuses an option of the session", Kind::Request),
+            requests::PROMPT => ("", json_rpc::kind(error, &said)),
             _ => return,
         };
         let logins = self.talk.as_ref().map(Talk::logins).filter(|_| kind == Kind::Account).unwrap_or_default();
         let parts = [what, &said, &logins];
         let parts = parts.into_iter().filter(|part| !part.is_empty());
         fail(parts.collect::<Vec<_>>().join(": "), kind, emit);
+    }
+}
+
+impl Conversation for Acp {
+    fn speak(&mut self, dialog: Dialog) {
+        self.talk = Some(Talk::new(dialog));
+    }
+
+    fn outgoing(&mut self) -> Option<Vec<u8>> {
+        self.talk.as_mut().map(Talk::outgoing)
+    }
+
+    fn decide(&mut self, ask: &Ask, allowed: bool) {
+        if let Some(talk) = &mut self.talk {
+            talk.decide(ask, allowed);
+        }
+    }
+
+    fn cancel(&mut self) -> bool {
+        self.talk.as_mut().is_some_and(Talk::cancel)
     }
 }
 
@@ -193,12 +199,4 @@ fn ended(reason: StopReason, emit: Emit<'_>) {
         _ => (Kind::Other, "it ended for an unknown reason"),
     };
     fail(why.to_owned(), kind, emit);
-}
-
-fn fail(why: String, kind: Kind, emit: Emit<'_>) {
-    emit(Event::Result { ok: false, text: None, error: Some(text::clip(&why, message::MAX_WHY)), kind: Some(kind) });
-}
-
-fn parsed<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    serde_json::from_str(raw.get()).ok()
 }

@@ -8,7 +8,8 @@ use agent_client_protocol_schema::v1::{
     SessionConfigOptionValue, SessionConfigSelectOptions,
 };
 
-use crate::agents::dialog::{self, Choice, Dialog, Resume};
+use super::requests::{self, Choice, Resume};
+use crate::agents::dialog::Dialog;
 use crate::agents::event::Ask;
 use crate::base::text;
 
@@ -33,7 +34,7 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    /// The first message, [`dialog::opening`], is what the program starts with on its stdin.
+    /// The first message, [`requests::opening`], is what the program starts with on its stdin.
     pub(super) fn new(dialog: Dialog) -> Self {
         let (outgoing, session, logins, choices, chosen) = Default::default();
         Self { dialog, outgoing, session, logins, choices, chosen, works: false, cancelled: false }
@@ -74,7 +75,7 @@ impl Talk {
             (false, false) if self.resumes() => return Err("it cannot continue a session".to_owned()),
             (false, false) => Resume::Load,
         };
-        self.outgoing.extend(self.dialog.session(how));
+        self.outgoing.extend(requests::session(&self.dialog, how));
         Ok(())
     }
 
@@ -119,7 +120,7 @@ impl Talk {
     fn go_on(&mut self) {
         match (self.choices.pop_front(), self.session.as_deref()) {
             (Some(choice), Some(session)) => {
-                self.outgoing.extend(dialog::choose(self.chosen, session, choice));
+                self.outgoing.extend(requests::choose(self.chosen, session, choice));
                 self.chosen += 1;
             }
             _ => self.prompt(),
@@ -128,7 +129,7 @@ impl Talk {
 
     fn prompt(&mut self) {
         if let Some(session) = self.session.as_deref().filter(|_| !self.works) {
-            self.outgoing.extend(self.dialog.prompt(session));
+            self.outgoing.extend(requests::prompt(&self.dialog, session));
             self.works = true;
         }
     }
@@ -138,18 +139,18 @@ impl Talk {
         let Ok(id) = serde_json::from_str::<RequestId>(&ask.id) else { return };
         let option = if allowed { &ask.allow } else { &ask.reject };
         // After a cancellation the protocol wants every question answered so.
-        self.outgoing.extend(dialog::decision(id, option.as_deref().filter(|_| !self.cancelled)));
+        self.outgoing.extend(requests::decision(id, option.as_deref().filter(|_| !self.cancelled)));
     }
 
     pub(super) fn refuse(&mut self, id: RequestId, error: Error) {
-        self.outgoing.extend(dialog::refusal(id, error));
+        self.outgoing.extend(requests::refusal(id, error));
     }
 
     /// Asks it to end its turn; false when it has none.
     pub(super) fn cancel(&mut self) -> bool {
         let Some(session) = self.session.as_deref().filter(|_| self.works) else { return false };
         if !self.cancelled {
-            self.outgoing.extend(dialog::cancel(session));
+            self.outgoing.extend(requests::cancel(session));
             self.cancelled = true;
         }
         true

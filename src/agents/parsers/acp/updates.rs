@@ -13,7 +13,7 @@ use agent_client_protocol_schema::v1::{
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
-use super::super::shared::{Emit, MAX_TEXT, clipped};
+use super::super::shared::{self, Emit, MAX_TEXT, clipped};
 use super::super::usage;
 use crate::agents::event::{Ask, Event};
 use crate::agents::monitor::operation;
@@ -181,16 +181,8 @@ impl Updates {
     }
 
     fn plan(&mut self, plan: &Plan, emit: Emit<'_>) {
-        let total = plan.entries.len();
-        let is_now = |status: &PlanEntryStatus| *status == PlanEntryStatus::InProgress;
-        let now = plan.entries.iter().enumerate().find(|(_, entry)| is_now(&entry.status));
-        match now.map(|(at, entry)| format!("plan {} of {total}: {}", at + 1, entry.content)) {
-            Some(step) if step != self.step => {
-                self.step.clone_from(&step);
-                emit(Event::Line(text::clip(&step, 300)));
-            }
-            _ => emit(Event::Progress),
-        }
+        let steps = plan.entries.iter().map(|one| (one.status == PlanEntryStatus::InProgress, one.content.as_str()));
+        emit(shared::plan(steps, &mut self.step));
     }
 
     fn known(&mut self, update: &ToolCallUpdate) -> &mut Call {

@@ -14,7 +14,6 @@ use crate::base::{Result, env, text};
 use crate::cli::App;
 use crate::exec::{self, Answer};
 use crate::hub::{Hub, Settings};
-use crate::model::agent::Format;
 
 /// Check which agent programs can run unattended
 ///
@@ -211,7 +210,7 @@ impl Found {
 
     /// Asks an agent who it is, in its protocol. Returns whether it answered.
     fn ask_introduction(&mut self, agent: &Agent, program: &str, folder: &std::path::Path, patience: Duration) -> bool {
-        if agent.format != Format::Acp {
+        if !agent.format.is_protocol() {
             return false;
         }
         let spec = CallSpec {
@@ -231,7 +230,7 @@ impl Found {
             Answer::Printed(said) | Answer::Failed(_, said) => said,
             Answer::TimedOut | Answer::NotStarted(_) => return false,
         };
-        self.version = agents::introduction(&said).map(|told| text::clip(&text::safe(&told), 120));
+        self.version = agents::introduction(agent.format, &said).map(|told| text::clip(&text::safe(&told), 120));
         self.version.is_some()
     }
 

@@ -187,7 +187,7 @@ fn check(hub: &Hub, agent: &Agent) -> Result<()> {
             .next("install it, or name another agent: teof agent doctor lists them")
             .into());
     }
-    if agent.format == Format::Acp && executor::in_terminals(hub)? {
+    if agent.format.is_protocol() && executor::in_terminals(hub)? {
         return Err(Refusal::guard("agent.executor", format!("{} cannot run in a terminal of tmux", agent.name))
             .because("this agent is spoken to while it works")
             .next("set executor = \"process\" under [worker] in teof.toml")
