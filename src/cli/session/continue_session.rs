@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::show;
+use super::{note, show};
 use crate::base::{Refusal, Result, files, text};
 use crate::cli::App;
 use crate::cli::review::retry;
@@ -19,7 +19,8 @@ const MAX_PROMPT: u64 = 256 * 1024;
 /// Continue the work of a session that is over, with a note
 ///
 /// The agent goes on in its own session and worktree where it can. Answers the question of a job that asks, sends a job
-/// under review back, and queues a blocked one again.
+/// under review back, and queues a blocked one again. While the agent works, it gets the note in its session, if it takes
+/// messages.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof session continue j1 --note \"Handle the empty list, too\"")]
@@ -44,14 +45,20 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let hub = app.hub()?;
     let found = show::find(hub, &args.session)?;
     let name = short(&found.id).into_owned();
+    let state = store::load(hub)?;
     if !found.status.is_over() {
+        if let Some(job) = job_of(&state, &found) {
+            let to = note::Receiver::of(hub, job)?;
+            if to.takes_notes {
+                return note::send(app, job, &to, &words).map(|()| ExitCode::SUCCESS);
+            }
+        }
         return Err(Refusal::guard("session.running", format!("session {name} is {}", found.status.as_str()))
-            .because("only a session that is over can be continued")
-            .next(format!("tell its agent while it works: teof session note {name} \"...\""))
+            .because("a session that is not over is continued only if its agent takes messages while it works")
+            .next(format!("give it a note for its next call: teof session note {name} \"...\""))
             .next(format!("or stop it first: teof session cancel {name}"))
             .into());
     }
-    let state = store::load(hub)?;
     let Some(job) = job_of(&state, &found) else { return Err(no_job(&found).into()) };
     match job.asks() {
         true => send::send(app, commands::allowed_answer(job.id.clone(), &words)?, None),

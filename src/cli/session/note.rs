@@ -18,8 +18,9 @@ use crate::sessions::{self, LocalStorage, SessionStorage};
 
 /// Send a note to the agent of a job
 ///
-/// The agent gets it with its next call; claude gets it at once where its settings say `prompt = "stream"`. The answer
-/// says which. To answer a question, use `teof coordinator answer`.
+/// An agent that takes messages while it works gets it at once: codex-app, and claude where its settings say
+/// `prompt = "stream"`. Any other gets it with its next call. The answer says which. To answer a question, use
+/// `teof coordinator answer`.
 ///
 /// With --json: {job, task, agent, given, text}; given is "session", "next_call", or null while the note waits.
 #[derive(Debug, clap::Args)]
@@ -38,8 +39,18 @@ const GLANCE: Duration = Duration::from_millis(200);
 
 pub fn run(args: Args, app: &App) -> Result<()> {
     operator::run::refuse("send a note to an agent")?;
-    secrets::check_text("note", &args.text)?;
-    let length = args.text.trim().chars().count();
+    check(&args.text)?;
+    let hub = app.hub()?;
+    let state = store::load(hub)?;
+    let job = find(hub, &state, &args.target)?;
+    let to = Receiver::of(hub, job)?;
+    send(app, job, &to, &args.text)
+}
+
+/// Refuses words that are too long, say nothing or hold a secret.
+fn check(words: &str) -> Result<()> {
+    secrets::check_text("note", words)?;
+    let length = words.trim().chars().count();
     if length == 0 || length > MAX_NOTE {
         return Err(Refusal::usage(
             "note.length",
@@ -48,19 +59,27 @@ pub fn run(args: Args, app: &App) -> Result<()> {
         .next("see what the agent does: teof session watch --once")
         .into());
     }
-    let hub = app.hub()?;
-    let state = store::load(hub)?;
-    let job = find(hub, &state, &args.target)?;
-    let (takes_notes, agent) = now(hub, job)?;
-    let stored = notes::add(hub, &job.known_as(), &app.person()?, &args.text)?;
-    let given = if takes_notes { wait(&stored) } else { notes::given(&stored) };
-    let whom = agent.clone().unwrap_or_else(|| "its agent".to_owned());
+    Ok(())
+}
+
+/// Gives a note to the agent of a job, and says whether it has it.
+pub(super) fn send(app: &App, job: &Job, to: &Receiver, words: &str) -> Result<()> {
+    let stored = notes::add(app.hub()?, &job.known_as(), &app.person()?, words)?;
+    let given = if to.takes_notes { wait(&stored) } else { notes::given(&stored) };
+    let whom = to.agent.clone().unwrap_or_else(|| "its agent".to_owned());
     let text = match given {
         Some(How::Session) => format!("Gave the note to {whom} in its session"),
         Some(How::NextCall) => format!("Gave the note to {whom} with its next call"),
+        None if to.takes_notes => {
+            format!(
+                "Kept the note: {whom} has not taken it yet, and gets it at the latest with the next call of {}",
+                job.short()
+            )
+        }
         None => format!("Kept the note: {whom} gets it with the next call of {}", job.short()),
     };
-    let document = json!({"job": job.id, "task": job.task, "agent": agent, "given": given, "text": text::safe(&text)});
+    let document =
+        json!({"job": job.id, "task": job.task, "agent": to.agent, "given": given, "text": text::safe(&text)});
     app.result(&document, || text::safe(&text));
     Ok(())
 }
@@ -84,11 +103,21 @@ fn find<'s>(hub: &Hub, state: &'s State, name: &str) -> Result<&'s Job> {
     Ok(job.ok_or(unknown)?)
 }
 
-/// Whether the agent takes notes while it works, and its name.
-fn now(hub: &Hub, job: &Job) -> Result<(bool, Option<String>)> {
-    let snapshot = Reader::new().read(hub, Parts::JOBS)?;
-    let found = snapshot.job(&job.id);
-    Ok((found.is_some_and(|job| job.takes_notes), found.and_then(|job| job.agent.clone())))
+/// Who gets a note.
+pub(super) struct Receiver {
+    /// It takes notes while it works.
+    pub takes_notes: bool,
+    agent: Option<String>,
+}
+
+impl Receiver {
+    /// The agent that works for the job now.
+    pub fn of(hub: &Hub, job: &Job) -> Result<Self> {
+        let snapshot = Reader::new().read(hub, Parts::JOBS)?;
+        let found = snapshot.job(&job.id);
+        let takes_notes = found.is_some_and(|job| job.takes_notes);
+        Ok(Receiver { takes_notes, agent: found.and_then(|job| job.agent.clone()) })
+    }
 }
 
 fn wait(stored: &Stored) -> Option<How> {

@@ -10,7 +10,7 @@ fn a_person_sees_what_an_agent_does_sends_it_notes_and_pauses_its_job() {
     let world = World::bare_of_teof();
     let agent = Fake::new(&world.folder(), "fake", DONE);
     agent.takes_messages();
-    agent.on(1, &format!("use_tool Bash 'sudo ls'\nfails 'no such file'\nIFS= read -r note\nprintf '%s' \"$note\" > \"$here/noted\"\necho one >> one.txt\n{DONE}"));
+    agent.on(1, &format!("use_tool Bash 'sudo ls'\nfails 'no such file'\nIFS= read -r note\nIFS= read -r more\nprintf '%s' \"$note$more\" > \"$here/noted\"\necho one >> one.txt\n{DONE}"));
     agent.on(2, APPROVE);
     for seat in ["manager", "worker-1"] {
         world.ok(&["init", "--agent", seat, "-q"]);
@@ -34,10 +34,12 @@ fn a_person_sees_what_an_agent_does_sends_it_notes_and_pauses_its_job() {
     world.ok(&["coordinator", "pause", name]);
     let given = world.json(&["session", "note", name, "leave it small"]);
     assert_eq!(given["given"], "session", "{given}");
+    let given = world.json(&["session", "continue", name, "--note", "and keep it short"]);
+    assert_eq!(given["given"], "session", "a session that runs is continued where it is: {given}");
     let phase = || world.json(&["status"])["jobs"][0]["phase"]["is"].as_str().unwrap_or_default().to_owned();
     until("the job is paused after its stage", || phase() == "held");
     let noted = std::fs::read_to_string(agent.file("noted")).unwrap();
-    assert!(noted.contains("> leave it small"), "{noted}");
+    assert!(noted.contains("> leave it small") && noted.contains("> and keep it short"), "{noted}");
 
     let kept = world.json(&["session", "note", name, "look twice"]);
     assert_eq!(kept["given"], Value::Null, "{kept}");
