@@ -133,6 +133,8 @@ impl Classifier<'_> {
             }
             // Neither its account nor its service is the cause, whatever it said last.
             (_, Exit::OverLimit(_)) => Verdict::NoResult { why: ended(self.exit), outage: false },
+            // It ended its turn because we asked it to.
+            (Some(end), Exit::TimedOut(_)) if end.kind == Kind::Stopped => self.without_result(),
             (Some(end), _) if !end.ok => self.failed(end),
             (Some(_), Exit::Code(0) | Exit::Lingered) => Verdict::Succeeded,
             // Its answer to the prompt is the result; how it takes the end of its stdin is its own affair.

@@ -312,9 +312,10 @@ impl Watch<'_> {
     fn until_over(&mut self, clocks: Clocks, over: &mut dyn FnMut() -> Option<String>) -> Result<Option<Verdict>> {
         let past = |limit: Option<Duration>, since: Instant| limit.is_some_and(|limit| since.elapsed() >= limit);
         let mut finished = None;
+        let mut timed_out = None;
         loop {
             if self.exited()? {
-                return Ok(None);
+                return Ok(timed_out.map(Verdict::TimedOut));
             }
             if let Some(what) = over() {
                 return Ok(Some(Verdict::OverLimit(what)));
@@ -329,16 +330,15 @@ impl Watch<'_> {
             if finished.is_some_and(|since| past(Some(clocks.linger), since)) {
                 return Ok(Some(Verdict::Lingered));
             }
-            let timed_out = if past(clocks.wall, self.started) {
-                Some(TimedOut::Wall)
-            } else if past(clocks.silence, self.streams.last_output) {
-                Some(TimedOut::Silence)
-            } else {
-                past(clocks.meaning, self.streams.last_meaning).then_some(TimedOut::Meaning)
-            };
+            // The limits apply until there is a result.
+            timed_out = timed_out.or_else(|| match () {
+                () if finished.is_some() => None,
+                () if past(clocks.wall, self.started) => Some(TimedOut::Wall),
+                () if past(clocks.silence, self.streams.last_output) => Some(TimedOut::Silence),
+                () => past(clocks.meaning, self.streams.last_meaning).then_some(TimedOut::Meaning),
+            });
             match timed_out {
-                // The limits apply until there is a result.
-                Some(clock) if finished.is_none() => return Ok(Some(Verdict::TimedOut(clock))),
+                Some(clock) if !self.observer.winds_down() => return Ok(Some(Verdict::TimedOut(clock))),
                 _ => self.streams.read(TICK, self.observer)?,
             }
         }

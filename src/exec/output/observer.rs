@@ -34,6 +34,11 @@ pub trait Observer {
     /// Called after every piece of output and about every 50 ms: to cancel, and to do periodic work.
     fn control(&mut self) -> Control;
 
+    /// A time limit is over: whether the program still has time to end what it does. Called until it is false.
+    fn winds_down(&mut self) -> bool {
+        false
+    }
+
     /// Called as often as [`Observer::control`] until it returns [`Input::End`].
     fn input(&mut self) -> Input {
         Input::End

@@ -163,15 +163,6 @@ impl<'a, 'w> CallObserver<'a, 'w> {
         }
     }
 
-    /// Whether it still has time to end its turn, which it is asked to do first.
-    fn winds_down(&mut self) -> bool {
-        // What a rule stops is stopped at once.
-        if self.stop.is_some() || self.reading.is_final() || !self.reading.cancel() {
-            return false;
-        }
-        self.cancel_sent.get_or_insert_with(Instant::now).elapsed() < CANCEL
-    }
-
     /// What a rule says that follows.
     fn act(&mut self, mut noticed: Noticed) {
         let decided = self.request.decided;
@@ -279,6 +270,15 @@ impl Observer for CallObserver<'_, '_> {
             (false, true) => Control::Finished,
             (false, false) => Control::Continue,
         }
+    }
+
+    /// It is asked to end its turn first.
+    fn winds_down(&mut self) -> bool {
+        // What a rule stops is stopped at once.
+        if self.stop.is_some() || self.reading.is_final() || !self.reading.cancel() {
+            return false;
+        }
+        self.cancel_sent.get_or_insert_with(Instant::now).elapsed() < CANCEL
     }
 
     /// Its stdin stays open for what it is told until it has printed its result.

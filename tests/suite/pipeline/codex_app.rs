@@ -139,6 +139,16 @@ fn a_person_who_ends_the_session_lets_it_end_its_turn() {
 }
 
 #[test]
+fn one_that_makes_no_progress_is_asked_to_end_its_turn_first() {
+    let fixture = fixture("").with("guardrails.no_output", json!("1s"));
+    fixture.coder.on(1, "use_tool make 'make test'\ninterrupted\nexec sleep 1000");
+    let outcome = fixture.run("run-1");
+    assert_verdict(&outcome, "failed");
+    assert!(outcome["reason"].as_str().unwrap().contains("no output for too long"), "{outcome}");
+    assert_eq!(methods(&fixture.coder.heard(1)).last(), Some(&"turn/interrupt"));
+}
+
+#[test]
 fn a_limit_suspends_until_it_ends_and_its_use_is_known() {
     let fixture = fixture("");
     fixture.coder.on(1, "quota 93\nlimit");
