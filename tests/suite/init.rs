@@ -296,6 +296,21 @@ fn init_yes_commits_exactly_what_it_wrote_and_proposes_what_it_finds() {
 }
 
 #[test]
+fn a_program_that_several_presets_call_plays_one_role() {
+    let world = world();
+    let bin = world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("codex"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(bin.join("codex"), PermissionsExt::from_mode(0o755)).unwrap();
+    let mut init = world.teof(&["init", "--yes", "--in-place"]);
+    let done = init.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let settings = world.read("teof.toml");
+    assert!(settings.contains("\n[roles.coder]\nagent = \"codex\"\n"), "{settings}");
+    assert!(!settings.contains("codex-app"), "{settings}");
+}
+
+#[test]
 fn settings_that_are_there_stay_and_those_that_flags_name_are_set() {
     let world = world();
     let own = "[guard]\ntests = [\"make test\"]\n";

@@ -1,5 +1,6 @@
 //! `teof init`
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -175,11 +176,13 @@ fn seen(folder: &Path) -> String {
     }
 }
 
-/// The preset agents whose programs are on the `PATH`, in the presets' order.
+/// The preset agents whose programs are on the `PATH`, in the presets' order; the first one of each program.
 fn installed_agents() -> Vec<String> {
+    let mut programs = BTreeSet::new();
     let found = agents::known(&Settings::default()).into_iter().filter_map(|(name, agent)| {
         let program = agent.ok()?.command.first()?.clone();
-        agents::find_program(&program, Path::new(".")).map(|_| name)
+        agents::find_program(&program, Path::new("."))?;
+        programs.insert(program).then_some(name)
     });
     found.collect()
 }
