@@ -39,7 +39,8 @@ fn trying_an_agent_shows_what_is_read_from_it_and_leaves_nothing_in_the_reposito
     let world = world("claude", &fixture("recorded-claude"), script);
     world.git(&["add", "-A"]);
     world.git(&["commit", "-qm", "An agent"]);
-    let before = world.git(&["status", "--porcelain", "--ignored"]);
+    let record = || fs::read(world.repo.join("_bus/events/events.jsonl")).ok();
+    let before = (world.git(&["status", "--porcelain", "--ignored"]), record());
     let seen = tried(&world, &[], 0);
     assert_eq!(seen["session"], "4c6eeae1-6a6e-53c2-8afa-84931b882214", "{seen}");
     assert_eq!((&seen["usage"]["input_tokens"], &seen["usage"]["output_tokens"]), (&38201.into(), &79.into()));
@@ -47,9 +48,8 @@ fn trying_an_agent_shows_what_is_read_from_it_and_leaves_nothing_in_the_reposito
     assert_eq!((&seen["resumes"], &seen["tools"]["Bash"]), (&false.into(), &1.into()), "{seen}");
     assert_eq!(seen["changed"], serde_json::json!(["prompt.txt"]), "it works in a copy of the last commit");
     assert_eq!(seen["errors"].as_str().unwrap().trim(), "# Plan one piece of work\nplanner", "called as a planner is");
-    assert_eq!(world.git(&["status", "--porcelain", "--ignored"]), before);
+    assert_eq!((world.git(&["status", "--porcelain", "--ignored"]), record()), before, "nothing is recorded");
     assert_eq!(world.git(&["worktree", "list"]).lines().count(), 1);
-    assert!(!world.repo.join("_bus/events/events.jsonl").exists(), "nothing is recorded");
     let output = std::path::Path::new(seen["output"].as_str().unwrap());
     assert!(output.exists() && !output.with_file_name("worktree").exists(), "the copy is removed, the output kept");
     let words = world.run(&["agent", "try", "own"]).expect(0).stdout;

@@ -45,7 +45,6 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
     for signal in [SIGTERM, SIGINT, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("listen for signals")?;
     }
-    app.say(format!("Starting {}: one call of its model", agent.name));
     let request = Request {
         agent: &agent,
         model: args.model.as_deref(),

@@ -27,8 +27,12 @@ pub(super) fn of(agent: &Agent, outcome: &Outcome, report: &Report, printed: &st
             vec![format!("try again {when}: its account is at its limit")]
         }
         Verdict::Failed { kind, .. } => of_failure(agent, *kind),
-        Verdict::NoResult { outage: true, .. } => of_failure(agent, Kind::Service),
-        Verdict::NoResult { .. } => of_no_result(agent, report, printed),
+        Verdict::NoResult { outage, .. } => {
+            let mut fixes = of_no_result(agent, report, printed);
+            // It may wait for its service, without a word.
+            fixes.extend(outage.then(|| of_failure(agent, Kind::Service)).into_iter().flatten());
+            fixes
+        }
     };
     Advice { misread: None, fixes }
 }

@@ -104,8 +104,9 @@ pub fn run(hub: &Hub, request: &Request) -> Result<Trial> {
     let agent = request.agent;
     check(hub, agent)?;
     let settings = &hub.settings()?.worker;
-    let name = format!("try-{}", agent.name);
-    let session = runner::new_folder(hub, &name)?;
+    let session = runner::new_folder(hub, &format!("try-{}", agent.name))?;
+    // Two trials at the same time do not end each other.
+    let name = session.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let copy = Copy::create(hub, &session.join("worktree"))?;
     let (scratch, receipts) = (session.join("scratch"), session.join("receipts"));
     for folder in [&scratch, &receipts] {
@@ -128,7 +129,6 @@ pub fn run(hub: &Hub, request: &Request) -> Result<Trial> {
         files::replace_unsynced(path, bytes)?;
     }
     let marks = runner::marks(hub, &name);
-    exec::end_marked(marks.clone(), settings.grace);
     let supervisor = Supervisor::new()?;
     let executor = Chosen::new(hub, &Subject { job: &name, task: "" }, &at)?.with(std::slice::from_ref(&scratch));
     let _reaper = supervisor.start_reaper(&marks, settings.grace, sandbox.after_death(executor.after_death(&name)))?;
@@ -164,6 +164,7 @@ pub fn run(hub: &Hub, request: &Request) -> Result<Trial> {
         confinement: sandbox.for_agent(agent, &writable),
         limits: sandbox.limits(),
     };
+    (request.say)(&format!("Starting {}: one call of its model", agent.name));
     let report = executor.run(&supervisor, spec, &name, &mut observer)?;
     let TrialObserver { reading, printed, .. } = observer;
     let errors = report.errors.as_ref().map_or(&[][..], |errors| &errors.tail);
