@@ -188,10 +188,11 @@ fn unwritable(app: &App) -> Vec<Diagnosis> {
     missing.into_iter().map(one).collect()
 }
 
-/// What limits the programs of jobs, as seen from here: a service may have a cgroup that a terminal has not.
+/// What limits the programs of jobs: those of the running coordinator, which may have a cgroup that a terminal has not.
 fn limits(app: &App) -> Option<Diagnosis> {
     let hub = Hub::locate(app.global.root.as_deref(), app.clock).ok()?;
-    let (limits, no_group) = sandbox::limits_here(&hub).ok()??;
+    let coordinator = process::pid(&hub).ok().flatten();
+    let (limits, no_group) = sandbox::limits_here(&hub, coordinator).ok()??;
     let by = |by: &'static str| if by == "none" { "not enforced" } else { by };
     let each: Vec<_> = limits.iter().map(|one| format!("{} {} ({})", one.what, one.limit, by(one.by))).collect();
     let why = no_group.map(|why| format!("; {why}")).unwrap_or_default();

@@ -17,7 +17,7 @@ pub mod vouch;
 mod watch;
 
 pub use ended::Ended;
-pub use holder::{frozen, holder, is_running, last_wake};
+pub use holder::{frozen, holder, is_running, last_wake, pid};
 pub use options::{Options, Preview, config, preview};
 pub use run::{one_shot, run};
 pub use shell::Progress;

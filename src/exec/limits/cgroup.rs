@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::delegation::is_delegated;
 use super::numbers::Limits;
 use crate::exec::processes::AfterDeath;
 use crate::exec::processes::process_tree::{own_pid, own_start, started};
@@ -58,7 +59,15 @@ impl Base {
     /// # Errors
     /// Why there is none, for people.
     pub fn of_this_process() -> Result<Base, String> {
-        Self::find(Path::new("/proc/self/cgroup"), Path::new(MOUNT))
+        Self::of_process(own_pid())
+    }
+
+    /// The one of another process of this account, such as a service that a person asks about. Changes nothing.
+    ///
+    /// # Errors
+    /// Why there is none, for people.
+    pub fn of_process(pid: i32) -> Result<Base, String> {
+        Self::find(Path::new(&format!("/proc/{pid}/cgroup")), Path::new(MOUNT))
     }
 
     fn find(membership: &Path, mount: &Path) -> Result<Base, String> {
@@ -144,19 +153,6 @@ impl Base {
             }
         }
     }
-}
-
-/// Whether a cgroup is ours to divide: systemd marked it so, or it is the root that a container sees.
-fn is_delegated(folder: &Path, mount: &Path) -> bool {
-    use rustix::fs::{Access, access, getxattr};
-    let is_writable = |name: &str| access(folder.join(name), Access::WRITE_OK).is_ok();
-    if !["", "cgroup.procs", "cgroup.subtree_control"].into_iter().all(is_writable) {
-        return false;
-    }
-    let mut value = [0; 8];
-    let marked = getxattr(folder, "user.delegate", &mut value).is_ok_and(|length| &value[..length] == b"1");
-    // The real root has no type.
-    marked || (folder == mount && folder.join("cgroup.type").is_file())
 }
 
 /// Writes to a file of the kernel's, which exists.

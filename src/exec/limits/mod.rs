@@ -10,6 +10,7 @@
 //! seconds.
 
 pub mod cgroup;
+mod delegation;
 mod meter;
 mod numbers;
 mod placement;

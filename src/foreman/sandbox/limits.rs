@@ -65,17 +65,18 @@ impl Limited {
     }
 }
 
-/// What enforces the limits of the settings here, and why no cgroup does; `None` without limits.
+/// What enforces the limits of the settings here, and why no cgroup does; `None` without limits. `coordinator`: the
+/// running one, whose workers share its cgroup; without one, they would share that of this process.
 ///
 /// # Errors
 /// When the settings cannot be read.
-pub fn limits_here(hub: &Hub) -> Result<Option<(Vec<LimitReport>, Option<String>)>> {
+pub fn limits_here(hub: &Hub, coordinator: Option<i32>) -> Result<Option<(Vec<LimitReport>, Option<String>)>> {
     let worker = &hub.settings()?.worker;
     if of_settings(&worker.limits).is_empty() {
         return Ok(None);
     }
     let base = match worker.executor {
-        ExecutorKind::Process => CgroupBase::of_this_process(),
+        ExecutorKind::Process => coordinator.map_or_else(CgroupBase::of_this_process, CgroupBase::of_process),
         ExecutorKind::Docker => return Ok(Some((report(&worker.limits, worker.executor, |_| false), None))),
         ExecutorKind::Tmux => Err("programs in terminals are not put into one".to_owned()),
     };
