@@ -26,17 +26,22 @@ impl State {
         })
     }
 
+    /// The job that does the submitted work and is not over.
+    pub fn job_of(&self, submission: &Submission) -> Option<&Job> {
+        let Submission { plan, step, .. } = submission;
+        self.live_jobs().find(|job| {
+            submission.is_called(&job.task)
+                || (plan.is_some() && job.plan == *plan && (step.is_none() || job.step == *step))
+        })
+    }
+
     /// Checks whether the work can be queued behind at most `most` submissions.
     ///
     /// # Errors
     /// Why it cannot: it has a job, it is queued, or the queue is full.
     pub fn check_submission(&self, submission: &Submission, most: usize) -> Result<(), String> {
-        let Submission { task, plan, step, .. } = submission;
-        let mut live = self.live_jobs();
-        if let Some(job) = live.find(|job| {
-            submission.is_called(&job.task)
-                || (plan.is_some() && job.plan == *plan && (step.is_none() || job.step == *step))
-        }) {
+        let task = &submission.task;
+        if let Some(job) = self.job_of(submission) {
             return Err(format!("{task} already has job {}", job.short()));
         }
         if let Some(other) = self.submissions.iter().find(|other| other.is_same(submission)) {

@@ -192,6 +192,9 @@ pub enum Command {
         /// Replaces the priority of the task's source.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         priority: Option<Priority>,
+        /// Its plan was just made for it: a coordinator that watches the plans may have started it already.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_new: bool,
     },
     /// Nothing new starts.
     Pause,

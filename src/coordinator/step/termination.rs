@@ -257,7 +257,8 @@ mod tests {
             assert_eq!((play.phase(), play.state.skips.len()), ("cancelled", 1));
             if is_over {
                 play.answer(Reply::Done);
-                let submit = Command::Submit { task: "A".into(), plan: None, step: None, priority: None };
+                let submit =
+                    Command::Submit { task: "A".into(), plan: None, step: None, priority: None, is_new: false };
                 play.say(submit);
             }
             play.decide(ReviewWord::Merged { commit: "abc".into() });

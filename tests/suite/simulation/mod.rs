@@ -317,7 +317,7 @@ impl History {
             5 => Command::Skip { task: id.clone() },
             6 => Command::Stop { now: self.dice.one_in(2) },
             7 => Command::ResetBreaker,
-            8 => Command::Submit { task: id.clone(), plan: None, step: None, priority: None },
+            8 => Command::Submit { task: id.clone(), plan: None, step: None, priority: None, is_new: false },
             9 => {
                 self.world.consent = !self.world.consent;
                 return self.log(format_args!("consent {}", self.world.consent));

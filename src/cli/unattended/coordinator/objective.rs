@@ -72,7 +72,7 @@ pub fn submission(app: &App, hub: &Hub, objective: &str, args: &Details) -> Resu
     let step = made.plan.current_step().and_then(|step| step.id().map(str::to_owned));
     let plan = made.id().to_owned();
     let task = made.plan.short_task().unwrap_or(&plan).to_owned();
-    Ok(Command::Submit { plan: Some(plan), task, step, priority: None })
+    Ok(Command::Submit { plan: Some(plan), task, step, priority: None, is_new: true })
 }
 
 /// The id of a plan whose name a person chose, and that name as its task's, where it is free.

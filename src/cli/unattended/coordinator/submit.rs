@@ -148,7 +148,7 @@ pub fn task(app: &App, hub: &Hub, asked: Asked, priority: Option<Priority>) -> R
         app.say(format!("{} is open again", asked.task));
     }
     submit_names::is_open(hub, &asked)?;
-    Ok(Command::Submit { task: asked.task, plan: asked.plan, step: asked.step, priority })
+    Ok(Command::Submit { task: asked.task, plan: asked.plan, step: asked.step, priority, is_new: false })
 }
 
 /// A priority as people write it.

@@ -145,6 +145,7 @@ mod tests {
                 plan: job.plan.clone(),
                 step: job.step.clone(),
                 priority: None,
+                is_new: false,
             };
             assert!(say(&mut state, &format!("s{n}"), submit).0);
             let (ok, text) = say(&mut state, &format!("c{n}"), cancel(name, false));

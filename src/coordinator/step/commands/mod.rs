@@ -39,8 +39,12 @@ impl StepContext<'_> {
 
     fn execute(&mut self, word: Word, command: Command) -> Result<String, String> {
         match command {
-            Command::Submit { task, plan, step, priority } => {
-                self.submit(Submission { task, plan, step, priority, word })
+            Command::Submit { task, plan, step, priority, is_new } => {
+                let submission = Submission { task, plan, step, priority, word };
+                match self.state.job_of(&submission).filter(|_| is_new) {
+                    Some(job) => Ok(format!("{} has started as {}", submission.task, job.short())),
+                    None => self.submit(submission),
+                }
             }
             Command::Pause => {
                 self.state.paused = Some(word);
@@ -169,7 +173,8 @@ pub(super) mod tests {
     #[test]
     fn ten_submissions_wait_and_the_eleventh_is_refused() {
         let mut state = begun();
-        let submit = |n| Command::Submit { task: format!("A-{n}"), plan: None, step: None, priority: None };
+        let submit =
+            |n| Command::Submit { task: format!("A-{n}"), plan: None, step: None, priority: None, is_new: false };
         for n in 0..10 {
             assert!(say(&mut state, &format!("c{n}"), submit(n)).0);
         }
@@ -181,12 +186,34 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_new_plan_that_was_started_before_its_submission_arrived_is_no_refusal() {
+        let mut state = begun();
+        let job = serde_json::json!({
+            "id": "20260105T120000Z-6", "task": "minus", "plan": "2026-01-05-minus", "step": "S1", "origin": null,
+            "title": "t", "source": "plan", "seat": "a", "phase": {"is": "spawning"}, "epoch": null, "order": null,
+            "run": 1, "failures": 0, "interruptions": 0, "wish": null, "last": null, "chosen_at": "2026-01-05T12:00:00Z",
+        });
+        state.jobs.push(serde_json::from_value(job).unwrap());
+        let submit = |is_new| Command::Submit {
+            task: "minus".into(),
+            plan: Some("2026-01-05-minus".into()),
+            step: Some("S1".into()),
+            priority: None,
+            is_new,
+        };
+        assert_eq!(say(&mut state, "a", submit(true)), (true, "minus has started as j6".to_owned()));
+        assert_eq!(say(&mut state, "b", submit(false)), (false, "minus already has job j6".to_owned()));
+        assert!(state.submissions.is_empty());
+    }
+
+    #[test]
     fn one_piece_of_work_is_queued_once_and_cancelled_under_any_of_its_names() {
         let submit = |task: &str, plan: Option<&str>, step: Option<&str>| Command::Submit {
             task: task.into(),
             plan: plan.map(str::to_owned),
             step: step.map(str::to_owned),
             priority: None,
+            is_new: false,
         };
         let mut state = begun();
         assert!(say(&mut state, "a", submit("p", Some("p"), Some("S1"))).0);
