@@ -31,6 +31,7 @@ fn units_are_accepted_by_the_tools_of_their_service_managers() {
         // Only with the subgroup may the cgroup of a service be divided.
         assert_eq!(has("DelegateSubgroup=coordinator"), has("Delegate=memory pids cpu"), "{text}");
         assert!(has("DelegateSubgroup=coordinator") || text.contains("From systemd 254 on (here: "), "{text}");
+        assert!(has("StartLimitBurst=10"), "a person may start it some times, too: {text}");
         assert!(has("TimeoutStopSec=780s"), "the limit of a stop, and what it takes to end the workers: {text}");
         assert_eq!(text.contains("\nUser="), user.is_empty(), "{text}");
         if !is_there("systemd-analyze") {

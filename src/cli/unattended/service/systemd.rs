@@ -38,9 +38,9 @@ pub fn text(place: &Place, user: bool) -> String {
         );
     }
     out.push_str(
-        "# After five failures within an hour a person has to look; then: systemctl reset-failed\n\
+        "# After ten starts within an hour, those by hand included, a person has to look; then: systemctl reset-failed\n\
          StartLimitIntervalSec=1h\n\
-         StartLimitBurst=5\n",
+         StartLimitBurst=10\n",
     );
     service(&mut out, place);
     if user {
