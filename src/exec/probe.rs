@@ -3,13 +3,14 @@
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
+use super::processes::Beside;
 use super::processes::process_tree::{self, ProcessTree};
 use crate::base::Clock;
 
@@ -84,36 +85,42 @@ fn run(argv: &[String], folder: &Path, env: &[(String, String)], input: Option<V
             return Answer::NotStarted(format!("{program}: {e}"));
         }
     }
-    answer(child, timeout, |child| {
+    answer(child, None, timeout, |child| {
         end_tree(child, mark);
         end_group(child);
     })
 }
 
-/// Runs a client for at most `timeout`, and kills it alone: the server that it starts lives on.
-pub(in crate::exec) fn ask_client(command: &mut Command, timeout: Duration) -> Answer {
+/// Runs a client for at most `timeout`, and kills it alone: the server that it starts lives on. `beside`: next to a
+/// supervised program.
+pub(in crate::exec) fn ask_client(command: &mut Command, timeout: Duration, beside: Option<&Beside>) -> Answer {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    match command.spawn() {
-        Ok(child) => answer(child, timeout, |child| drop(child.kill())),
-        Err(e) => Answer::NotStarted(e.to_string()),
-    }
+    // Listed before anybody looks at the children of this process.
+    let mut running = beside.map(Beside::running);
+    let child = match command.spawn() {
+        Ok(child) => child,
+        Err(e) => return Answer::NotStarted(e.to_string()),
+    };
+    running.as_mut().map(|running| running.insert(child.id().cast_signed()));
+    drop(running);
+    answer(child, beside, timeout, |child| drop(child.kill()))
 }
 
 /// Waits for a child's answer; `end` kills what is left of it.
-fn answer(mut child: Child, timeout: Duration, end: impl FnOnce(&mut Child)) -> Answer {
+fn answer(mut child: Child, beside: Option<&Beside>, timeout: Duration, end: impl FnOnce(&mut Child)) -> Answer {
     let readers = read_all(child.stdout.take()).and_then(|out| Ok((out, read_all(child.stderr.take())?)));
     let (stdout, stderr) = match readers {
         Ok(readers) => readers,
         Err(e) => {
             end(&mut child);
-            drop(child.wait());
+            drop(reap(&mut child, beside));
             return Answer::NotStarted(e.to_string());
         }
     };
     let in_time = wait(&child, timeout);
     end(&mut child);
     // Reaped last: before that, no other process gets its pid.
-    let status = child.wait().ok().filter(|_| in_time);
+    let status = reap(&mut child, beside).ok().filter(|_| in_time);
     let printed = |from: &Receiver<Vec<u8>>| {
         let bytes = from.recv_timeout(DRAIN).unwrap_or_default();
         String::from_utf8_lossy(&bytes).trim().to_owned()
@@ -131,6 +138,14 @@ fn answer(mut child: Child, timeout: Duration, end: impl FnOnce(&mut Child)) -> 
             Answer::Failed(how, if err.is_empty() { printed } else { err })
         }
     }
+}
+
+/// Waits for a child that is over or was killed. From then on its pid is not one of those beside.
+fn reap(child: &mut Child, beside: Option<&Beside>) -> std::io::Result<ExitStatus> {
+    let mut running = beside.map(Beside::running);
+    let status = child.wait();
+    running.as_mut().map(|running| running.remove(&child.id().cast_signed()));
+    status
 }
 
 /// Whether the program is over in time. It is not reaped.

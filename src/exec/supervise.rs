@@ -1,5 +1,6 @@
 //! Runs one program from its start to a verdict.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{PipeReader, Read, Write};
 use std::os::fd::AsFd;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::process::Pid;
 
+use super::broker::Belongs;
 use super::confinement::Confinement;
 use super::launch::{self, StderrPipe};
 use super::limits::{Meter, RunLimits};
@@ -20,10 +22,11 @@ use super::output::follow::Followed;
 use super::output::observer::{Control, Input, Observer};
 use super::output::streams::{Source, Streams};
 use super::own_binary;
-use super::processes::Beside;
+use super::processes::ancestry::descends;
 use super::processes::process_tree::{self, Process, ProcessTree};
 use super::processes::reaper::{AfterDeath, Reaper};
 use super::processes::termination::{TICK as ENDING_TICK, Termination};
+use super::processes::{Beside, Listed};
 use crate::base::Result;
 
 /// How often to check the time limits, the observer and the exit while nothing is printed.
@@ -157,6 +160,21 @@ impl Supervisor {
     /// Where commands of our own are run while a program runs.
     pub fn beside(&self) -> Beside {
         self.beside.clone()
+    }
+
+    /// Lists a process below this one that does not belong to the programs that it runs, until what is returned is dropped.
+    /// `None`: it is not below this one.
+    pub(super) fn leave_out(&self, pid: i32) -> Option<Listed> {
+        descends(pid, process_tree::own_pid(), &HashSet::new()).then(|| self.beside.list(pid))
+    }
+
+    /// Tells which processes are below this one and not beside the program that it runs.
+    pub fn members(&self) -> Box<Belongs> {
+        let beside = self.beside();
+        Box::new(move |pid| {
+            let others = beside.running().clone();
+            descends(pid, process_tree::own_pid(), &others)
+        })
     }
 
     /// Runs one program and ends its process tree.

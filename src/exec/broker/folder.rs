@@ -46,6 +46,10 @@ impl Folder {
             .into())
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)
     }

@@ -1,10 +1,10 @@
-//! Listens for the requests of descendants and hands each to the one who answers, in a thread of its own.
+//! Listens for the requests of programs and hands each to the one who answers, in a thread of its own.
 
 use std::io::PipeWriter;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::folder::Folder;
 use super::wire::{self, Reply};
 use crate::base::Result;
-use crate::exec::processes::{ancestry, process_tree};
+use crate::exec::processes::UnixPeer;
 
 /// How many connections are served at once; the next are told to come back.
 const MAX_CONNECTIONS: usize = 32;
@@ -26,7 +26,7 @@ const TAKING: Duration = Duration::from_secs(2);
 /// How long the end of the server waits for requests that are being answered.
 const FINISHING: Duration = Duration::from_secs(20);
 
-/// One request of a descendant.
+/// One request of a program that is heard.
 #[derive(Debug)]
 pub struct Request {
     pub bytes: Vec<u8>,
@@ -35,6 +35,8 @@ pub struct Request {
 }
 
 type Handler = dyn Fn(Request) -> Vec<u8> + Send + Sync;
+/// Whether the process with this pid is heard.
+pub type Belongs = dyn Fn(i32) -> bool + Send + Sync;
 
 /// A listening broker. Dropping it ends it: requests that are being answered are waited for, and the socket is removed.
 #[derive(Debug)]
@@ -47,11 +49,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to listen; `None` where the system does not tell who is at the other end.
+    /// Starts to listen to the processes of this account that belong; `None` where the system does not tell who is at the
+    /// other end.
     ///
     /// # Errors
     /// When there is no place for the socket, or no thread.
-    pub fn start(handle: Box<Handler>) -> Result<Option<Server>> {
+    pub fn start(handle: Box<Handler>, belongs: Box<Belongs>) -> Result<Option<Server>> {
         if cfg!(not(target_os = "linux")) {
             return Ok(None);
         }
@@ -61,7 +64,7 @@ impl Server {
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).context("protect the socket")?;
         listener.set_nonblocking(true).context("listen")?;
         let (woken, wake) = std::io::pipe().context("make a pipe")?;
-        let serving = Arc::new(Serving { handle, active: Mutex::new(0), ended: Condvar::new() });
+        let serving = Arc::new(Serving { handle, belongs, active: Mutex::new(0), ended: Condvar::new() });
         let shared = Arc::clone(&serving);
         let accept = move || accept(&listener, woken.as_fd(), &shared);
         let accepting = std::thread::Builder::new().name("broker".into()).spawn(accept).context("start a thread")?;
@@ -71,6 +74,11 @@ impl Server {
     /// Where programs reach it.
     pub fn socket(&self) -> PathBuf {
         self.folder.socket()
+    }
+
+    /// The socket's folder, which holds nothing else.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 
@@ -87,6 +95,7 @@ impl Drop for Server {
 
 struct Serving {
     handle: Box<Handler>,
+    belongs: Box<Belongs>,
     /// The connections that are being served.
     active: Mutex<usize>,
     ended: Condvar,
@@ -101,6 +110,13 @@ impl std::fmt::Debug for Serving {
 impl Serving {
     fn active(&self) -> MutexGuard<'_, usize> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a program of this account that belongs made the connection.
+    fn hears(&self, stream: &UnixStream) -> bool {
+        let own = rustix::process::getuid().as_raw();
+        // One that ended meanwhile may have left its pid to another.
+        UnixPeer::of(stream).is_some_and(|peer| peer.uid == own && (self.belongs)(peer.pid) && peer.lives())
     }
 }
 
@@ -159,7 +175,7 @@ fn admit(stream: UnixStream, serving: &Arc<Serving>) {
 }
 
 fn serve(stream: &UnixStream, serving: &Serving) {
-    if !is_descendant(stream) {
+    if !serving.hears(stream) {
         return reply(stream, Reply::Stranger);
     }
     match wire::receive(stream, Instant::now() + ARRIVAL) {
@@ -174,24 +190,4 @@ fn serve(stream: &UnixStream, serving: &Serving) {
 /// A caller that is gone needs no reply.
 fn reply(stream: &UnixStream, reply: Reply) {
     let _ = wire::send(stream, &reply.encode(), &[]);
-}
-
-/// Whether a program of this account that this process started, or one below it, made the connection.
-fn is_descendant(stream: &UnixStream) -> bool {
-    let own = rustix::process::getuid().as_raw();
-    peer(stream).is_some_and(|(uid, pid)| uid == own && ancestry::descends(pid, process_tree::own_pid()))
-}
-
-/// The account and the process that made a connection, or that listens for it.
-pub(super) fn peer(stream: &UnixStream) -> Option<(u32, i32)> {
-    #[cfg(target_os = "linux")]
-    {
-        let peer = rustix::net::sockopt::socket_peercred(stream).ok()?;
-        Some((peer.uid.as_raw(), peer.pid.as_raw_nonzero().get()))
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = stream;
-        None
-    }
 }

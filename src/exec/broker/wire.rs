@@ -28,7 +28,7 @@ pub enum Reply {
     Answer(Vec<u8>),
     /// Too many requests at once. Nothing was done.
     Busy,
-    /// The caller is no descendant of the server. Nothing was done.
+    /// The caller is not one that is heard. Nothing was done.
     Stranger,
     /// The request was cut, too large, too slow or not one. Nothing was done.
     Unreadable,

@@ -1,15 +1,15 @@
-//! How a supervised program is started: as a child of ours, in a container, or in a terminal that a person can join.
+//! How a supervised program is started: as a child of ours, in a container, or in a window that a person can join.
 //!
-//! Each executor hands the [`Supervisor`] something to run in place of the program, so that output, time limits,
-//! observers and the end of the process tree are the same for all: the program itself, docker's client, or a relay to
-//! a terminal. What lives outside of our process tree is the executor's to remove.
+//! Each executor hands the [`Supervisor`] something to run, the program itself or docker's client, so that output, time
+//! limits, observers and the end of the process tree are the same for all. What lives outside of our process tree is the
+//! executor's to remove: a container, or the window that shows the program.
 
 pub mod docker;
 mod executor;
 mod process;
 pub mod tmux;
 
-pub use docker::{Access, Docker, Mounts, Options as DockerOptions};
+pub use docker::{Access, Docker, Mounts, Options as DockerOptions, Running};
 pub use executor::Executor;
 pub use process::Process as ProcessExecutor;
 
@@ -25,7 +25,7 @@ pub fn run_hidden_mode() -> Option<ExitCode> {
     match mode.to_str() {
         Some(tmux::MODE) => Some(tmux::run(args)),
         Some(tmux::MARKED) => Some(tmux::run_marked(args)),
-        Some(tmux::RELAY) => Some(tmux::relay(args)),
+        Some(tmux::VIEW) => Some(tmux::run_view(args)),
         Some(docker::REMOVE) => Some(docker::remove_of_run(args)),
         Some(cgroup::REMOVE) => Some(cgroup::remove_of_run(args)),
         _ => launch::run_hidden_mode(),

@@ -31,6 +31,9 @@ pub trait Observer {
         !chunk.is_empty()
     }
 
+    /// Takes what the program printed to a separate stderr.
+    fn observe_errors(&mut self, _chunk: &[u8]) {}
+
     /// Called after every piece of output and about every 50 ms: to cancel, and to do periodic work.
     fn control(&mut self) -> Control;
 

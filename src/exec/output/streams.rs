@@ -103,10 +103,13 @@ impl Streams {
         if out_ready {
             self.read_out(observer)?;
         }
-        if let Some(err) = self.err.as_mut().filter(|_| err_ready)
-            && err.read(&mut [0; CHUNK])? > 0
-        {
-            self.last_output = Instant::now();
+        if let Some(err) = self.err.as_mut().filter(|_| err_ready) {
+            let mut chunk = [0; CHUNK];
+            let n = err.read(&mut chunk)?;
+            if n > 0 {
+                self.last_output = Instant::now();
+                observer.observe_errors(&chunk[..n]);
+            }
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 //!
 //! On Linux it reads `/proc`. On other systems the ancestors are unknown, and [`ancestors`] returns `None`.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -59,16 +60,16 @@ fn walk() -> Option<Vec<Ancestor>> {
     Some(found)
 }
 
-/// Whether a process is below another one. One that ended meanwhile is not.
-pub(in crate::exec) fn descends(pid: i32, from: i32) -> bool {
+/// Whether a process is below another one, and not below one of `except` on the way. One that ended meanwhile is not.
+pub(in crate::exec) fn descends(pid: i32, from: i32, except: &HashSet<i32>) -> bool {
     // A process on the way that ends hides what is above it; its children have another parent by then.
-    (0..ATTEMPTS).find_map(|_| below(pid, from)).unwrap_or(false)
+    (0..ATTEMPTS).find_map(|_| below(pid, from, except)).unwrap_or(false)
 }
 
 /// `None` when a process on the way ended.
-fn below(pid: i32, from: i32) -> Option<bool> {
+fn below(pid: i32, from: i32, except: &HashSet<i32>) -> Option<bool> {
     let Some(mut process) = process_tree::read_process(pid) else { return Some(false) };
-    while process.parent > 0 {
+    while process.parent > 0 && !except.contains(&process.pid) {
         if process.parent == from {
             return Some(true);
         }
@@ -149,8 +150,10 @@ mod tests {
     fn a_process_is_below_its_ancestors_only() {
         let own = process_tree::own_pid();
         let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()).unwrap();
-        assert!(descends(own, parent));
-        assert!(!descends(parent, own) && !descends(own, own) && !descends(i32::MAX, own));
+        let none = HashSet::new();
+        assert!(descends(own, parent, &none));
+        assert!(!descends(parent, own, &none) && !descends(own, own, &none) && !descends(i32::MAX, own, &none));
+        assert!(!descends(own, parent, &HashSet::from([own])), "one that does not count, and what is below it");
     }
 
     #[test]

@@ -12,4 +12,19 @@ impl Beside {
     pub(in crate::exec) fn running(&self) -> MutexGuard<'_, HashSet<i32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Lists a process that this one does not wait for, until what is returned is dropped.
+    pub(in crate::exec) fn list(&self, pid: i32) -> Listed {
+        self.running().insert(pid);
+        Listed(self.clone(), pid)
+    }
+}
+
+/// See [`Beside::list`].
+pub(in crate::exec) struct Listed(Beside, i32);
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.0.running().remove(&self.1);
+    }
 }

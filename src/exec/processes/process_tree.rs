@@ -239,7 +239,7 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<Process> {
 
 /// Whether the environment that the process started with holds the variables with these values.
 /// Other users' processes do not show theirs, and are not ours to end.
-fn carries(pid: i32, marks: &[(String, String)]) -> bool {
+pub(in crate::exec) fn carries(pid: i32, marks: &[(String, String)]) -> bool {
     if marks.is_empty() {
         return false;
     }

@@ -23,7 +23,7 @@ use repeats::{Repeats, Seen};
 use slots::Slots;
 
 use crate::base::{Refusal, Result, digest, env};
-use crate::exec::broker::{Request, Server};
+use crate::exec::broker::{Belongs, Request, Server};
 use crate::exec::{self, Beside, OwnCommand};
 
 use super::work::Work;
@@ -73,20 +73,25 @@ impl Seat {
 }
 
 impl Broker {
-    /// Opens the socket; `None` where the system does not tell who calls.
+    /// Opens the socket for the programs that belong to the run; `None` where the system does not tell who calls.
     ///
     /// # Errors
     /// When there is no place for the socket.
-    pub fn open(seat: Seat, beside: Beside) -> Result<Option<Broker>> {
+    pub fn open(seat: Seat, beside: Beside, belongs: Box<Belongs>) -> Result<Option<Broker>> {
         let dispatcher = Dispatcher { seat, beside, slots: Slots::new(AT_ONCE), repeats: Repeats::default() };
         let dispatcher = Arc::new(dispatcher);
-        let server = Server::start(Box::new(move |request| dispatcher.answer(request).to_bytes()))?;
+        let server = Server::start(Box::new(move |request| dispatcher.answer(request).to_bytes()), belongs)?;
         Ok(server.map(Broker))
     }
 
     /// The variable that names it to the run's programs.
     pub fn variable(&self) -> (String, String) {
         (env::BROKER.to_owned(), self.0.socket().display().to_string())
+    }
+
+    /// The folder of its socket, which holds nothing else.
+    pub fn folder(&self) -> &Path {
+        self.0.folder()
     }
 }
 

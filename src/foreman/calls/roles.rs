@@ -76,14 +76,6 @@ pub fn require(hub: &Hub, order: &Order) -> Result<()> {
                     "install it, or bind another agent: `teof agent doctor` lists them",
                 );
             }
-            Some(ResolvedRole::Agent { agent, .. }) if agent.format.is_protocol() && executor::in_terminals(hub)? => {
-                let what = format!("the {role}'s agent {} cannot run in a terminal of tmux", agent.name);
-                return refuse(
-                    "agent.executor",
-                    what,
-                    "set executor = \"process\" under [worker] in teof.toml: this agent is spoken to while it works",
-                );
-            }
             Some(_) => {}
             None if role == TESTER => {}
             None => {

@@ -1,10 +1,13 @@
 //! Chooses how a worker's programs are started, as the settings say: as processes, in containers, or in windows of tmux.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::base::{Result, env, lock};
+use crate::exec::broker::Belongs;
 use crate::exec::docker::{self, Engine};
-use crate::exec::{Access, CgroupBase, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, tmux};
+use crate::exec::{
+    Access, CgroupBase, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, Running, Supervisor, tmux,
+};
 use crate::foreman::sandbox::{self, Workplace};
 use crate::guard::trust;
 use crate::hub::settings::{Container, ExecutorKind};
@@ -43,9 +46,25 @@ impl Chosen {
                 task: subject.task.to_owned(),
                 mounts: mounts(hub, at)?,
                 logs: logs(hub),
+                running: Running::default(),
             })),
             ExecutorKind::Tmux => Chosen::Tmux(tmux::Tmux { server: of_runs(hub), task: subject.task.to_owned() }),
         })
+    }
+
+    /// Tells which processes are programs of the run; `None` where nothing tells.
+    pub fn members(&self, supervisor: &Supervisor) -> Option<Box<Belongs>> {
+        match self {
+            Chosen::Process | Chosen::Tmux(_) => Some(supervisor.members()),
+            Chosen::Docker(docker) => docker.members(supervisor.beside()),
+        }
+    }
+
+    /// Lets programs reach the socket in a folder. They cannot put another one in its place.
+    pub fn show_socket(&mut self, folder: &Path) {
+        if let Chosen::Docker(docker) = self {
+            docker.mounts.insert(folder.to_owned(), Access::Read);
+        }
     }
 
     /// What programs run in, for the records of sessions.
@@ -76,11 +95,6 @@ impl Chosen {
 /// Whether the programs of a worker are the image's, not this machine's.
 pub fn in_containers(hub: &Hub) -> Result<bool> {
     Ok(hub.settings()?.worker.executor == ExecutorKind::Docker)
-}
-
-/// Whether the programs of a worker run in terminals, which get all of their input at their start.
-pub fn in_terminals(hub: &Hub) -> Result<bool> {
-    Ok(hub.settings()?.worker.executor == ExecutorKind::Tmux)
 }
 
 /// Refuses when no program can be started now: without engine, image or tmux.

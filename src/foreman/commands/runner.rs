@@ -77,7 +77,7 @@ impl<'a> Runner<'a> {
             session: &session,
             own: &own,
         };
-        let executor = Chosen::new(hub, &Subject { job: work.job(), task: &work.order.task_id }, &at)?;
+        let mut executor = Chosen::new(hub, &Subject { job: work.job(), task: &work.order.task_id }, &at)?;
         let sandbox = Sandbox::new(hub, &at)?;
         let order = &work.order;
         let own = [
@@ -92,11 +92,11 @@ impl<'a> Runner<'a> {
         variables.extend(worktrees::setup::slot_of(hub, &place.git_dir)?.variables());
         variables.extend(git_trace::variables(&session.join(GIT_TRACE)));
         let seat = Seat::new(&hub.root, work, &run, &place.root, &session.join(RECEIPTS));
-        let broker = match executor {
-            Chosen::Process => Broker::open(seat, supervisor.beside())?,
-            // Their programs are not below this process, which is how the broker knows those of the run.
-            Chosen::Docker(_) | Chosen::Tmux(_) => None,
-        };
+        let members = executor.members(supervisor);
+        let broker = members.map(|members| Broker::open(seat, supervisor.beside(), members)).transpose()?.flatten();
+        if let Some(broker) = &broker {
+            executor.show_socket(broker.folder());
+        }
         variables.extend(broker.iter().map(Broker::variable));
         Ok(Self {
             supervisor,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use teof::base::Refusal;
 use teof::exec::docker::{Engine, remove_left};
-use teof::exec::{Access, Control, Docker, DockerOptions, Executor, Mounts, Report, Spec, TimedOut, Verdict};
+use teof::exec::{Access, Control, Docker, DockerOptions, Executor, Mounts, Report, Running, Spec, TimedOut, Verdict};
 
 use super::{Place, read, supervisor};
 use crate::harness::skip;
@@ -38,6 +38,7 @@ fn docker(place: &Place, client: &Path) -> Docker {
         task: "QUEUE-1".into(),
         mounts: Mounts::from([(place.dir.path().to_owned(), Access::Write)]),
         logs: place.path("logs"),
+        running: Running::default(),
     }
 }
 

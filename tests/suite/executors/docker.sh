@@ -1,7 +1,8 @@
 #!/bin/sh
 # Stands in for docker's client and engine: checks what it is called with, and runs a "container" as a process of this
 # machine that outlives the client. Beside it, `state/` holds the engine: images/, containers/<name>/, calls.
-# Files in state/ change how it behaves: no-engine, opaque (the container hides its variables from the host).
+# Files in state/ change how it behaves: no-engine, opaque (the container hides its variables from the host), elsewhere
+# (the engine has another kernel), namespaces (the container has processes of its own, as a real one).
 state=$(dirname "$0")/state
 mkdir -p "$state/images" "$state/containers"
 printf '%s\n' "$*" >>"$state/calls"
@@ -106,8 +107,10 @@ run() {
     [ $stdin = interactive ] || exec 3</dev/null
     hide=
     [ -e "$state/opaque" ] && hide='^TEOF_ROOT='
+    wrap=
+    [ -e "$state/namespaces" ] && wrap='unshare --user --map-root-user --pid --fork --kill-child --mount-proc'
     # The container: a session of its own, which the client does not take with it.
-    c=$c dir=$dir hide=$hide setsid sh -c '
+    c=$c dir=$dir hide=$hide wrap=$wrap setsid sh -c '
         echo $$ >"$c/pid"
         cd "$dir" || exit 126
         set -- "$@"
@@ -116,8 +119,15 @@ run() {
             [ -n "$hide" ] && echo "$line" | grep -q "$hide" && continue
             set -- "$line" "$@"
         done <"$c/env"
-        env -i "$@" <&3 >"$c/out" 2>"$c/err" &
-        child=$!
+        $wrap env -i "$@" <&3 >"$c/out" 2>"$c/err" &
+        child=$! first=$!
+        # The first process of the namespace.
+        [ -z "$wrap" ] || first=
+        while [ -z "$first" ] && [ -e /proc/$child/exe ]; do
+            # It has no end of line, so it is read and not found.
+            read -r first </proc/$child/task/$child/children || [ -n "$first" ] || sleep 0.01
+        done 2>/dev/null
+        echo $first >"$c/first"
         trap "kill -TERM $child" TERM
         wait $child; code=$?
         while kill -0 $child 2>/dev/null; do wait $child; code=$?; done
@@ -142,7 +152,16 @@ case "$1 $2" in
     cat "$(image_file "$5")"
     ;;
 "pull --quiet") echo '["PATH=/usr/local/bin:/usr/bin:/bin"]' >"$(image_file "$3")" ;;
-"container inspect") inspect "$5" ;;
+"container inspect")
+    case $4 in
+    *State.Pid*) cat "$state/containers/$5/first" 2>/dev/null || echo 0 ;;
+    *) inspect "$5" ;;
+    esac
+    ;;
+"info --format")
+    [ -e "$state/elsewhere" ] && kernel=6.1.0-other || kernel=$(uname -r)
+    printf '{"ID":"x","KernelVersion":"%s"}\n' "$kernel"
+    ;;
 "rm --force") remove "$4" ;;
 "logs --tail") cat "$state/containers/$4/out" "$state/containers/$4/err" ;;
 "ps --all")

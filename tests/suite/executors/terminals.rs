@@ -89,6 +89,35 @@ fn a_window_shows_the_output_under_the_tasks_name_and_closing_it_ends_the_progra
 }
 
 #[test]
+fn a_window_that_shows_nothing_more_holds_no_program_up() {
+    let place = Place::new();
+    let Some(tmux) = tmux(&place) else { return };
+    let server = tmux.server.clone();
+    let mut stopped = None;
+    // More than a pipe holds.
+    let spec = place.spec("a", "until [ -e go ]; do sleep 0.01; done; head -c 1000000 /dev/zero; exit 3");
+    let go = place.path("go");
+    let mut stop = || {
+        if stopped.is_none() {
+            let window = server.windows().unwrap().remove(0);
+            signal("-STOP", &window);
+            stopped = Some(window);
+            std::fs::write(&go, "").unwrap();
+        }
+        Control::Continue
+    };
+    let done = tmux.run(&supervisor(), spec, "coder-1", &mut stop).unwrap();
+    signal("-CONT", &stopped.unwrap());
+    assert_eq!((done.verdict, done.output.bytes), (Verdict::Exited(3), 1_000_000));
+    until("its window closes", || tmux.server.windows().unwrap().is_empty());
+}
+
+fn signal(signal: &str, window: &Window) {
+    let pid = window.pid.to_string();
+    Command::new("kill").args([signal, pid.as_str()]).status().unwrap();
+}
+
+#[test]
 fn a_persons_terminal_outlives_its_starter_is_logged_and_tells_how_it_ended() {
     let place = Place::new();
     let Some(tmux) = tmux(&place) else { return };

@@ -95,10 +95,17 @@ pub(super) struct Fort {
     pub(super) world: World,
     /// The attacker's own folder, outside the repository.
     pub(super) folder: PathBuf,
+    /// Searched for programs before anything else.
+    pub(super) programs: Option<PathBuf>,
 }
 
 impl Fort {
     pub(super) fn new() -> Fort {
+        // A kernel that confines would refuse most of this by itself.
+        Fort::with(UNCONFINED)
+    }
+
+    pub(super) fn with(settings: &str) -> Fort {
         let world = World::new();
         world.write("src/code.txt", "one\n");
         for (id, steps) in [(PLAN, 2), ("2026-01-06-other", 1)] {
@@ -112,8 +119,7 @@ impl Fort {
                 "receipts": [], "links": []});
             world.write(&format!("_plans/{id}.plan.json"), &format!("{plan:#}\n"));
         }
-        // A kernel that confines would refuse most of this by itself.
-        world.trust_settings(UNCONFINED);
+        world.trust_settings(settings);
         world.git(&["add", "."]);
         world.git(&["commit", "-qm", "Content"]);
         let now = teof::base::Clock::Machine.now();
@@ -136,7 +142,7 @@ impl Fort {
             fs::write(state.join("operator-tokens.json"), crate::harness::operator_tokens()).unwrap();
         }
         fs::copy(env!("CARGO_BIN_EXE_teof"), folder.join("person")).unwrap();
-        Fort { world, folder }
+        Fort { world, folder, programs: None }
     }
 
     /// The attacker's script: `try NAME COMMAND…` notes how a command ended.
@@ -170,7 +176,12 @@ try() {{ name=$1; shift; "$@" > "$B/said.$name" 2>&1 < /dev/null; echo "$name $?
         });
         let path = "_report/agent/manager/manifests/manifest-1.json";
         self.world.write(path, &format!("{order:#}\n"));
-        self.world.run(&["foreman", "run", path, "--execute", "--run", "run-1"]);
+        let mut worker = self.world.teof(&["foreman", "run", path, "--execute", "--run", "run-1"]);
+        let path = std::env::var_os("PATH").unwrap();
+        let path = self.programs.iter().cloned().chain(std::env::split_paths(&path));
+        worker.env("PATH", std::env::join_paths(path).unwrap());
+        let ended = worker.stdin(Stdio::null()).output().unwrap();
+        fs::write(self.folder.join("worker.log"), [ended.stdout, ended.stderr].concat()).unwrap();
         let outcome = fs::read(self.world.repo.join(".git/teof/runs/run-1.json")).ok()?;
         Some(serde_json::from_slice(&outcome).unwrap())
     }

@@ -2,6 +2,7 @@
 
 mod attack;
 mod broker;
+mod broker_elsewhere;
 mod mcp;
 mod reach;
 mod recorded;

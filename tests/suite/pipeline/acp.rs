@@ -172,12 +172,3 @@ fn one_that_breaks_in_the_middle_fails_with_its_last_words_and_goes_on() {
     let outcome = silent.run("run-1");
     assert!(outcome["reason"].as_str().unwrap().contains("no output"), "{outcome}");
 }
-
-#[test]
-fn terminals_refuse_it_because_its_input_must_stay_open() {
-    let fixture = fixture("[worker]\nexecutor = \"tmux\"\n");
-    let outcome = fixture.run("run-1");
-    assert_verdict(&outcome, "refused");
-    assert!(finding(&outcome, "agent.executor").is_some(), "{outcome}");
-    assert_eq!(fixture.coder.calls(), 0);
-}

@@ -171,6 +171,30 @@ fn a_job_runs_in_windows_from_its_plan_to_its_review() {
 }
 
 #[test]
+fn an_agent_of_the_client_protocol_is_spoken_to_while_a_window_shows_it() {
+    if !has_tmux() {
+        return;
+    }
+    let (fixture, _) = Fixture::executed("");
+    fixture.coder.speaks_acp();
+    fixture.settings("[worker]\nexecutor = \"tmux\"\n");
+    let shown = fixture.coder.file("shown");
+    let tmux = format!("tmux -S {}", fixture.world.repo.join(".git/teof/tmux/runs").display());
+    let look = format!(
+        "until {tmux} capture-pane -p -J -S - -t teof: > {0} && grep -q optionId {0}; do sleep 0.05; done",
+        shown.display()
+    );
+    fixture.coder.on(2, &format!("ask 'cargo test'\n{look}\necho three >> src/code.txt\n{DONE}"));
+    let outcome = fixture.executed_run("run-1");
+    assert_verdict(&outcome, "succeeded");
+    assert_eq!(fixture.coder.heard(2)[3]["result"]["outcome"]["optionId"], "once");
+    let shown = fs::read_to_string(shown).unwrap();
+    for part in ["> {", "session/request_permission", "cargo test"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+#[test]
 fn a_killed_foremans_windows_close() {
     if !has_tmux() {
         return;

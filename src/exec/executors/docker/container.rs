@@ -12,9 +12,12 @@ use super::argv::{self, Mounts, Program};
 use super::elf;
 use super::engine::{self, Engine, Left, State};
 use super::options::Options;
+use super::running::Running;
 use crate::base::{Result, digest, env, files, text};
+use crate::exec::broker::Belongs;
 use crate::exec::executors::executor::Executor;
 use crate::exec::output::Observer;
+use crate::exec::processes::Beside;
 use crate::exec::processes::reaper::AfterDeath;
 use crate::exec::supervise::{Report, Spec, Supervisor, Verdict};
 
@@ -33,6 +36,7 @@ pub struct Docker {
     pub mounts: Mounts,
     /// Where the last output of containers goes that were left behind.
     pub logs: PathBuf,
+    pub running: Running,
 }
 
 impl Executor for Docker {
@@ -68,7 +72,10 @@ impl Executor for Docker {
         let line = argv::line(&self.options, &program, engine::of_client());
         // The container confines the program; docker's client needs its own files.
         let spec = Spec { argv: line.argv, env: line.env, confinement: None, ..spec };
-        let mut report = supervisor.run(&spec, observer)?;
+        let entered = self.running.enter(&name, &spec.marks);
+        let report = supervisor.run(&spec, observer);
+        drop(entered);
+        let mut report = report?;
         let state = engine.state(&name);
         report.verdict = ended(report.verdict.clone(), state.as_ref(), &self.options, &said(&report));
         if let Err(why) = engine.remove(&name) {
@@ -82,6 +89,17 @@ impl Executor for Docker {
         let [hub, logs] = paths;
         let args = vec![REMOVE.to_owned(), self.options.program.clone(), hub, run.to_owned(), logs];
         AfterDeath { args, env: engine::of_client(), ..AfterDeath::default() }
+    }
+}
+
+impl Docker {
+    /// Tells which processes are in the run's container, while one runs; `None` where the engine has another kernel.
+    pub fn members(&self, beside: Beside) -> Option<Box<Belongs>> {
+        if !Engine(&self.options).shares_kernel() {
+            return None;
+        }
+        let (running, options) = (self.running.clone(), self.options.clone());
+        Some(Box::new(move |pid| running.holds(pid, &options, &beside)))
     }
 }
 

@@ -1,13 +1,15 @@
 //! Asks the engine through its client: whether it answers, which image there is, how a container ended.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::options::Options;
 use crate::base::{Refusal, Result, env, text};
-use crate::exec::probe::{Answer, probe};
+use crate::exec::probe::{Answer, ask_client, probe};
+use crate::exec::processes::Beside;
 
 /// How long the engine may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -141,6 +143,38 @@ impl Engine<'_> {
             Answer::Printed(json) => serde_json::from_str(&json).ok(),
             _ => None,
         }
+    }
+
+    /// The first process of a container, as a pid of the engine's machine; `None` while it does not run. Asked next to a
+    /// supervised program.
+    pub(super) fn first_process(&self, name: &str, beside: &Beside) -> Option<i32> {
+        let mut command = Command::new(&self.0.program);
+        command.args(["container", "inspect", "--format", "{{.State.Pid}}", name]).env_clear().envs(of_client());
+        match ask_client(command.current_dir("/"), PATIENCE, Some(beside)) {
+            Answer::Printed(pid) => pid.trim().parse().ok().filter(|pid| *pid > 0),
+            _ => None,
+        }
+    }
+
+    /// Whether containers run on the kernel of this process. Elsewhere they cannot reach a socket of this machine.
+    pub fn shares_kernel(&self) -> bool {
+        /// What docker says, and what podman says.
+        #[derive(Deserialize)]
+        struct Info {
+            #[serde(rename = "KernelVersion")]
+            docker: Option<String>,
+            #[serde(rename = "host")]
+            podman: Option<Host>,
+        }
+        #[derive(Deserialize)]
+        struct Host {
+            kernel: String,
+        }
+        let Answer::Printed(json) = self.ask(&["info", "--format", "{{json .}}"], PATIENCE) else { return false };
+        let Ok(info) = serde_json::from_str::<Info>(&json) else { return false };
+        let kernel = info.docker.or(info.podman.map(|host| host.kernel));
+        let own = rustix::system::uname();
+        kernel.is_some_and(|kernel| own.release().to_str() == Ok(&kernel))
     }
 
     /// Stops and removes a container. A missing one is no error.

@@ -5,9 +5,11 @@ mod container;
 mod elf;
 mod engine;
 mod options;
+mod running;
 
 pub use argv::{Access, Mounts};
 pub use container::{Docker, remove_left};
 pub(in crate::exec) use container::{REMOVE, remove_of_run};
 pub use engine::{Engine, Left};
 pub use options::Options;
+pub use running::Running;

@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -16,7 +17,7 @@ use std::time::Duration;
 use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, digest, env, files, text};
 use crate::exec::probe::{self, Answer};
-use crate::exec::processes::ancestry;
+use crate::exec::processes::{UnixPeer, ancestry};
 
 const PROGRAM: &str = "tmux";
 /// The first argument that selects [`run_marked`]. What follows: the program, its arguments.
@@ -147,7 +148,7 @@ impl Server {
         let format = format!("#{{window_id}} #{{pane_pid}} #{{{KEY}}}");
         let mut client = self.client();
         client.args(["list-windows", "-t", SESSION, "-F", &format]);
-        match probe::ask_client(&mut client, PATIENCE) {
+        match probe::ask_client(&mut client, PATIENCE, None) {
             Answer::Printed(said) => Ok(said.lines().filter_map(parse).collect()),
             // There is no server, or no session.
             Answer::Failed(..) => Ok(Vec::new()),
@@ -176,6 +177,12 @@ impl Server {
         server.answer(server.client().args(["pipe-pane", "-t", pane, &command])).map(drop)
     }
 
+    /// The process that is the server, if one runs: as the kernel says, not as it says.
+    pub(super) fn process(&self) -> Option<i32> {
+        let stream = UnixStream::connect(&self.socket).ok()?;
+        UnixPeer::of(&stream).map(|server| server.pid)
+    }
+
     /// The command line that shows a window on the terminal of whoever runs it.
     pub fn attach(&self, window: &Window) -> Vec<String> {
         let socket = self.socket.display().to_string();
@@ -193,7 +200,7 @@ impl Server {
     }
 
     fn answer(&self, command: &mut Command) -> Result<String> {
-        match probe::ask_client(command, PATIENCE) {
+        match probe::ask_client(command, PATIENCE, None) {
             Answer::Printed(said) => Ok(said),
             Answer::Failed(_, why) | Answer::NotStarted(why) => Err(failed(&why).into()),
             Answer::TimedOut => Err(self.silent().into()),
@@ -280,7 +287,7 @@ fn literal(text: &str) -> String {
     text.replace('#', "##").replace('%', "%%")
 }
 
-fn failed(said: &str) -> Refusal {
+pub(super) fn failed(said: &str) -> Refusal {
     Refusal::guard("tmux.failed", "tmux did not do what it was asked")
         .because(text::clip(&text::safe(said.trim()), 300))
 }

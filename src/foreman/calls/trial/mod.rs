@@ -98,8 +98,7 @@ pub struct Request<'a> {
 /// Calls the agent in a copy of the last commit, and waits for its end.
 ///
 /// # Errors
-/// `agent.missing` when its program is not there; `agent.call` when it cannot be called with this model;
-/// `agent.executor` when it cannot run where the settings say.
+/// `agent.missing` when its program is not there; `agent.call` when it cannot be called with this model.
 pub fn run(hub: &Hub, request: &Request) -> Result<Trial> {
     let agent = request.agent;
     check(hub, agent)?;
@@ -186,12 +185,6 @@ fn check(hub: &Hub, agent: &Agent) -> Result<()> {
         return Err(Refusal::guard("agent.missing", format!("the agent {} is not installed", agent.name))
             .because(format!("there is no program {program}"))
             .next("install it, or name another agent: teof agent doctor lists them")
-            .into());
-    }
-    if agent.format.is_protocol() && executor::in_terminals(hub)? {
-        return Err(Refusal::guard("agent.executor", format!("{} cannot run in a terminal of tmux", agent.name))
-            .because("this agent is spoken to while it works")
-            .next("set executor = \"process\" under [worker] in teof.toml")
             .into());
     }
     Ok(())
