@@ -37,7 +37,7 @@ class Machine:
                                             env={**os.environ, "TMPDIR": str(self.work)})
             try:
                 return self.until("the machine answers", lambda: self.ssh("true", user="root", limit=10).returncode == 0,
-                                  {"kvm": 90, "uml": 25, "tcg": 120}[self.kind])
+                                  {"kvm": 90, "uml": 60, "tcg": 120}[self.kind])
             except Failed as why:
                 self.cut()
                 last = why
@@ -55,7 +55,8 @@ class Machine:
     def uml(self):
         inside = ["ip", "netns", "exec", NAMESPACE]
         if subprocess.run([*inside, "ip", "link", "show", "tap0"], capture_output=True).returncode != 0:
-            for line in [f"ip netns add {NAMESPACE}", f"ip netns exec {NAMESPACE} ip tuntap add tap0 mode tap",
+            subprocess.run(["ip", "netns", "add", NAMESPACE], capture_output=True)
+            for line in [f"ip netns exec {NAMESPACE} ip tuntap add tap0 mode tap",
                          f"ip -n {NAMESPACE} addr add 10.0.2.2/24 dev tap0", f"ip -n {NAMESPACE} link set tap0 up"]:
                 subprocess.run(line.split(), check=True)
         return [*inside, "linux.uml", "mem=3072M", f"ubd0={self.disk}", "root=/dev/ubda", "rw", "con=null", "con0=null,fd:1",
