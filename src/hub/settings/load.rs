@@ -165,12 +165,17 @@ fn twice(text: &str, why: &str) -> Option<(String, usize)> {
 /// The text with its comments' lines empty, so that an error still names the right line. `teof init` writes a file that
 /// is mostly comments, each command reads it, and the parser takes as long for a comment as for a value.
 fn without_comments(text: &str) -> Cow<'_, str> {
-    // Inside a multi-line string it would not be a comment.
-    if text.contains("\"\"\"") || text.contains("'''") {
-        return text.into();
+    let mut kept = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let is_comment = line.trim_start_matches([' ', '\t']).starts_with('#');
+        match is_comment {
+            true => kept.push('\n'),
+            // Inside a multi-line string it would not be a comment.
+            false if line.contains("\"\"\"") || line.contains("'''") => return text.into(),
+            false => kept.push_str(line),
+        }
     }
-    let is_comment = |line: &str| line.trim_start_matches([' ', '\t']).starts_with('#');
-    text.split_inclusive('\n').map(|line| if is_comment(line) { "\n" } else { line }).collect::<String>().into()
+    kept.into()
 }
 
 /// Names all layers, for an error of their combination.

@@ -6,10 +6,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
-use tracing::{Level, Metadata};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::base::{Clock, Result, env, files, json};
@@ -125,13 +127,58 @@ impl Rotated {
 /// Starts logging of warnings at the level that the environment names (default: warnings).
 pub fn start_warnings() {
     let level = env::var(env::LOG).and_then(|level| level.parse().ok()).unwrap_or(Level::WARN);
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(Warnings)
-        .with_ansi(style::takes_colour(&io::stderr()))
-        .with_target(false)
-        .without_time()
-        .init();
+    let make = move || {
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(Warnings)
+            .with_ansi(style::takes_colour(&io::stderr()))
+            .with_target(false)
+            .without_time()
+            .finish()
+    };
+    // Fails only where one is set already.
+    let _ = tracing::subscriber::set_global_default(OnFirst { level, made: LazyLock::new(make) });
+}
+
+/// A subscriber that is made when there is something to say: most commands warn of nothing, and making one takes a
+/// tenth of a short command's time.
+struct OnFirst<S, F> {
+    level: Level,
+    made: LazyLock<S, F>,
+}
+
+impl<S: Subscriber, F: FnOnce() -> S + Send + 'static> Subscriber for OnFirst<S, F> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level && self.made.enabled(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level.into())
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.made.new_span(span)
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        self.made.record(span, values);
+    }
+
+    fn record_follows_from(&self, span: &Id, follows: &Id) {
+        self.made.record_follows_from(span, follows);
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        self.made.event(event);
+    }
+
+    fn enter(&self, span: &Id) {
+        self.made.enter(span);
+    }
+
+    fn exit(&self, span: &Id) {
+        self.made.exit(span);
+    }
 }
 
 /// Passes formatted warnings on.
