@@ -38,6 +38,9 @@ const CALLS: [(&str, &str); 16] = [
     ("flock", "ENOLCK"),
 ];
 
+/// Follows a program and its children, and stops them only at the calls that are asked for.
+const STRACE: [&str; 4] = ["strace", "--seccomp-bpf", "-f", "-qq"];
+
 /// One fault: where, and which.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Fault {
@@ -93,9 +96,9 @@ impl Lab {
         self.reset(scenario.line);
         let log = self.world.folder().join("strace");
         let names: Vec<_> = CALLS.iter().map(|(call, _)| *call).collect();
-        let wrapper =
-            ["strace", "-f", "-qq", "-y", "-e", &format!("trace={}", names.join(",")), "-o", log.to_str().unwrap()];
-        self.run(scenario, &wrapper.map(str::to_owned));
+        let traced = format!("trace={}", names.join(","));
+        let wrapper = [&STRACE[..], &["-y", "-e", &traced, "-o", log.to_str().unwrap()]].concat();
+        self.run(scenario, &wrapper.into_iter().map(str::to_owned).collect::<Vec<_>>());
         let folder = self.world.folder().display().to_string();
         let mut counts = BTreeMap::<(String, String), u32>::new();
         let mut found = BTreeSet::new();
@@ -128,10 +131,8 @@ impl Lab {
                     error => format!("error={error}"),
                 };
                 let inject = format!("inject={call}:{what}:when={}", fault.n);
-                self.run(
-                    scenario,
-                    &text(&["strace", "-f", "-qq", "-e", "trace=none", "-e", &inject, "-o", "/dev/null"]),
-                )
+                let wrapper = [&STRACE[..], &["-e", "trace=none", "-e", &inject, "-o", "/dev/null"]].concat();
+                self.run(scenario, &text(&wrapper))
             }
         }
     }
@@ -257,7 +258,7 @@ fn has(program: &str, args: &[&str]) -> bool {
 fn faults(lab: &Lab, scenario: &Scenario) -> Vec<Fault> {
     let fault = |call: &str, n, what: &str| Fault { call: call.to_owned(), n, what: what.to_owned() };
     let mut found = Vec::new();
-    if has("strace", &["-qq", "-e", "trace=none", "true"]) {
+    if has(STRACE[0], &[&STRACE[1..], &["-e", "trace=none", "true"]].concat()) {
         for (call, n) in lab.calls(scenario) {
             let (_, error) = CALLS.iter().find(|(name, _)| *name == call).unwrap();
             found.extend([fault(&call, n, error), fault(&call, n, "kill")]);
