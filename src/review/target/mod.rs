@@ -2,6 +2,7 @@
 
 pub mod landed;
 pub mod merge;
+pub mod merged_branches;
 pub(super) mod message;
 pub mod newer;
 pub(super) mod recover;

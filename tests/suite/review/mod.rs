@@ -1,6 +1,7 @@
 //! A person's word about finished work: what is merged, what stays as it was, what can be completed later.
 
 mod approval;
+mod branches;
 mod checkout;
 mod methods;
 mod planted;

@@ -11,18 +11,24 @@ use crate::coordinator::state::store;
 use crate::foreman::commands::executor;
 use crate::guard::operator;
 use crate::hub::worktrees::clean::{self, Cleaned, Retention};
+use crate::model::run::job_name::short;
+use crate::review::target::merged_branches::{self, Deleted};
 
 /// Remove worktrees of finished jobs
 ///
-/// Uncommitted work is saved on a ref first, and branches stay.
+/// Uncommitted work is saved on a ref first, and branches stay, except with --branches.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof worktree clean --dry-run\n\
-\x20 teof worktree clean --all-finished")]
+\x20 teof worktree clean --all-finished\n\
+\x20 teof worktree clean --all-finished --branches")]
 pub struct Args {
     /// Also remove those that the settings worktrees.keep and keep_for would keep
     #[arg(long)]
     all_finished: bool,
+    /// Also delete the branches of approved jobs that have no newer commits and are checked out nowhere
+    #[arg(long)]
+    branches: bool,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
@@ -37,16 +43,18 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let retention = if args.all_finished { Retention::NONE } else { Retention::of(hub)? };
     let cleaned = clean::clean(hub, retention, args.dry_run, &|seen| retention::over_since(&state, seen))?;
     let containers = if args.dry_run { Vec::new() } else { executor::remove_orphans(hub)? };
+    let branches =
+        if args.branches { merged_branches::delete(hub, &cleaned.removed, args.dry_run)? } else { Vec::new() };
     let document = json!({
         "dry_run": args.dry_run, "removed": cleaned.removed, "kept": cleaned.kept, "finished": cleaned.finished,
-        "containers": containers,
+        "containers": containers, "branches": branches,
     });
-    app.result(&document, || render(&cleaned, &containers, args.dry_run));
+    app.result(&document, || render(&cleaned, &containers, &branches, args.dry_run));
     Ok(ExitCode::SUCCESS)
 }
 
-fn render(cleaned: &Cleaned, containers: &[String], dry_run: bool) -> String {
-    let verb = if dry_run { "would remove" } else { "removed" };
+fn render(cleaned: &Cleaned, containers: &[String], branches: &[Deleted], dry_run: bool) -> String {
+    let (verb, deleted) = if dry_run { ("would remove", "would delete") } else { ("removed", "deleted") };
     let mut lines = Vec::new();
     for gone in &cleaned.removed {
         let branch = gone.branch.as_ref().map(|branch| format!("; its commits are on {branch}")).unwrap_or_default();
@@ -56,6 +64,10 @@ fn render(cleaned: &Cleaned, containers: &[String], dry_run: bool) -> String {
     lines.extend(cleaned.finished.iter().map(|path| format!("finished removing {}", path.display())));
     lines.extend(cleaned.kept.iter().map(|kept| format!("kept {}: {}", kept.path.display(), kept.why)));
     lines.extend(containers.iter().map(|left| format!("removed {left}, whose worker is gone")));
+    lines.extend(branches.iter().map(|gone| {
+        let commit: String = gone.commit.chars().take(12).collect();
+        format!("{deleted} {} of {}; it was at {commit}", gone.branch, short(&gone.job))
+    }));
     if lines.is_empty() {
         lines.push("no worktrees".to_owned());
     }
