@@ -26,7 +26,7 @@ impl Ended {
             Leave::Breaker => breaker.open.map(|trip| trip.reason),
             Leave::Stuck => pending.into_iter().find(Pending::is_stuck).and_then(|pending| pending.why),
             Leave::Idle => paused.map(|word| format!("paused by {}; continue with: teof coordinator resume", word.by)),
-            Leave::Stopped | Leave::Unreadable => None,
+            Leave::Stopped | Leave::TimeOver | Leave::Unreadable => None,
         };
         Ended { leave, why, passed: volatile.passed, is_uncommitted: unrecorded_since.is_some() }
     }

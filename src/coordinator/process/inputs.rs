@@ -163,6 +163,24 @@ impl Shell<'_> {
         }
     }
 
+    /// How much is left of the time that this run was given.
+    pub(super) fn time_left(&self) -> Duration {
+        self.stops_at.map_or(LONG, |at| at.since(self.hub.now()))
+    }
+
+    /// What the first Ctrl-C does, once.
+    pub(super) fn stop_when_time_is_over(&mut self) {
+        if self.stops_at.is_none_or(|at| self.hub.now() < at) {
+            return;
+        }
+        self.stops_at = None;
+        if self.signals == 0 {
+            self.is_time_over = true;
+            self.report_urgently("The time is over");
+            self.signal();
+        }
+    }
+
     /// The terminal was closed. A shell that ends because of that sends SIGHUP once more to what it started.
     fn hang_up(&mut self) {
         let first = *self.hung_up.get_or_insert_with(Instant::now);

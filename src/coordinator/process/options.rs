@@ -20,6 +20,8 @@ pub const LONG: Duration = Duration::from_secs(600);
 pub struct Options {
     pub until_idle: bool,
     pub max_jobs: Option<u64>,
+    /// Stop after this time, by the machine's clock, as the first Ctrl-C does.
+    pub stop_after: Option<Duration>,
     /// Start only this work: a task, a plan or a step, by any of its names.
     pub only: Option<String>,
     pub concurrency: Option<usize>,

@@ -74,6 +74,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
     if !options.one_shot {
         state.last_job = numbers::highest(&hub, &manager, &state);
     }
+    let stops_at = options.stop_after.map(|span| hub.now().plus(span));
     let supervisor = if options.one_shot { Supervisor::default() } else { Supervisor::of_environment() };
     let facts = Facts {
         pid: std::process::id().cast_signed(),
@@ -96,6 +97,8 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         committing: None,
         effects: VecDeque::new(),
         signals: 0,
+        stops_at,
+        is_time_over: false,
         has_terminal: is_at_terminal(),
         hung_up: None,
         supervisor,
@@ -192,6 +195,7 @@ impl Shell<'_> {
     fn serve(mut self) -> Result<Ended> {
         loop {
             self.check_place()?;
+            self.stop_when_time_is_over();
             self.drain()?;
             self.supervisor.alive();
             self.supervisor.ready();
@@ -199,6 +203,7 @@ impl Shell<'_> {
                 self.publish(true);
                 return match (leave, self.unreadable) {
                     (Leave::Unreadable, Some(why)) => Err(why),
+                    (Leave::Stopped, _) if self.is_time_over => Ok(Ended::of(self.state, Leave::TimeOver)),
                     _ => Ok(Ended::of(self.state, leave)),
                 };
             }
@@ -213,6 +218,7 @@ impl Shell<'_> {
             let (patience, poll) = (self.patience(), self.files_poll_due());
             let sign = self.supervisor.until_sign().unwrap_or(LONG);
             let wait = patience.min(self.projection_due()).min(sign).min(poll).min(CLOCKS).min(self.usage_due());
+            let wait = wait.min(self.time_left());
             let began = Instant::now();
             let heard = self.queue.recv_timeout(wait);
             exec::publish_turn(Turn::Works(self.hub.now().unix()));
@@ -222,7 +228,7 @@ impl Shell<'_> {
                 Ok(message) => self.gather(message),
                 Err(RecvTimeoutError::Timeout) if began.elapsed() >= patience => self.tick(),
                 Err(RecvTimeoutError::Timeout) if self.files_poll_due().is_zero() => self.poll_files(),
-                // The clocks, the projection, a sign of life or the workers' usage.
+                // The clocks, the projection, a sign of life, the workers' usage or the end of the given time.
                 Err(RecvTimeoutError::Timeout) => {}
                 // We hold a sender ourselves.
                 Err(RecvTimeoutError::Disconnected) => {}

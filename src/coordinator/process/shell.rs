@@ -67,6 +67,10 @@ pub(super) struct Shell<'t> {
     pub committing: Option<Stamp>,
     pub effects: VecDeque<Effect>,
     pub signals: u32,
+    /// When the time that this run was given is over; `None` once it was told so.
+    pub stops_at: Option<Stamp>,
+    /// It was stopped because its time was over, not by a person.
+    pub is_time_over: bool,
     /// A terminal was there at the start: a SIGHUP without one then means that it was closed, and stops the coordinator.
     pub has_terminal: bool,
     /// When the terminal was first reported closed.

@@ -301,6 +301,8 @@ pub enum Leave {
     Idle,
     /// Stopped on request.
     Stopped,
+    /// Stopped because the time that it was given is over; decided as [`Leave::Stopped`] is.
+    TimeOver,
     /// There may be work, but the breaker is open.
     Breaker,
     /// There is work, but no consent to do it unattended.

@@ -1,5 +1,7 @@
 //! Operators' words: stop, pause, hold, reset, and consent.
 
+use std::io::{BufRead, BufReader};
+
 use super::*;
 
 #[test]
@@ -10,6 +12,29 @@ fn a_stop_that_finds_no_coordinator_does_not_end_the_next_one() {
     assert_eq!((&stopped["command"], &stopped["answered"]), (&Value::Null, &json!(false)), "{stopped}");
     yard.finish();
     assert_eq!(yard.ran(), ["a1"]);
+}
+
+#[test]
+fn a_run_whose_time_is_over_starts_nothing_more_and_finishes_the_stage() {
+    let yard = Yard::with("concurrency = 1\n");
+    yard.plan("a", &[&yard.gated("a1"), &yard.work("a2")]);
+    let mut coordinator = loop {
+        // On a busy machine the time may be over before it starts anything.
+        let mut coordinator = yard.world.spawn(&["coordinator", "run", "--for", "2s"]);
+        until("the first step", || !yard.ran().is_empty() || coordinator.try_wait().unwrap().is_some());
+        if !yard.ran().is_empty() {
+            break coordinator;
+        }
+    };
+    let mut said = BufReader::new(coordinator.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("The time is over")));
+    yard.open();
+    let rest = said.map(Result::unwrap).collect::<Vec<_>>().join("\n");
+    assert_eq!(coordinator.wait().unwrap().code(), Some(5), "{rest}");
+    assert!(rest.contains("stopped: the time is over; continue unfinished work: teof run"), "{rest}");
+    assert_eq!(yard.ran(), ["a1"]);
+    yard.finish();
+    assert_eq!(yard.ran(), ["a1", "a2"]);
 }
 
 #[test]

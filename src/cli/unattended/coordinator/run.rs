@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -9,6 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::summary::Summary;
 use crate::base::{Result, json, text};
 use crate::cli::App;
+use crate::cli::support::author::span;
 use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::signals;
 use crate::cli::unattended::progress::log;
@@ -23,7 +25,7 @@ use crate::ops::request_folders;
 
 /// Run the coordinator: start jobs until stopped
 ///
-/// Needs consent (`teof consent grant`). Ctrl-C lets workers finish their stage. With --until-idle the exit
+/// Needs consent (`teof consent grant`). Ctrl-C lets workers finish their stage. With --until-idle or --for the exit
 /// code says what is left: 0 nothing but results to review; 1 something is blocked, or the record cannot be
 /// read or written; 5 something waits for a person or for time; 6 the breaker is open, consent is missing or
 /// used up, or a high-severity finding keeps work from being chosen.
@@ -36,7 +38,8 @@ use crate::ops::request_folders;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof coordinator run --dry-run                   # show what it would start\n\
-\x20 teof coordinator run --until-idle --max-jobs 1   # one job, then stop")]
+\x20 teof coordinator run --until-idle --max-jobs 1   # one job, then stop\n\
+\x20 teof coordinator run --until-idle --for 8h       # a night at most")]
 pub struct Args {
     /// Stop when no work is left
     #[arg(long)]
@@ -47,6 +50,9 @@ pub struct Args {
     /// Start at most N jobs, then stop
     #[arg(long, value_name = "N")]
     max_jobs: Option<u64>,
+    /// Stop after this time (8h): start nothing more, and let workers finish their stage
+    #[arg(long = "for", value_name = "DURATION", value_parser = span, conflicts_with = "dry_run")]
+    stop_after: Option<Duration>,
     /// How many workers run at the same time [default: setting coordinator.concurrency]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     concurrency: Option<u32>,
@@ -81,6 +87,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let options = Options {
         until_idle: args.until_idle,
         max_jobs: args.max_jobs,
+        stop_after: args.stop_after,
         only: None,
         concurrency: args.concurrency.map(|n| n as usize),
         one_shot: false,

@@ -20,7 +20,7 @@ const NAMED: usize = 5;
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Summary {
     r#type: &'static str,
-    /// `idle`, `stopped`, `breaker`, `no_consent`, `finding`, `unreadable` or `stuck`.
+    /// `idle`, `stopped`, `time_over`, `breaker`, `no_consent`, `finding`, `unreadable` or `stuck`.
     left: &'static str,
     /// Why it ended before everything was done.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,6 +167,7 @@ impl Summary {
             left: match ended.leave {
                 Leave::Idle => "idle",
                 Leave::Stopped => "stopped",
+                Leave::TimeOver => "time_over",
                 Leave::Breaker => "breaker",
                 Leave::NoConsent => "no_consent",
                 Leave::Finding => "finding",
@@ -196,9 +197,9 @@ impl Summary {
             Leave::Stopped => Exit::Done,
             Leave::Breaker | Leave::NoConsent | Leave::Finding => Exit::Unattended,
             Leave::Unreadable | Leave::Stuck => Exit::Refused,
-            Leave::Idle if !self.blocked.is_empty() => Exit::Refused,
-            Leave::Idle if !self.waiting.is_empty() => Exit::TimedOut,
-            Leave::Idle => Exit::Done,
+            Leave::Idle | Leave::TimeOver if !self.blocked.is_empty() => Exit::Refused,
+            Leave::Idle | Leave::TimeOver if !self.waiting.is_empty() => Exit::TimedOut,
+            Leave::Idle | Leave::TimeOver => Exit::Done,
         }
     }
 
@@ -244,6 +245,7 @@ impl Summary {
                 };
             }
             Leave::Stopped => "stopped; continue unfinished work: teof run".to_owned(),
+            Leave::TimeOver => "stopped: the time is over; continue unfinished work: teof run".to_owned(),
             Leave::Breaker => format!("stopped: the breaker is open: {why}; see: teof status"),
             Leave::NoConsent => format!("stopped: {why}"),
             Leave::Finding => format!("stopped: no new job starts: {why}; see: teof status"),
