@@ -4,6 +4,7 @@ use git2::{Commit, Oid, Repository};
 
 use super::agreement::Papers;
 use super::document::Checks;
+use super::subject::Trailers;
 use crate::base::{Result, text};
 use crate::guard::result::changes;
 use crate::hub::git::{ancestry, object_ids};
@@ -21,24 +22,51 @@ pub fn check(repo: &Repository, commit: &Commit, papers: &Papers, checks: &mut C
     let bundle = &papers.bundle.says;
     let decision = papers.decision.as_ref().map(|decision| &decision.says);
     let before = decision.and_then(|decision| decision.target_before.as_deref());
-    let parent = commit.parent_id(0).ok();
+    let parents = parents(commit);
+    let parent = parents.first().copied();
     let own_commit = commit.id().to_string() == bundle.commit;
+    let reviewed = decision.map_or(&bundle.commit, |decision| &decision.reviewed_commit);
+    let strange = parents.iter().skip(1).find(|id| !is_work(repo, **id, parent, (bundle, reviewed)));
     match (before, parent) {
-        (Some(before), Some(parent)) if !own_commit && before != parent.to_string() => {
+        _ if own_commit => {}
+        (_, _) if strange.is_some() || parents.len() > 2 => {
+            let other = strange.or(parents.last()).map(Oid::to_string).unwrap_or_default();
+            checks.failed("parent", format!("it also merges {other}, which is not the reviewed work"));
+        }
+        (Some(before), parent) if parent.is_none_or(|parent| before != parent.to_string()) => {
+            let parent = parent.map_or_else(|| "nothing".to_owned(), |parent| parent.to_string());
             checks.failed("parent", format!("its parent is {parent}, and the target was at {before}"));
         }
         (Some(before), _) => checks.ok("parent", format!("the target was at {before}")),
         (None, _) => {}
     }
+    let parent = parent.filter(|parent| repo.find_commit(*parent).is_ok());
     base(repo, bundle, parent, checks)?;
     // A fast-forward brings the job's own commits.
     let from = if own_commit { merge::base(repo, bundle) } else { parent };
-    let reviewed = decision.map_or(&bundle.commit, |decision| &decision.reviewed_commit);
     let Some(from) = from else {
         checks.unchecked("tree", "the commit before it is not here");
         return Ok(());
     };
     tree(repo, commit, (from, reviewed), bundle, checks)
+}
+
+/// The parents that a commit names, whatever a shallow clone makes of it.
+fn parents(commit: &Commit) -> Vec<Oid> {
+    let lines = commit.raw_header_bytes().split(|b| *b == b'\n').filter_map(|line| line.strip_prefix(b"parent "));
+    lines.filter_map(|hex| object_ids::parse(std::str::from_utf8(hex).ok()?).ok()).collect()
+}
+
+/// Whether a merged commit is the reviewed one, or the one that a pull request offered: the work alone, on a commit that
+/// the target had.
+fn is_work(repo: &Repository, id: Oid, target: Option<Oid>, (bundle, reviewed): (&Bundle, &str)) -> bool {
+    if [bundle.commit.as_str(), reviewed].contains(&id.to_string().as_str()) {
+        return true;
+    }
+    let (Ok(commit), Some(target)) = (repo.find_commit(id), target) else { return false };
+    let names_job = Trailers::of(&commit).job.as_ref() == Some(&bundle.job);
+    let below = parents(&commit);
+    names_job && below.len() == 1 && ancestry::holds(repo, target, below[0]).unwrap_or(false)
 }
 
 fn base(repo: &Repository, bundle: &Bundle, parent: Option<Oid>, checks: &mut Checks) -> Result<()> {
@@ -127,7 +155,11 @@ pub fn check_revert(
 ) -> Result<()> {
     let Some(decision) = &papers.decision else { return Ok(()) };
     debug_assert_eq!(decision.says.decision, Kind::Reverted);
-    let parent = commit.parent_id(0).ok();
+    let parents = parents(commit);
+    if parents.len() > 1 {
+        checks.failed("parent", format!("it also merges {}", parents[1]));
+    }
+    let parent = parents.first().copied();
     match (decision.says.target_before.as_deref(), parent) {
         (Some(before), Some(parent)) if before != parent.to_string() => {
             checks.failed("parent", format!("its parent is {parent}, and the target was at {before}"));
@@ -135,6 +167,7 @@ pub fn check_revert(
         (before, _) => checks.ok("parent", format!("the target was at {}", before.unwrap_or("its parent"))),
     }
     let undone = object_ids::parse(reverted).and_then(|id| repo.find_commit(id));
+    let parent = parent.filter(|parent| repo.find_commit(*parent).is_ok());
     let (Ok(undone), Some(parent)) = (undone, parent) else {
         checks.unchecked("tree", format!("the reverted commit {} is not here", text::clip(&text::safe(reverted), 64)));
         return Ok(());

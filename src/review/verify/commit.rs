@@ -9,7 +9,7 @@ use super::document::{AgentUse, Approver, Checks, Evidence, Guard, HeadsOf, Outc
 use super::papers::{self, EnvelopeRead, Paper};
 use super::record::{self, Record, Records};
 use super::subject::Trailers;
-use crate::base::{Result, text};
+use crate::base::{Refusal, Result, files, text};
 use crate::foreman::results::command_result::CommandResult;
 use crate::hub::git::{ancestry, object_ids};
 use crate::model::run::bundle::Receipt;
@@ -21,6 +21,7 @@ use crate::review::decision::{Decision, Kind};
 /// # Errors
 /// `verify.no_record` when the commit names a job and no branch here has a record; when the repository cannot be read.
 pub fn verify(repo: &Repository, commit: Oid, records: &Records) -> Result<Verified> {
+    check_grafts(repo)?;
     let commit = repo.find_commit(commit)?;
     let trailers = Trailers::of(&commit);
     if trailers.record {
@@ -32,11 +33,16 @@ pub fn verify(repo: &Repository, commit: Oid, records: &Records) -> Result<Verif
     let run = trailers.run.as_deref().filter(|_| trailers.job.is_some());
     // The first record that has the decision; else the first that has the run's bundle; else the first that there is.
     let (mut first, mut knows) = (None, None);
+    let mut better: Vec<&Record> = Vec::new();
     for record in records.each() {
         let record = record?;
         if let Some(decision) = decision_on(repo, record, &commit, &trailers)? {
-            return Subject { repo, commit: &commit, trailers: &trailers, record }.decided(decision);
+            // Anybody may push a branch with a record; a better place may tell that another commit brought the result.
+            let other = contradicts(&better, &decision.says)?;
+            let subject = Subject { repo, commit: &commit, trailers: &trailers, record: other.unwrap_or(record) };
+            return if other.is_some() { subject.undecided() } else { subject.decided(decision) };
         }
+        better.push(record);
         first = first.or(Some(record));
         if let (Some(run), None) = (run, knows) {
             knows = papers::bundle_of(record, run)?.map(|_| record);
@@ -49,6 +55,35 @@ pub fn verify(repo: &Repository, commit: Oid, records: &Records) -> Result<Verif
         None if claims_job => Err(record::no_record(repo, "no branch here has it, and the commit names a job").into()),
         None => Ok(without_job(&commit, Role::NoJob, "it names no job, and no record is here to look it up in")),
     }
+}
+
+/// The first of these records in which another commit brought the result of a decision.
+fn contradicts<'b, 'r>(records: &[&'b Record<'r>], decision: &Decision) -> Result<Option<&'b Record<'r>>> {
+    if decision.decision != Kind::Approved {
+        return Ok(None);
+    }
+    for record in records {
+        let known = papers::decisions(record, Kind::Approved, Some(&decision.job))?;
+        if known.iter().any(|found| found.says.run == decision.run && found.says.merge_commit.is_some()) {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses grafts: a file of this clone that replaces the parents of commits.
+fn check_grafts(repo: &Repository) -> Result<()> {
+    let path = repo.commondir().join("info/grafts");
+    let text = files::read(&path, files::MAX_DOCUMENT)?.unwrap_or_default();
+    let has_grafts = text.split(|b| *b == b'\n').any(|line| !line.trim_ascii().is_empty() && !line.starts_with(b"#"));
+    if !has_grafts {
+        return Ok(());
+    }
+    Err(Refusal::guard("verify.grafts", "this clone has grafts, which replace the parents of commits")
+        .because(format!("they are in {}", text::safe(&path.display().to_string())))
+        .next("turn them into replace refs, which do not count here: git replace --convert-graft-file")
+        .next("or verify in a fresh clone")
+        .into())
 }
 
 fn without_job(commit: &Commit, role: Role, why: &str) -> Verified {
@@ -197,6 +232,11 @@ impl Subject<'_> {
         }
         if self.trailers.run.as_ref().is_some_and(|run| *run != said.run) {
             wrong.push("the commit's Teof-Run is not the decision's run".to_owned());
+        }
+        let object =
+            self.repo.odb().and_then(|odb| odb.read(self.commit.id()).map(|object| object.data().contains(&0)));
+        if object.unwrap_or(false) {
+            wrong.push("its message has a NUL byte, behind which git shows nothing".to_owned());
         }
         checks.expect("message", "its trailers name the decision's job and run", wrong);
     }

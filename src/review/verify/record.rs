@@ -227,13 +227,20 @@ impl<'r> Records<'r> {
 /// The names of the branches that may hold the record, best first.
 fn branches(repo: &Repository) -> Result<Vec<String>> {
     let mut names = vec![format!("refs/heads/{}", paths::RECORD_BRANCH)];
-    let own = format!("/{}", paths::RECORD_BRANCH);
+    // Exactly: a remote may have branches of anybody whose names end like this.
+    let remotes = repo.remotes()?;
+    let own: Vec<String> = remotes
+        .iter()
+        .flatten()
+        .flatten()
+        .map(|remote| format!("refs/remotes/{remote}/{}", paths::RECORD_BRANCH))
+        .collect();
     let mut others = vec!["HEAD".to_owned()];
     for reference in repo.references()?.flatten() {
         let Ok(name) = reference.name() else { continue };
         let is_branch = name.starts_with("refs/heads/") || name.starts_with("refs/remotes/");
         match is_branch {
-            true if name.ends_with(&own) && name != names[0] => names.push(name.to_owned()),
+            true if own.iter().any(|own| own == name) => names.push(name.to_owned()),
             // Branches of workers never carry the record.
             true if !name.contains("/agent/") => others.push(name.to_owned()),
             _ => {}

@@ -160,13 +160,20 @@ impl Sample {
         self.world.git(&["commit", "-qm", "Tamper"]);
     }
 
-    /// The commit of j2 made again with another message, tree or parent, and a record in which the decision names it.
+    /// The commit of j2 made again with another message, tree or parent (or several), and a record in which the decision names it.
     fn forge(&self, message: impl Fn(String) -> String, tree: Option<&str>, parent: Option<&str>) -> String {
         let old = self.commit();
         let said = message(self.world.git(&["log", "-1", "--format=%B", &old]));
         let (own_tree, own_parent) = (format!("{old}^{{tree}}"), format!("{old}^"));
         let (tree, parent) = (tree.unwrap_or(&own_tree), parent.unwrap_or(&own_parent));
-        let new = self.world.git(&["commit-tree", tree, "-p", parent, "-m", &said]);
+        let parents = parent.split(' ').flat_map(|parent| ["-p", parent]);
+        let args: Vec<&str> = ["commit-tree", tree].into_iter().chain(parents).chain(["-m", said.as_str()]).collect();
+        self.decide_on(&self.world.git(&args))
+    }
+
+    /// A record in which the decision about j2 names this commit.
+    fn decide_on(&self, new: &str) -> String {
+        let (old, new) = (self.commit(), new.to_owned());
         self.world.git(&["reset", "-q", "--hard", &new]);
         self.world.git(&["checkout", "-q", &self.record, "--", "_bus", "_report", "_plans", "memory"]);
         let decision = self.decision();

@@ -150,6 +150,23 @@ tampering! {
         let other = format!("{}^", s.jobs[0]);
         s.forge(|said| said, None, Some(&other))
     };
+    a_merge_of_something_else fails ["parent: it also merges"] => |s| {
+        let (tree, below) = (format!("{}^{{tree}}", s.commit()), format!("{}^", s.commit()));
+        let hidden = s.world.git(&["commit-tree", &tree, "-p", &below, "-m", "Hidden"]);
+        s.forge(|said| said, None, Some(&format!("{below} {hidden}")))
+    };
+    another_parent_hidden_by_a_shallow_clone fails ["parent: and the target was at"] => |s| {
+        let other = format!("{}^", s.jobs[0]);
+        let new = s.forge(|said| said, None, Some(&other));
+        s.world.write(".git/shallow", &format!("{new}\n"));
+        new
+    };
+    a_hidden_part_of_the_message fails ["message: has a NUL byte"] => |s| {
+        let raw = s.world.git(&["cat-file", "commit", &s.commit()]);
+        s.world.write(".git/raw", &raw.replacen("\n\n", "\n\nShown\0\n\n", 1));
+        let path = s.world.repo.join(".git/raw");
+        s.decide_on(&s.world.git(&["hash-object", "-t", "commit", "-w", "--literally", path.to_str().unwrap()]))
+    };
     another_approver_in_the_commit fails ["approver: the commit says that Eve approved it, the decision says Ann"] => |s| s.forge(|said| said.replace("By: Ann", "By: Eve"), None, None);
     another_agent_in_the_commit fails ["agents: the commit names opus:4"] => |s| s.forge(|said| said.replace("scripted:none", "opus:4"), None, None);
     the_job_of_another_commit fails ["message: the commit's Teof-Run is not the decision's run"] => |s| {
@@ -240,4 +257,29 @@ fn a_record_older_than_the_commit_is_told_with_the_command_that_fetches_it() {
     sample.world.git(&["reset", "-q", "--hard", &commit]);
     let ran = sample.verify(&[&commit]).expect(1);
     assert!(ran.stdout.contains("older than the commit") && ran.stdout.contains("git fetch origin"), "{}", ran.stdout);
+}
+
+#[test]
+fn grafts_are_refused() {
+    let sample = Sample::new();
+    let (commit, other) = (sample.commit(), sample.jobs[0].clone());
+    sample.world.write(".git/info/grafts", &format!("{commit} {other}\n"));
+    assert_eq!(sample.world.refused(&["verify", &commit])["code"], "verify.grafts");
+    sample.world.write(".git/info/grafts", "");
+    sample.verify(&[&commit]).expect(0);
+}
+
+#[test]
+fn a_record_on_a_branch_of_somebody_does_not_win_over_the_records_own() {
+    let sample = Sample::new();
+    let forged = sample.forge(|said| said.replacen("Greet", "Do not greet", 1), None, None);
+    sample.verify(&[&forged]).expect(0);
+    sample.world.git(&["update-ref", "refs/remotes/origin/a/teof/record", "HEAD"]);
+    sample.world.git(&["reset", "-q", "--hard", &sample.record]);
+    let found = checks(&sample.verify(&[&forged, "--json"]).expect(1));
+    let is_it = |(name, outcome, message): &(String, String, String)| {
+        (name.as_str(), outcome.as_str()) == ("decision", "failed") && message.contains("this commit differs from it")
+    };
+    assert!(found.iter().any(is_it), "{found:#?}");
+    sample.verify(&[&sample.commit()]).expect(0);
 }
