@@ -144,6 +144,11 @@ impl Job {
         self.phase == "review" || self.is_unmerged
     }
 
+    /// Whether the coder can be given its result again; an end stands.
+    pub fn can_go_on(&self) -> bool {
+        !self.is_over && self.phase != "reporting"
+    }
+
     fn of(hub: &Hub, state: &State, job: &state::Job, live: Option<&Live>, is_unmerged: bool) -> Job {
         let (since, until) = match &job.phase {
             Phase::Running { since } | Phase::Question { since } | Phase::Review { since } => (Some(*since), None),

@@ -54,10 +54,35 @@ pub fn of_commit(hub: &Hub, commit: &str) -> Result<Patch> {
 ///
 /// # Errors
 /// When git cannot be asked.
-pub fn branches(hub: &Hub, commit: &str) -> Result<Vec<String>> {
+fn branches(hub: &Hub, commit: &str) -> Result<Vec<String>> {
     let listed =
         hub.git().run(&["for-each-ref", "--format=%(refname:short)", "--contains", commit, "refs/heads/agent/"])?;
     Ok(listed.lines().map(str::to_owned).collect())
+}
+
+/// What people are told of a patch that hides a secret: where git still has it, and the command that removes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretNote {
+    pub text: String,
+    pub command: Option<String>,
+}
+
+/// The note about a patch that adds a secret and ends at `commit`.
+pub fn secret_note(hub: &Hub, commit: &str) -> SecretNote {
+    let branches = branches(hub, commit).unwrap_or_default();
+    let words: Vec<_> = branches.iter().map(|branch| text::shell_word(&text::safe(branch))).collect();
+    if words.is_empty() {
+        let brief = text::clip(&text::safe(commit), 12);
+        return SecretNote {
+            text: format!("a secret is hidden here; git has it in the commit {brief}"),
+            command: None,
+        };
+    }
+    SecretNote {
+        text: "a secret is hidden here; it stays on the branch, also after a rejection, until you delete that"
+            .to_owned(),
+        command: Some(format!("teof worktree clean --all-finished; git branch -D {}", words.join(" "))),
+    }
 }
 
 fn between(repo: &Repository, base: Oid, tip: Oid) -> Result<Patch> {

@@ -7,6 +7,7 @@ use crate::base::{Result, text};
 use crate::cli::App;
 use crate::cli::support::terminal::{Meaning, pager, paint, progress, style};
 use crate::cli::support::{ask, failure, findings};
+use crate::coordinator::state::store;
 use crate::hub::Hub;
 use crate::review::{Entry, Kind, bundles, diff};
 
@@ -30,8 +31,9 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
     let mut entry = bundles::find(hub, job)?;
     print(&summary(&entry));
     loop {
-        let question = "\n[a]pprove, [d]iff, [s]how all, [r]etry with a note, re[j]ect, [l]ater, [q]uit:";
-        let Some(answer) = ask::line(question)? else { return Ok(Decided::Quit) };
+        let retry = if retry::can_go_on(&store::load(hub)?, &entry).is_ok() { "[r]etry with a note, " } else { "" };
+        let question = format!("\n[a]pprove, [d]iff, [s]how all, {retry}re[j]ect, [l]ater, [q]uit:");
+        let Some(answer) = ask::line(&question)? else { return Ok(Decided::Quit) };
         let decided = match answer.to_lowercase().as_str() {
             "a" | "approve" | "y" | "yes" => approve::run(approve::Args::of(&entry.bundle.job), app),
             "r" | "retry" => match note("What should change?", "say what should change")? {
@@ -43,7 +45,7 @@ pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
                 None => continue,
             },
             "d" | "diff" => {
-                let patch = style::diff(diff::patch(hub, &entry.bundle)?.text.trim_end());
+                let patch = show::with_secrets(hub, &diff::patch(hub, &entry.bundle)?, &entry.bundle.commit);
                 if !pager::show(&patch) {
                     print(&patch);
                 }

@@ -226,7 +226,7 @@ fn tell_coder(hub: &Hub, job: &Job, input: &ReviewInput) -> Result<Option<Decisi
 }
 
 /// Refuses a retry that no agent can do, before the decision is recorded.
-fn can_go_on(state: &State, entry: &Entry) -> Result<()> {
+pub(super) fn can_go_on(state: &State, entry: &Entry) -> Result<()> {
     let bundle = &entry.bundle;
     let job = state.job(&bundle.job);
     let why = match job.map(|job| &job.phase) {

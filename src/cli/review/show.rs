@@ -105,22 +105,14 @@ fn unfinished(app: &App, hub: &Hub, args: &Args, unknown: anyhow::Error) -> Resu
 }
 
 /// The patch, and where a secret that it hides still is.
-fn with_secrets(hub: &Hub, patch: &Patch, commit: &str) -> String {
+pub fn with_secrets(hub: &Hub, patch: &Patch, commit: &str) -> String {
     let shown = style::diff(patch.text.trim_end());
     if !patch.adds_secret {
         return shown;
     }
-    let branches = diff::branches(hub, commit).unwrap_or_default();
-    let words: Vec<_> = branches.iter().map(|branch| text::shell_word(&text::safe(branch))).collect();
-    let note = match words.is_empty() {
-        true => format!("a secret is hidden here; git has it in the commit {}", brief(commit)),
-        false => format!(
-            "a secret is hidden here; it stays on the branch, also after a rejection, until you delete that:\n  \
-             teof worktree clean --all-finished; git branch -D {}",
-            words.join(" ")
-        ),
-    };
-    format!("{shown}\n{}", paint(Meaning::Attention, note))
+    let note = diff::secret_note(hub, commit);
+    let command = note.command.map(|command| format!(":\n  {command}")).unwrap_or_default();
+    format!("{shown}\n{}", paint(Meaning::Attention, format!("{}{command}", note.text)))
 }
 
 /// The commits on the branch that are newer than what was reviewed.

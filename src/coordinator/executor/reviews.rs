@@ -63,6 +63,12 @@ pub fn may_be_unmerged(job: &Job) -> bool {
     is_done && !job.is_merged() && job.last.as_ref().is_some_and(|last| last.bundle.is_some())
 }
 
+/// Whether a job is done and its work is not on the target.
+pub fn is_unmerged(hub: &Hub, state: &State, job: &Job) -> bool {
+    let bundle = job.last.as_ref().and_then(|last| last.bundle.as_deref()).filter(|_| may_be_unmerged(job));
+    bundle.and_then(|bundle| bundles::at(hub, bundle).ok()).is_some_and(|entry| is_waiting(hub, state, &entry))
+}
+
 /// The results of jobs that are done and whose work is not on its target: only the merge is left.
 ///
 /// # Errors

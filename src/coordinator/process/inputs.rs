@@ -295,11 +295,12 @@ impl Shell<'_> {
         let (letters, told) = vouch::read(&self.hub);
         told.into_iter().for_each(|text| self.report(text));
         for (id, letter) in letters {
-            if let Command::Reviewed { job, run, word: ReviewWord::Merged { .. } } = &letter.command
+            if let Command::Reviewed { job, run, word: word @ (ReviewWord::Merged { .. } | ReviewWord::Rejected) } =
+                &letter.command
                 && self.state.job(job).is_none()
             {
-                match vouch::approval(&self.hub, job, run) {
-                    Ok(Some((approval, title))) => self.feed(Input::Unknown { approval: Box::new(approval), title }),
+                match vouch::decision(&self.hub, job, run, word) {
+                    Ok(Some((decision, title))) => self.feed(Input::Unknown { decision: Box::new(decision), title }),
                     Ok(None) => {}
                     Err(e) => {
                         self.report(format!("command {id} waits: cannot read the record: {e:#}"));

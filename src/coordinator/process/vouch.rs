@@ -60,12 +60,12 @@ fn doubt(hub: &Hub, id: &str, letter: &Letter) -> Result<Option<&'static str>> {
     })
 }
 
-/// The approval of a run's result, and the title of the work.
+/// The decision about a run's result that a command tells of, and the title of the work.
 ///
 /// # Errors
 /// When the record cannot be read.
-pub fn approval(hub: &Hub, job: &str, run: &str) -> Result<Option<(Decision, String)>> {
-    let is_its = |done: &Decision| done.job == job && done.run == run && done.decision == Kind::Approved;
+pub fn decision(hub: &Hub, job: &str, run: &str, word: &ReviewWord) -> Result<Option<(Decision, String)>> {
+    let is_its = |done: &Decision| done.job == job && done.run == run && says(done.decision, word);
     let Some(found) = decision::history(hub)?.into_iter().rfind(is_its) else { return Ok(None) };
     let title = bundles::at(hub, &found.bundle).map(|entry| entry.bundle.goal.title);
     let title = title.unwrap_or_else(|_| found.task_id.clone());

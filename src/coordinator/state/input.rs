@@ -18,7 +18,7 @@ use crate::model::is_default;
 use crate::model::plan::Link;
 use crate::model::priority::Priority;
 use crate::model::run::outcome::{Finding, Outcome};
-use crate::review::Decision as Approval;
+use crate::review::Decision as ReviewDecision;
 
 /// All inputs of the coordinator. Each comes with the time.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub enum Input {
     Command { id: String, word: Word, command: Command },
     /// The record has an approval of a job that this state does not know: another machine ran it, or the state was
     /// lost. The command that tells of the approval follows.
-    Unknown { approval: Box<Approval>, title: String },
+    Unknown { decision: Box<ReviewDecision>, title: String },
     /// Something happened that people are told about, and nothing is decided by it.
     Noticed { topic: Topic, job: Option<String>, text: String },
     /// SIGTERM or SIGINT; `Now` for the second one.

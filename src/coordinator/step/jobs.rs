@@ -4,34 +4,34 @@
 use super::context::{StepContext, closed, has_room};
 use crate::coordinator::state::input::{Action, Reply};
 use crate::coordinator::state::{Ending, Job, Last, Phase};
-use crate::review::Decision as Approval;
+use crate::review::Decision as ReviewDecision;
 
 impl StepContext<'_> {
     pub(in crate::coordinator) fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
         self.state.jobs.iter_mut().find(|job| job.id == id)
     }
 
-    /// Takes up a job that this state does not know, as one that is over, so that its approval closes its task.
-    pub(in crate::coordinator) fn take_up(&mut self, approval: Approval, title: String) {
-        if self.state.job(&approval.job).is_some() {
+    /// Takes up a job that this state does not know, as one that is over, so that the decision about it closes its task.
+    pub(in crate::coordinator) fn take_up(&mut self, decision: ReviewDecision, title: String) {
+        if self.state.job(&decision.job).is_some() {
             return;
         }
-        let run = approval.run.rsplit_once('.').and_then(|(_, run)| run.parse().ok()).unwrap_or(1);
+        let run = decision.run.rsplit_once('.').and_then(|(_, run)| run.parse().ok()).unwrap_or(1);
         let last = Last {
-            commit: Some(approval.reviewed_commit),
-            bundle: Some(approval.bundle),
-            ..Last::silent(approval.run, "the coordinator did not know it".to_owned(), None)
+            commit: Some(decision.reviewed_commit),
+            bundle: Some(decision.bundle),
+            ..Last::silent(decision.run, "the coordinator did not know it".to_owned(), None)
         };
         self.state.jobs.push(Job {
-            plan: approval.plan_id,
-            step: approval.step_id,
+            plan: decision.plan_id,
+            step: decision.step_id,
             title,
             source: "review".to_owned(),
             phase: Phase::Over { ending: Ending::Dropped, at: self.now },
             run,
             last: Some(last),
-            pull_request: approval.pr,
-            ..Job::new(approval.job, approval.task_id, approval.agent_id, self.now)
+            pull_request: decision.pr,
+            ..Job::new(decision.job, decision.task_id, decision.agent_id, self.now)
         });
     }
 

@@ -95,7 +95,7 @@ impl StepContext<'_> {
             Input::Used { run, tokens, cost } => self.uses(&run, tokens, cost),
             Input::Quotas(quotas) => self.learn(quotas),
             Input::Command { id, word, command } => self.command(id, word, command),
-            Input::Unknown { approval, title } => self.take_up(*approval, title),
+            Input::Unknown { decision, title } => self.take_up(*decision, title),
             Input::Noticed { topic, job, text } => self.notify(topic, job.as_deref(), &text),
             // A one-shot run ends soon anyway and does not own the workers.
             Input::Terminate(_) if self.config.one_shot => {}

@@ -137,6 +137,8 @@ impl StepContext<'_> {
                 // However the job ended: what is merged is done.
                 (_, ReviewWord::Merged { .. }) => Ok(self.decided_late(id, said, by)),
                 (Ending::Done, ReviewWord::Reverted) if job.is_over() => Ok(self.decided_late(id, said, by)),
+                // The claim tells whether the work is still this job's.
+                (Ending::Dropped, ReviewWord::Rejected) if job.is_over() => Ok(self.decided_late(id, said, by)),
                 (Ending::Blocked, ReviewWord::Rejected) if job.is_over() => Ok(self.dismiss(id, by)),
                 _ => Err(format!("{} has finished: {}", short(id), ending.as_str())),
             };

@@ -130,6 +130,8 @@ fn a_step_builds_on_the_plans_earlier_steps_until_a_person_merges_them() {
     let status = yard.world.ok(&["status"]);
     assert!(status.contains("3 reviews: j") && status.matches("not merged ").count() == 3, "{status}");
     assert!(status.contains("teof review j1"), "{status}");
+    let logs = yard.world.ok(&["logs", "j1"]);
+    assert!(logs.contains("\n  not merged") && logs.contains("teof review approve j1"), "{logs}");
     assert_eq!(yard.world.json(&["status"])["summary"]["reviews"].as_array().unwrap().len(), 3);
     assert_eq!(yard.world.json(&["report"])["review"].as_array().unwrap().len(), 3);
     let commit = |step: &str| yard.step(&plan, step)["last_run"]["commit"].as_str().unwrap().to_owned();

@@ -214,3 +214,17 @@ fn an_empty_test_is_refused() {
     }
     assert!(!site.world.ok(&["plan", "list"]).contains("-x"), "nothing was planned");
 }
+
+#[test]
+fn a_rejected_result_whose_job_the_coordinator_lost_blocks_its_step_and_frees_its_task() {
+    let (site, task) = waiting();
+    // As on a machine that has the record and not the coordinator's state.
+    fs::remove_file(site.world.repo.join(".git/teof/coordinator/state.json")).unwrap();
+    let told = site.world.run(&["review", "reject", "j1", "--note", "Not wanted"]).expect(0);
+    assert!(!told.stderr.contains("no such job") && !told.stderr.contains("has finished"), "{told:?}");
+    let plan = site.world.json(&["plan", "show", &task]);
+    assert_eq!(plan["plan"]["steps"][0]["status"], "blocked", "{plan:#}");
+    assert_eq!(site.world.read_json(&format!("_bus/claims/{task}.json"))["status"], "released");
+    let job = site.job(&task);
+    assert!(job["last"]["reason"].as_str().unwrap().starts_with("rejected by "), "{job:#}");
+}

@@ -30,7 +30,7 @@ pub struct Desk {
     pub world: World,
     base: String,
     /// The reviewed commit.
-    commit: String,
+    pub commit: String,
     /// Its bundle.
     path: String,
     /// Plan and step of the bundle, if it has any.
@@ -71,7 +71,7 @@ impl Desk {
     }
 
     /// A commit on the seat's branch, made in a worktree of its own.
-    fn work(&self, files: &[(&str, &str)]) -> String {
+    pub fn work(&self, files: &[(&str, &str)]) -> String {
         let folder = self.world.folder().join("work");
         let at = folder.to_str().unwrap();
         self.world.git(&["worktree", "add", "-q", "-B", BRANCH, at, self.tip(BRANCH).as_deref().unwrap_or("HEAD")]);

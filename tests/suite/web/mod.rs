@@ -330,6 +330,22 @@ fn a_blocked_job_is_dismissed_on_its_page() {
 }
 
 #[test]
+fn a_result_of_an_unknown_job_is_approved_or_rejected_and_a_secret_in_it_is_told_with_its_branch() {
+    let mut desk = Desk::new();
+    // Put together here, so that this file holds none.
+    let key = ["AKIA", "Q7RK2ZP9XW4TN8VB"].concat();
+    desk.commit = desk.work(&[("src/key.txt", &format!("{key}\n"))]);
+    desk.bundle(&[]);
+    let page = Served::start(&desk.world);
+    let cookie = page.session();
+    let shown = page.ask("GET", "/jobs/j1", &[("Cookie", &cookie)], "").body;
+    assert!(shown.contains("Reject it") && !shown.contains("Retry with this note"), "{shown}");
+    assert!(shown.contains("a secret is hidden here") && shown.contains("git branch -D agent/"), "{shown}");
+    assert!(!shown.contains(&key));
+    page.stop();
+}
+
+#[test]
 fn an_approval_on_the_page_commits_a_record_with_a_branch_of_its_own() {
     let world = existing();
     teof(&world, "init --yes -q").expect(0);

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::base::text;
+use crate::board::jobs::UNMERGED;
 use crate::coordinator::executor::reviews;
 use crate::coordinator::executor::workers::LOGS;
 use crate::coordinator::state::{Ending, Job, Last, Phase, State};
@@ -88,11 +89,13 @@ pub fn output(job: &Job, indent: &str) -> Vec<String> {
 
 /// Everything that is known about a job, one line each.
 pub fn describe(hub: &Hub, state: &State, job: &Job) -> Vec<String> {
+    let is_unmerged = reviews::is_unmerged(hub, state, job);
+    let label = if is_unmerged { UNMERGED } else { job.label() };
     // A job that works has a reason only of its earlier attempt.
     let standing = match job.reason().filter(|_| !job.takes_a_slot()) {
-        Some(reason) if reason.starts_with(job.label()) => reason,
-        Some(reason) => format!("{}: {reason}", job.label()),
-        None => job.label().to_owned(),
+        Some(reason) if reason.starts_with(label) => reason,
+        Some(reason) => format!("{label}: {reason}"),
+        None => label.to_owned(),
     };
     let head = format!("{} {} ({}), run {}", job.short(), job.task, job.seat, short(&job.run_id()));
     let mut lines = vec![text::safe(&head), text::safe(&format!("  {standing}"))];
@@ -106,6 +109,9 @@ pub fn describe(hub: &Hub, state: &State, job: &Job) -> Vec<String> {
     let log = hub.local(&format!("{LOGS}/{}.log", job.run_id()));
     if log.is_file() {
         lines.push(format!("  log      teof logs {}", job.short()));
+    }
+    if is_unmerged {
+        lines.push(format!("  merge    teof review approve {}", job.short()));
     }
     match (&job.phase, state.successor(job)) {
         (Phase::Over { ending, .. }, Some(later)) if *ending != Ending::Done => {

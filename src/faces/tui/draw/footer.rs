@@ -161,7 +161,8 @@ fn decisions(state: &State) -> Vec<(&'static str, &'static str)> {
     let Some(id) = state.target() else { return review.into_iter().collect() };
     let phase = state.job(&id).map(|job| job.phase);
     if state.waiting(&id).is_some() {
-        return vec![("a", "approve"), ("r", "retry"), ("x", "reject")];
+        let retry = state.job(&id).is_none_or(Job::can_go_on).then_some(("r", "retry"));
+        return [("a", "approve")].into_iter().chain(retry).chain([("x", "reject")]).collect();
     }
     let own = match phase {
         Some("question") => vec![("w", "answer"), ("c", "cancel")],

@@ -81,7 +81,7 @@ fn read(hub: &Hub, known: &mut Option<Known>, wish: Source) -> News {
         }
     } else if let Some(commit) = wish.commit {
         if known.unfinished.as_ref().is_none_or(|(known, _)| *known != commit) {
-            known.unfinished = Some((commit.clone(), lines(diff::of_commit(hub, &commit))));
+            known.unfinished = Some((commit.clone(), lines(hub, &commit, diff::of_commit(hub, &commit))));
         }
         known.unfinished.iter().for_each(|(_, diff)| news.show(diff));
     }
@@ -99,13 +99,19 @@ impl News {
 
 fn outcome(hub: &Hub, bundle: String) -> crate::base::Result<Outcome> {
     let entry = bundles::at(hub, &bundle)?;
-    let diff = lines(diff::patch(hub, &entry.bundle));
+    let diff = lines(hub, &entry.bundle.commit, diff::patch(hub, &entry.bundle));
     Ok(Outcome { bundle, entry: Arc::new(entry), diff })
 }
 
-fn lines(patch: crate::base::Result<Patch>) -> Diff {
+/// The lines of a patch; before them where a secret that it hides still is.
+fn lines(hub: &Hub, commit: &str, patch: crate::base::Result<Patch>) -> Diff {
     match patch {
-        Ok(patch) => Ok(Arc::new(patch.text.lines().take(DIFF).map(shown).collect())),
+        Ok(patch) => {
+            let note = patch.adds_secret.then(|| diff::secret_note(hub, commit));
+            let note = note.into_iter().flat_map(|note| [Some(note.text), note.command].into_iter().flatten());
+            let lines = patch.text.lines().take(DIFF).map(shown);
+            Ok(Arc::new(note.map(|line| shown(&line)).chain(lines).collect()))
+        }
         Err(e) => Err(text::safe(&format!("{e:#}"))),
     }
 }

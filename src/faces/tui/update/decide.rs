@@ -82,6 +82,9 @@ fn approve(state: &State, id: &str) -> Result<Prompt, String> {
 
 fn retry(state: &State, id: &str) -> Result<Prompt, String> {
     let job = match (state.waiting(id), state.job(id)) {
+        (Some(_), Some(job)) if !job.can_go_on() => {
+            return Err(format!("{} is over: approve or reject its result", state.short(id)));
+        }
         (Some(result), _) => result.run.clone(),
         (None, Some(job)) if job.phase == "blocked" => job.id.clone(),
         _ => return Err(waiting(state, id).err().unwrap_or_default()),

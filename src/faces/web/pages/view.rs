@@ -24,34 +24,41 @@ const REMEMBERED: usize = 6;
 
 /// Rendered diffs by commit.
 #[derive(Default)]
-pub struct DiffCache(Mutex<Vec<(String, Arc<str>)>>);
+pub struct DiffCache(Mutex<Vec<(String, Arc<Rendered>)>>);
+
+/// A diff as HTML.
+pub struct Rendered {
+    pub html: String,
+    /// An added secret is hidden in it.
+    pub adds_secret: bool,
+}
 
 impl DiffCache {
     /// The diff of `key`, made by `make` unless it is known.
     ///
     /// # Errors
     /// Those of `make`.
-    pub fn get(&self, key: &str, make: impl FnOnce() -> Result<String>) -> Result<Arc<str>> {
+    pub fn get(&self, key: &str, make: impl FnOnce() -> Result<Rendered>) -> Result<Arc<Rendered>> {
         let known = self.known().iter().find(|(of, _)| of == key).map(|(_, html)| Arc::clone(html));
         if let Some(html) = known {
             self.put(key, &html);
             return Ok(html);
         }
         // Without the lock: git may take a while, and other pages have diffs of their own.
-        let html: Arc<str> = make()?.into();
+        let html = Arc::new(make()?);
         self.put(key, &html);
         Ok(html)
     }
 
     /// The one that was asked for last stands first, so that it is forgotten last.
-    fn put(&self, key: &str, html: &Arc<str>) {
+    fn put(&self, key: &str, html: &Arc<Rendered>) {
         let mut known = self.known();
         known.retain(|(of, _)| of != key);
         known.truncate(REMEMBERED - 1);
         known.insert(0, (key.to_owned(), Arc::clone(html)));
     }
 
-    fn known(&self) -> MutexGuard<'_, Vec<(String, Arc<str>)>> {
+    fn known(&self) -> MutexGuard<'_, Vec<(String, Arc<Rendered>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

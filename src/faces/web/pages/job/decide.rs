@@ -42,7 +42,7 @@ pub fn about(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Ent
             @if !is_busy {
                 @match (phase, entry.filter(|_| waits)) {
                     (Some("question"), _) => (answer(view, short, job)),
-                    (_, Some(entry)) => (review(view, short, entry)),
+                    (_, Some(entry)) => (review(view, short, entry, job.is_some_and(Job::can_go_on))),
                     (Some("blocked"), _) if job.is_some_and(|job| !job.is_superseded) => (again(view, short, job)),
                     (Some("running" | "retry_wait" | "held"), _) => (cancel(view, short)),
                     _ => {},
@@ -52,7 +52,8 @@ pub fn about(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Ent
     }
 }
 
-fn review(view: &View<'_>, short: &str, entry: &Entry) -> Markup {
+/// `can_go_on`: the coder can be given the work again.
+fn review(view: &View<'_>, short: &str, entry: &Entry, can_go_on: bool) -> Markup {
     let bundle = &entry.bundle;
     let run = of_run(&bundle.run);
     html! {
@@ -68,13 +69,15 @@ fn review(view: &View<'_>, short: &str, entry: &Entry) -> Markup {
             })),
         }
         div.others {
-        details {
-            summary { "Send it back" }
-            (form(view, &path(short, "retry"), html! {
-                (run)
-                (note("retry-note", "What should change?", true))
-                button { "Retry with this note" }
-            }))
+        @if can_go_on {
+            details {
+                summary { "Send it back" }
+                (form(view, &path(short, "retry"), html! {
+                    (run)
+                    (note("retry-note", "What should change?", true))
+                    button { "Retry with this note" }
+                }))
+            }
         }
         details {
             summary { "Reject it" }

@@ -5,9 +5,10 @@ use maud::{Markup, PreEscaped, html};
 use super::syntax::{self, Lexer};
 use crate::base::text;
 use crate::board::jobs::Job;
-use crate::faces::web::pages::view::View;
+use crate::faces::web::pages::view::{Rendered, View};
 use crate::model::run::bundle::Bundle;
-use crate::review::{Entry, diff};
+use crate::review::Entry;
+use crate::review::diff::{self, Patch};
 
 /// How many lines are shown; the command line shows all.
 const LINES: usize = 4000;
@@ -17,14 +18,12 @@ const WIDTH: usize = 1000;
 pub fn part(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Entry>) -> Markup {
     let (hub, bundle) = (view.hub, entry.map(|entry| &entry.bundle));
     let commit = job.filter(|job| job.phase == "blocked").and_then(|job| job.commit.as_deref());
-    let rendered = match (bundle, commit) {
+    let shown = match (bundle, commit) {
         (Some(bundle), _) => {
             let key = format!("{}..{}", bundle.base_commit, bundle.commit);
-            view.diffs.get(&key, || Ok(render(&diff::patch(hub, bundle)?.text, short).into_string()))
+            view.diffs.get(&key, || Ok(rendered(&diff::patch(hub, bundle)?, short)))
         }
-        (None, Some(commit)) => {
-            view.diffs.get(commit, || Ok(render(&diff::of_commit(hub, commit)?.text, short).into_string()))
-        }
+        (None, Some(commit)) => view.diffs.get(commit, || Ok(rendered(&diff::of_commit(hub, commit)?, short))),
         (None, None) => return html! { section #diff aria-label="Diff" {} },
     };
     html! {
@@ -34,11 +33,28 @@ pub fn part(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Entr
                 Some(bundle) => (sum(bundle)),
                 None => p.when { "The checks did not pass; this is what it changed so far." },
             }
-            @match rendered {
-                Ok(html) => (PreEscaped(html.to_string())),
+            @match shown {
+                Ok(diff) => {
+                    @if let Some(commit) = bundle.map(|bundle| bundle.commit.as_str()).or(commit).filter(|_| diff.adds_secret) {
+                        (secret(view, commit))
+                    }
+                    (PreEscaped(&diff.html))
+                },
                 Err(e) => p.notice.attention { "The diff cannot be read: " (format!("{e:#}")) },
             }
         }
+    }
+}
+
+fn rendered(patch: &Patch, short: &str) -> Rendered {
+    Rendered { html: render(&patch.text, short).into_string(), adds_secret: patch.adds_secret }
+}
+
+/// Asked anew each time: the branch may be gone by now.
+fn secret(view: &View<'_>, commit: &str) -> Markup {
+    let note = diff::secret_note(view.hub, commit);
+    html! {
+        p.notice.attention { (note.text) @if let Some(command) = &note.command { ": " code { (command) } } }
     }
 }
 
