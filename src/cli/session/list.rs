@@ -113,25 +113,56 @@ fn table(sessions: &[SessionRecord], times: Times) -> Table {
     table
 }
 
-/// The sessions in their order, each with those that its program started below it, and how deep it is.
+/// The sessions in their order, each with those that its program started below it, and how deep it is. Of sessions that
+/// started each other in a circle, the first stands at the root.
 fn tree(sessions: &[SessionRecord]) -> Vec<(usize, &SessionRecord)> {
     let starter = |one: &SessionRecord| {
         let id = one.started_by.as_ref()?;
         sessions.iter().position(|other| other.id == *id && other.id != one.id)
     };
     let mut below: Vec<Vec<usize>> = vec![Vec::new(); sessions.len()];
-    let mut open: Vec<(usize, usize)> = Vec::new();
+    let mut roots = Vec::new();
     for (at, one) in sessions.iter().enumerate() {
         match starter(one) {
             Some(by) => below[by].push(at),
-            None => open.push((0, at)),
+            None => roots.push(at),
         }
     }
-    open.reverse();
     let mut rows = Vec::new();
-    while let Some((depth, at)) = open.pop() {
-        rows.push((depth, &sessions[at]));
-        open.extend(below[at].iter().rev().map(|below| (depth + 1, *below)));
+    let mut is_shown = vec![false; sessions.len()];
+    for root in roots.into_iter().chain(0..sessions.len()) {
+        let mut open = vec![(0, root)];
+        while let Some((depth, at)) = open.pop() {
+            if std::mem::replace(&mut is_shown[at], true) {
+                continue;
+            }
+            rows.push((depth, &sessions[at]));
+            open.extend(below[at].iter().rev().map(|below| (depth + 1, *below)));
+        }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_that_started_each_other_are_listed_once() {
+        let session = |id: &str, by: Option<&str>| SessionRecord {
+            id: id.to_owned(),
+            started_by: by.map(str::to_owned),
+            ..Default::default()
+        };
+        let all = [
+            session("a", Some("b")),
+            session("b", Some("a")),
+            session("c", None),
+            session("d", Some("c")),
+            session("e", Some("e")),
+            session("f", Some("gone")),
+        ];
+        let rows: Vec<_> = tree(&all).into_iter().map(|(depth, one)| (depth, one.id.as_str())).collect();
+        assert_eq!(rows, [(0, "c"), (1, "d"), (0, "e"), (0, "f"), (0, "a"), (1, "b")]);
+    }
 }
