@@ -237,7 +237,11 @@ fn admit(hub: &Hub, request: &Request, report: &mut Report) -> Result<()> {
         return Err(incomplete(&missing, &report.work.path).into());
     }
     if report.by_agents() {
-        roles::require(hub, order)?;
+        // After a kill between the last stage and the report no agent is needed any more.
+        let store = stage_store::StageStore::load(hub, report.work.job())?;
+        if !store.is_finished(order, &report.work.sent_back()) {
+            roles::require(hub, order)?;
+        }
         for role in &order.stages {
             prompts::template(hub, order, role)?;
         }

@@ -8,13 +8,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::next_stage::Done;
+use super::next_stage::{self, Done, Next, Plan};
 use crate::base::{Result, files, json};
 use crate::foreman::reporting::envelope::StageReport;
 use crate::hub::Hub;
 use crate::hub::worktrees::checkpoint::Checkpoint;
 use crate::model::agent::Usage;
 use crate::model::run::noticed::{Decided, Noticed};
+use crate::model::run::order::Order;
+use crate::model::run::outcome::Finding;
 use crate::model::run::stage::{REVIEWER, TESTER};
 
 /// The last call of a stage that has no checkpoint yet.
@@ -127,6 +129,11 @@ impl StageStore {
         }
         self.unfinished = None;
         self.save(hub, job)
+    }
+
+    /// Whether every stage of the order has its checkpoint: only the result is left to report.
+    pub fn is_finished(&self, order: &Order, sent_back: &[Finding]) -> bool {
+        next_stage::next(&Plan::of(order), &history(&self.results), sent_back) == Next::Finished
     }
 
     /// The results of the stages that have a checkpoint, in order.
