@@ -133,3 +133,43 @@ fn every_setting_is_shown_with_its_default() {
     assert!(shown.contains("lock.wait = \"9s\" (default \"5s\")\n    How long a command waits"), "{shown}");
     assert!(shown.contains("coordinator.concurrency = 3\n"), "{shown}");
 }
+
+#[test]
+fn a_gh_that_is_missing_too_old_or_not_logged_in_is_named_where_results_would_be_offered() {
+    let world = world();
+    world.ok(&["session-boot", "--no-sync"]);
+    let bin = world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let git = std::process::Command::new("sh").args(["-c", "command -v git"]).output().unwrap().stdout;
+    std::os::unix::fs::symlink(String::from_utf8(git).unwrap().trim(), bin.join("git")).unwrap();
+    let gh = |version: &str, browse: &str| {
+        let text = format!("#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 'gh version {version}'; exit; }}\n{browse}\n");
+        fs::write(bin.join("gh"), text).unwrap();
+        fs::set_permissions(bin.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    let found = || {
+        let output = world.teof(&["doctor", "--json"]).env("PATH", &bin).output().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let all = document["found"].as_array().unwrap().clone();
+        all.into_iter().filter(|one| one["code"].as_str().unwrap().starts_with("gh.")).collect::<Vec<_>>()
+    };
+    assert_eq!(found(), Vec::<serde_json::Value>::new(), "no remote");
+    world.git(&["remote", "add", "origin", "/srv/demo.git"]);
+    assert_eq!(found(), Vec::<serde_json::Value>::new(), "a folder is no forge");
+    world.git(&["remote", "set-url", "origin", "git@github.com:demo/demo.git"]);
+    let one = || (found()[0]["code"].clone(), found()[0]["note"].clone(), found()[0]["mend"].to_string());
+    let (code, note, fix) = one();
+    assert!(code == "gh.missing" && note == true && fix.contains("gh auth login"), "{code} {fix}");
+    gh("2.15.0 (2022-01-01)", "");
+    let (code, note, fix) = one();
+    assert!(code == "gh.old" && note == false && fix.contains("2.16"), "{code} {fix}");
+    gh("2.23.0 (2023-02-27 Debian 2.23.0+dfsg1-1)", "echo 'run: gh auth login' >&2; exit 4");
+    assert_eq!(one().0, "gh.no_login");
+    gh("2.23.0", "echo 'none of the git remotes point to a known host' >&2; exit 1");
+    assert_eq!(one().0, "gh.remote");
+    gh("2.23.0", "echo https://github.com/demo/demo");
+    assert_eq!(found(), Vec::<serde_json::Value>::new());
+    world.write("teof.toml", "[review]\npull_requests = false\n");
+    fs::remove_file(bin.join("gh")).unwrap();
+    assert_eq!(found(), Vec::<serde_json::Value>::new(), "not wanted");
+}

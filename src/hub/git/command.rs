@@ -158,7 +158,7 @@ impl Git {
     pub fn guard(&self, command: &mut Command) -> Result<()> {
         forget_location(command);
         let fixed = FIXED.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        set(command, fixed.iter().chain(&self.overrides()?));
+        set(command, fixed.iter().chain(&self.overrides()?).chain(&self.settings));
         Ok(())
     }
 

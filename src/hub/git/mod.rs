@@ -4,6 +4,7 @@ pub mod ancestry;
 pub mod bounded_process;
 pub mod command;
 pub mod errors;
+pub mod gh;
 pub mod libgit2;
 pub mod object_ids;
 pub mod partial;

@@ -2,6 +2,7 @@
 
 pub mod attributes;
 pub(super) mod disk;
+mod forge;
 pub(super) mod repository;
 pub mod room;
 pub(super) mod setup;
@@ -63,6 +64,7 @@ pub fn examine(start: Option<&Path>, clock: Clock) -> Vec<Diagnosis> {
                 check_locks,
                 check_leftovers,
                 check_sources,
+                check_forge,
                 check_targets,
                 check_trust,
                 check_seats_and_clock,
@@ -236,6 +238,11 @@ fn check_sources(hub: &Hub, report: &mut Report) -> Result<()> {
     for folder in request_folders::misplaced(hub)? {
         report.wrong(folder.code, folder.message, folder.fix);
     }
+    Ok(())
+}
+
+fn check_forge(hub: &Hub, report: &mut Report) -> Result<()> {
+    report.problems(forge::problems(hub)?.into_iter().collect());
     Ok(())
 }
 

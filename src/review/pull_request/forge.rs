@@ -73,6 +73,7 @@ struct Rollup {
     details_url: String,
     context: String,
     state: String,
+    started_at: String,
     target_url: String,
 }
 
@@ -108,7 +109,7 @@ pub fn read(hub: &Hub, number: u64, comments: bool) -> Result<Said> {
     let mut said = Said {
         head: view.head_ref_oid,
         author: view.author.map(|author| author.login).unwrap_or_default(),
-        checks: view.status_check_rollup.iter().map(check).collect(),
+        checks: newest(&view.status_check_rollup).into_iter().map(check).collect(),
         comments: Vec::new(),
     };
     if !comments {
@@ -124,12 +125,25 @@ pub fn read(hub: &Hub, number: u64, comments: bool) -> Result<Said> {
     Ok(said)
 }
 
-fn check(rollup: &Rollup) -> Check {
-    let name = match (rollup.name.as_str(), rollup.workflow_name.as_str()) {
+/// Without earlier attempts: a check that was run again is listed once for each.
+fn newest(rollups: &[Rollup]) -> Vec<&Rollup> {
+    let is_repeated = |at: usize, one: &Rollup| {
+        // Times of GitHub compare as text. Of two at the same time the later in the list counts.
+        let later = |(other, rollup): (usize, &Rollup)| (&rollup.started_at, other) > (&one.started_at, at);
+        rollups.iter().enumerate().any(|other| name(other.1) == name(one) && later(other))
+    };
+    rollups.iter().enumerate().filter(|(at, one)| !is_repeated(*at, one)).map(|(_, one)| one).collect()
+}
+
+fn name(rollup: &Rollup) -> String {
+    match (rollup.name.as_str(), rollup.workflow_name.as_str()) {
         ("", _) => rollup.context.clone(),
         (name, "") => name.to_owned(),
         (name, workflow) => format!("{workflow} / {name}"),
-    };
+    }
+}
+
+fn check(rollup: &Rollup) -> Check {
     let said = [&rollup.conclusion, &rollup.state].into_iter().find(|word| !word.is_empty());
     let state = match said.map(String::as_str) {
         Some("FAILURE" | "ERROR" | "TIMED_OUT" | "STARTUP_FAILURE") => State::Failed,
@@ -139,7 +153,7 @@ fn check(rollup: &Rollup) -> Check {
         None => State::Running,
     };
     let url = if rollup.details_url.is_empty() { &rollup.target_url } else { &rollup.details_url };
-    Check { name, state, url: url.clone() }
+    Check { name: name(rollup), state, url: url.clone() }
 }
 
 fn review(review: &Review) -> Option<Comment> {
@@ -224,6 +238,23 @@ mod tests {
         for (state, is) in [("PENDING", State::Running), ("ERROR", State::Failed), ("SUCCESS", State::Passed)] {
             assert_eq!(of(json!({"context": "lint", "state": state})).state, is);
         }
+    }
+
+    #[test]
+    fn of_a_check_that_was_run_again_the_last_attempt_counts() {
+        let run = |name: &str, at: &str, conclusion: &str| {
+            serde_json::from_value(json!({"name": name, "workflowName": "ci", "status": "COMPLETED",
+                "conclusion": conclusion, "startedAt": at}))
+            .unwrap()
+        };
+        let all: Vec<Rollup> = vec![
+            run("build", "2026-01-05T11:00:00Z", "SUCCESS"),
+            run("build", "2026-01-05T10:00:00Z", "FAILURE"),
+            run("lint", "2026-01-05T10:00:00Z", "FAILURE"),
+            run("lint", "", "SUCCESS"),
+        ];
+        let states: Vec<_> = newest(&all).into_iter().map(|one| (check(one).name, check(one).state)).collect();
+        assert_eq!(states, [("ci / build".to_owned(), State::Passed), ("ci / lint".to_owned(), State::Failed)]);
     }
 
     #[test]

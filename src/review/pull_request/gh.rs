@@ -1,17 +1,16 @@
 //! Calls `gh`, and git where it talks to a remote: with a time limit and without prompts.
 
-use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::base::{Refusal, Result, env, text};
+use crate::base::{Refusal, Result, text};
 use crate::guard::trust::{self, remotes};
 use crate::hub::Hub;
 use crate::hub::git::bounded_process;
-use crate::hub::git::complaint;
+use crate::hub::git::{complaint, gh};
 use crate::hub::settings::Merge;
 
 /// How long one call may take.
@@ -58,12 +57,6 @@ pub struct Commit {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Login {
     pub login: String,
-}
-
-/// Whether a program (`gh`, `git-lfs`) is on the search path.
-pub fn is_installed(program: &str) -> bool {
-    let path = env::safe_path().unwrap_or_default();
-    path.split(':').any(|folder| !folder.is_empty() && Path::new(folder).join(program).is_file())
 }
 
 /// The open pull request of a branch of this repository with `commit` as its head, or the one with the `known`
@@ -210,17 +203,10 @@ pub fn call_for_end(hub: &Hub, args: &[&str]) -> Result<String> {
 
 fn command(hub: &Hub, args: &[&str]) -> Result<(Command, String)> {
     let what = format!("gh {}", args.get(..2).unwrap_or_default().join(" "));
-    let mut command = Command::new("gh");
     // gh calls git itself, and finds the repository by its remotes.
     remotes::require(hub)?;
-    trust::git(hub, &hub.root)?.guard(&mut command)?;
-    command
-        .args(args)
-        .current_dir(&hub.root)
-        .env("GH_PROMPT_DISABLED", "1")
-        .env("GH_NO_UPDATE_NOTIFIER", "1")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("NO_COLOR", "1");
+    let mut command = gh::command(trust::git(hub, &hub.root)?, &hub.root, &hub.settings()?.git.remote)?;
+    command.args(args);
     Ok((command, what))
 }
 

@@ -9,6 +9,7 @@ use git2::{ObjectType, Oid, Repository};
 use super::gh;
 use crate::base::{Refusal, Result, text};
 use crate::hub::Hub;
+use crate::hub::git::gh::is_installed;
 use crate::hub::worktrees::lfs_object;
 use crate::review::target::merge;
 
@@ -26,7 +27,7 @@ pub fn upload(hub: &Hub, repo: &Repository, remote: &str, commit: Oid) -> Result
     if objects.is_empty() {
         return Ok(());
     }
-    if !gh::is_installed("git-lfs") {
+    if !is_installed("git-lfs") {
         return Err(Refusal::guard("pr.lfs", "the work has git-lfs files, but git-lfs is not installed")
             .because(format!(
                 "their content would be missing at {}: {}",

@@ -29,6 +29,7 @@ use crate::base::{Exit, Refusal, Result, files, text};
 use crate::bus::{claims, events};
 use crate::guard::consent::{self, Action, Actor};
 use crate::guard::operator::{OPERATOR, Recognised};
+use crate::hub::git::gh::is_installed;
 use crate::hub::git::object_ids;
 use crate::hub::{Hub, Transaction, Writer};
 use crate::model::event::{Event, Severity};
@@ -55,7 +56,7 @@ pub fn obstacle(hub: &Hub) -> Result<Option<String>> {
     if !hub.git().run(&["remote"])?.lines().any(|name| name == remote) {
         return Ok(Some(format!("no remote {remote:?}")));
     }
-    Ok((!gh::is_installed("gh")).then(|| "gh is not installed".to_owned()))
+    Ok((!is_installed("gh")).then(|| "gh is not installed".to_owned()))
 }
 
 /// Pushes the reviewed commit and opens a draft pull request, or finds the open one; repeating it is safe. `None`

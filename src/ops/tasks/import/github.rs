@@ -1,17 +1,19 @@
 //! GitHub issues, as `gh issue list --json` prints them.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Map, Value};
 
 use super::foreign::{Found, Item, Standing, Tool};
 use super::read::{self, priority, word};
-use crate::base::Result;
+use crate::base::{Refusal, Result};
 use crate::hub::Hub;
+use crate::hub::git::gh;
 
 const TOOL: Tool = Tool::GithubIssues;
-const FIELDS: &str = "number,title,body,state,stateReason,labels,url";
+const FIELDS: &str = "number,title,body,state,labels,url";
+/// A field that gh has since 2.51; before, the issues that it tells of are searched for.
+const REASON: &str = "stateReason";
 /// How many issues gh lists, the newest.
 const MOST: usize = 1000;
 
@@ -29,25 +31,45 @@ pub fn find(hub: &Hub, path: Option<&Path>) -> Result<Found> {
 
 /// Asks gh for the issues of a repository (`owner/name`; `None`: the hub's) that have all these labels.
 pub fn list(hub: &Hub, repository: Option<&str>, labels: &[String]) -> Result<Found> {
-    let mut command = Command::new("gh");
-    command
-        .args(["issue", "list", "--state", "all", "--limit", &MOST.to_string(), "--json", FIELDS])
-        .current_dir(&hub.root);
-    hub.git().guard(&mut command)?;
-    command.args(repository.map(|name| format!("--repo={name}")));
     let otherwise = format!(
         "import a file: gh issue list --state all --limit {MOST} --json {FIELDS} > issues.json && \
          teof import github-issues issues.json"
     );
-    let printed = read::output(TOOL, &mut command, &otherwise)?;
-    let issues: Vec<_> =
-        serde_json::from_slice(&printed).map_err(|e| read::odd(TOOL, Path::new("gh issue list"), &e.to_string()))?;
+    let ask = |args: &[&str]| -> Result<Vec<Map<String, Value>>> {
+        let mut command = gh::command(hub.git(), &hub.root, &hub.settings()?.git.remote)?;
+        command.args(["issue", "list", "--limit", &MOST.to_string()]).args(args);
+        command.args(repository.map(|name| format!("--repo={name}")));
+        let printed = read::output(TOOL, &mut command, &otherwise)?;
+        serde_json::from_slice(&printed).map_err(|e| read::odd(TOOL, Path::new("gh issue list"), &e.to_string()))
+    };
+    let issues = match ask(&["--state", "all", "--json", &format!("{FIELDS},{REASON}")]) {
+        Err(e) if lacks_reason(&e) => {
+            let search = ["--state", "closed", "--search", "reason:\"not planned\"", "--json", "number"];
+            with_reasons(ask(&["--state", "all", "--json", FIELDS])?, &ask(&search)?)
+        }
+        asked => asked?,
+    };
     let is_cut = issues.len() >= MOST;
     let mut found = of(issues, labels);
     if is_cut {
         found.skip("older issues", format!("gh lists the newest {MOST}; import a file of all of them"));
     }
     Ok(found)
+}
+
+fn lacks_reason(error: &anyhow::Error) -> bool {
+    let reason = Refusal::of(error).and_then(|refusal| refusal.reason.as_deref());
+    reason.is_some_and(|reason| reason.contains("Unknown JSON field"))
+}
+
+/// The issues; those that are among the dropped ones were not planned.
+fn with_reasons(mut issues: Vec<Map<String, Value>>, dropped: &[Map<String, Value>]) -> Vec<Map<String, Value>> {
+    for issue in &mut issues {
+        if dropped.iter().any(|one| one.get("number") == issue.get("number")) {
+            issue.insert(REASON.to_owned(), "NOT_PLANNED".into());
+        }
+    }
+    issues
 }
 
 fn of(issues: Vec<Map<String, Value>>, wanted: &[String]) -> Found {
@@ -62,7 +84,7 @@ fn of(issues: Vec<Map<String, Value>>, wanted: &[String]) -> Found {
             continue;
         }
         let is_closed = word(issue, "state").eq_ignore_ascii_case("closed");
-        if is_closed && word(issue, "stateReason").eq_ignore_ascii_case("not_planned") {
+        if is_closed && word(issue, REASON).eq_ignore_ascii_case("not_planned") {
             found.skip(format!("#{number}"), "it is not planned");
             continue;
         }
