@@ -3,6 +3,7 @@
 //! The files under `tests/imports/` were written by the tools themselves, unless `make.sh` there says otherwise.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -185,6 +186,27 @@ fn issues_come_from_gh_and_a_workflow_names_which() {
 }
 
 #[test]
+fn a_gh_without_the_reasons_of_closed_issues_is_asked_for_them_otherwise() {
+    let world = world();
+    let bin = world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    // As gh 2.23 says it.
+    let gh = format!(
+        "#!/bin/sh\ncase \"$*\" in\n*stateReason*) echo 'Unknown JSON field: \"stateReason\"' >&2; exit 1;;\n\
+         *'reason:\"not planned\"'*) echo '[{{\"number\":10}}]';;\n*) sed 's/\"stateReason\":\"[A-Z_]*\",//g' '{}';;\nesac\n",
+        fixture("github-issues/issues.json").display()
+    );
+    fs::write(bin.join("gh"), gh).unwrap();
+    fs::set_permissions(bin.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let output = world.teof(&["import", "github-issues", "--with-done", "--json"]).env("PATH", path).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!(counts(&report), [4, 3, 0, 0, 1], "{report:#}");
+    assert!(report["skipped"][0]["why"].as_str().unwrap().contains("not planned"), "{report:#}");
+}
+
+#[test]
 fn a_gh_that_is_missing_or_fails_or_prints_too_much_is_refused_with_a_way_on() {
     let world = world();
     let bin = world.folder().join("bin");
@@ -258,10 +280,75 @@ fn an_export_has_every_record_with_its_kind() {
     let claim = lines.iter().find(|line| line["kind"] == "claim").unwrap();
     assert_eq!((&claim["path"], &claim["record"]["agent_id"]), (&json!("_bus/claims/Q-1.json"), &json!("manager")));
     world.write("_bus/claims/bad.json", "{");
-    let ran = world.run(&["export", "--kind", "claim"]).expect(0);
-    assert!(
-        ran.stderr.contains("not exported: _bus/claims/bad.json") && ran.stdout.lines().count() == 1,
-        "{}",
-        ran.stderr
-    );
+    let ran = world.run(&["export", "--kind", "claim"]).expect(1);
+    for part in ["not exported: _bus/claims/bad.json", "the export is not whole: 1 file left out"] {
+        assert!(ran.stderr.contains(part) && ran.stdout.lines().count() == 1, "{part}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_file_whose_name_is_not_utf_8_is_exported_with_its_bytes() {
+    let world = world();
+    let name = std::ffi::OsStr::from_bytes(b"_report/odd-\xff.json");
+    fs::write(world.repo.join(name), "{\"a\": 1}").unwrap();
+    let lines = world.ok(&["export", "--kind", "document"]);
+    let line: Value = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .find(|line: &Value| line["record"]["a"] == 1)
+        .unwrap();
+    assert_eq!(line["path"], "_report/odd-\\xff.json");
+    assert_eq!(line["path_hex"], "5f7265706f72742f6f64642dff2e6a736f6e");
+    let others = lines.lines().filter(|line| line.contains("path_hex")).count();
+    assert_eq!(others, 1, "{lines}");
+}
+
+#[test]
+fn of_beads_only_work_comes_in_and_a_whole_waits_for_its_parts() {
+    let world = world();
+    let part = |id: &str, more: Value| {
+        let mut issue = json!({"id": id, "title": id, "status": "open", "priority": 2, "issue_type": "task"});
+        issue.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        issue.to_string()
+    };
+    let of = |on: &str, kind: &str| json!({"depends_on_id": on, "type": kind});
+    let lines = [
+        part("d-1", json!({"issue_type": "epic"})),
+        part("d-1.1", json!({"dependencies": [of("d-1", "parent-child")]})),
+        part(
+            "d-1.2",
+            json!({"dependencies": [of("d-1", "parent-child"), of("d-1.1", "waits-for"), of("d-3", "related")]}),
+        ),
+        part("d-2", json!({"dependencies": [of("d-1", "blocks"), of("d-1", "parent-child")]})),
+        part("d-3", json!({"ephemeral": true})),
+        part("d-4", json!({"issue_type": "message"})),
+        part("d-5", json!({"is_template": true})),
+    ];
+    world.write("issues.jsonl", &lines.join("\n"));
+    let report = import(&world, "beads", &world.repo.join("issues.jsonl"), &[]);
+    assert_eq!(counts(&report), [7, 4, 0, 0, 3], "{report:#}");
+    let waits = |title: &str| item(&world, title)["depends_on"].clone();
+    assert_eq!((waits("d-1"), waits("d-1.2")), (json!(["d-1.1", "d-1.2"]), json!(["d-1.1"])));
+    assert_eq!(waits("d-2"), json!(["d-1"]), "a part that waits for its whole makes no circle");
+    world.ok(&["scan"]);
+}
+
+#[test]
+fn gh_is_asked_about_the_remote_of_the_settings_whatever_else_is_set() {
+    let world = world();
+    let bin = world.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let gh = "#!/bin/sh\n[ -z \"$GH_REPO$GH_FORCE_TTY$CLICOLOR_FORCE\" ] || { echo 'it would print for a terminal' >&2; exit 1; }\n\
+        [ \"$(git config remote.origin.gh-resolved)\" = base ] || { echo 'not about origin' >&2; exit 1; }\n\
+        [ -z \"$(git config remote.upstream.gh-resolved)\" ] || { echo 'about upstream' >&2; exit 1; }\necho '[]'\n";
+    fs::write(bin.join("gh"), gh).unwrap();
+    fs::set_permissions(bin.join("gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    world.git(&["remote", "add", "origin", "https://github.com/demo/demo.git"]);
+    world.git(&["remote", "add", "upstream", "https://github.com/other/demo.git"]);
+    world.git(&["config", "remote.upstream.gh-resolved", "base"]);
+    let mut teof = world.teof(&["import", "github-issues", "--json"]);
+    teof.env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));
+    teof.env("GH_REPO", "x/y").env("GH_FORCE_TTY", "100").env("CLICOLOR_FORCE", "1");
+    let output = teof.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

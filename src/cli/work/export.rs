@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::base::{Result, json as layout, text};
+use crate::base::{Exit, Result, json as layout, text};
 use crate::cli::App;
 use crate::coordinator::state::store;
 use crate::ops::record::export::{self, Line};
@@ -13,6 +13,8 @@ use crate::ops::record::export::{self, Line};
 ///
 /// Each line is {kind, path, record}: tasks, plans, claims, assignments, events, messages, receipts, seats, runs,
 /// reviews, decisions and the coordinator's jobs. For other programs, backups, and to move to another tool.
+///
+/// Exit code 1: something could not be read and is left out; stderr names it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof export > teof.jsonl\n\
@@ -50,10 +52,14 @@ pub fn run(args: &Args, app: &App) -> Result<ExitCode> {
     };
     let left_out = export::export(hub, &mut show)?;
     for job in &store::load(hub)?.jobs {
-        show(Line { kind: "job".to_owned(), path: None, record: json!(job) })?;
+        show(Line { kind: "job".to_owned(), path: None, path_hex: None, record: json!(job) })?;
     }
-    for (path, why) in left_out {
-        app.warn(format!("not exported: {}: {}", text::safe(&path), text::safe(&why)));
+    for (path, why) in &left_out {
+        app.warn(format!("not exported: {}: {}", text::safe(path), text::safe(why)));
     }
-    Ok(ExitCode::SUCCESS)
+    if left_out.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    app.warn(format!("the export is not whole: {} left out", text::counted(left_out.len(), "file")));
+    Ok(ExitCode::from(Exit::Refused as u8))
 }

@@ -1,6 +1,8 @@
 //! Everything in the record, a JSON document a line: for other programs, and to move away.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -15,9 +17,12 @@ pub struct Line {
     /// What the record is: `task`, `plan`, `claim`, `assignment`, `event`, `message`, `receipt`, `seat`, `run`, `review`,
     /// `decision`, `job` or `document`.
     pub kind: String,
-    /// The file that it is in, relative to the hub; absent for a job.
+    /// The file that it is in, relative to the hub; absent for a job. A byte that is not UTF-8 is `\\xHH`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The bytes of a path that is not UTF-8, in hexadecimal; absent for every other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_hex: Option<String>,
     /// As it is in its file.
     pub record: Value,
 }
@@ -25,7 +30,7 @@ pub struct Line {
 /// The folders and files that are read, in this order.
 const FOLDERS: [&str; 3] = ["_plans", "_bus", "_report"];
 
-/// Passes each line of the record on; returns the files that could not be read, and why.
+/// Passes each line of the record on; returns the files and folders that could not be read, and why.
 ///
 /// # Errors
 /// Those of `each`.
@@ -41,18 +46,20 @@ pub fn export(hub: &Hub, each: &mut dyn FnMut(Line) -> Result<()>) -> Result<Vec
     found.sort();
     for folder in FOLDERS {
         let mut below = Vec::new();
-        walk(&hub.root.join(folder), &mut below);
+        walk(&hub.root.join(folder), &mut below, &mut |folder, why| {
+            left_out.push((Name::of(hub, folder).shown, why));
+        });
         below.sort();
         found.extend(below);
     }
     for path in found {
-        let Some(name) = path.strip_prefix(&hub.root).ok().and_then(Path::to_str).map(str::to_owned) else { continue };
-        let done = match name.ends_with(".jsonl") {
+        let name = Name::of(hub, &path);
+        let done = match name.shown.ends_with(".jsonl") {
             true => log(&path, &name, each),
             false => document(&path, &name, each),
         };
         match done {
-            Err(Stop::Unreadable(why)) => left_out.push((name, why)),
+            Err(Stop::Unreadable(why)) => left_out.push((name.shown, why)),
             Err(Stop::Failed(e)) => return Err(e),
             Ok(()) => {}
         }
@@ -65,26 +72,53 @@ enum Stop {
     Failed(anyhow::Error),
 }
 
-/// JSON files below, without following links.
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+/// The name of a file of the record.
+struct Name {
+    shown: String,
+    hex: Option<String>,
+}
+
+impl Name {
+    fn of(hub: &Hub, path: &Path) -> Name {
+        let bytes = path.strip_prefix(&hub.root).unwrap_or(path).as_os_str().as_bytes();
+        let mut shown = String::new();
+        for chunk in bytes.utf8_chunks() {
+            shown.push_str(chunk.valid());
+            chunk.invalid().iter().for_each(|byte| shown.push_str(&format!("\\x{byte:02x}")));
+        }
+        let hex = std::str::from_utf8(bytes).is_err().then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect());
+        Name { shown, hex }
+    }
+
+    fn line(&self, kind: &str, record: Value) -> Line {
+        Line { kind: kind.to_owned(), path: Some(self.shown.clone()), path_hex: self.hex.clone(), record }
+    }
+}
+
+/// JSON files below, without following links; `unreadable` is told of folders that cannot be read.
+fn walk(folder: &Path, found: &mut Vec<PathBuf>, unreadable: &mut dyn FnMut(&Path, String)) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return,
+        Err(e) => return unreadable(folder, e.to_string()),
+    };
+    for entry in entries.flatten() {
         let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
         if kind.is_dir() {
-            walk(&path, found);
+            walk(&path, found, unreadable);
         } else if kind.is_file() && path.extension().is_some_and(|end| end == "json" || end == "jsonl") {
             found.push(path);
         }
     }
 }
 
-fn log(path: &Path, name: &str, each: &mut dyn FnMut(Line) -> Result<()>) -> Result<(), Stop> {
+fn log(path: &Path, name: &Name, each: &mut dyn FnMut(Line) -> Result<()>) -> Result<(), Stop> {
     let mut failed = None;
     let mut bad = 0;
     let read = jsonl::for_each_line(path, 0, |_, _, line| {
         match serde_json::from_slice(line) {
             Ok(record) => {
-                let line = Line { kind: kind(name).to_owned(), path: Some(name.to_owned()), record };
-                if let Err(e) = each(line) {
+                if let Err(e) = each(name.line(kind(&name.shown), record)) {
                     failed = Some(e);
                     return Ok(false);
                 }
@@ -101,19 +135,17 @@ fn log(path: &Path, name: &str, each: &mut dyn FnMut(Line) -> Result<()>) -> Res
     }
 }
 
-fn document(path: &Path, name: &str, each: &mut dyn FnMut(Line) -> Result<()>) -> Result<(), Stop> {
+fn document(path: &Path, name: &Name, each: &mut dyn FnMut(Line) -> Result<()>) -> Result<(), Stop> {
     let bytes = files::read(path, files::MAX_DOCUMENT).map_err(|e| Stop::Unreadable(format!("{e:#}")))?;
     let record: Value =
         serde_json::from_slice(&bytes.unwrap_or_default()).map_err(|e| Stop::Unreadable(e.to_string()))?;
-    let mut pass = |kind: &str, record: Value| {
-        each(Line { kind: kind.to_owned(), path: Some(name.to_owned()), record }).map_err(Stop::Failed)
-    };
-    if name == paths::BACKLOG
+    let mut pass = |kind: &str, record: Value| each(name.line(kind, record)).map_err(Stop::Failed);
+    if name.shown == paths::BACKLOG
         && let Some(items) = record.get("items").and_then(Value::as_array)
     {
         return items.iter().try_for_each(|item| pass("task", item.clone()));
     }
-    pass(kind(name), record)
+    pass(kind(&name.shown), record)
 }
 
 /// What a file of the record holds, by its path.
