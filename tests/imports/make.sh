@@ -4,8 +4,9 @@
 # crates/db/migrations of vibe-kanban's source) and a sqlite3 of 3.42 or newer, the schema of vibe-kanban: its server
 # needs a browser, so the rows are written by hand.
 #
-# Not made by their tools: beads/ (where BEADS is not set), github-issues/ and symphony/, which are written by hand
-# after their formats.
+# With gh and a teof (TEOF), github-issues/ too: against the stand-in for GitHub of examples/forge.
+#
+# Not made by their tools: beads/ (where BEADS is not set) and symphony/, which are written by hand after their formats.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -65,4 +66,9 @@ if [ -n "${BEADS:-}" ]; then
   bd dep add "$footer" "$header" -q && bd update "$footer" --status in_progress -q
   bd close "$(bd create "Ship it" -p 2 --silent)" -r "out" -q
   mkdir -p "$here/beads" && bd export -o "$here/beads/issues.jsonl"
+fi
+
+# GitHub
+if command -v gh >/dev/null && [ -n "${TEOF:-}" ]; then
+  "$here/../../examples/forge/run.sh" --issues "$here/github-issues/issues.json"
 fi
