@@ -13,7 +13,7 @@ const PREFIX: &str = "teof-broker-";
 const SOCKET: &str = "s";
 /// `sun_path` takes 108 bytes on Linux and 104 elsewhere, with the zero at its end.
 const MAX_PATH: usize = 103;
-/// A folder without a socket may be one that was just made.
+/// A younger folder may be one whose broker does not listen yet.
 const JUST_MADE: Duration = Duration::from_secs(60);
 
 /// A folder that only this account can enter. Dropping it removes it and its socket.
@@ -90,19 +90,17 @@ fn sweep(base: &Path) {
 
 /// Whether no process listens there any more.
 fn is_left(folder: &Path) -> bool {
-    match UnixStream::connect(folder.join(SOCKET)) {
-        Err(e) if e.kind() == ErrorKind::ConnectionRefused => true,
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            let made = folder.metadata().and_then(|found| found.modified());
-            made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > JUST_MADE))
-        }
-        _ => false,
-    }
+    let refused = UnixStream::connect(folder.join(SOCKET)).err().map(|e| e.kind());
+    let made = folder.metadata().and_then(|found| found.modified());
+    matches!(refused, Some(ErrorKind::ConnectionRefused | ErrorKind::NotFound))
+        && made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > JUST_MADE))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::net::UnixListener;
+    use std::time::SystemTime;
 
     use super::*;
 
@@ -117,6 +115,10 @@ mod tests {
         sweep(base.path());
         assert!(folder.socket().exists(), "somebody listens there");
         drop(listener);
+        sweep(base.path());
+        assert!(folder.socket().exists(), "it may have been made just now");
+        let long_ago = SystemTime::now() - 2 * JUST_MADE;
+        File::open(&folder.path).unwrap().set_modified(long_ago).unwrap();
         sweep(base.path());
         assert!(!folder.path.exists() && other.is_symlink());
         std::mem::forget(folder);
