@@ -52,12 +52,12 @@ fn every_command_says_in_a_line_what_it_does_and_has_an_example() {
     }
 }
 
-const VERBS: [&str; 56] = [
-    "Add", "Answer", "Approve", "Assign", "Attach", "Bring", "Change", "Check", "Do", "Claim", "Close", "Commit",
-    "Continue", "Create", "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause", "Post",
-    "Print", "Queue", "Record", "Reject", "Release", "Remove", "Report", "Retire", "Revert", "Review", "Revive",
-    "Revoke", "Run", "Save", "Send", "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try", "Write",
-    "Allow", "Clear", "Watch", "Join", "Verify", "Install", "Serve",
+const VERBS: [&str; 57] = [
+    "Add", "Answer", "Approve", "Assign", "Attach", "Bring", "Call", "Change", "Check", "Do", "Claim", "Close",
+    "Commit", "Continue", "Create", "End", "Enter", "Find", "Give", "Keep", "List", "Look", "Manage", "Merge", "Pause",
+    "Post", "Print", "Queue", "Record", "Reject", "Release", "Remove", "Report", "Retire", "Revert", "Review",
+    "Revive", "Revoke", "Run", "Save", "Send", "Set", "Show", "Start", "Stop", "Switch", "Take", "Trust", "Try",
+    "Write", "Allow", "Clear", "Watch", "Join", "Verify", "Install", "Serve",
 ];
 
 const SETTINGS: &str = "[guard]\ntests = [\"true\"]\n[lock]\nwait = \"2s\"\n[coordinator]\nretries = 0\npoll_min = \"1s\"\npoll_max = \"1s\"\n\
