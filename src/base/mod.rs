@@ -5,6 +5,8 @@
 pub mod digest;
 pub mod disk;
 pub mod env;
+#[cfg(test)]
+pub mod eventually;
 pub mod files;
 pub mod json;
 pub mod jsonl;
