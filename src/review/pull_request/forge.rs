@@ -119,8 +119,7 @@ pub fn read(hub: &Hub, number: u64, comments: bool) -> Result<Said> {
     said.comments = view.reviews.iter().filter(asks).filter_map(review).collect();
     // One page: the newest, or the comments on a long discussion's last commits would not be seen.
     let page = "per_page=100&sort=created&direction=desc";
-    let path = format!("repos/{{owner}}/{{repo}}/pulls/{number}/comments?{page}");
-    let on_lines: Vec<OnLine> = gh::document(&gh::call(hub, &["api", &path])?)?;
+    let on_lines: Vec<OnLine> = gh::document(&gh::api(hub, &format!("pulls/{number}/comments?{page}"))?)?;
     said.comments.extend(on_lines.into_iter().rev().filter_map(on_line));
     Ok(said)
 }
@@ -215,8 +214,7 @@ fn is_login(login: &str) -> bool {
 }
 
 fn permission(hub: &Hub, login: &str) -> Option<String> {
-    let path = format!("repos/{{owner}}/{{repo}}/collaborators/{login}/permission");
-    let printed = gh::call(hub, &["api", &path]).ok()?;
+    let printed = gh::api(hub, &format!("collaborators/{login}/permission")).ok()?;
     let found: Value = serde_json::from_str(&printed).ok()?;
     found["permission"].as_str().map(str::to_owned)
 }

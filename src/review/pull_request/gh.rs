@@ -195,6 +195,24 @@ pub fn call(hub: &Hub, args: &[&str]) -> Result<String> {
     answer(&what, &bounded_process::run(&mut command, &what, LIMIT, &|| ())?)
 }
 
+/// Asks GitHub's API about the repository; `path` is below it. gh's own `{owner}/{repo}` would be those of the first
+/// remote.
+///
+/// # Errors
+/// `remote.*`, with gh's output.
+pub fn api(hub: &Hub, path: &str) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Repository {
+        url: String,
+    }
+    let Repository { url } = document(&call(hub, &["repo", "view", "--json", "url"])?)?;
+    let parts: Vec<&str> = url.trim_end_matches('/').rsplitn(4, '/').collect();
+    let [name, owner, host, _] = parts[..] else {
+        return Err(failed("gh repo view", format!("unexpected address: {}", text::clip(&text::safe(&url), 120))));
+    };
+    call(hub, &["api", "--hostname", host, &format!("repos/{owner}/{name}/{path}")])
+}
+
 /// Like [`call`], for a log: of a long output only the end.
 pub fn call_for_end(hub: &Hub, args: &[&str]) -> Result<String> {
     let (mut command, what) = command(hub, args)?;

@@ -18,8 +18,9 @@ use crate::review::pull_requests::GH;
 const SAYS: &str = r#"case "$*" in
 *statusCheckRollup*) [ -e "$HOME/gh.limited" ] && { echo 'HTTP 403: API rate limit exceeded' >&2; exit 1; }
   cat "$HOME/gh.says" 2>/dev/null || printf '{"headRefOid":"%s","author":{"login":"teof"}}' "$(cat "$state")"; exit;;
-*pulls/7/comments*) cat "$HOME/gh.comments" 2>/dev/null || echo '[]'; exit;;
-*collaborators/*) login=${2%/permission}; cat "$HOME/gh.may.${login##*/}" 2>/dev/null || echo '{"permission":"read"}'; exit;;
+"repo view --json url") echo '{"url":"https://forge.example/team/app"}'; exit;;
+"api --hostname forge.example repos/team/app/pulls/7/comments"*) cat "$HOME/gh.comments" 2>/dev/null || echo '[]'; exit;;
+"api --hostname forge.example repos/team/app/collaborators/"*) login=${4%/permission}; cat "$HOME/gh.may.${login##*/}" 2>/dev/null || echo '{"permission":"read"}'; exit;;
 "run view"*) cat "$HOME/gh.log" 2>/dev/null || printf 'build\ttest\t2026-01-05T10:00:00Z assertion failed: two is spelt tow\n'; exit;;
 esac
 case "$1 $2" in"#;
