@@ -69,8 +69,8 @@ fn a_watched_status_is_printed_again_when_something_changes() {
     let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!(next()["submissions"], serde_json::json!([]));
     site.world.ok(&["coordinator", "pause", "--note", "lunch"]);
-    let changed = next();
-    assert!(changed["unread_commands"] == 1 || changed["paused"]["note"] == "lunch", "{changed:#}");
+    let shows_it = |said: &Value| said["unread_commands"] == 1 || said["paused"]["note"] == "lunch";
+    assert!((0..9).any(|_| shows_it(&next())), "the pause is not shown");
     assert!(interrupt(watch), "Ctrl-C ends it");
     // Stopped as soon as it can be told to: it shows everything once all the same.
     let handles_term = "SigCgt:.*[4567cdef]...$";
