@@ -7,7 +7,7 @@ if [ ! -e "$work/packages" ]; then
   rm -rf "$tree"
   # systemd 257, Docker 26
   debootstrap --variant=minbase --include=linux-image-amd64,systemd-sysv,dbus,dbus-user-session,libpam-systemd,udev,iproute2,procps,git,tmux,python3,openssh-server,docker.io,docker-cli,busybox-static,initramfs-tools \
-    "${SUITE:-trixie}" "$tree" "${MIRROR:-http://deb.debian.org/debian}"
+    "${SUITE:-trixie}" "$tree" ${MIRROR:+"$MIRROR"}
   touch "$work/packages"
 fi
 [ -e "$work/key" ] || ssh-keygen -q -t ed25519 -N '' -f "$work/key"

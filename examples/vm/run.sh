@@ -4,7 +4,7 @@
 # Needs: root, 12 GB of disk, 3 GB of memory, debootstrap, e2fsprogs, an ssh client, python3, and one of
 #   - qemu-system-x86 with /dev/kvm (KIND=kvm, the default where it opens) or without (KIND=tcg, very slow);
 #   - user-mode-linux and iproute2 (KIND=uml): where KVM is missing; its kernel has no Landlock.
-# The Debian mirror: MIRROR (http://deb.debian.org/debian). The ssh port on 127.0.0.1 with qemu: PORT (2222).
+# The Debian mirror: MIRROR (that of debootstrap). The ssh port on 127.0.0.1 with qemu: PORT (2222).
 #
 # Usage: examples/vm/run.sh [--teof PATH] [--work FOLDER] [--only service,limits,docker,terminals,trouble,power]
 # Prints a line for each check and one with what was seen; exit code 1 when one fails. The folder keeps the disk image.
