@@ -126,7 +126,8 @@ const OTHER_CODES: [(&str, &[i32]); 19] = [
     ("teof verify", &[1, 4]),
     ("teof check", &[1]),
     ("teof agent doctor", &[1]),
-    ("teof agent try", &[1]),
+    // It names an agent of one's own.
+    ("teof agent try", &[4]),
     ("teof doctor", &[1]),
     ("teof preflight", &[1]),
     ("teof scan", &[1]),

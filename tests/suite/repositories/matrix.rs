@@ -29,7 +29,7 @@ const COMMANDS: &[&str] = &[
     "agent save put-away --allow-dirty --agent a1",
     "agent restore put-away --manifest-only",
     "agent doctor",
-    "agent try fake",
+    "agent try own",
     "agent setup claude --check",
     "agent plugin",
     "hook session-start",
@@ -232,6 +232,9 @@ impl Place {
 
 /// Calls every command, and holds each to the oracle. Gives back the exit codes.
 fn walk(kind: &str, place: &Place) -> Vec<(&'static str, i32)> {
+    let settings = place.world.folder().join("home/.config/teof/config.toml");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    fs::write(settings, "[agents.own]\ncommand = [\"sh\", \"-c\", \"cat > /dev/null; echo ready\"]\n").unwrap();
     let mut before = place.commits();
     let on_disk = fs::read(place.folder.join("src/code.c")).ok();
     let mut plan = String::from("no-such-plan");

@@ -29,7 +29,7 @@ use crate::seats::{self, saved};
 #[command(after_help = "Examples:\n\
 \x20 teof agent list\n\
 \x20 teof agent doctor   # which agent programs can run\n\
-\x20 teof agent try fake   # one call of it")]
+\x20 teof agent try my-agent   # one call of it")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

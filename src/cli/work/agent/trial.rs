@@ -24,8 +24,8 @@ use crate::model::agent::Usage;
 /// or recorded. Exit code 1 when it did not answer in the format of its settings.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof agent try fake\n\
-\x20 teof agent try fake --timeout 30s --json")]
+\x20 teof agent try my-agent\n\
+\x20 teof agent try my-agent --timeout 30s --json")]
 pub struct Args {
     /// The agent: a preset, or one that teof.toml describes
     name: String,

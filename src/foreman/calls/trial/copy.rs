@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use git2::Repository;
 use git2::build::CheckoutBuilder;
+use git2::{Repository, RepositoryInitOptions};
 
 use crate::base::Result;
 use crate::hub::Hub;
@@ -26,10 +26,14 @@ impl Copy {
     /// # Errors
     /// When the files cannot be written.
     pub fn create(hub: &Hub, root: &Path) -> Result<Self> {
-        let made = Repository::init(root).with_context(|| format!("make a repository in {}", root.display()))?;
+        let here = Repository::open(&hub.here.root)?;
+        let mut options = RepositoryInitOptions::new();
+        // What it borrows has names of one kind.
+        options.object_format(here.object_format()).external_template(false);
+        let made = Repository::init_opts(root, &options);
+        let made = made.with_context(|| format!("make a repository in {}", root.display()))?;
         let copy = Self { root: root.canonicalize()?, git_dir: made.path().canonicalize()? };
-        let Ok(head) = Repository::open(&hub.here.root)?.head().and_then(|head| head.peel_to_commit().map(|c| c.id()))
-        else {
+        let Ok(head) = here.head().and_then(|head| head.peel_to_commit().map(|commit| commit.id())) else {
             return Ok(copy);
         };
         let objects = hub.common_dir.canonicalize()?.join("objects");
