@@ -3,10 +3,9 @@
 //! The supervisor listens in a folder of its own ([`Folder`], [`Server`]); a program sends one request a connection,
 //! together with the files that the answer is printed to, and waits for the answer ([`call`]).
 //!
-//! What it promises: only processes of this account that [`Belongs`] names are heard, by what the kernel tells of them, not
-//! by what they say; a request has at most [`MAX_REQUEST`] bytes and must arrive within seconds; the number of connections
-//! is limited. A caller can hinder no other part of the
-//! server's process than the broker. It does not know what a request means.
+//! What it promises: it hears only processes of this account that [`Belongs`] accepts, by their pid as the kernel gives
+//! it; a request has at most [`MAX_REQUEST`] bytes and must arrive within seconds; the number of connections is limited.
+//! A caller can hinder no other part of the server's process than the broker. It does not know what a request means.
 //!
 //! Linux only: elsewhere [`Server::start`] starts nothing, because nothing tells who is at the other end.
 

@@ -1,4 +1,4 @@
-//! Listens for the requests of programs and hands each to the one who answers, in a thread of its own.
+//! Listens for the requests of programs, and answers each in a thread of its own.
 
 use std::io::PipeWriter;
 use std::os::fd::{AsFd, OwnedFd};

@@ -11,7 +11,7 @@ use crate::hub::git::{bounded_process, complaint, gh};
 
 /// How long gh may take: what it is asked for needs no network.
 const LIMIT: Duration = Duration::from_secs(10);
-/// gh's exit code when nobody is logged in.
+/// gh's exit code when it is not logged in.
 const NO_LOGIN: i32 = 4;
 
 /// Nothing without a remote at another machine, or where pull requests are off.
@@ -41,7 +41,7 @@ pub fn problems(hub: &Hub) -> Result<Option<Problem>> {
     Ok(match answer.status.code() {
         Some(0) => None,
         Some(NO_LOGIN) => {
-            let message = "results are not offered as pull requests: nobody is logged in to gh".to_owned();
+            let message = "results are not offered as pull requests: gh is not logged in".to_owned();
             Some(note("gh.no_login", message, format!("gh auth login; or {OFF}")))
         }
         _ => {

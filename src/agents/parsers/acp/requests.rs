@@ -71,7 +71,7 @@ pub(super) fn cancel(session: &str) -> Vec<u8> {
     line(JsonRpcMessage::wrap(Notification { method: AGENT_METHOD_NAMES.session_cancel.into(), params }))
 }
 
-/// Answers a request for permission: with the name of an answer that it offers, or that there is none.
+/// Answers a request for permission with one of the options that it offers, or cancels it.
 pub(super) fn decision(id: RequestId, option: Option<&str>) -> Vec<u8> {
     let outcome = option.map_or(RequestPermissionOutcome::Cancelled, |option| {
         RequestPermissionOutcome::Selected(SelectedPermissionOutcome::new(option.to_owned()))

@@ -1,10 +1,9 @@
 //! A window that shows what a program of a run prints, and what it is told while it works.
 //!
-//! The program is the supervisor's child like any other, whatever becomes of the tmux server: nobody who commands that
-//! server gets a process into the program's tree. The process in the window ([`run`]) reads a named pipe that the
-//! supervisor writes to ([`View`]). The window is a view only: what does not fit into the pipe is left out there, and
-//! never holds the program up. When the process in the window ends, because a person closed it or pressed Ctrl-C, so
-//! does the program.
+//! The program is a child of the supervisor, not of the tmux server: what that server starts is never part of the run.
+//! The process in the window ([`run`]) reads a named pipe that the supervisor writes to ([`View`]). What does not fit
+//! into the pipe is not shown, so that a window never slows the program down. When the process in the window ends,
+//! because a person closed the window or pressed Ctrl-C, the program is ended too.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
