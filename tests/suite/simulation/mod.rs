@@ -526,7 +526,7 @@ fn each_job_is_done_once_in_any_history() {
     if let Some(seed) = env::var("TEOF_SIM_SEED") {
         return play(seed.parse().expect("TEOF_SIM_SEED is a number"), true);
     }
-    let count = env::var("TEOF_SIM_COUNT").map_or(1000, |n| n.parse().expect("TEOF_SIM_COUNT is a number"));
+    let count = env::var("TEOF_SIM_COUNT").map_or(400, |n| n.parse().expect("TEOF_SIM_COUNT is a number"));
     each_seed(count, |seed| {
         let result = std::panic::catch_unwind(|| play(seed, false));
         if let Err(panic) = result {
