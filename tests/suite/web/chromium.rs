@@ -30,6 +30,17 @@ fn a_real_browser_renders_updates_and_approves_and_keeps_other_sites_out() {
     browser.until("document.getElementById('feed').textContent.includes('Seen live')");
     assert_eq!(browser.value("window.marker"), "the same page", "without loading it anew");
 
+    // On a phone the result that can be approved is on the first screen; elsewhere it is in its column alone.
+    let bottom = "document.querySelector('#ready a.button').getBoundingClientRect().bottom";
+    assert_eq!(browser.value(bottom), 0, "not shown");
+    browser.call(
+        "Emulation.setDeviceMetricsOverride",
+        json!({"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true}),
+    );
+    let at = browser.value(bottom).as_f64().unwrap();
+    assert!(at > 0.0 && at < 844.0, "{at}");
+    browser.call("Emulation.clearDeviceMetricsOverride", json!({}));
+
     // Another site, even one of this machine whose requests carry the cookie, decides nothing.
     let other = foreign_site(page.port);
     browser.go(&other);

@@ -25,7 +25,7 @@ const HOSTILE: &str =
 fn desk() -> Desk {
     let mut desk = Desk::new();
     desk.plan = json!({"title": HOSTILE});
-    desk.bundle(&[]);
+    desk.bundle(&["true"]);
     desk
 }
 

@@ -1,4 +1,4 @@
-//! The board: problems first, then jobs by stage, then seats and the last events.
+//! The board: problems first (on a phone, after the results that are ready), then jobs by stage, seats and the last events.
 
 use maud::{Markup, html};
 
@@ -20,12 +20,37 @@ const COLUMN: usize = 30;
 
 pub fn parts(view: &View<'_>) -> Vec<(&'static str, Markup)> {
     vec![
+        ("ready", ready(view.snapshot)),
         ("problems", problems(view.snapshot)),
         ("jobs", jobs(view.snapshot)),
         ("seats", seats(view.snapshot)),
         ("feed", feed(view.snapshot)),
         ("controls", decide::controls(view)),
     ]
+}
+
+/// The results that passed all checks, for a phone: there the column of jobs that need a person is far below.
+fn ready(snapshot: &Snapshot) -> Markup {
+    let ready: Vec<_> = snapshot.review.iter().filter(|one| one.is_passing).collect();
+    html! {
+        section #ready aria-labelledby=[(!ready.is_empty()).then_some("ready-title")] {
+            @if !ready.is_empty() {
+                h2 #ready-title { "Ready to approve" }
+                ul.problems {
+                    @for one in ready.iter().take(COLUMN) {
+                        li class=(Tone::Good.class()) {
+                            div.what {
+                                p { span.id { (one.short) } " " (one.title) }
+                                (checks(one))
+                                p.act { a.button href={ "/jobs/" (one.short) "#decision" } { "Review" span.hidden { " " (one.short) } } }
+                            }
+                        }
+                    }
+                }
+                @if ready.len() > COLUMN { p.none { a href="/review" { "and " (ready.len() - COLUMN) " more" } } }
+            }
+        }
+    }
 }
 
 fn problems(snapshot: &Snapshot) -> Markup {
