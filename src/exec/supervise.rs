@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io::{PipeReader, Read, Write};
+use std::io::{PipeReader, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::Sender;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -20,6 +19,7 @@ use super::limits::{Meter, RunLimits};
 use super::output::capture::{Capture, Captured, Keep};
 use super::output::follow::Followed;
 use super::output::observer::{Control, Input, Observer};
+use super::output::stdin::StdinWriter;
 use super::output::streams::{Source, Streams};
 use super::own_binary;
 use super::processes::ancestry::descends;
@@ -170,9 +170,15 @@ impl Supervisor {
 
     /// Tells which processes are below this one and not beside the program that it runs.
     pub fn members(&self) -> Box<Belongs> {
+        self.members_besides(|| None)
+    }
+
+    /// As [`Supervisor::members`], without the process that `besides` names at the time, and what is below it.
+    pub(super) fn members_besides(&self, besides: impl Fn() -> Option<i32> + Send + Sync + 'static) -> Box<Belongs> {
         let beside = self.beside();
         Box::new(move |pid| {
-            let others = beside.running().clone();
+            let mut others = beside.running().clone();
+            others.extend(besides());
             descends(pid, process_tree::own_pid(), &others)
         })
     }
@@ -267,7 +273,7 @@ impl Supervisor {
             let program = spec.argv.first().map_or("", String::as_str);
             return Ok(Err(format!("{program}: {reason}")));
         }
-        let input = match child.stdin.take().map(|stdin| written(stdin, spec.stdin.clone())).transpose() {
+        let input = match child.stdin.take().map(|stdin| StdinWriter::start(stdin, spec.stdin.clone())).transpose() {
             Ok(input) => input,
             Err(e) => {
                 drop(child.kill());
@@ -295,17 +301,7 @@ struct Started {
     out: Source,
     err: Option<PipeReader>,
     /// Its stdin; closed when this is dropped.
-    input: Option<Sender<Vec<u8>>>,
-}
-
-/// Writes to a program's stdin without waiting for a program that does not read.
-fn written(mut stdin: ChildStdin, first: Vec<u8>) -> std::io::Result<Sender<Vec<u8>>> {
-    let (send, bytes) = std::sync::mpsc::channel::<Vec<u8>>();
-    std::thread::Builder::new().spawn(move || {
-        // A program that does not read ends this thread by closing its end.
-        std::iter::once(first).chain(bytes).try_for_each(|bytes| stdin.write_all(&bytes))
-    })?;
-    Ok(send)
+    input: Option<StdinWriter>,
 }
 
 /// The signals that ask a program to end: SIGHUP, SIGINT, SIGTERM.
@@ -320,7 +316,7 @@ struct Watch<'a> {
     streams: &'a mut Streams,
     observer: &'a mut dyn Observer,
     /// Its stdin, until the observer ends it.
-    input: Option<Sender<Vec<u8>>>,
+    input: Option<StdinWriter>,
     started: Instant,
 }
 
@@ -338,7 +334,9 @@ impl Watch<'_> {
             if let Some(what) = over() {
                 return Ok(Some(Verdict::OverLimit(what)));
             }
-            self.give_input();
+            if !self.give_input() {
+                return Ok(Some(Verdict::OverLimit("it does not read its input".into())));
+            }
             // It may print more after a result: then the time to exit starts again with its next result.
             finished = match self.observer.control() {
                 Control::Cancel => return Ok(Some(Verdict::Cancelled)),
@@ -362,17 +360,19 @@ impl Watch<'_> {
         }
     }
 
-    /// Writes to its stdin what the observer has for it.
-    fn give_input(&mut self) {
-        let Some(input) = &self.input else { return };
+    /// Writes to its stdin what the observer has for it. `false`: too much waits to be read by it.
+    fn give_input(&mut self) -> bool {
+        let Some(input) = &self.input else { return true };
         let is_open = match self.observer.input() {
             Input::Nothing => true,
-            Input::Bytes(bytes) => input.send(bytes).is_ok(),
+            Input::Bytes(bytes) => input.write(bytes),
             Input::End => false,
         };
+        let is_read = input.is_read();
         if !is_open {
             self.input = None;
         }
+        is_read
     }
 
     /// Ends what is left of the tree. The output is read meanwhile, so that no process blocks on a full pipe.

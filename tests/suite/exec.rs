@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use teof::exec::{
-    Cgroup, Clocks, Control, Keep, Limit, Limits, Observer, ProcessTree, Report, RunLimits, Spec, Supervisor, TimedOut,
-    Verdict,
+    Cgroup, Clocks, Control, Input, Keep, Limit, Limits, Observer, ProcessTree, Report, RunLimits, Spec, Supervisor,
+    TimedOut, Verdict,
 };
 
 use crate::harness::temp;
@@ -84,6 +84,27 @@ fn supervisor() -> Supervisor {
 
 fn text(report: &Report) -> String {
     std::fs::read_to_string(&report.output.path).unwrap()
+}
+
+#[test]
+fn a_program_that_never_reads_its_input_is_stopped_before_much_of_it_waits() {
+    struct Endless(usize);
+    impl Observer for Endless {
+        fn control(&mut self) -> Control {
+            Control::Continue
+        }
+
+        fn input(&mut self) -> Input {
+            self.0 += 1;
+            Input::Bytes(vec![b'x'; 16 << 20])
+        }
+    }
+    let place = Place::new();
+    let mut endless = Endless(0);
+    let spec = Spec { stdin: b"first".to_vec(), ..place.spec("exec sleep 600") };
+    let report = place.attended(&spec, &mut endless);
+    assert_eq!(report.verdict, Verdict::OverLimit("it does not read its input".into()));
+    assert!(endless.0 <= 5, "{} times 16 MiB", endless.0);
 }
 
 #[test]

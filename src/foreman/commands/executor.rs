@@ -55,7 +55,8 @@ impl Chosen {
     /// Tells which processes are programs of the run; `None` where nothing tells.
     pub fn members(&self, supervisor: &Supervisor) -> Option<Box<Belongs>> {
         match self {
-            Chosen::Process | Chosen::Tmux(_) => Some(supervisor.members()),
+            Chosen::Process => Some(supervisor.members()),
+            Chosen::Tmux(tmux) => Some(tmux.members(supervisor)),
             Chosen::Docker(docker) => docker.members(supervisor.beside()),
         }
     }

@@ -42,8 +42,8 @@ impl Limited {
             return Ok(Self { of_run: None, report: Vec::new() });
         }
         let group = match worker.executor {
-            ExecutorKind::Process => group(&limits),
-            ExecutorKind::Docker | ExecutorKind::Tmux => None,
+            ExecutorKind::Process | ExecutorKind::Tmux => group(&limits),
+            ExecutorKind::Docker => None,
         };
         let has = |what: &str| group.as_ref().is_some_and(|group| controls(group, what));
         let report = report(&worker.limits, worker.executor, has);
@@ -76,9 +76,10 @@ pub fn limits_here(hub: &Hub, coordinator: Option<i32>) -> Result<Option<(Vec<Li
         return Ok(None);
     }
     let base = match worker.executor {
-        ExecutorKind::Process => coordinator.map_or_else(CgroupBase::of_this_process, CgroupBase::of_process),
+        ExecutorKind::Process | ExecutorKind::Tmux => {
+            coordinator.map_or_else(CgroupBase::of_this_process, CgroupBase::of_process)
+        }
         ExecutorKind::Docker => return Ok(Some((report(&worker.limits, worker.executor, |_| false), None))),
-        ExecutorKind::Tmux => Err("programs in terminals are not put into one".to_owned()),
     };
     let has = |what: &str| base.as_ref().is_ok_and(|base| base.controls(if what == "cpus" { "cpu" } else { what }));
     Ok(Some((report(&worker.limits, worker.executor, has), base.as_ref().err().cloned())))
@@ -139,6 +140,7 @@ mod tests {
             report(&own, executor, has).into_iter().map(|one| one.by).collect::<Vec<_>>()
         };
         assert_eq!(by(ExecutorKind::Process, &|what| what != "cpus"), ["cgroup", "none", "cgroup", "watch"]);
+        assert_eq!(by(ExecutorKind::Tmux, &|_| true), ["cgroup", "cgroup", "cgroup", "watch"]);
         assert_eq!(by(ExecutorKind::Tmux, &|_| false), ["watch", "none", "watch", "watch"]);
         assert_eq!(by(ExecutorKind::Docker, &|_| false), ["docker", "docker", "docker", "watch"]);
         assert_eq!(report(&limits::Limits::default(), ExecutorKind::Process, |_| true), []);

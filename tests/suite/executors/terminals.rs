@@ -88,6 +88,46 @@ fn a_window_shows_the_output_under_the_tasks_name_and_closing_it_ends_the_progra
     assert!(place.nothing_is_left());
 }
 
+/// What shows the window knows by that name that somebody writes, and waits for it however long nothing is printed.
+#[test]
+fn a_window_has_its_name_before_the_program_prints_anything() {
+    let place = Place::new();
+    let Some(tmux) = tmux(&place) else { return };
+    let server = tmux.server.clone();
+    let mut spec = place.spec("a", "until [ -e go ]; do sleep 0.01; done; exit 3");
+    spec.clocks.wall = Some(Duration::from_secs(120));
+    let go = place.path("go");
+    let mut window = None;
+    let mut look = || {
+        let window = window.get_or_insert_with(|| server.windows().unwrap().remove(0));
+        if ask(&server, window, &["capture-pane", "-p"]).starts_with("QUEUE-1-coder-1") {
+            std::fs::write(&go, "").unwrap();
+        }
+        Control::Continue
+    };
+    let done = tmux.run(&supervisor(), spec, "coder-1", &mut look).unwrap();
+    assert_eq!((done.verdict, done.output.bytes), (Verdict::Exited(3), 0));
+}
+
+#[test]
+fn only_the_window_itself_is_closed_and_none_that_has_its_number_now() {
+    let place = Place::new();
+    let Some(tmux) = tmux(&place) else { return };
+    let open = || {
+        let argv = ["sleep", "600"].map(Into::into);
+        tmux.server.open("QUEUE-1", "run-1", place.dir.path(), &[], &argv).unwrap()
+    };
+    let first = open();
+    tmux.server.close(&first);
+    until("the server ends with its last window", || tmux.server.windows().unwrap().is_empty());
+    let second = open();
+    assert_eq!(second.id, first.id);
+    tmux.server.close(&first);
+    assert_eq!(tmux.server.windows().unwrap(), [second.clone()]);
+    tmux.server.close(&second);
+    until("it is closed", || tmux.server.windows().unwrap().is_empty());
+}
+
 #[test]
 fn a_window_that_shows_nothing_more_holds_no_program_up() {
     let place = Place::new();

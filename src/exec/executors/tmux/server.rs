@@ -165,8 +165,13 @@ impl Server {
         Ok(self.windows()?.into_iter().find(|window| window.key == key))
     }
 
-    /// Closes a window; what runs in it gets SIGHUP. A missing one is no error.
+    /// Closes a window; what runs in it gets SIGHUP. A missing one is no error. A new server counts from `@0` again, so
+    /// the name alone may by now be that of another window.
     pub fn close(&self, window: &Window) {
+        let is_it = |open: &Window| (&open.id, open.pid) == (&window.id, window.pid);
+        if !self.windows().is_ok_and(|open| open.iter().any(is_it)) {
+            return;
+        }
         let _ = self.answer(self.client().args(["kill-window", "-t", &window.id]));
     }
 

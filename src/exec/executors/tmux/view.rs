@@ -40,17 +40,20 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Waits until the window's process has opened its end of the pipe, whose name is removed then.
+    /// Waits until the window's process has opened its end of the pipe, whose name is removed then, and shows `title`:
+    /// before the first bytes that process cannot tell whether anybody will write.
     ///
     /// # Errors
     /// `tmux.failed` when that takes too long.
-    pub fn open(pipe: &Path, observer: &'a mut dyn Observer) -> Result<Self> {
+    pub fn open(pipe: &Path, title: &str, observer: &'a mut dyn Observer) -> Result<Self> {
         let until = Instant::now() + Duration::from_secs(START.tv_sec.cast_unsigned());
         loop {
             match open_at_once(OpenOptions::new().write(true), pipe) {
                 Ok(opened) => {
                     let _ = std::fs::remove_file(pipe);
-                    return Ok(Self { observer, pipe: opened, left_out: 0, is_closed: false });
+                    let mut view = Self { observer, pipe: opened, left_out: 0, is_closed: false };
+                    view.show(format!("{title}\n").as_bytes());
+                    return Ok(view);
                 }
                 // Nobody reads it yet.
                 Err(e) if e.raw_os_error() == Some(Errno::NXIO.raw_os_error()) && Instant::now() < until => {
@@ -162,8 +165,13 @@ fn open_at_once(options: &mut OpenOptions, pipe: &Path) -> io::Result<File> {
 
 fn show_all(mut pipe: File) -> io::Result<()> {
     // A supervisor that died before it opened its end leaves no end to wait for.
-    if poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&START))? == 0 {
-        return Err(ErrorKind::TimedOut.into());
+    loop {
+        match poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&START)) {
+            Ok(0) => return Err(ErrorKind::TimedOut.into()),
+            Ok(_) => break,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
     }
     rustix::fs::fcntl_setfl(&pipe, OFlags::empty())?;
     let mut chunk = vec![0; 64 << 10];

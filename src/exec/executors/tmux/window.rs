@@ -8,6 +8,7 @@ use super::server::{Server, Window};
 use super::terminal::{self, Job};
 use super::view::{self, View};
 use crate::base::{Result, files};
+use crate::exec::broker::Belongs;
 use crate::exec::executors::executor::Executor;
 use crate::exec::output::Observer;
 use crate::exec::supervise::{Report, Spec, Supervisor, Verdict};
@@ -60,7 +61,7 @@ impl Tmux {
             self.server.open(&name, &key, &spec.cwd, &[], &own_mode(supervisor.own_file()?, view::MODE, pipe))?;
         // We may have adopted the server, which does not belong to the program.
         let _server = self.server.process().and_then(|server| supervisor.leave_out(server));
-        let report = View::open(pipe, observer).and_then(|mut view| {
+        let report = View::open(pipe, &name, observer).and_then(|mut view| {
             let mut report = supervisor.run(spec, &mut view)?;
             if view.is_closed && report.verdict == Verdict::Cancelled {
                 report.verdict = Verdict::Signalled(HANG_UP);
@@ -69,6 +70,15 @@ impl Tmux {
         });
         self.server.close(&window);
         report
+    }
+}
+
+impl Tmux {
+    /// Tells which processes are programs of the run: what the tmux server starts is not, although the process that
+    /// started the server may have adopted it.
+    pub fn members(&self, supervisor: &Supervisor) -> Box<Belongs> {
+        let server = self.server.clone();
+        supervisor.members_besides(move || server.process())
     }
 }
 
