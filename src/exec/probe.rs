@@ -18,8 +18,9 @@ use crate::base::Clock;
 const MAX_ANSWER: u64 = 64 << 10;
 /// How often to check whether the program is over.
 const TICK: Duration = Duration::from_millis(10);
-/// How long to read its pipes after it is over: a child that it left may hold them open.
-const DRAIN: Duration = Duration::from_millis(200);
+/// How long to read its pipes after it is over: a child that it left may hold them open. On a busy machine its last
+/// output arrives late.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -129,7 +129,7 @@ fn containers_that_a_killed_client_left_are_removed_by_label_with_their_last_out
     }
     assert_eq!(remove(&root, "run-2"), Vec::<String>::new());
     assert_eq!(remove(&root, "run-1"), ["container ours"]);
-    assert_eq!(read(&place.path("logs/ours.log")), "last words");
+    assert_eq!(read(&place.path("logs/ours.log")), "last words\n");
     assert_eq!(containers(&client), ["other"], "another hub's container stays");
     assert_eq!(remove("/elsewhere", "run-1"), ["container other"]);
     assert!(containers(&client).is_empty());

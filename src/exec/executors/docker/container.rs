@@ -111,8 +111,7 @@ pub fn remove_left(options: &Options, hub: &Path, logs: &Path, is_left: &dyn Fn(
     for left in engine.left(&hub.display().to_string()).iter().filter(|left| is_left(left)) {
         let name = text::safe(&left.name);
         let log = logs.join(format!("{}.log", left.name));
-        let said = engine.last_output(&left.name);
-        let kept = files::create_parent(&log).and_then(|()| files::replace_unsynced(&log, said.as_bytes()));
+        let kept = files::create_parent(&log).and_then(|()| Ok(engine.save_last_output(&left.name, &log)?));
         if let Err(e) = kept {
             tracing::debug!("cannot keep what the container {name} printed: {e:#}");
         }

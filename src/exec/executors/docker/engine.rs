@@ -1,8 +1,10 @@
 //! Asks the engine through its client: whether it answers, which image there is, how a container ended.
 
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -15,6 +17,10 @@ use crate::exec::processes::Beside;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long it may take to fetch an image.
 const PULL: Duration = Duration::from_secs(30 * 60);
+/// How often to look whether the client is done.
+const TICK: Duration = Duration::from_millis(10);
+/// How much of a container's output is kept, in bytes.
+const MAX_OUTPUT: u64 = 1 << 20;
 /// `PATH` of an image that sets none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The client's own variables: where the engine is, and how to log in there.
@@ -201,12 +207,23 @@ impl Engine<'_> {
         }
     }
 
-    /// The end of what a container printed.
-    pub fn last_output(&self, name: &str) -> String {
-        match self.ask(&["logs", "--tail", "500", name], PATIENCE) {
-            Answer::Printed(text) | Answer::Failed(_, text) => text,
-            _ => String::new(),
+    /// Writes the end of what a container printed, stderr too, to a file.
+    ///
+    /// # Errors
+    /// When the client cannot be run or the file cannot be written.
+    pub fn save_last_output(&self, name: &str, to: &Path) -> io::Result<()> {
+        let file = File::create(to)?;
+        let mut client = Command::new(&self.0.program);
+        client.args(["logs", "--tail", "500", name]).env_clear().envs(of_client()).current_dir("/");
+        let mut client = client.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
+        let until = Instant::now() + PATIENCE;
+        while client.try_wait()?.is_none() && Instant::now() < until {
+            std::thread::sleep(TICK);
         }
+        // An engine that does not answer keeps nothing waiting.
+        let _ = client.kill();
+        client.wait()?;
+        keep_end(to, MAX_OUTPUT)
     }
 
     fn ask(&self, args: &[&str], patience: Duration) -> Answer {
@@ -214,6 +231,16 @@ impl Engine<'_> {
             std::iter::once(self.0.program.as_str()).chain(args.iter().copied()).map(str::to_owned).collect();
         probe(&argv, Path::new("/"), &of_client(), patience)
     }
+}
+
+/// Shortens a file to its last bytes.
+fn keep_end(file: &Path, most: u64) -> io::Result<()> {
+    let mut from = File::open(file)?;
+    let Some(start) = from.metadata()?.len().checked_sub(most).filter(|start| *start > 0) else { return Ok(()) };
+    let mut end = Vec::new();
+    from.seek(SeekFrom::Start(start))?;
+    from.read_to_end(&mut end)?;
+    fs::write(file, end)
 }
 
 fn no_engine(program: &str, said: &str) -> Refusal {
