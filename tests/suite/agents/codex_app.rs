@@ -239,6 +239,16 @@ fn a_turn_is_interrupted_when_it_is_asked_to() {
     let said = String::from_utf8(stream.outgoing().unwrap()).unwrap();
     assert_eq!(said.matches("turn/interrupt").count(), 1, "{said}");
     assert!(said.contains("\"turnId\":\"01a22b1b-5cf9-70a3-bd22-9134facf02a5\""), "{said}");
+    let wanted = json!({"fileSystem": {"write": ["/srv"]}, "network": null});
+    let params = json!({"itemId": "i", "permissions": wanted});
+    let ask = json!({"id": "r", "method": "item/permissions/requestApproval", "params": params}).to_string() + "\n";
+    for event in stream.take(ask.as_bytes()) {
+        if let Event::Asks(ask) = event {
+            stream.decide(&ask, true);
+        }
+    }
+    let answer: Value = serde_json::from_slice(&stream.outgoing().unwrap()).unwrap();
+    assert_eq!(answer["result"], json!({"permissions": {}}), "a turn that is to end is allowed nothing more");
     lines[at..].iter().for_each(|line| drop(stream.take(line)));
     assert!(stream.is_final() && !stream.cancel());
     let done = stream.into_outcome(&Exit::Stopped, b"", Stamp::from_unix(0));

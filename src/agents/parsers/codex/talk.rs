@@ -146,9 +146,9 @@ impl Talk {
         true
     }
 
-    /// Answers a question with one of the results that it holds.
+    /// Answers a question with one of the results that it holds. A turn that is to end is allowed nothing more.
     pub(super) fn decide(&mut self, ask: &Ask, allowed: bool) {
-        let answer = if allowed { &ask.allow } else { &ask.reject };
+        let answer = if allowed && !self.interrupted { &ask.allow } else { &ask.reject };
         let result = answer.as_deref().and_then(|answer| serde_json::from_str::<Value>(answer).ok());
         if let (Ok(id), Some(result)) = (serde_json::from_str::<RequestId>(&ask.id), result) {
             self.send(json!({"id": id, "result": result}));
