@@ -246,21 +246,33 @@ impl Drop for Group {
     }
 }
 
-/// Kills what is in a group and removes it.
+/// Kills what is in a group and removes it, with the groups that a program made in it.
 fn remove(folder: &Path) {
     let _ = write(folder, "cgroup.kill", "1");
+    let mut why = String::new();
     for _ in 0..TRIES {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                let _ = fs::remove_dir(entry.path());
-            }
-        }
+        remove_below(folder);
         match fs::remove_dir(folder) {
-            Err(e) if e.kind() == io::ErrorKind::ResourceBusy => std::thread::sleep(PAUSE),
+            Err(e) if e.kind() == io::ErrorKind::ResourceBusy => why = e.to_string(),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                why = e.to_string();
+                break;
+            }
             _ => return,
         }
+        std::thread::sleep(PAUSE);
     }
-    tracing::warn!("cannot remove the cgroup {}", folder.display());
+    tracing::warn!("cannot remove the cgroup {}: {why}", folder.display());
+}
+
+/// The deepest first: a group is removed only when it has none in it.
+fn remove_below(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_below(&entry.path());
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
 }
 
 /// The main function of the process that removes the group of a run whose supervisor was killed.
