@@ -1,6 +1,7 @@
 //! Branches of approved work go when a person says so, and only those that nobody needs.
 
 use super::*;
+use crate::harness::Ran;
 
 /// The branches that `worktree clean --branches` deletes.
 fn deleted(desk: &Desk, flags: &[&str]) -> Vec<String> {
@@ -20,8 +21,25 @@ fn the_branch_of_an_approved_job_is_deleted_on_request() {
     let said = desk.world.ok(&["worktree", "clean", "--branches"]);
     assert!(said.contains(&format!("deleted {BRANCH} of j1; it was at {}", &desk.commit[..12])), "{said}");
     assert_eq!(desk.tip(BRANCH), None);
+    let kept = desk.world.git(&["rev-parse", &format!("refs/teof/reviewed/{JOB}")]);
+    assert_eq!(kept, desk.commit, "a later check or revert needs it");
     assert!(deleted(&desk, &[]).is_empty());
     desk.world.ok(&["preflight", "full", "--base", "main^"]);
+}
+
+#[test]
+fn a_branch_that_cannot_be_deleted_is_named_and_an_agent_deletes_none() {
+    let desk = Desk::new();
+    desk.merged();
+    let args = ["worktree", "clean", "--branches"];
+    let refused = Ran::of(desk.world.teof(&args).env("TEOF_AGENT", "codex-1").output().unwrap(), &args);
+    assert!(refused.code == 6 && refused.stderr.contains("only a person may delete branches"), "{refused:?}");
+    let lock = desk.world.repo.join(format!(".git/refs/heads/{BRANCH}.lock"));
+    std::fs::write(&lock, "").unwrap();
+    let ran = desk.world.run(&["worktree", "clean", "--branches", "--all-finished"]);
+    assert!(ran.code == 1 && ran.stdout.contains(&format!("kept {BRANCH} of j1: ")), "{ran:?}");
+    std::fs::remove_file(lock).unwrap();
+    assert_eq!(deleted(&desk, &[]), [BRANCH]);
 }
 
 #[test]

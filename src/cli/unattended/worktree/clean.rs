@@ -12,7 +12,7 @@ use crate::foreman::commands::executor;
 use crate::guard::operator;
 use crate::hub::worktrees::clean::{self, Cleaned, Retention};
 use crate::model::run::job_name::short;
-use crate::review::target::merged_branches::{self, Deleted};
+use crate::review::target::merged_branches::{self, Branches};
 
 /// Remove worktrees of finished jobs
 ///
@@ -37,23 +37,36 @@ pub struct Args {
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     if !args.dry_run {
         operator::run::refuse("remove worktrees")?;
+        if args.branches {
+            operator::require("delete branches")?;
+        }
     }
     let hub = app.hub()?;
     let state = store::load(hub)?;
     let retention = if args.all_finished { Retention::NONE } else { Retention::of(hub)? };
     let cleaned = clean::clean(hub, retention, args.dry_run, &|seen| retention::over_since(&state, seen))?;
-    let containers = if args.dry_run { Vec::new() } else { executor::remove_orphans(hub)? };
-    let branches =
-        if args.branches { merged_branches::delete(hub, &cleaned.removed, args.dry_run)? } else { Vec::new() };
+    // What is removed already is told whatever happens to the rest.
+    let containers = if args.dry_run { Ok(Vec::new()) } else { executor::remove_orphans(hub) };
+    let containers = containers.unwrap_or_else(|e| {
+        tracing::warn!("cannot look for containers that are left: {e:#}");
+        Vec::new()
+    });
+    let branches = match args.branches {
+        true => merged_branches::delete(hub, &cleaned.removed, args.dry_run).unwrap_or_else(|e| {
+            tracing::warn!("cannot look for branches of approved work: {e:#}");
+            Branches::default()
+        }),
+        false => Branches::default(),
+    };
     let document = json!({
         "dry_run": args.dry_run, "removed": cleaned.removed, "kept": cleaned.kept, "finished": cleaned.finished,
-        "containers": containers, "branches": branches,
+        "containers": containers, "branches": branches.deleted, "kept_branches": branches.kept,
     });
     app.result(&document, || render(&cleaned, &containers, &branches, args.dry_run));
-    Ok(ExitCode::SUCCESS)
+    Ok(if branches.kept.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn render(cleaned: &Cleaned, containers: &[String], branches: &[Deleted], dry_run: bool) -> String {
+fn render(cleaned: &Cleaned, containers: &[String], branches: &Branches, dry_run: bool) -> String {
     let (verb, deleted) = if dry_run { ("would remove", "would delete") } else { ("removed", "deleted") };
     let mut lines = Vec::new();
     for gone in &cleaned.removed {
@@ -64,10 +77,13 @@ fn render(cleaned: &Cleaned, containers: &[String], branches: &[Deleted], dry_ru
     lines.extend(cleaned.finished.iter().map(|path| format!("finished removing {}", path.display())));
     lines.extend(cleaned.kept.iter().map(|kept| format!("kept {}: {}", kept.path.display(), kept.why)));
     lines.extend(containers.iter().map(|left| format!("removed {left}, whose worker is gone")));
-    lines.extend(branches.iter().map(|gone| {
+    lines.extend(branches.deleted.iter().map(|gone| {
         let commit: String = gone.commit.chars().take(12).collect();
-        format!("{deleted} {} of {}; it was at {commit}", gone.branch, short(&gone.job))
+        let kept = gone.kept_under.as_ref().map(|name| format!(", kept under {name}")).unwrap_or_default();
+        format!("{deleted} {} of {}; it was at {commit}{kept}", gone.branch, short(&gone.job))
     }));
+    lines
+        .extend(branches.kept.iter().map(|kept| format!("kept {} of {}: {}", kept.branch, short(&kept.job), kept.why)));
     if lines.is_empty() {
         lines.push("no worktrees".to_owned());
     }
