@@ -16,6 +16,7 @@ use crate::coordinator::state::input::{Action, Effect, Input, Leave, Reply, Snap
 use crate::coordinator::state::notice::Notice;
 use crate::coordinator::state::{Job, State};
 use crate::exec::{self, Turn};
+use crate::hub::settings::notify::Topic;
 use crate::model::run::job_name::short;
 
 /// A notification that could not be delivered for this long, because no coordinator ran, is not news any more.
@@ -188,6 +189,7 @@ impl Shell<'_> {
     fn unreadable(&mut self, why: anyhow::Error) -> Snapshot {
         let stop = format!("cannot read the record: {why:#}");
         if self.unreadable.as_ref().is_none_or(|known| known.to_string() != why.to_string()) {
+            self.feed(Input::Noticed { topic: Topic::Problem, job: None, text: stop.clone() });
             self.report(stop.clone());
         }
         self.unreadable = Some(why);

@@ -34,6 +34,8 @@ pub struct Notice {
 pub struct Sent {
     /// The last hour's, oldest first.
     pub times: VecDeque<Stamp>,
+    /// The last hour's that are urgent.
+    pub urgent: VecDeque<Stamp>,
     /// When each was last sent.
     pub last: BTreeMap<String, Stamp>,
     /// How many were left out since the last one.

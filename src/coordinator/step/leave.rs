@@ -116,26 +116,34 @@ impl StepContext<'_> {
         }
         self.state.volatile.notified_idle.clone_from(&told);
         if let Some(told) = told {
+            let is_known = self.state.breaker.open.is_some() || self.state.paused.is_some();
+            if !is_known && self.impediment().is_some() {
+                self.notify(Topic::Problem, None, &told);
+            }
             self.say(None, told);
         }
+    }
+
+    /// Why nothing may start, besides the breaker and pauses: consent, settings, a finding.
+    fn impediment(&self) -> Option<String> {
+        let seen = self.state.volatile.seen.as_ref()?;
+        let stop = seen.stop.clone().or_else(|| seen.no_choice.clone());
+        let not_allowed = || self.state.volatile.passed.iter().find(|passed| passed.left == LeftAs::NotAllowed);
+        let danger = || seen.danger.as_ref().map(|why| format!("{why}; see: teof status"));
+        stop.or_else(|| not_allowed().map(|found| found.why.clone())).or_else(danger)
     }
 
     /// What has to happen before another job starts.
     fn awaited(&self) -> String {
         let state = &*self.state;
-        let seen = state.volatile.seen.clone().unwrap_or_default();
-        let not_allowed = || state.volatile.passed.iter().find(|passed| passed.left == LeftAs::NotAllowed);
         if let Some(trip) = &state.breaker.open {
             return format!("no job starts: the breaker is open: {}; see: teof status", trip.reason);
         }
         if let Some(word) = &state.paused {
             return format!("no job starts: paused by {}; continue with: teof coordinator resume", word.by);
         }
-        if let Some(why) = seen.stop.or(seen.no_choice).or_else(|| not_allowed().map(|found| found.why.clone())) {
+        if let Some(why) = self.impediment() {
             return format!("no job starts: {why}");
-        }
-        if let Some(why) = seen.danger {
-            return format!("no job starts: {why}; see: teof status");
         }
         let reviews = state.live_jobs().filter(|job| job.is_under_review()).count();
         match reviews {

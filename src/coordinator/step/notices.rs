@@ -43,16 +43,18 @@ impl StepContext<'_> {
             }
             let sent = self.state.notified.entry(receiver.name.clone()).or_default();
             // A clock that was set back leaves times of the future.
-            sent.times.retain(|at| *at <= now && now.since(*at) < HOUR);
+            // Urgent ones are counted by themselves, so that no number of others keeps them back.
+            let times = if topic.is_urgent() { &mut sent.urgent } else { &mut sent.times };
+            times.retain(|at| *at <= now && now.since(*at) < HOUR);
             sent.last.retain(|_, at| *at <= now && now.since(*at) < receiver.repeat);
             if sent.last.contains_key(&key) {
                 continue;
             }
-            if sent.times.len() >= receiver.per_hour as usize {
+            if times.len() >= receiver.per_hour as usize {
                 sent.left_out += 1;
                 continue;
             }
-            sent.times.push_back(now);
+            times.push_back(now);
             sent.last.insert(key.clone(), now);
             let left_out = std::mem::take(&mut sent.left_out);
             let notice = Box::new(Notice { left_out, ..notice.clone() });
@@ -111,5 +113,16 @@ mod tests {
         assert_eq!(tell(&mut state, Topic::Problem, "disk", at(62)), Some(1), "an hour later, with what was left out");
         // The clock is set back by a year.
         assert_eq!(tell(&mut state, Topic::Problem, "disk", at(0).minus(365 * 24 * HOUR)), Some(0));
+    }
+
+    #[test]
+    fn what_is_urgent_is_told_however_much_else_there_was() {
+        let mut state = State::new();
+        let now = Stamp::from_unix(2_000_000_000);
+        step(&mut state, Input::Started(config(&[], 1)), now);
+        assert_eq!(tell(&mut state, Topic::Completed, "one job", now), Some(0));
+        assert_eq!(tell(&mut state, Topic::Completed, "another job", now), None);
+        assert_eq!(tell(&mut state, Topic::Breaker, "three jobs in a row", now), Some(1), "with what was left out");
+        assert_eq!(tell(&mut state, Topic::Problem, "the disk", now), None, "it has a limit too");
     }
 }

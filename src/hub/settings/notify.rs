@@ -104,7 +104,7 @@ pub struct Notify {
     #[serde(with = "span")]
     #[schemars(with = "Span")]
     pub repeat: Duration,
-    /// At most so many in an hour; the next one says how many were left out.
+    /// At most so many urgent ones in an hour, and as many others; the next one says how many were left out.
     pub per_hour: u32,
     /// How long a delivery may take.
     #[serde(with = "span")]

@@ -217,3 +217,29 @@ fn a_coordinator_that_was_killed_is_told_of_and_its_log_is_kept_as_json() {
     let stderr = service.log();
     assert!(stderr.lines().any(|line| line.starts_with("{\"type\":\"progress\"")), "{stderr}");
 }
+
+#[test]
+fn people_are_told_when_nothing_may_start_any_more() {
+    let yard = Yard::new();
+    let settings = yard.world.read("teof.toml");
+    yard.world.write("teof.toml", &format!("{settings}{}", receiver(&yard, "")));
+    yard.grant();
+    yard.plan("a", &[&yard.work("a")]);
+    let mut service = Service::start(&yard, &[]);
+    let is_told = |event: &str, text: &str| {
+        told(&yard).iter().any(|one| one["event"] == event && one["text"].as_str().unwrap().contains(text))
+    };
+    until("the end of the job", || is_told("completed", ""));
+    yard.world.ok(&["consent", "revoke"]);
+    until("the word about consent", || is_told("problem", "no job starts: "));
+    let (claims, aside) = (yard.world.repo.join("_bus/claims"), yard.world.repo.join("_bus/claims.aside"));
+    fs::rename(&claims, &aside).unwrap();
+    fs::write(&claims, "").unwrap();
+    until("the word about the record", || is_told("problem", "cannot read the record"));
+    fs::remove_file(&claims).unwrap();
+    fs::rename(&aside, &claims).unwrap();
+    service.signal(Signal::TERM);
+    assert_eq!(service.end(), 0);
+    let problems = told(&yard).iter().filter(|one| one["event"] == "problem").count();
+    assert_eq!(problems, 2, "each once: {:?}", told(&yard));
+}
