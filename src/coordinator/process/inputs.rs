@@ -174,7 +174,8 @@ impl Shell<'_> {
             return;
         }
         self.stops_at = None;
-        if self.signals == 0 {
+        // Who has asked it to stop already is answered as such.
+        if self.signals == 0 && self.state.volatile.termination.is_none() {
             self.is_time_over = true;
             self.report_urgently("The time is over");
             self.signal();
