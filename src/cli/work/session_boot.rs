@@ -131,11 +131,15 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let own = if args.worktree { Some(own_worktree(app, hub, args.agent.as_deref())?) } else { None };
     let (hub, is_offered) = (own.as_ref().unwrap_or(hub), own.is_none() && hub.here.git_dir == hub.common_dir);
     let mut boot = boot::boot(hub, &request(args, app)?, &|line| app.say(line))?;
+    let mut is_whole = true;
     if let Some(format) = dashboard {
         // The session has begun, whatever becomes of the receipt.
         match keep_dashboard(hub, &boot.agent_id, format, place.as_deref()) {
             Ok(path) => boot.dashboard_receipt = Some(path),
-            Err(e) => app.warn(format!("the dashboard was not kept: {e:#}")),
+            Err(e) => {
+                is_whole = false;
+                app.warn(format!("the session of {} has begun, but its dashboard was not kept: {e:#}", boot.agent_id));
+            }
         }
     }
     for warning in &boot.warnings {
@@ -156,7 +160,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         }
         text
     });
-    Ok(ExitCode::SUCCESS)
+    // Something that it should have left is missing.
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The hub seen from the seat's own worktree.
