@@ -92,6 +92,12 @@ fn send(socket: &Path, call: &Call) -> Result<Answer> {
 }
 
 fn gone(error: &std::io::Error, was_sent: bool) -> Refusal {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+    if !was_sent && !matches!(error.kind(), ConnectionRefused | NotFound) {
+        return Refusal::unattended("broker.closed", "the worker of this run cannot be reached, so nothing is written")
+            .because(format!("{}: {error}", env::BROKER))
+            .next("leave it to a person: run programs with an account that may open that socket");
+    }
     let unknown = if was_sent { "; it may have written before it ended" } else { "" };
     let refusal = Refusal::unattended("broker.gone", "the worker of this run is gone, so nothing is written for it")
         .because(format!("{} names a socket that does not answer: {error}{unknown}", env::BROKER));

@@ -1,4 +1,4 @@
-//! `teof session continue`: a person's words for the agent of a session that is over.
+//! `teof session continue`: a person's words for the agent of a session, over or running.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::sessions::SessionRecord;
 /// The longest prompt in a file, in bytes.
 const MAX_PROMPT: u64 = 256 * 1024;
 
-/// Continue the work of a session that is over, with a note
+/// Continue the work of a session, with a note
 ///
 /// The agent goes on in its own session and worktree where it can. Answers the question of a job that asks, sends a job
 /// under review back, and queues a blocked one again. While the agent works, it gets the note in its session, if it takes
@@ -50,6 +50,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         if let Some(job) = job_of(&state, &found) {
             let to = note::Receiver::of(hub, job)?;
             if to.takes_notes {
+                note::check(&words)?;
                 return note::send(app, job, &to, &words).map(|()| ExitCode::SUCCESS);
             }
         }

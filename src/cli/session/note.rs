@@ -48,7 +48,7 @@ pub fn run(args: Args, app: &App) -> Result<()> {
 }
 
 /// Refuses words that are too long, say nothing or hold a secret.
-fn check(words: &str) -> Result<()> {
+pub(super) fn check(words: &str) -> Result<()> {
     secrets::check_text("note", words)?;
     let length = words.trim().chars().count();
     if length == 0 || length > MAX_NOTE {

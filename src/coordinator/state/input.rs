@@ -43,8 +43,8 @@ pub enum Input {
     Quotas(Quotas),
     /// An operator's command. May come again after a crash.
     Command { id: String, word: Word, command: Command },
-    /// The record has an approval of a job that this state does not know: another machine ran it, or the state was
-    /// lost. The command that tells of the approval follows.
+    /// The record has a decision about a job that this state does not know: another machine ran it, or the state was
+    /// lost. The command that tells of the decision follows.
     Unknown { decision: Box<ReviewDecision>, title: String },
     /// Something happened that people are told about, and nothing is decided by it.
     Noticed { topic: Topic, job: Option<String>, text: String },
