@@ -391,6 +391,45 @@ fn init_yes_puts_a_new_record_on_its_own_branch() {
 }
 
 /// After the commands of `docs/install.md` the repository is as it was, and can be set up again.
+/// The commands of a page, from one of its fences, with these words replaced.
+fn documented(page: &str, heading: &str, fence: usize, replaced: &[(&str, &str)]) -> String {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let (_, rest) = page.split_once(heading).unwrap();
+    let block = rest.split("```text\n").nth(fence).unwrap().split_once("```").unwrap().0;
+    replaced.iter().fold(block.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+#[test]
+fn a_backup_and_a_move_as_the_docs_describe_them_keep_what_waits() {
+    let world = World::bare_of_teof();
+    world.ok(&["init", "--yes"]);
+    world.ok(&["task", "add", "X-1", "--title", "Tidy up"]);
+    world.ok(&["worktree", "new", "X-1", "--agent", "worker-1"]);
+    let branch = world.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads/agent"]);
+    assert!(!branch.is_empty());
+    let page = "docs/maintenance.md";
+    let names = [("/mnt/backup/app.git", "../backup.git"), ("../app.", "../repo.")];
+    // Nothing was changed in the settings.
+    let backup = documented(page, "## Back up", 1, &names).replace("git -C", "true git -C");
+    world.shell(&backup).expect(0);
+    let elsewhere = [("/mnt/backup/app.git app", "../../backup.git repo"), ("cd app", "cd repo")];
+    let restore = documented(page, "## Back up", 2, &elsewhere).replace("teof review ", "teof task list | grep X-1 ");
+    world
+        .shell(&format!("mkdir ../elsewhere; cd ../elsewhere; {}", restore.replace("../../backup", "../backup")))
+        .expect(0);
+    let restored = world.folder().join("elsewhere/repo");
+    assert!(world.git(&["-C", restored.to_str().unwrap(), "branch", "--list", &branch]).contains(&branch));
+
+    let places = [
+        ("app app.record app.worktrees /new/place/", "repo repo.record repo.worktrees new/"),
+        ("/new/place/app", "new/repo"),
+    ];
+    let moved = documented(page, "## Move a repository", 1, &places).replace("../app.", "../repo.");
+    world
+        .shell(&format!("cd ..; mkdir new; {moved}teof task list | grep X-1; teof worktree list | grep {branch}"))
+        .expect(0);
+}
+
 #[test]
 fn the_commands_that_the_docs_name_remove_all_that_teof_made() {
     let world = world();
@@ -405,10 +444,7 @@ fn the_commands_that_the_docs_name_remove_all_that_teof_made() {
     world.ok(&["task", "add", "X-1", "--title", "Tidy up"]);
     world.ok(&["worktree", "new", "X-1", "--agent", "worker-1"]);
     assert_eq!(entries().len(), 3, "the repository, its record and its worktrees: {:?}", entries());
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/install.md")).unwrap();
-    let (_, rest) = page.split_once("## Remove it from a repository").unwrap();
-    let (_, rest) = rest.split_once("```text\n").unwrap();
-    world.shell(rest.split_once("```").unwrap().0).expect(0);
+    world.shell(&documented("docs/install.md", "## Remove it from a repository", 1, &[])).expect(0);
     assert_eq!((entries(), exclude(), refs(), world.git(&["worktree", "list"])), before);
     assert!(!world.exists(".git/teof"));
     world.ok(&["init", "--yes"]);
