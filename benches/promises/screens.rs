@@ -1,5 +1,5 @@
-//! The screens that people keep open, as whole processes: what part of a core they take while nothing happens, and while
-//! ten running jobs publish four times a second.
+//! The screens that people keep open, as whole processes: what part of a core they take while nothing happens, and
+//! while ten running jobs publish four times a second.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

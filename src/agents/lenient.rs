@@ -277,8 +277,8 @@ fn said(value: &Value, depth: u8) -> Option<String> {
     }
 }
 
-/// Reads one line as `T` by calling `parse` with it. A line that is not valid JSON for a typed reader (a key
-/// twice, bytes that are not UTF-8, half of a surrogate pair) is repaired and tried once more. Whether it could be read.
+/// Reads one line as `T` by calling `parse` with it. A line that is not valid JSON for a typed reader (a key twice,
+/// bytes that are not UTF-8, half of a surrogate pair) is repaired and tried once more. Whether it could be read.
 pub fn read(line: &[u8], mut parse: impl FnMut(&[u8]) -> bool) -> bool {
     parse(line) || mended(line).is_some_and(|line| parse(line.as_bytes()))
 }

@@ -1,10 +1,10 @@
 //! The file system calls that change something, each one a place where a test can inject a fault.
 //!
-//! In debug builds `TEOF_FAULT=<kind>:<n>` acts at the n-th of these calls: `eio` and `enospc` fail it, `kill`
-//! ends the process without any clean-up, `stop` suspends it until somebody sends SIGCONT. `replace:<n>` acts at each
-//! sync of a log: it puts a copy of its first n lines in the log's place, as a tool does that rewrites it. `TEOF_FAULT_LOG` names
-//! a file that then gets the name of the call; with `list:0` it gets a line for each of them. A release build has
-//! none of this.
+//! In debug builds `TEOF_FAULT=<kind>:<n>` acts at the n-th of these calls: `eio` and `enospc` fail it, `kill` ends the
+//! process without any clean-up, `stop` suspends it until somebody sends SIGCONT. `replace:<n>` acts at each sync of a
+//! log: it puts a copy of its first n lines in the log's place, as a tool does that rewrites it. `TEOF_FAULT_LOG` names
+//! a file that then gets the name of the call; with `list:0` it gets a line for each of them. A release build has none
+//! of this.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -182,8 +182,8 @@ fn line_start(file: &File, end: u64) -> Result<u64> {
     Ok(0)
 }
 
-/// Calls `each` with the number (from 1, counted from `from`), the offset and the bytes (without newline) of every whole line from
-/// byte `from` on, until it returns `false`. Returns the offset after the last whole line read.
+/// Calls `each` with the number (from 1, counted from `from`), the offset and the bytes (without newline) of every
+/// whole line from byte `from` on, until it returns `false`. Returns the offset after the last whole line read.
 ///
 /// A missing file has no lines.
 pub fn for_each_line(path: &Path, from: u64, each: impl FnMut(u64, u64, &[u8]) -> Result<bool>) -> Result<u64> {

@@ -44,8 +44,8 @@ pub struct Job {
     /// Where it came from: `submission`, `backlog`, `plan`, …
     pub source: String,
     pub seat: String,
-    /// `chosen`, `given`, `ordered`, `running`, `retry_wait`, `held`, `question`, `review`, `reporting`, `done`, `blocked`,
-    /// `cancelled` or `dropped`.
+    /// `chosen`, `given`, `ordered`, `running`, `retry_wait`, `held`, `question`, `review`, `reporting`, `done`,
+    /// `blocked`, `cancelled` or `dropped`.
     pub phase: &'static str,
     /// The phase in words for people.
     pub label: &'static str,

@@ -12,8 +12,8 @@ use crate::base::{Result, jsonl, names};
 use crate::hub::{Hub, Transaction, Writer, paths};
 use crate::model::event::{Event, EventView};
 
-/// Stages an event in a transaction, chained to the same agent's last one (in the log, or before it in the transaction).
-/// Returns its id.
+/// Stages an event in a transaction, chained to the same agent's last one (in the log, or before it in the
+/// transaction). Returns its id.
 ///
 /// # Errors
 /// When a name cannot be used or a text is empty or too long; nothing is staged then.

@@ -4,7 +4,8 @@ use crate::base::Result;
 use crate::hub::Hub;
 use crate::seats::{manifest, retired};
 
-/// Every possible reviewer that is not retired, best first: seats with the reviewer role, then the manager, then the others.
+/// Every possible reviewer that is not retired, best first: seats with the reviewer role, then the manager, then the
+/// others.
 pub fn all(hub: &Hub, manager: &str) -> Result<Vec<String>> {
     let manifests = manifest::all(hub)?;
     let retired = retired::ids(hub);

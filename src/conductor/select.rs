@@ -77,8 +77,8 @@ impl Ranking {
     }
 }
 
-/// Submissions first; among them and among the rest: priority, then the order of submission, position, age, id. The rest only breaks ties, so that the order of the
-/// input never matters.
+/// Submissions first; among them and among the rest: priority, then the order of submission, position, age, id. The
+/// rest only breaks ties, so that the order of the input never matters.
 fn order(c: &Candidate) -> impl Ord + '_ {
     let age = c.created.map_or((true, 0), |at| (false, at.unix()));
     let place = (Reverse(c.submitted.is_some()), c.priority, c.submitted, c.source, c.position);

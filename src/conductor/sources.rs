@@ -1,5 +1,6 @@
-//! Reads the stores into candidates: the backlog's items, the open plans' next steps, the requests of
-//! vault and queue, and what an operator submitted. The facts about each (claims, assignments, holds) are put on by [`facts`](super::facts).
+//! Reads the stores into candidates: the backlog's items, the open plans' next steps, the requests of vault and queue,
+//! and what an operator submitted. The facts about each (claims, assignments, holds) are put on by
+//! [`facts`](super::facts).
 //!
 //! It decides nothing: work that cannot be taken becomes a candidate, too, with the reason in its standing, so that
 //! the choice can report it.

@@ -111,7 +111,8 @@ pub fn said(line: &str) -> Said<'_> {
     }
 }
 
-/// `<role>, round <n>`, `[<n>/<of>] <command>`, `set-up [<n>/<of>] <command>`, or `moved the work onto <target>, <outcome>`.
+/// `<role>, round <n>`, `[<n>/<of>] <command>`, `set-up [<n>/<of>] <command>`, or `moved the work onto <target>,
+/// <outcome>`.
 fn is_stage(line: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_count = |text: &str| text.split_once('/').is_some_and(|(at, of)| is_number(at) && is_number(of));

@@ -2,11 +2,11 @@
 //!
 //! # Theory of operation
 //!
-//! [`Supervisor::run`] starts one program through [`launch`], a hidden mode of our own binary that makes a
-//! session, asks for SIGKILL when its parent dies, limits and confines itself ([`limits`], [`Confinement`]), and then execs the program. The
-//! supervisor copies the output to a file ([`output`]) and checks three time limits. An [`Observer`] sees each piece
-//! of output and may stop the program. When the program is over, the supervisor finds what is left of its process tree
-//! and ends it ([`processes`]).
+//! [`Supervisor::run`] starts one program through [`launch`], a hidden mode of our own binary that makes a session,
+//! asks for SIGKILL when its parent dies, limits and confines itself ([`limits`], [`Confinement`]), and then execs the
+//! program. The supervisor copies the output to a file ([`output`]) and checks three time limits. An [`Observer`] sees
+//! each piece of output and may stop the program. When the program is over, the supervisor finds what is left of its
+//! process tree and ends it ([`processes`]).
 //!
 //! A process can leave its parent, its session and its process group. It cannot avoid all three ways in which it
 //! is found: its ancestors, the environment that it inherited, and, because we adopt orphans (sub-reaper), us as

@@ -129,8 +129,8 @@ pub struct Report {
 
 /// Starts and supervises programs, one at a time.
 ///
-/// While a program runs this process must start no other children than [`Beside`] does, and the thread that runs it must
-/// outlive it: the kernel ties the parent's death to the thread.
+/// While a program runs this process must start no other children than [`Beside`] does, and the thread that runs it
+/// must outlive it: the kernel ties the parent's death to the thread.
 #[derive(Debug)]
 pub struct Supervisor {
     launcher: OsString,
@@ -162,8 +162,8 @@ impl Supervisor {
         self.beside.clone()
     }
 
-    /// Lists a process below this one that does not belong to the programs that it runs, until what is returned is dropped.
-    /// `None`: it is not below this one.
+    /// Lists a process below this one that does not belong to the programs that it runs, until what is returned is
+    /// dropped. `None`: it is not below this one.
     pub(super) fn leave_out(&self, pid: i32) -> Option<Listed> {
         descends(pid, process_tree::own_pid(), &HashSet::new()).then(|| self.beside.list(pid))
     }

@@ -262,8 +262,8 @@ fn shared(hub: &Hub, places: &[Place], seat: &str, verdicts: &mut Vec<Verdict>) 
     }
 }
 
-/// Keeps the seat's session fresh while its agent works, if it was booted, and the lease of its task. A failure, such as a
-/// busy bus lock, changes no answer: both are renewed long before they end, and the next call tries again.
+/// Keeps the seat's session fresh while its agent works, if it was booted, and the lease of its task. A failure, such
+/// as a busy bus lock, changes no answer: both are renewed long before they end, and the next call tries again.
 pub(super) fn renew(hub: &Hub, seat: &str) {
     let renew = || {
         if matches!(freshness::check(hub, seat, None)?, Freshness::Fresh { .. } | Freshness::Stale { .. }) {

@@ -4,10 +4,10 @@
 //! program's form. The same rules hold for all programs: a session boots its seat, an edit needs a claim and an allowed
 //! path, what is edited is noted, and an agent that wants to stop is told what its seat has not reported.
 //!
-//! An agent runs a hook for every tool call, so one must be fast: it starts no process (except to make a worktree), reads
-//! no log before an agent stops, and takes the bus lock only to start or renew a session and to renew a lease. What it
-//! finds dangerous is a warning to a person or an agent, not a wall: results are checked by `guard::result`, whatever a
-//! hook saw.
+//! An agent runs a hook for every tool call, so one must be fast: it starts no process (except to make a worktree),
+//! reads no log before an agent stops, and takes the bus lock only to start or renew a session and to renew a lease.
+//! What it finds dangerous is a warning to a person or an agent, not a wall: results are checked by `guard::result`,
+//! whatever a hook saw.
 
 mod answer;
 mod call;

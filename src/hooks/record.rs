@@ -109,7 +109,8 @@ pub fn plain(said: &str) -> String {
     text::clip(text::safe(&secrets::redact(said)).trim(), MAX_TEXT)
 }
 
-/// The program that called the hook: the nearest known agent above this process, else the nearest program that is no shell.
+/// The program that called the hook: the nearest known agent above this process, else the nearest program that is no
+/// shell.
 pub fn process() -> Option<ProcessId> {
     let above = exec::ancestors()?;
     let is_agent = |process: &&Ancestor| programs::known(process.program.as_deref(), &process.arguments()).is_some();

@@ -1,7 +1,7 @@
 //! Which files a command line writes, by its words. Pure.
 //!
-//! It knows redirections and the usual programs, and follows `cd`. What a script or an interpreter writes stays unknown, and
-//! a word may be taken for a file that is none: a caller asks whether git tracks it.
+//! It knows redirections and the usual programs, and follows `cd`. What a script or an interpreter writes stays
+//! unknown, and a word may be taken for a file that is none: a caller asks whether git tracks it.
 
 use crate::agents::monitor;
 

@@ -10,8 +10,8 @@ use crate::model::claim::{ClaimFile, ClaimStatus};
 use crate::ops::claims::renew;
 use crate::seats::{self, editing};
 
-/// To how long a lease is renewed while the agent works, when less than half of that is left: a tool call that takes ten
-/// minutes, the longest that Claude Code lets a command run, does not outlast it.
+/// To how long a lease is renewed while the agent works, when less than half of that is left: a tool call that takes
+/// ten minutes, the longest that Claude Code lets a command run, does not outlast it.
 const LEASE: Duration = Duration::from_secs(30 * 60);
 
 /// A live claim of a seat.
@@ -44,8 +44,8 @@ pub fn seat(hub: &Hub) -> Result<Option<String>> {
     }
 }
 
-/// The task that a seat works on in this worktree: the one that it edited for last, else the claim with the branch of this
-/// worktree, else the newest one. A claim whose lease has ended comes last.
+/// The task that a seat works on in this worktree: the one that it edited for last, else the claim with the branch of
+/// this worktree, else the newest one. A claim whose lease has ended comes last.
 pub fn current(hub: &Hub, seat: &str) -> Result<Option<Held>> {
     // One file instead of all claims: an agent edits for the same task many times.
     let last = editing::of(hub, seat).into_iter().rev().find_map(|edit| edit.task);

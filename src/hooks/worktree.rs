@@ -7,8 +7,8 @@ use crate::base::{Refusal, Result};
 use crate::hub::Hub;
 use crate::hub::worktrees::convention;
 
-/// Makes a worktree on a branch of its own. Claude Code makes none itself while this hook is installed, so an error here
-/// is an error there.
+/// Makes a worktree on a branch of its own. Claude Code makes none itself while this hook is installed, so an error
+/// here is an error there.
 pub fn create(hub: &Hub, call: &Call, seat: Option<&str>) -> Result<Answer> {
     let Some(name) = call.name.as_deref() else {
         return Err(Refusal::usage("hook.input", "the hook got no name for the worktree")

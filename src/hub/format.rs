@@ -39,8 +39,8 @@ fn check_names(paths: [&Path; 3]) -> Result<()> {
         .into())
 }
 
-/// The `extensions.*` keys of the repository format, without `extensions.`, in lower case. Git reads them from this file
-/// alone, and follows no includes for them.
+/// The `extensions.*` keys of the repository format, without `extensions.`, in lower case. Git reads them from this
+/// file alone, and follows no includes for them.
 fn extensions(common_dir: &Path) -> Vec<(String, String)> {
     let path = common_dir.join("config");
     let config = fs::read(&path).unwrap_or_default();

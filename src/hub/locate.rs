@@ -1,7 +1,7 @@
 //! Finds the worktree that contains a path, by reading files: no git process, no libgit2.
 //!
-//! Every command does this first, hundreds of times an hour, so it must be fast. It is the one place that reads HEAD as a
-//! file: all other references go through libgit2 or git. [`format`] refuses repositories that keep them elsewhere.
+//! Every command does this first, hundreds of times an hour, so it must be fast. It is the one place that reads HEAD as
+//! a file: all other references go through libgit2 or git. [`format`] refuses repositories that keep them elsewhere.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -156,7 +156,8 @@ impl Hub {
         self.pin.as_ref().map(|pin| pin.branch.clone()).or_else(|| self.worktree().branch())
     }
 
-    /// The branch that work starts from and is merged to: `git.target`, else the hub's own. `None`: the hub is on no branch.
+    /// The branch that work starts from and is merged to: `git.target`, else the hub's own. `None`: the hub is on no
+    /// branch.
     pub fn target(&self) -> Result<Option<String>> {
         let setting = &self.settings()?.git.target;
         Ok(if setting.is_empty() { self.branch() } else { Some(setting.clone()) })

@@ -30,8 +30,8 @@ pub fn is_place(path: &str) -> bool {
 ///
 /// # Errors
 /// `receipts.outside`: the next edit of such a file would fail every later check of the ledger. `receipts.rewritten`:
-/// so would teof's own next edit. `receipts.own`: a forged bundle or decision would be trusted. `receipt.ignored`, `receipt.converted`: a clone would not have the file, or have
-/// other bytes.
+/// so would teof's own next edit. `receipts.own`: a forged bundle or decision would be trusted. `receipt.ignored`,
+/// `receipt.converted`: a clone would not have the file, or have other bytes.
 pub fn check(hub: &Hub, receipts: &[(String, String)], agent: &str) -> Result<()> {
     receipts.iter().try_for_each(|(path, _)| check_place(path, agent))?;
     let files: Vec<_> = receipts.iter().map(|(path, _)| (path.as_str(), Need::Bytes)).collect();
@@ -104,8 +104,8 @@ pub fn is_rewritten(path: &str) -> bool {
 /// Files that teof writes itself in a seat's folder. A receipt folder with such a name would block that.
 const OF_TEOF: [&str; 4] = ["errors.jsonl", "confidence.jsonl", "state.json", "decisions.jsonl"];
 
-/// Whether a worker may leave a receipt there; `own` is its folder, `_report/agent/<seat>`. A worker must not write files of teof's own: with a bundle or a
-/// decision it could judge its own work.
+/// Whether a worker may leave a receipt there; `own` is its folder, `_report/agent/<seat>`. A worker must not write
+/// files of teof's own: with a bundle or a decision it could judge its own work.
 pub fn may_leave(target: &str, own: &str) -> bool {
     if let Some(of_a_seat) = target.strip_prefix("_report/agent/") {
         let seat = own.strip_prefix("_report/agent/").unwrap_or(own);

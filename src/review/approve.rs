@@ -22,8 +22,8 @@ const ATTEMPTS: usize = 3;
 /// repeating its finished parts.
 ///
 /// # Errors
-/// In a worker's children; for what a policy must not decide ([`policy::check`]); for an altered bundle, files of people in the way, tests that fail on the merged tree, or
-/// findings in the record. Then nothing has moved.
+/// In a worker's children; for what a policy must not decide ([`policy::check`]); for an altered bundle, files of
+/// people in the way, tests that fail on the merged tree, or findings in the record. Then nothing has moved.
 pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Approval> {
     if input.policy.is_none() {
         operator::require("approve work")?;

@@ -32,7 +32,8 @@ pub fn workers(hub: &Hub, manager: &str) -> Result<Vec<Manifest>> {
     Ok(seats)
 }
 
-/// The next seat for unattended work beyond those that have a manifest: `worker-N` with the first number that is not taken.
+/// The next seat for unattended work beyond those that have a manifest: `worker-N` with the first number that is not
+/// taken.
 pub fn next_name(is_taken: impl Fn(&str) -> bool) -> String {
     (1_u64..).map(made).find(|name| !is_taken(name)).expect("numbers do not end")
 }

@@ -1,8 +1,8 @@
 //! Agent sessions: one record per run of an agent program or command, with its raw stream.
 //!
 //! Each session has a folder of its own under `$XDG_STATE_HOME/teof/projects/<encoded repo path>/sessions/<id>/`:
-//! `metadata.json` (the [`SessionRecord`]), `stream.log` and `stderr.log`. Folders are 0700 and records 0600. The record
-//! is machine-local and never committed; what matters of it is archived under `_report/`.
+//! `metadata.json` (the [`SessionRecord`]), `stream.log` and `stderr.log`. Folders are 0700 and records 0600. The
+//! record is machine-local and never committed; what matters of it is archived under `_report/`.
 //!
 //! Whoever runs the program saves its record. Other processes use [`SessionStorage::update`], and only on sessions that
 //! are over or have no supervisor. This module starts no process and looks at none: whether a process is alive is

@@ -1,4 +1,5 @@
-//! Documents that are nested a hundred thousand levels deep are refused, wherever they lie; no command runs out of stack.
+//! Documents that are nested a hundred thousand levels deep are refused, wherever they lie; no command runs out of
+//! stack.
 
 use crate::harness::World;
 

@@ -1,4 +1,5 @@
-//! `doctor` names what keeps work from starting and what a kill left, each by its own code; `--fix` repairs what needs no decision.
+//! `doctor` names what keeps work from starting and what a kill left, each by its own code; `--fix` repairs what needs
+//! no decision.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -231,8 +231,8 @@ fn a_remote_that_never_answers_is_given_up_and_named() {
     assert!(stderr.contains("Waiting for git fetch origin") && stderr.contains("--no-sync"), "{stderr}");
 }
 
-/// Settings that name a program, and that a worker could write into the repository's configuration. The first list holds
-/// those that keep a sync from being made until a person trusts them.
+/// Settings that name a program, and that a worker could write into the repository's configuration. The first list
+/// holds those that keep a sync from being made until a person trusts them.
 const REFUSED: [&str; 33] = [
     "filter.evil.clean",
     "filter.evil.smudge",
@@ -301,7 +301,8 @@ fn hook(folder: &std::path::Path, program: &str) {
     }
 }
 
-/// Everything that names no setting of a program: attributes, hooks, templates, submodules, addresses, the caller's environment.
+/// Everything that names no setting of a program: attributes, hooks, templates, submodules, addresses, the caller's
+/// environment.
 fn plant_around(world: &World, submodule: bool) -> Vec<(&'static str, String)> {
     let (git, evil) = (world.repo.join(".git"), planted_as(world, "hook"));
     fs::create_dir_all(git.join("info")).unwrap();

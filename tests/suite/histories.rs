@@ -137,8 +137,8 @@ fn number(setting: &str) -> Option<u64> {
     std::env::var(setting).ok().and_then(|value| value.parse().ok())
 }
 
-/// What people do with git where the record lies on the branch of the code. Each may fail: it meets an index that a record
-/// commit has locked, a file that appeared just now, or a conflict.
+/// What people do with git where the record lies on the branch of the code. Each may fail: it meets an index that a
+/// record commit has locked, a file that appeared just now, or a conflict.
 const REPLACING: [&[&[&str]]; 6] = [
     &[&["reset", "-q", "--hard"]],
     &[&["stash", "-q", "-u"], &["stash", "pop", "-q"]],

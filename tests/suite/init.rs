@@ -269,7 +269,8 @@ fn a_damaged_pin_and_a_renamed_branch_say_how_to_pin_the_hub_again() {
     world.ok(&["bus", "status"]);
 }
 
-/// In a repository where a person has staged and unstaged edits, and hooks that fail: the commit holds the set-up alone.
+/// In a repository where a person has staged and unstaged edits, and hooks that fail: the commit holds the set-up
+/// alone.
 #[test]
 fn init_yes_commits_exactly_what_it_wrote_and_proposes_what_it_finds() {
     let world = world();

@@ -1,8 +1,8 @@
 //! Random histories of jobs: a coordinator with three workers at a time, a person who approves and a busy writer, while
 //! somebody kills any process of theirs at any moment. In the end each job is done once, and the record says so once.
 //!
-//! `TEOF_JOB_HISTORIES=50` runs that many histories of twenty jobs; without it one short one is run. A failure prints its
-//! seed; `TEOF_SEED=7` with `TEOF_JOB_HISTORIES=1` replays its choices (not the moments, which are the machine's).
+//! `TEOF_JOB_HISTORIES=50` runs that many histories of twenty jobs; without it one short one is run. A failure prints
+//! its seed; `TEOF_SEED=7` with `TEOF_JOB_HISTORIES=1` replays its choices (not the moments, which are the machine's).
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A long run shows how far it is.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,5 @@
-//! How output looks: on a terminal it is coloured, cut to its width, paged and redrawn; elsewhere it is plain and whole.
+//! How output looks: on a terminal it is coloured, cut to its width, paged and redrawn; elsewhere it is plain and
+//! whole.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;

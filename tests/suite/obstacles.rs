@@ -1,5 +1,5 @@
-//! Something else where a file is expected (a FIFO, a folder, a socket, a link that leads nowhere): every command ends, and
-//! says which path is in its way. None waits, and none calls it a fault of teof.
+//! Something else where a file is expected (a FIFO, a folder, a socket, a link that leads nowhere): every command ends,
+//! and says which path is in its way. None waits, and none calls it a fault of teof.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,5 @@
-//! What people and seats say is kept in the record for everybody to read: a secret in it is refused before it is written.
+//! What people and seats say is kept in the record for everybody to read: a secret in it is refused before it is
+//! written.
 
 use crate::harness::World;
 

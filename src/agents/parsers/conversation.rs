@@ -1,5 +1,5 @@
-//! The side of teof in a conversation with an agent that speaks a protocol. It writes nothing itself: what it says waits
-//! until the caller takes it.
+//! The side of teof in a conversation with an agent that speaks a protocol. It writes nothing itself: what it says
+//! waits until the caller takes it.
 
 use crate::agents::dialog::Dialog;
 use crate::agents::event::Ask;

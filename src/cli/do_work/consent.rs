@@ -1,5 +1,5 @@
-//! Consent to exactly the one job that `teof do` was called for: asked for where none stands, and taken back when no job
-//! has used it.
+//! Consent to exactly the one job that `teof do` was called for: asked for where none stands, and taken back when no
+//! job has used it.
 
 use std::cell::{Cell, RefCell};
 

@@ -26,7 +26,8 @@ pub enum Decided {
 /// Shows the result of a job and asks, until the person decides or puts it off.
 ///
 /// # Errors
-/// When there is no such result, or the record cannot be read. A refused decision is printed, and the question is asked again.
+/// When there is no such result, or the record cannot be read. A refused decision is printed, and the question is asked
+/// again.
 pub fn ask(app: &App, hub: &Hub, job: &str) -> Result<Decided> {
     let mut entry = bundles::find(hub, job)?;
     print(&summary(&entry));

@@ -33,8 +33,8 @@ pub fn commit_record(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Commits the record after approvals where it has a branch of its own. Where work is merged to the same branch, each such
-/// commit is one more in the history that people read.
+/// Commits the record after approvals where it has a branch of its own. Where work is merged to the same branch, each
+/// such commit is one more in the history that people read.
 pub fn commit_own_record(app: &App) -> Result<()> {
     if app.hub()?.has_record_branch()? { commit_record(app) } else { Ok(()) }
 }

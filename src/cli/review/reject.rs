@@ -21,8 +21,8 @@ use crate::review::bundles;
 ///
 /// One job that is refused does not stop the others; the exit code is the highest of theirs.
 ///
-/// With --json: {short, decision (null for a blocked job), coordinator: {ok, text} or null}; for several jobs a list of these, each with name
-/// and ok, or with name, ok and error.
+/// With --json: {short, decision (null for a blocked job), coordinator: {ok, text} or null}; for several jobs a list of
+/// these, each with name and ok, or with name, ok and error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof review reject j1 --note \"Not wanted any more\"")]

@@ -104,8 +104,8 @@ fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     })
 }
 
-/// What continues work that was sent back, by its jobs: `j3, j4 go on with: teof run --until-idle`. Empty: a coordinator
-/// runs.
+/// What continues work that was sent back, by its jobs: `j3, j4 go on with: teof run --until-idle`. Empty: a
+/// coordinator runs.
 ///
 /// # Errors
 /// When the state or consent cannot be read.

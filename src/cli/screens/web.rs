@@ -76,8 +76,8 @@ impl Operator for Person {
     }
 }
 
-/// Opens the link in the person's browser, without a shell. Every account of the machine can read a program's arguments:
-/// they name a private file that leads to the link.
+/// Opens the link in the person's browser, without a shell. Every account of the machine can read a program's
+/// arguments: they name a private file that leads to the link.
 fn open(link: &str) -> Result<Leader, String> {
     if rustix::process::geteuid().is_root() {
         return Err("a browser should not run as root".to_owned());

@@ -12,8 +12,8 @@ use crate::model::run::job_name::short;
 
 /// Keep what matters of sessions in the record, as receipts
 ///
-/// Each gets a folder _report/agent/<seat>/sessions/<id>/ with summary.md, session.json and the end of its stream without
-/// secrets. With [agent_sessions] archive = true the coordinator does it for every finished job.
+/// Each gets a folder _report/agent/<seat>/sessions/<id>/ with summary.md, session.json and the end of its stream
+/// without secrets. With [agent_sessions] archive = true the coordinator does it for every finished job.
 ///
 /// With --json: {archived: [{session, path}]}.
 #[derive(Debug, clap::Args)]

@@ -19,8 +19,8 @@ const MAX_PROMPT: u64 = 256 * 1024;
 /// Continue the work of a session, with a note
 ///
 /// The agent goes on in its own session and worktree where it can. Answers the question of a job that asks, sends a job
-/// under review back, and queues a blocked one again. While the agent works, it gets the note in its session, if it takes
-/// messages.
+/// under review back, and queues a blocked one again. While the agent works, it gets the note in its session, if it
+/// takes messages.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof session continue j1 --note \"Handle the empty list, too\"")]

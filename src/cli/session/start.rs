@@ -26,8 +26,8 @@ use crate::sessions::{Mode, SessionRecord};
 
 /// Start an agent session for a task, in the task's own worktree
 ///
-/// Autonomous: the coordinator runs it as a job, under the same consent, claim and checks as other unattended work. A new
-/// task is made of the prompt; it needs tests, from here or from the settings.
+/// Autonomous: the coordinator runs it as a job, under the same consent, claim and checks as other unattended work. A
+/// new task is made of the prompt; it needs tests, from here or from the settings.
 ///
 /// Dispatch: a terminal in a tmux window that you join with `teof session attach`, with an interactive agent or your
 /// shell. The seat must have booted, and have the task or its assignment (`teof task pickup`). The terminal is in no

@@ -13,8 +13,8 @@ use crate::sessions;
 
 /// Watch what running agents do, live
 ///
-/// Shows each running job: its stage and agent, how often the agent used tools, its errors, its last message, and what a
-/// rule of the monitor noticed. In a pipe it prints again whenever something changes. Press Ctrl-C to stop.
+/// Shows each running job: its stage and agent, how often the agent used tools, its errors, its last message, and what
+/// a rule of the monitor noticed. In a pipe it prints again whenever something changes. Press Ctrl-C to stop.
 ///
 /// With --json: a document per change, {jobs: [{job, short, task, stage, agent, tools, errors, noticed, last_tool,
 /// last_line, last_at, takes_notes}]}.

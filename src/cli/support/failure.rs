@@ -140,8 +140,8 @@ pub fn document(refusal: &Refusal) -> ErrorDocument {
     ErrorDocument { error }
 }
 
-/// `error: what`, `cause: why`, and at most two lines `fix: command  # what for`. Commands are not wrapped, so that they
-/// can be copied; what does not fit beside them stands below, as a comment of the shell.
+/// `error: what`, `cause: why`, and at most two lines `fix: command  # what for`. Commands are not wrapped, so that
+/// they can be copied; what does not fit beside them stands below, as a comment of the shell.
 fn render(refusal: &Refusal, times: Times, columns: Option<usize>) -> String {
     let wrap = |line: String| style::wrap(&times.in_text(&line), columns, 7).into_owned();
     let mut lines = vec![wrap(format!("{ERROR}error:{ERROR:#} {}", text::safe(&plain::text(&refusal.message))))];

@@ -15,8 +15,8 @@ use crate::hub::settings::notify::{Notify, Topic};
 
 /// List and try the receivers of notifications
 ///
-/// `[[notify]]` in the settings names them: a preset (desktop, webhook, ntfy, slack) or a command, which reads the event
-/// as JSON from stdin.
+/// `[[notify]]` in the settings names them: a preset (desktop, webhook, ntfy, slack) or a command, which reads the
+/// event as JSON from stdin.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof notify list\n\

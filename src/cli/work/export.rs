@@ -12,7 +12,8 @@ use crate::ops::record::export::{self, Line};
 /// Print everything in the record as JSON lines
 ///
 /// Each line is {kind, path, record}: tasks, plans, claims, assignments, events, messages, receipts, seats, runs,
-/// reviews, decisions and the coordinator's jobs. For other programs, and to move to another tool; nothing reads it back.
+/// reviews, decisions and the coordinator's jobs. For other programs, and to move to another tool; nothing reads it
+/// back.
 ///
 /// Exit code 1: something could not be read and is left out; stderr names it.
 #[derive(Debug, clap::Args)]

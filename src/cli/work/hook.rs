@@ -14,8 +14,8 @@ use crate::hooks::{self, Answer, Call, Moment};
 
 /// Answer a hook of an agent program, such as Claude Code or Codex
 ///
-/// Agent programs call it: they write what happens as JSON to stdin, and read the answer from stdout. `teof agent setup`
-/// installs it. The section [hooks] of teof.toml says what is refused.
+/// Agent programs call it: they write what happens as JSON to stdin, and read the answer from stdout. `teof agent
+/// setup` installs it. The section [hooks] of teof.toml says what is refused.
 ///
 /// A session's start boots its seat and gives the agent a brief. An edit without a claim on a task is warned of or
 /// refused, and so are denied paths and dangerous commands. What is edited is shown by `teof bus status`. An agent that

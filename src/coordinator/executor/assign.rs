@@ -1,7 +1,7 @@
 //! Assigns a task: writes the assignment, claim, backlog item, plan and work order.
 //!
-//! Every transaction here can be repeated: each first checks under the lock whether it was done, because taking the lock
-//! completes a transaction that a crash interrupted.
+//! Every transaction here can be repeated: each first checks under the lock whether it was done, because taking the
+//! lock completes a transaction that a crash interrupted.
 
 use std::time::Duration;
 

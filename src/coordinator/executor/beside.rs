@@ -40,8 +40,8 @@ fn in_background(id: u64, queue: Sender<Message>, act: impl FnOnce() -> Reply + 
     }
 }
 
-/// Merges a job's result by the granted policy, in a process of its own like that of a person: it runs tests. It goes on
-/// when this process ends, and does nothing when the result is decided.
+/// Merges a job's result by the granted policy, in a process of its own like that of a person: it runs tests. It goes
+/// on when this process ends, and does nothing when the result is decided.
 pub fn approve_beside(hub: &Hub, job: &str, id: u64, queue: Sender<Message>) {
     let (root, job) = (hub.root.clone(), job.to_owned());
     in_background(id, queue, move || {

@@ -1,5 +1,5 @@
-//! Finalizes a job after its work: puts it under review, ends its claim, or reopens its task; each in one transaction over
-//! claim, backlog and plan.
+//! Finalizes a job after its work: puts it under review, ends its claim, or reopens its task; each in one transaction
+//! over claim, backlog and plan.
 //!
 //! Every transaction here can be repeated, as in [`assign`](super::assign).
 
@@ -89,8 +89,8 @@ pub fn finalize(executor: &mut Executor, job: &Job, ending: Ending) -> Result<Re
     Ok(left.map_or(Reply::Done, |why| Reply::Refused { why }))
 }
 
-/// The claim ended before, with the job: cancelled, blocked, released to another seat that released it, too. Work merged
-/// since then is done anyway, and so is its claim.
+/// The claim ended before, with the job: cancelled, blocked, released to another seat that released it, too. Work
+/// merged since then is done anyway, and so is its claim.
 fn merged_late(
     writer: &mut Writer<'_>,
     executor: &mut Executor,

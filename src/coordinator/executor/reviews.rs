@@ -46,8 +46,8 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
     seen.collect()
 }
 
-/// Whether a result waits for a person's decision: not one of a job that was cancelled or blocked, though it may still be
-/// given, and of a job that is done only while its work is not on the target.
+/// Whether a result waits for a person's decision: not one of a job that was cancelled or blocked, though it may still
+/// be given, and of a job that is done only while its work is not on the target.
 pub fn is_waiting(hub: &Hub, state: &State, entry: &Entry) -> bool {
     entry.is_pending()
         && match state.job(&entry.bundle.job).map(|job| &job.phase) {
@@ -113,8 +113,8 @@ pub fn word(decision: &Decision) -> ReviewWord {
     }
 }
 
-/// What people said about earlier results of a job's task since the last approval, also in a pull request, and when they
-/// had it done again.
+/// What people said about earlier results of a job's task since the last approval, also in a pull request, and when
+/// they had it done again.
 ///
 /// # Errors
 /// When the decisions cannot be read.

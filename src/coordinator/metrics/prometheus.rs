@@ -9,8 +9,8 @@ use crate::coordinator::state::{Ending, Job, Phase, State};
 /// Whether a job is in a phase.
 type IsIn = fn(&Job) -> bool;
 
-/// Prints the counters of a state, and the metrics of the last days. `running`: a coordinator runs; `slots` and `queue`:
-/// how many jobs may run and wait at most.
+/// Prints the counters of a state, and the metrics of the last days. `running`: a coordinator runs; `slots` and
+/// `queue`: how many jobs may run and wait at most.
 pub fn text(state: &State, metrics: &Metrics, running: bool, slots: usize, queue: usize) -> String {
     let mut page = Page::default();
     counters(state, &mut page);

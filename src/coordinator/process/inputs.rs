@@ -334,8 +334,8 @@ impl Shell<'_> {
         every.saturating_sub(self.usage_read.elapsed())
     }
 
-    /// Reads what running workers have used, so that the day's budget stops them in the middle of a call, and what their
-    /// agents say of their limits.
+    /// Reads what running workers have used, so that the day's budget stops them in the middle of a call, and what
+    /// their agents say of their limits.
     pub(super) fn read_usage(&mut self) {
         if !self.usage_due().is_zero() {
             return;

@@ -2,13 +2,14 @@
 //!
 //! # Theory of operation
 //!
-//! One thread decides and performs; the others only send it messages: the watcher, the signals,
-//! and one thread per worker that waits for its end. Each message becomes inputs, each input a call
-//! of [`step`](crate::coordinator::step::step). Nothing starts that the saved state does not know as pending ([`needs_saving`](crate::coordinator::state::input::Effect::needs_saving)), and
-//! the state is saved before anybody is waited for. Results go back in as inputs before anything else is done, an observation
-//! of the world comes last. So at most one thing runs at any moment, and a crash leaves only pending actions, which
-//! the next process checks. The record's commit runs in a thread of its own, because it
-//! can take seconds: until it ends no other action starts, and only people's commands and workers' ends are handled.
+//! One thread decides and performs; the others only send it messages: the watcher, the signals, and one thread per
+//! worker that waits for its end. Each message becomes inputs, each input a call of
+//! [`step`](crate::coordinator::step::step). Nothing starts that the saved state does not know as pending
+//! ([`needs_saving`](crate::coordinator::state::input::Effect::needs_saving)), and the state is saved before anybody is
+//! waited for. Results go back in as inputs before anything else is done, an observation of the world comes last. So at
+//! most one thing runs at any moment, and a crash leaves only pending actions, which the next process checks. The
+//! record's commit runs in a thread of its own, because it can take seconds: until it ends no other action starts, and
+//! only people's commands and workers' ends are handled.
 //!
 //! Nothing here decides what to do.
 
@@ -48,7 +49,8 @@ use crate::hub::{Hub, Worktree, paths};
 
 /// After handling a change, further ones are collected for this long.
 const WINDOW: Duration = Duration::from_millis(20);
-/// How often the clocks are compared: a wait stands still while the machine sleeps, so what it waits for may be long past.
+/// How often the clocks are compared: a wait stands still while the machine sleeps, so what it waits for may be long
+/// past.
 const CLOCKS: Duration = Duration::from_secs(60);
 /// How often commands and outcomes are looked for where files cannot be watched.
 const POLL_FILES: Duration = Duration::from_secs(3);

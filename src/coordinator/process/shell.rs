@@ -71,7 +71,8 @@ pub(super) struct Shell<'t> {
     pub stops_at: Option<Stamp>,
     /// It was stopped because its time was over, not by a person.
     pub is_time_over: bool,
-    /// A terminal was there at the start: a SIGHUP without one then means that it was closed, and stops the coordinator.
+    /// A terminal was there at the start: a SIGHUP without one then means that it was closed, and stops the
+    /// coordinator.
     pub has_terminal: bool,
     /// When the terminal was first reported closed.
     pub hung_up: Option<Instant>,

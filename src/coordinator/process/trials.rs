@@ -1,8 +1,8 @@
 //! Tries to merge what unfinished jobs have so far with each other, so that people learn of a conflict before more work
 //! goes into it.
 //!
-//! Only what moved since the last look is tried again, for a short time in each look. Nothing is left in the repository:
-//! the objects of a trial go into a folder that is deleted.
+//! Only what moved since the last look is tried again, for a short time in each look. Nothing is left in the
+//! repository: the objects of a trial go into a folder that is deleted.
 
 use std::path::Path;
 use std::process::Output;
@@ -29,8 +29,8 @@ const PAIRS: usize = 100;
 /// Relative to the machine-local folder.
 const OBJECTS: &str = "cache/trial-objects";
 
-/// The trial merges of all unfinished jobs; those of the saved state where nothing moved. Empty when the settings switch
-/// them off.
+/// The trial merges of all unfinished jobs; those of the saved state where nothing moved. Empty when the settings
+/// switch them off.
 ///
 /// # Errors
 /// When the repository or the settings cannot be read.

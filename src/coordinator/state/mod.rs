@@ -206,7 +206,8 @@ impl State {
         after.find(|other| other.task == job.task && other.id != job.id)
     }
 
-    /// Whether the same task is done or queued again, so that how this job ended matters no more. Not for finished work.
+    /// Whether the same task is done or queued again, so that how this job ended matters no more. Not for finished
+    /// work.
     pub fn is_superseded(&self, job: &Job) -> bool {
         let is_failed = matches!(job.phase, Phase::Over { ending, .. } if ending != Ending::Done);
         let is_queued = || self.submissions.iter().any(|one| one.is_called(&job.task));

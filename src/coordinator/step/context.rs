@@ -142,10 +142,10 @@ pub(super) fn ends_when_idle(state: &State, config: &Config) -> bool {
     config.until_idle || config.max_jobs.is_some_and(|max| state.volatile.chosen >= max)
 }
 
-/// When to commit the record; `None` when nothing is uncommitted. During work, at the interval of the settings. When
-/// no work is left, at once, but not more often than that interval, because every command of a person is followed by
-/// idleness. A one-shot run does not count as idle. A coordinator that is told to stop commits everything; one that ends
-/// by itself does so where the record has a branch of its own.
+/// When to commit the record; `None` when nothing is uncommitted. During work, at the interval of the settings. When no
+/// work is left, at once, but not more often than that interval, because every command of a person is followed by
+/// idleness. A one-shot run does not count as idle. A coordinator that is told to stop commits everything; one that
+/// ends by itself does so where the record has a branch of its own.
 pub(super) fn commit_due(state: &State, config: &Config) -> Option<Stamp> {
     let (since, every) = (state.unrecorded_since?, config.commit_every?);
     let is_pending = state.pending.iter().any(|p| p.action == Action::Commit);

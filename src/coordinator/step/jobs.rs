@@ -11,7 +11,8 @@ impl StepContext<'_> {
         self.state.jobs.iter_mut().find(|job| job.id == id)
     }
 
-    /// Takes up a job that this state does not know, as one that is over, so that the decision about it closes its task.
+    /// Takes up a job that this state does not know, as one that is over, so that the decision about it closes its
+    /// task.
     pub(in crate::coordinator) fn take_up(&mut self, decision: ReviewDecision, title: String) {
         if self.state.job(&decision.job).is_some() {
             return;

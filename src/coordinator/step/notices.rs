@@ -1,5 +1,5 @@
-//! Notifications: who is told what. The same is not told twice within a while, and not too much in an hour, so that what
-//! is sent is read.
+//! Notifications: who is told what. The same is not told twice within a while, and not too much in an hour, so that
+//! what is sent is read.
 
 use std::time::Duration;
 

@@ -4,8 +4,9 @@
 //! together with the files that the answer is printed to, and waits for the answer ([`call`]).
 //!
 //! What it promises: it hears only processes of this account that [`Belongs`] accepts, by their pid as the kernel gives
-//! it; a request has at most [`MAX_REQUEST`] bytes and must arrive within seconds; the number of connections is limited.
-//! A caller can hinder no other part of the server's process than the broker. It does not know what a request means.
+//! it; a request has at most [`MAX_REQUEST`] bytes and must arrive within seconds; the number of connections is
+//! limited. A caller can hinder no other part of the server's process than the broker. It does not know what a request
+//! means.
 //!
 //! Linux only: elsewhere [`Server::start`] starts nothing, because nothing tells who is at the other end.
 

@@ -49,8 +49,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to listen to the processes of this account that belong; `None` where the system does not tell who is at the
-    /// other end.
+    /// Starts to listen to the processes of this account that belong; `None` where the system does not tell who is at
+    /// the other end.
     ///
     /// # Errors
     /// When there is no place for the socket, or no thread.

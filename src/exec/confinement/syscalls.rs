@@ -1,11 +1,11 @@
 //! Refuses the system call that harms other processes of the account and that Landlock does not cover.
 //!
-//! It is `prlimit64` with the pid of a process: it can end a process of the person (a limit of CPU time), or give a shell
-//! the limit that marks a worker. For the caller itself (pid 0, as every `ulimit` and language runtime calls it)
+//! It is `prlimit64` with the pid of a process: it can end a process of the person (a limit of CPU time), or give a
+//! shell the limit that marks a worker. For the caller itself (pid 0, as every `ulimit` and language runtime calls it)
 //! and for reading limits it stays allowed.
 //!
-//! The filter is written as instructions, because the library's rules end every program of another architecture, such as
-//! a 32-bit one; here each architecture has its own number of the call, and an unknown one is not filtered.
+//! The filter is written as instructions, because the library's rules end every program of another architecture, such
+//! as a 32-bit one; here each architecture has its own number of the call, and an unknown one is not filtered.
 
 use std::io;
 

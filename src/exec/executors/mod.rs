@@ -1,8 +1,8 @@
 //! How a supervised program is started: as a child of ours, in a container, or in a window that a person can join.
 //!
 //! Each executor hands the [`Supervisor`] something to run, the program itself or docker's client, so that output, time
-//! limits, observers and the end of the process tree are the same for all. What lives outside of our process tree is the
-//! executor's to remove: a container, or the window that shows the program.
+//! limits, observers and the end of the process tree are the same for all. What lives outside of our process tree is
+//! the executor's to remove: a container, or the window that shows the program.
 
 pub mod docker;
 mod executor;

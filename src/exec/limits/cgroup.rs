@@ -1,9 +1,9 @@
 //! Cgroups of version 2: one for the programs of each run, below a cgroup that is delegated to this process.
 //!
-//! A cgroup that has controllers for its children holds no processes itself, so this process and its siblings must be in
-//! a child, [`LEAF`]. A service of systemd starts there (`DelegateSubgroup=`). In a scope or a container they are moved
-//! there. Not in a service without that setting: systemd starts its process again in the cgroup of the service, and that
-//! would fail while workers of a coordinator that crashed still run.
+//! A cgroup that has controllers for its children holds no processes itself, so this process and its siblings must be
+//! in a child, [`LEAF`]. A service of systemd starts there (`DelegateSubgroup=`). In a scope or a container they are
+//! moved there. Not in a service without that setting: systemd starts its process again in the cgroup of the service,
+//! and that would fail while workers of a coordinator that crashed still run.
 //!
 //! The group of a run is named after the process that made it, and removed with everything in it once that process is
 //! done or gone.

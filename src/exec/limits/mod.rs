@@ -2,8 +2,8 @@
 //!
 //! Where a cgroup is delegated to this process, the kernel limits memory, processors and processes ([`cgroup`]). Where
 //! none is, the supervisor adds up memory and processes while a program runs ([`meter`]), and no process may allocate
-//! more than twice the memory; processors are not limited then. Disk space is always added up. A program over a limit is
-//! stopped with the reason.
+//! more than twice the memory; processors are not limited then. Disk space is always added up. A program over a limit
+//! is stopped with the reason.
 //!
 //! Not used: `RLIMIT_AS`, because runtimes such as node and Java reserve more addresses than they use;
 //! `RLIMIT_NPROC`, which counts all processes of the account, those of other runs included; `RLIMIT_CPU`, which limits

@@ -22,8 +22,8 @@ const MAX_ARGUMENT: usize = 64 << 10;
 /// How much of what a command says beside its answer is passed on, in characters.
 const MAX_NOTES: usize = 2000;
 
-/// A command line without the program. Values are rendered as `--flag=value`, and the rest stands after `--`, so that no
-/// value is taken for a flag.
+/// A command line without the program. Values are rendered as `--flag=value`, and the rest stands after `--`, so that
+/// no value is taken for a flag.
 #[derive(Clone, Debug)]
 pub struct Line {
     words: Vec<String>,
@@ -87,8 +87,8 @@ pub struct Done {
 pub struct Commands {
     options: Arc<Options>,
     reads: Arc<Semaphore>,
-    /// Commands that write run one after the other, in the order in which they came: a receipt, the event that names it,
-    /// and the release may come at once.
+    /// Commands that write run one after the other, in the order in which they came: a receipt, the event that names
+    /// it, and the release may come at once.
     writes: Arc<Semaphore>,
 }
 

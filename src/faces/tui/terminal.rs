@@ -1,8 +1,8 @@
 //! The terminal: taken over while the screen is shown, and given back whatever happens.
 //!
-//! [`leave`] may be called at any time and from any thread: by the guard's drop, by the panic hook, before a suspension.
-//! What other code prints on stderr meanwhile, such as a program that was started, would disturb the screen and is
-//! dropped.
+//! [`leave`] may be called at any time and from any thread: by the guard's drop, by the panic hook, before a
+//! suspension. What other code prints on stderr meanwhile, such as a program that was started, would disturb the screen
+//! and is dropped.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};

@@ -3,8 +3,8 @@
 //! Other programs of this machine can reach the socket, and so can every page in the person's browser. What keeps them
 //! out: the name and port in `Host` (a foreign name that resolves to loopback), a session cookie that other sites
 //! cannot send and scripts cannot read, the `Origin` of whatever changes something, and a secret in every form. A
-//! stolen link or session does not help a worker or another account: where the kernel tells who sent a request, pages are
-//! shown, a link is opened, and something is decided, for the person's own programs alone.
+//! stolen link or session does not help a worker or another account: where the kernel tells who sent a request, pages
+//! are shown, a link is opened, and something is decided, for the person's own programs alone.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;

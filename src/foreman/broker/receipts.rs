@@ -2,8 +2,9 @@
 //!
 //! A confined program cannot write there, so it names a file of its worktree or of the run's receipts folder. The
 //! program runs while its file is read and may exchange it at any moment. So the file is opened once, in one step that
-//! follows no link and leaves the folder by no way, and what was opened is checked: a regular file with one name, small,
-//! text, without secrets, for a place where the seat may leave receipts. A path that exists in the hub is left alone.
+//! follows no link and leaves the folder by no way, and what was opened is checked: a regular file with one name,
+//! small, text, without secrets, for a place where the seat may leave receipts. A path that exists in the hub is left
+//! alone.
 
 use std::fs::File;
 use std::io::Read;

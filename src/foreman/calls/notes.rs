@@ -1,9 +1,9 @@
 //! Notes that people send to the agent of a job: into its session while it works, where the agent takes messages, else
 //! with its next call.
 //!
-//! Machine-local, a file per note under `notes/<job>/`. A worker marks it as given; a note that was not given waits, also
-//! for a worker that starts later. Every later prompt quotes it, too: after the run it is kept under `said/<task>/` until
-//! the task is done, because work that is sent back or retried has another name.
+//! Machine-local, a file per note under `notes/<job>/`. A worker marks it as given; a note that was not given waits,
+//! also for a worker that starts later. Every later prompt quotes it, too: after the run it is kept under
+//! `said/<task>/` until the task is done, because work that is sent back or retried has another name.
 
 use std::path::{Path, PathBuf};
 

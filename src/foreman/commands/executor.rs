@@ -1,4 +1,5 @@
-//! Chooses how a worker's programs are started, as the settings say: as processes, in containers, or in windows of tmux.
+//! Chooses how a worker's programs are started, as the settings say: as processes, in containers, or in windows of
+//! tmux.
 
 use std::path::{Path, PathBuf};
 

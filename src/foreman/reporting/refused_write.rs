@@ -42,8 +42,8 @@ pub fn finding(hub: &Hub, report: &Report, agent: &str, error: &Noticed) -> Opti
     Some(Finding::medium(REFUSED_WRITE, "", message).hint(advice(report, &path, &format!("agents.{agent}"))))
 }
 
-/// The path that was refused, if the output names one, and the section of the settings that can allow it; `None` when the
-/// sandbox did not make the run fail.
+/// The path that was refused, if the output names one, and the section of the settings that can allow it; `None` when
+/// the sandbox did not make the run fail.
 fn cause(hub: &Hub, report: &Report) -> Option<(Option<PathBuf>, String)> {
     let (texts, section) = match culprit(report)? {
         Culprit::Command(command) if command.exit_code == Some(NOT_EXECUTABLE) => return None,

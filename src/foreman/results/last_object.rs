@@ -21,7 +21,8 @@ const MAX_INDENT: usize = 200;
 ///
 /// Text may follow it, and it may be in a code fence. The tester's and the reviewer's answers are read more strictly,
 /// so that no verdict is taken from a quotation: the object must begin a line, and text after an approval must not
-/// mention a rejection. `verdict`: the words of a role that judges, pass and fail. An object inside an unreadable answer is never taken as the answer.
+/// mention a rejection. `verdict`: the words of a role that judges, pass and fail. An object inside an unreadable
+/// answer is never taken as the answer.
 pub(super) fn last_object(said: &str, verdict: Option<(&str, &str)>) -> Result<Map<String, Value>, String> {
     if said.len() > MAX_TEXT {
         return Err(format!("the answer is longer than {} KiB", MAX_TEXT >> 10));

@@ -61,7 +61,8 @@ pub(super) fn granted(path: &str) -> Option<PathBuf> {
     resolve(&absolute)
 }
 
-/// Whether a writable path of the settings opens something: a folder that is created when it is missing, or what exists.
+/// Whether a writable path of the settings opens something: a folder that is created when it is missing, or what
+/// exists.
 pub(super) fn has_effect(path: &str) -> bool {
     let absolute = absolute(path);
     absolute.is_absolute() && (path.ends_with('/') || absolute.exists())

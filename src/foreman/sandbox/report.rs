@@ -62,7 +62,8 @@ pub struct SandboxReport {
     pub state: SandboxState,
     /// The version of Landlock; 0: the kernel has none.
     pub landlock: u32,
-    /// What the kernel leaves open, and what is not writable because a part of the repository or the home folder is in it.
+    /// What the kernel leaves open, and what is not writable because a part of the repository or the home folder is in
+    /// it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<String>,
     /// `all` or `none`.

@@ -34,8 +34,8 @@ pub fn inside() -> Option<Inside> {
     inside_unless(is_not_a_worker)
 }
 
-/// Like [`refuse`], but a coordinator may have started this process: it does what a person allowed it beforehand. A run's
-/// worker is a teof of its own between the two.
+/// Like [`refuse`], but a coordinator may have started this process: it does what a person allowed it beforehand. A
+/// run's worker is a teof of its own between the two.
 ///
 /// # Errors
 /// `trust.person` (exit 6).

@@ -1,8 +1,8 @@
 //! The commands that write and that a worker performs for the programs of its run, with their flags: the only list.
 //!
-//! A program of a run sends a [`Request`] to its worker ([`crate::foreman::broker`]), which performs what is listed here
-//! and nothing else. What is listed is not granted: every command still passes the checks of [`super::run`], which hold
-//! the run to its own seat, task and step.
+//! A program of a run sends a [`Request`] to its worker ([`crate::foreman::broker`]), which performs what is listed
+//! here and nothing else. What is listed is not granted: every command still passes the checks of [`super::run`], which
+//! hold the run to its own seat, task and step.
 //!
 //! A request is rendered as `--flag=value` and, after `--`, the rest, so that no value is ever taken for a flag.
 

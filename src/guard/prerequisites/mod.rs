@@ -1,7 +1,8 @@
 //! Checks the prerequisites of work: trust in the feeds, no feed that needs attention, a green CI.
 //!
 //! The backlog declares which prerequisites its items have. A declared one whose report cannot be read counts as
-//! failed. The consent's halts use two of the same facts, whatever the backlog declares: [`Prerequisites::attention`] and [`Prerequisites::ci_failed`].
+//! failed. The consent's halts use two of the same facts, whatever the backlog declares: [`Prerequisites::attention`]
+//! and [`Prerequisites::ci_failed`].
 //!
 //! | key under `prerequisites` | holds when |
 //! |---|---|

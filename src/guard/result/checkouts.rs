@@ -159,8 +159,8 @@ fn compare(
     }
 }
 
-/// Who committed, if it was not the person at this machine: git with a cleared environment leaves no trace, and does not
-/// know the person. `None` if git knows no address of the person either.
+/// Who committed, if it was not the person at this machine: git with a cleared environment leaves no trace, and does
+/// not know the person. `None` if git knows no address of the person either.
 fn stranger(hub: &Hub, old: &Snapshot, commits: &[Made]) -> Option<String> {
     if commits.is_empty() {
         return None;

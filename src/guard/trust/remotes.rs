@@ -1,8 +1,8 @@
 //! Decides whether git may talk to the remotes that the repository's configuration names.
 //!
-//! Any program that works in the repository can write `.git/config`, so it can send a push elsewhere, or have a sync take
-//! somebody else's commits. Once a person granted consent, remotes are used only as they were then, or as
-//! they were trusted later (`teof trust git`).
+//! Any program that works in the repository can write `.git/config`, so it can send a push elsewhere, or have a sync
+//! take somebody else's commits. Once a person granted consent, remotes are used only as they were then, or as they
+//! were trusted later (`teof trust git`).
 
 use std::collections::BTreeSet;
 use std::path::Path;

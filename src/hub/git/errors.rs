@@ -32,8 +32,8 @@ pub fn explain(error: &anyhow::Error) -> Option<Refusal> {
         (_, ErrorClass::Os | ErrorClass::Filesystem) if why.contains("No space left") || why.contains("quota") => {
             refuse("disk.full", "no space left on the disk").next("free some space and try again")
         }
-        // What libgit2 looked up in vain before it found the object elsewhere: the true error came without words, as when
-        // the disk fills up during a checkout.
+        // What libgit2 looked up in vain before it found the object elsewhere: the true error came without words, as
+        // when the disk fills up during a checkout.
         (_, ErrorClass::Odb) if why.starts_with("object not found") => {
             Refusal::guard("disk.failed", "could not write git's files")
                 .because("libgit2 gives no reason; a full disk is the usual one")

@@ -12,8 +12,8 @@ use crate::base::{Result, env};
 /// The oldest gh with all that pull requests need: `pr ready --undo`, `pr merge --match-head-commit`.
 pub const OLDEST: (u64, u64) = (2, 16);
 
-/// What a person or a CI may have set that names another repository, or makes gh colour and lay out what it prints for a
-/// terminal.
+/// What a person or a CI may have set that names another repository, or makes gh colour and lay out what it prints for
+/// a terminal.
 const FORGET: [&str; 3] = ["GH_REPO", "GH_FORCE_TTY", "CLICOLOR_FORCE"];
 
 /// A call of gh in `folder`, ready to be given arguments. `git` says what the git that gh calls may run.

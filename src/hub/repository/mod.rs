@@ -1,4 +1,5 @@
-//! What the record needs of its repository: attributes, clones with the same bytes, the person's identity, no left locks.
+//! What the record needs of its repository: attributes, clones with the same bytes, the person's identity, no left
+//! locks.
 
 pub mod attributes;
 pub mod clone_fidelity;

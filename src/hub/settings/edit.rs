@@ -1,7 +1,7 @@
 //! Sets one setting in the text of a `teof.toml` and leaves every other byte as it is.
 //!
-//! A line is put in or exchanged as text, and stays only if the result parses to the old settings with that key. The crate
-//! `toml_edit` would cost more than this one edit does.
+//! A line is put in or exchanged as text, and stays only if the result parses to the old settings with that key. The
+//! crate `toml_edit` would cost more than this one edit does.
 
 use toml::{Table, Value};
 

@@ -12,9 +12,9 @@ pub struct Sandbox {
     /// Whether the kernel confines what a worker starts, where it can: `on` or `off`. Settings that loosen the
     /// sandbox count only once granted, in the hub's teof.toml.
     pub mode: SandboxMode,
-    /// Paths that are writable besides the worktree, the run's own folders and `caches`: absolute, or from `~`. One that
-    /// ends with `/` is a folder, and is created if missing. One above the repository, the folder of worktrees or the
-    /// home folder does not count.
+    /// Paths that are writable besides the worktree, the run's own folders and `caches`: absolute, or from `~`. One
+    /// that ends with `/` is a folder, and is created if missing. One above the repository, the folder of worktrees or
+    /// the home folder does not count.
     pub write: Vec<String>,
     /// Caches of build tools and package managers that are writable. A missing one is created only for a program that
     /// is installed, or that the project brings as its wrapper (`gradlew`).

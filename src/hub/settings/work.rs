@@ -159,15 +159,16 @@ pub struct Review {
     pub auto: Vec<String>,
     /// How sure the reviewer must be for that, in percent.
     pub auto_confidence: u8,
-    /// How approved work lands on the target: `squash` (one commit per job), or `merge` (a merge commit that keeps the commits of its branch).
+    /// How approved work lands on the target: `squash` (one commit per job), or `merge` (a merge commit that keeps the
+    /// commits of its branch).
     pub merge: ApprovalMerge,
     /// Whether results become draft pull requests, if `gh` and a remote are available.
     pub pull_requests: bool,
-    /// What of an open pull request goes back to the coder: `all` (failing checks, and review comments of people who may
-    /// write to the repository), `checks`, or `off`.
+    /// What of an open pull request goes back to the coder: `all` (failing checks, and review comments of people who
+    /// may write to the repository), `checks`, or `off`.
     pub feedback: Feedback,
-    /// Logins whose comments count, the account that opened the pull request included; empty: everybody's who may write,
-    /// except that account's.
+    /// Logins whose comments count, the account that opened the pull request included; empty: everybody's who may
+    /// write, except that account's.
     pub feedback_from: Vec<String>,
     /// How pull requests are merged: `squash`, `merge` or `rebase`; `auto` uses what the repository allows, squash
     /// first.

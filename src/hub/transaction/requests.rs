@@ -1,5 +1,5 @@
-//! `--request-id`: an idempotency key. The answer to a command is stored for a week, in the same transaction as its changes.
-//! A caller that does not know whether its command arrived can send it again and gets the first answer.
+//! `--request-id`: an idempotency key. The answer to a command is stored for a week, in the same transaction as its
+//! changes. A caller that does not know whether its command arrived can send it again and gets the first answer.
 //!
 //! Machine-local: `<common dir>/teof/requests/<id>.json`.
 

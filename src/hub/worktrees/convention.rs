@@ -145,11 +145,12 @@ pub struct Opened {
     pub made: bool,
 }
 
-/// Finds the worktree that has the branch `wanted`, or makes one with it, `<home>/<name>`; a new branch starts at the target.
+/// Finds the worktree that has the branch `wanted`, or makes one with it, `<home>/<name>`; a new branch starts at the
+/// target.
 ///
 /// # Errors
-/// `branch.in_use` when it is the branch of the hub or of the main worktree; `worktree.missing` when somebody removed its
-/// folder; `worktree.taken` when something else is in its place.
+/// `branch.in_use` when it is the branch of the hub or of the main worktree; `worktree.missing` when somebody removed
+/// its folder; `worktree.taken` when something else is in its place.
 pub fn open(hub: &Hub, name: &str, wanted: &str) -> Result<Opened> {
     names::check_id("worktree", name)?;
     let wait = |path: PathBuf| FileLock::acquire(&path, WAIT, "lock.wait", &format!("make worktree {name}"));

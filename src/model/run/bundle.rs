@@ -54,7 +54,8 @@ pub struct Bundle {
     pub stages: Vec<Stage>,
     pub tests: Vec<Test>,
     pub findings: Vec<Finding>,
-    /// The findings for which the job was sent back earlier: by a person, by its pull request, or because of a conflict.
+    /// The findings for which the job was sent back earlier: by a person, by its pull request, or because of a
+    /// conflict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sent_back: Vec<Finding>,
     /// The reviewer's, 0 to 100.

@@ -1,7 +1,8 @@
-//! What a run does at this moment: machine-local, `live/<run>.json`, replaced while the run lasts and removed at its end.
+//! What a run does at this moment: machine-local, `live/<run>.json`, replaced while the run lasts and removed at its
+//! end.
 //!
-//! For people who watch; of it the coordinator reads what the run used, for the day's budget, and what its agents say of
-//! their limits.
+//! For people who watch; of it the coordinator reads what the run used, for the day's budget, and what its agents say
+//! of their limits.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! Renews the lease of a claim while its holder lives: a worker's run, the client of `teof mcp`, or an agent with hooks.
+//! Renews the lease of a claim while its holder lives: a worker's run, the client of `teof mcp`, or an agent with
+//! hooks.
 
 use std::time::{Duration, Instant};
 
@@ -38,8 +39,8 @@ pub fn renew_any(hub: &Hub, task: &str, agent: &str, epoch: Option<u64>, lease: 
     Ok(Some(claim.epoch))
 }
 
-/// When a lease is renewed: by whichever clock comes first. The monotonic one stands still while the machine sleeps, and
-/// the lease does not; the wall clock may be set back, and the lease then lasts too long.
+/// When a lease is renewed: by whichever clock comes first. The monotonic one stands still while the machine sleeps,
+/// and the lease does not; the wall clock may be set back, and the lease then lasts too long.
 #[derive(Clone, Copy, Debug)]
 pub struct Due {
     running: Instant,

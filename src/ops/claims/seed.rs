@@ -46,7 +46,8 @@ impl Request {
 /// Seeds the task; answers as `bus claim` does.
 ///
 /// # Errors
-/// `claim.held` (exit 3) when another seat has a live claim, or this one works on it already; `claim.assigned` (exit 1).
+/// `claim.held` (exit 3) when another seat has a live claim, or this one works on it already; `claim.assigned` (exit
+/// 1).
 pub fn seed(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Result<Answer> {
     let Request { author, task, .. } = request;
     let call = Call { command: "task seed", author, task, bound: false, request: repeat };

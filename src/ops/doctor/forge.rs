@@ -36,7 +36,8 @@ pub fn problems(hub: &Hub) -> Result<Option<Problem>> {
         let fix = format!("install gh {major}.{minor} or later; or {OFF}");
         return Ok(Some(Problem { code: "gh.old", message, fix, note: false }));
     }
-    // Prints the address of the repository: whether somebody is logged in at the remote's host is known without asking it.
+    // Prints the address of the repository: whether somebody is logged in at the remote's host is known without asking
+    // it.
     let answer = ask(hub, &["browse", "--no-browser"])?;
     Ok(match answer.status.code() {
         Some(0) => None,

@@ -14,8 +14,8 @@ use crate::hub::{Hub, paths};
 /// A line of the export.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Line {
-    /// What the record is: `task`, `plan`, `claim`, `assignment`, `event`, `message`, `receipt`, `seat`, `run`, `review`,
-    /// `decision`, `job` or `document`.
+    /// What the record is: `task`, `plan`, `claim`, `assignment`, `event`, `message`, `receipt`, `seat`, `run`,
+    /// `review`, `decision`, `job` or `document`.
     pub kind: String,
     /// The file that it is in, relative to the hub; absent for a job. A byte that is not UTF-8 is `\\xHH`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -63,8 +63,8 @@ pub fn commit(hub: &Hub) -> Result<Recorded> {
     }
 }
 
-/// Like [`commit`], but where work is merged to the record's branch, not within `[coordinator] record_every` of the last
-/// record commit; the next one includes it.
+/// Like [`commit`], but where work is merged to the record's branch, not within `[coordinator] record_every` of the
+/// last record commit; the next one includes it.
 ///
 /// # Errors
 /// As [`commit`].

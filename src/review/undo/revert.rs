@@ -28,8 +28,8 @@ const NAMED: usize = 10;
 /// Reverts the merge of a job on its target and reopens its step and its backlog item.
 ///
 /// # Errors
-/// When the job was not approved; when later work depends on it (`review.conflict`); and as [`approve`](crate::review::approve). Then
-/// nothing has moved.
+/// When the job was not approved; when later work depends on it (`review.conflict`); and as
+/// [`approve`](crate::review::approve). Then nothing has moved.
 pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&str)) -> Result<Decision> {
     operator::require("revert work")?;
     let bundle = &entry.bundle;

@@ -57,8 +57,8 @@ fn parents(commit: &Commit) -> Vec<Oid> {
     lines.filter_map(|hex| object_ids::parse(std::str::from_utf8(hex).ok()?).ok()).collect()
 }
 
-/// Whether a merged commit is the reviewed one, or the one that a pull request offered: the work alone, on a commit that
-/// the target had.
+/// Whether a merged commit is the reviewed one, or the one that a pull request offered: the work alone, on a commit
+/// that the target had.
 fn is_work(repo: &Repository, id: Oid, target: Option<Oid>, (bundle, reviewed): (&Bundle, &str)) -> bool {
     if [bundle.commit.as_str(), reviewed].contains(&id.to_string().as_str()) {
         return true;

@@ -1,5 +1,5 @@
-//! Work whose branch would be incomplete at the remote: without the content of its git-lfs files, or without the commits
-//! that it stands on.
+//! Work whose branch would be incomplete at the remote: without the content of its git-lfs files, or without the
+//! commits that it stands on.
 
 use std::fs;
 

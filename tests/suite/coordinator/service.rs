@@ -1,5 +1,5 @@
-//! The coordinator as a service: what it tells its service manager, how it reads its settings again, and what happens to
-//! it when the machine does not behave.
+//! The coordinator as a service: what it tells its service manager, how it reads its settings again, and what happens
+//! to it when the machine does not behave.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};

@@ -1,4 +1,5 @@
-//! Containers, under a client that stands in for docker's (`docker.sh`); one test asks a real engine, where there is one.
+//! Containers, under a client that stands in for docker's (`docker.sh`); one test asks a real engine, where there is
+//! one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

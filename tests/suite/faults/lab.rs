@@ -144,7 +144,8 @@ impl Lab {
         line.split(' ').map(|word| word.replace('_', " ").replace("%", "_")).chain(["--json".to_owned()]).collect()
     }
 
-    /// Has a program run as all commands here: same time, same environment; `agent` is the seat that the arguments name.
+    /// Has a program run as all commands here: same time, same environment; `agent` is the seat that the arguments
+    /// name.
     pub fn prepare(&self, command: &mut Command, args: &[String], real_time: bool) {
         self.world.clear(command);
         match seat_of(args) {

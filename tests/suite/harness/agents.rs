@@ -1,9 +1,10 @@
 //! Fake agents: small programs that print what an agent prints, and do what a file tells them to.
 //!
 //! A fake is a shell script whose stream has claude's form. On its n-th call it takes the lines of
-//! `<folder>/<name>/<n>`, or of `<folder>/<name>/default`, as a script in its worktree; functions are at
-//! hand: `answer JSON` ends with success, `say TEXT` speaks, `use_tool NAME COMMAND` calls a tool, `fails TEXT` says
-//! that it failed, `use_tokens N` counts, `limit AT` is out of credit. Every call leaves its prompt in `<n>.prompt`, its arguments in `<n>.args`, its environment in `<n>.env`.
+//! `<folder>/<name>/<n>`, or of `<folder>/<name>/default`, as a script in its worktree; functions are at hand: `answer
+//! JSON` ends with success, `say TEXT` speaks, `use_tool NAME COMMAND` calls a tool, `fails TEXT` says that it failed,
+//! `use_tokens N` counts, `limit AT` is out of credit. Every call leaves its prompt in `<n>.prompt`, its arguments in
+//! `<n>.args`, its environment in `<n>.env`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! Makes the temporary folders of tests, in memory where the machine has room: most of a test's time are durable writes.
+//! Makes the temporary folders of tests, in memory where the machine has room: most of a test's time are durable
+//! writes.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

@@ -17,7 +17,8 @@ pub const TASK: &str = "QUEUE-001";
 pub const UNCONFINED: &str = "[worker.sandbox]\nmode = \"off\"\n";
 
 impl World {
-    /// A world with two lines in `src/code.txt`, these files, an empty log, and a seat with a fresh session and a claim.
+    /// A world with two lines in `src/code.txt`, these files, an empty log, and a seat with a fresh session and a
+    /// claim.
     pub fn with_work(files: &[(&str, &str)]) -> World {
         World::new().add_work(files)
     }

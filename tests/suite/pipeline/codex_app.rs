@@ -1,4 +1,5 @@
-//! Agents that speak as `codex app-server` does, through whole runs: threads, notes into a turn, permissions, stops, limits.
+//! Agents that speak as `codex app-server` does, through whole runs: threads, notes into a turn, permissions, stops,
+//! limits.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The monitor of agents' streams with real processes: what is recorded, told, paused and stopped; notes into a session;
-//! agents that give no sign of life.
+//! The monitor of agents' streams with real processes: what is recorded, told, paused and stopped; notes into a
+//! session; agents that give no sign of life.
 
 use serde_json::{Value, json};
 use teof::exec::Support;

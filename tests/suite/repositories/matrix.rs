@@ -281,7 +281,8 @@ fn walk(kind: &str, place: &Place) -> Vec<(&'static str, i32)> {
     }
     assert_eq!(fs::read(place.folder.join("src/code.c")).ok(), on_disk, "{kind}: the code on disk");
     for commit in place.commits().iter().filter(|commit| !before.contains(commit)) {
-        // The first commit of the record's own branch has no parent, and work that a job commits lies on its own branch.
+        // The first commit of the record's own branch has no parent, and work that a job commits lies on its own
+        // branch.
         let changed = place.git(&["show", "--format=", "--name-only", "--no-renames", "-z", commit]);
         let outside: Vec<&str> = changed.split('\0').filter(|name| !name.is_empty() && !is_ours(name)).collect();
         assert!(outside.is_empty(), "{kind}: {commit} changes {outside:?}");

@@ -160,7 +160,8 @@ impl Sample {
         self.world.git(&["commit", "-qm", "Tamper"]);
     }
 
-    /// The commit of j2 made again with another message, tree or parent (or several), and a record in which the decision names it.
+    /// The commit of j2 made again with another message, tree or parent (or several), and a record in which the
+    /// decision names it.
     fn forge(&self, message: impl Fn(String) -> String, tree: Option<&str>, parent: Option<&str>) -> String {
         let old = self.commit();
         let said = message(self.world.git(&["log", "-1", "--format=%B", &old]));

@@ -1,8 +1,8 @@
 //! Parses and answers `codex app-server`.
 //!
 //! Its notifications become events; what it asks is answered by [`Talk`], if there is somebody to talk to: a recorded
-//! stream is read without. Threads of its subagents report on the same stream: what they do is shown and judged like the
-//! rest, but only the call's own thread speaks, counts and ends.
+//! stream is read without. Threads of its subagents report on the same stream: what they do is shown and judged like
+//! the rest, but only the call's own thread speaks, counts and ends.
 
 use agent_client_protocol_schema::v1::{Error, RequestId};
 use serde::Deserialize;

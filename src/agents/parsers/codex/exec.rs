@@ -1,8 +1,8 @@
 //! Parses `codex exec --json`.
 //!
 //! Its quirks: it may retry after a top-level `error`; an item of type `error` is a warning; `usage` is the thread's
-//! running total; some items only report their end, some never do. What its service says of the account's limits is not in
-//! the stream.
+//! running total; some items only report their end, some never do. What its service says of the account's limits is not
+//! in the stream.
 
 use serde::Deserialize;
 

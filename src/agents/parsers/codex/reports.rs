@@ -58,8 +58,8 @@ pub(super) struct Used {
 }
 
 impl Used {
-    /// What all of them used in this call, after this report. A thread that is continued, or that began as a copy, counts
-    /// from its first request in this call on.
+    /// What all of them used in this call, after this report. A thread that is continued, or that began as a copy,
+    /// counts from its first request in this call on.
     pub(super) fn report(&mut self, thread: &str, report: &TokenUsage<'_>) -> Option<Usage> {
         let total = report.total.0.as_ref()?.usage();
         let is_known = self.threads.contains_key(thread);

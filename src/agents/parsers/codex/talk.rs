@@ -1,5 +1,5 @@
-//! What teof says to `codex app-server`: JSON-RPC 2.0 without its version, one message a line. Pure; what it says waits in
-//! [`Talk::outgoing`].
+//! What teof says to `codex app-server`: JSON-RPC 2.0 without its version, one message a line. Pure; what it says waits
+//! in [`Talk::outgoing`].
 //!
 //! Only methods that need no consent to experiments are used.
 

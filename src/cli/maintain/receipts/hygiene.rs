@@ -16,8 +16,8 @@ use crate::ops::evidence::metrics::{self, Metrics};
 ///
 /// Exit code 1 when a receipt is missing, or a plan is slower than --max-plan-latency.
 ///
-/// With --json: {generated_at, missing: [{path, referenced_by}], untracked, unreferenced: [path], metrics: {plans_total,
-/// plans_missing_receipts, missing_plan_ids, slow_plans}}.
+/// With --json: {generated_at, missing: [{path, referenced_by}], untracked, unreferenced: [path], metrics:
+/// {plans_total, plans_missing_receipts, missing_plan_ids, slow_plans}}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof receipts hygiene\n\

@@ -1,7 +1,8 @@
 //! Lists as tables that fit the terminal.
 //!
 //! On a terminal no row is wider than it: optional columns are left out first, then those that may go below a row do,
-//! then the widest elastic columns are cut with an ellipsis. In a pipe or a file nothing is cut. Cells are made safe before they are measured.
+//! then the widest elastic columns are cut with an ellipsis. In a pipe or a file nothing is cut. Cells are made safe
+//! before they are measured.
 
 use tabled::Table as Grid;
 use tabled::builder::Builder;

@@ -156,8 +156,8 @@ fn coordinator(runtime: &Runtime, workers: usize) -> (String, bool) {
     (format!("{process}; {allowed}"), runtime.stuck.is_none() && consent.why.is_none())
 }
 
-/// How all jobs ended, each counted once: `All jobs that ended so far: 5 done, 1 blocked, 2 rejected`. What became of one
-/// later is known only while it is remembered.
+/// How all jobs ended, each counted once: `All jobs that ended so far: 5 done, 1 blocked, 2 rejected`. What became of
+/// one later is known only while it is remembered.
 pub fn ended(board: &Snapshot) -> String {
     let Totals { done, blocked, blocked_then_done, .. } = board.runtime.totals;
     let mut others: BTreeMap<&str, u64> = BTreeMap::new();

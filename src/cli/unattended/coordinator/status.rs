@@ -34,13 +34,15 @@ const RECENT: usize = 10;
 /// Show what runs, what waits for you, and what is blocked
 ///
 /// Five lines first: what runs, what waits for you, what is blocked, what today cost, and whether more jobs may start.
-/// Then every job. To drop a queued one: `teof coordinator cancel TASK`; to dismiss a blocked one: `teof review reject JOB`.
+/// Then every job. To drop a queued one: `teof coordinator cancel TASK`; to dismiss a blocked one: `teof review reject
+/// JOB`.
 ///
 /// With --json: {summary: {running, questions, reviews, blocked, tokens_today, cost_usd_today, jobs_left}, consent,
-/// running, stopping, holder, frozen, paused, breaker, jobs, finished: [{id, short, task, plan, step, title, seat, phase, state,
-/// stage, run, last, live: {stage, round, stage_since, agent, last_tool, last_line, last_at, tokens, cost_usd}, ...}],
-/// submissions, skipped, suspended, quotas, conflicts: [{jobs, is_certain, paths, more, text, command}], merge_policy, spent, unread_commands, nothing_is_chosen, no_item_is_taken,
-/// totals}. The lists of `summary` are short ids; `live` is null unless the job runs. Keys are added, never renamed.
+/// running, stopping, holder, frozen, paused, breaker, jobs, finished: [{id, short, task, plan, step, title, seat,
+/// phase, state, stage, run, last, live: {stage, round, stage_since, agent, last_tool, last_line, last_at, tokens,
+/// cost_usd}, ...}], submissions, skipped, suspended, quotas, conflicts: [{jobs, is_certain, paths, more, text,
+/// command}], merge_policy, spent, unread_commands, nothing_is_chosen, no_item_is_taken, totals}. The lists of
+/// `summary` are short ids; `live` is null unless the job runs. Keys are added, never renamed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof coordinator status\n\

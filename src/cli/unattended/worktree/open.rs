@@ -16,8 +16,9 @@ use crate::seats;
 
 /// Print the path of a task's worktree; make one if there is none
 ///
-/// For interactive work. It is the worktree of the task's job, else the one on the branch of the seat's claim (`task/<task>`
-/// where no seat acts), else the one whose branch ends like the task and its number. The coordinator does not remove it.
+/// For interactive work. It is the worktree of the task's job, else the one on the branch of the seat's claim
+/// (`task/<task>` where no seat acts), else the one whose branch ends like the task and its number. The coordinator
+/// does not remove it.
 ///
 /// With --json: {path, branch, made}.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,8 @@ pub struct New {
 
 /// Start a shell in a task's worktree; make one if there is none
 ///
-/// The shell is SHELL. TEOF_AGENT names the seat, if one acts; TEOF_SLOT and TEOF_PORT_BASE are the worktree's. It ends with the shell's exit code.
+/// The shell is SHELL. TEOF_AGENT names the seat, if one acts; TEOF_SLOT and TEOF_PORT_BASE are the worktree's. It ends
+/// with the shell's exit code.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof worktree shell QUEUE-004")]

@@ -18,10 +18,10 @@ use crate::model::agent::Usage;
 
 /// Call an agent once, and show what teof reads from it
 ///
-/// Use it after you installed, logged in or described an agent. This costs one call of its model. The agent is called as
-/// a job calls its planner, in a copy of the last commit and in the sandbox, with a prompt that asks for one line. Shown
-/// is what teof reads from its output: text, session, usage; and what to fix when it did not answer. Nothing is claimed
-/// or recorded. Exit code 1 when it did not answer in the format of its settings.
+/// Use it after you installed, logged in or described an agent. This costs one call of its model. The agent is called
+/// as a job calls its planner, in a copy of the last commit and in the sandbox, with a prompt that asks for one line.
+/// Shown is what teof reads from its output: text, session, usage; and what to fix when it did not answer. Nothing is
+/// claimed or recorded. Exit code 1 when it did not answer in the format of its settings.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof agent try my-agent\n\

@@ -44,8 +44,8 @@ pub struct Weekly {
 
 /// Send the managers a request for each decision that is due
 ///
-/// A decision is due when it is open and has no receipt after 24 hours, or no update for 24 hours. A request that stands
-/// is not sent again.
+/// A decision is due when it is open and has no receipt after 24 hours, or no update for 24 hours. A request that
+/// stands is not sent again.
 ///
 /// With --json: {escalated: [{decision_id, why}], standing: [{decision_id, escalated_at}]}.
 #[derive(Debug, clap::Args)]

@@ -12,8 +12,8 @@ use crate::ops::tasks::disagreements::{self, Disagreement};
 
 /// Show the decisions: state, manager, last update, receipts
 ///
-/// A decision is due when it is open and has no receipt after 24 hours, or no update for 24 hours. It also names the tasks
-/// whose claim and assignment disagree.
+/// A decision is due when it is open and has no receipt after 24 hours, or no update for 24 hours. It also names the
+/// tasks whose claim and assignment disagree.
 ///
 /// With --json: {decisions: [{decision_id, manager, status, is_open, opened_at, last_update, plan_id, receipts,
 /// event_count, message_count, escalated_at, due}], disagreements: [{task_id, why, …}]}.

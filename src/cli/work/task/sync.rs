@@ -13,8 +13,8 @@ use crate::ops::tasks::sync;
 
 /// Bring the backlog and the task list in line with the claims
 ///
-/// The claim decides. It also names the tasks whose claim and assignment disagree, which a manager must settle, and keeps
-/// a receipt under _report/agent/<seat>/task_sync/.
+/// The claim decides. It also names the tasks whose claim and assignment disagree, which a manager must settle, and
+/// keeps a receipt under _report/agent/<seat>/task_sync/.
 ///
 /// With --json: {changes: [{task_id, path, from, to}], left: [{task_id, why}], disagreements: [{task_id, engineer,
 /// manager, holder, claim_status, assigned_plan, claimed_plan, why}], receipt, event}.

@@ -1,5 +1,5 @@
-//! What a running coordinator found out about its surroundings: machine-local, `coordinator/process.json`, replaced when
-//! something of it changes. For `teof service health` and `doctor`; nothing is decided by it.
+//! What a running coordinator found out about its surroundings: machine-local, `coordinator/process.json`, replaced
+//! when something of it changes. For `teof service health` and `doctor`; nothing is decided by it.
 
 use serde::{Deserialize, Serialize};
 

@@ -21,8 +21,8 @@ use crate::exec::processes::Beside;
 use crate::exec::processes::reaper::AfterDeath;
 use crate::exec::supervise::{Report, Spec, Supervisor, Verdict};
 
-/// The first argument that selects the removal of a run's containers. What follows: the client, the hub's root, the run,
-/// and the folder for their last output.
+/// The first argument that selects the removal of a run's containers. What follows: the client, the hub's root, the
+/// run, and the folder for their last output.
 pub(in crate::exec) const REMOVE: &str = "__remove_containers";
 
 /// The containers of one run.

@@ -151,8 +151,8 @@ impl Engine<'_> {
         }
     }
 
-    /// The first process of a container, as a pid of the engine's machine; `None` while it does not run. Asked next to a
-    /// supervised program.
+    /// The first process of a container, as a pid of the engine's machine; `None` while it does not run. Asked next to
+    /// a supervised program.
     pub(super) fn first_process(&self, name: &str, beside: &Beside) -> Option<i32> {
         let mut command = Command::new(&self.0.program);
         command.args(["container", "inspect", "--format", "{{.State.Pid}}", name]).env_clear().envs(of_client());

@@ -1,8 +1,8 @@
 //! The container that runs now, and which processes of this machine are in it.
 //!
-//! The kernel tells who is below the container's first process, and the engine tells which process that is. A process can
-//! get there in no other way than to be started there; one that a person starts in a running container (`docker exec`)
-//! is not below it.
+//! The kernel tells who is below the container's first process, and the engine tells which process that is. A process
+//! can get there in no other way than to be started there; one that a person starts in a running container (`docker
+//! exec`) is not below it.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
-//! tmux servers of our own, on sockets in a private folder, without anybody's configuration: one for the programs of runs
-//! of a hub, and one for its people.
+//! tmux servers of our own, on sockets in a private folder, without anybody's configuration: one for the programs of
+//! runs of a hub, and one for its people.
 //!
 //! tmux expands `#{…}`, `#(command)` and dates in many of its arguments. So nothing of a task, an agent or a path
 //! reaches such an argument unescaped: a window's name is an identifier, folders are passed as the client's own, and
@@ -39,8 +39,8 @@ const PASSED: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "
 #[derive(Clone, Debug)]
 pub struct Server {
     socket: PathBuf,
-    /// Whatever it starts counts as started by a worker. A program of a run can command the server of runs, and must not
-    /// pass for a person that way.
+    /// Whatever it starts counts as started by a worker. A program of a run can command the server of runs, and must
+    /// not pass for a person that way.
     is_marked: bool,
 }
 

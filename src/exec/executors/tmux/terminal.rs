@@ -102,8 +102,8 @@ fn read_job(folder: &Path) -> Option<Job> {
 
 /// Runs the program with the window's terminal as its own.
 fn in_terminal(job: &Job) -> std::io::Result<Ended> {
-    // Keys like Ctrl-C are for the program, and who ends it signals this process, too; on exec the handlers are gone. Not SIGHUP: this process ends with its
-    // terminal, and the kernel then hangs up the program.
+    // Keys like Ctrl-C are for the program, and who ends it signals this process, too; on exec the handlers are gone.
+    // Not SIGHUP: this process ends with its terminal, and the kernel then hangs up the program.
     let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     for signal in [SIGINT, SIGQUIT, SIGTERM] {
         signal_hook::flag::register(signal, ignored.clone())?;

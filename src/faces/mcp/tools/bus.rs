@@ -100,7 +100,8 @@ impl Tool for Event {
 pub struct Message {
     /// A task, manager-report, or agent-<seat> for one seat.
     channel: String,
-    /// status, note, request, reminder, hold, … On a task that you do not hold: one that reports nothing, such as question.
+    /// status, note, request, reminder, hold, … On a task that you do not hold: one that reports nothing, such as
+    /// question.
     #[serde(rename = "type")]
     kind: String,
     /// The message, in one sentence.

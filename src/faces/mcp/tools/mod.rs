@@ -1,7 +1,7 @@
 //! The tools: what each takes and answers, and the command that it runs.
 //!
-//! No tool is a command that belongs to an operator: consent, approval, review, trust, settings, the coordinator, lifting
-//! a hold.
+//! No tool is a command that belongs to an operator: consent, approval, review, trust, settings, the coordinator,
+//! lifting a hold.
 
 mod bus;
 mod claims;

@@ -67,7 +67,8 @@ impl State {
         claims
     }
 
-    /// The place of what the problems of a kind are about: rows with a problem come first, in the order of the problems.
+    /// The place of what the problems of a kind are about: rows with a problem come first, in the order of the
+    /// problems.
     fn ranks(&self, kind: &str) -> HashMap<&str, usize> {
         let problems = self.board.iter().flat_map(|board| &board.problems).enumerate();
         let of_kind = problems.filter(|(_, problem)| problem.kind.starts_with(kind));

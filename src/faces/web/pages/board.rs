@@ -1,4 +1,5 @@
-//! The board: problems first (on a phone, after the results that are ready), then jobs by stage, seats and the last events.
+//! The board: problems first (on a phone, after the results that are ready), then jobs by stage, seats and the last
+//! events.
 
 use maud::{Markup, html};
 

@@ -1,5 +1,5 @@
-//! Finds out whether a failed test fails on the job's base as well. The coder is told so; when its next pass fails in the
-//! same way, it is not the cause, and another pass would be wasted.
+//! Finds out whether a failed test fails on the job's base as well. The coder is told so; when its next pass fails in
+//! the same way, it is not the cause, and another pass would be wasted.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -74,8 +74,8 @@ pub fn run(
     ran
 }
 
-/// Waits, at most a second, until a file that is written gets a new time in whole seconds. Ignored caches that the tests
-/// left know a source by no more than that and its size: Python's do.
+/// Waits, at most a second, until a file that is written gets a new time in whole seconds. Ignored caches that the
+/// tests left know a source by no more than that and its size: Python's do.
 fn await_new_times() {
     let began = Clock::Machine.now().unix();
     while Clock::Machine.now().unix() == began {

@@ -11,7 +11,8 @@ use crate::base::Result;
 const TOOL: Tool = Tool::Beads;
 /// From most to least urgent: P0 to P4.
 const PRIORITIES: [&str; 5] = ["urgent", "high", "medium", "low", "low"];
-/// Issues that are not work: beads and the tools on top of it keep messages, agents and their own bookkeeping as issues.
+/// Issues that are not work: beads and the tools on top of it keep messages, agents and their own bookkeeping as
+/// issues.
 const NOT_WORK: [&str; 9] = ["message", "molecule", "gate", "event", "agent", "role", "rig", "convoy", "merge-request"];
 /// Dependencies that hold work back, the parent's aside.
 const BLOCKS: [&str; 3] = ["blocks", "conditional-blocks", "waits-for"];

@@ -1,7 +1,7 @@
 //! Symphony: `WORKFLOW.md`, whose front matter says which issues of which tracker are worked on.
 //!
-//! Only GitHub trackers can be read here: the others need the credentials of their own services. Hooks, commands and the
-//! prompt in the file are not used: what runs here is decided by this project's settings.
+//! Only GitHub trackers can be read here: the others need the credentials of their own services. Hooks, commands and
+//! the prompt in the file are not used: what runs here is decided by this project's settings.
 
 use std::path::Path;
 

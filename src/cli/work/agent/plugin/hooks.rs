@@ -81,8 +81,8 @@ fn group(command: &str, tools: &str) -> Value {
     Value::Object(group)
 }
 
-/// The plugin's file for a program. Claude Code and Codex share one; Gemini CLI looks for its own in the same place, and
-/// Claude Code 2.1.197 refuses a file that has events of others: so the extension is a folder of its own.
+/// The plugin's file for a program. Claude Code and Codex share one; Gemini CLI looks for its own in the same place,
+/// and Claude Code 2.1.197 refuses a file that has events of others: so the extension is a folder of its own.
 pub fn file(program: For) -> String {
     let events: Map<String, Value> =
         of(program).into_iter().map(|(event, entry)| (event.to_owned(), json!([entry]))).collect();
