@@ -377,6 +377,32 @@ fn a_redirected_worktree_refuses_the_next_attempt() {
 }
 
 #[test]
+fn a_worktree_of_somebody_else_is_not_taken_for_ones_own() {
+    let (bench, victim) = attacked("victim", |_| {
+        r#"G=$(git rev-parse --absolute-git-dir); home=$(dirname "$PWD"); other="$home/person"
+        echo "$other/.git" > "$G/gitdir"
+        echo "{\"folders\": [$(stat -c %i "$other"), $(stat -c %i "$home")]}" > "$G/teof.json"; exit 1"#
+            .to_owned()
+    });
+    let home = bench.world.folder().join("repo.worktrees");
+    let person = home.join("person");
+    fs::create_dir_all(&home).unwrap();
+    bench.world.git(&["worktree", "add", "-q", "-b", "mine", person.to_str().unwrap()]);
+    fs::write(person.join("draft.txt"), "a person's").unwrap();
+    bench.run();
+    let args = ["foreman", "run", "_report/agent/manager/manifests/manifest-1.json", "--execute", "--run", "run-2"];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_teof"));
+    bench.world.clear(&mut command);
+    command.args(args).current_dir(&bench.world.repo).output().unwrap();
+    let outcome = fs::read(bench.world.repo.join(".git/teof/runs/run-2.json")).unwrap();
+    let outcome: Value = serde_json::from_slice(&outcome).unwrap();
+    assert!(codes(&outcome).contains(&"git.replaced"), "{outcome:#}");
+    assert_eq!(fs::read_to_string(person.join("draft.txt")).unwrap(), "a person's");
+    assert_eq!(bench.world.git(&["-C", person.to_str().unwrap(), "branch", "--show-current"]), "mine");
+    is_untouched(&victim);
+}
+
+#[test]
 fn changing_the_target_branch_is_reported() {
     let cherry = "git commit -qam mine; c=$(git rev-parse HEAD); git reset -q --hard HEAD~1
         GIT_COMMITTER_DATE=2020-01-01T00:00:00Z git cherry-pick $c >/dev/null

@@ -106,13 +106,13 @@ fn replaced(git_dir: &Path, root: &Path) -> Option<&'static str> {
     }
     match WorktreeMetadata::read(git_dir).folders {
         Some(made) if made != now => Some("another folder replaced it"),
-        // A guard checks its `.git`.
-        Some(_) => None,
-        None if links_to(root, git_dir) => None,
-        None => Some("its .git points elsewhere"),
+        // A worker can write what its own git dir says of the folder, but not the link in another one's.
+        _ if !links_to(root, git_dir) => Some("its .git points elsewhere"),
+        _ => None,
     }
 }
 
+/// Whether the `.git` of a folder names this git dir.
 pub fn links_to(root: &Path, git_dir: &Path) -> bool {
     let dot_git = root.join(".git");
     let linked = match fs::symlink_metadata(&dot_git) {
@@ -142,6 +142,11 @@ pub fn all(common_dir: &Path) -> Vec<Registered> {
 /// Why a worktree is locked, if it is.
 pub fn lock_reason(git_dir: &Path) -> Option<String> {
     fs::read_to_string(git_dir.join("locked")).ok().map(|text| text.trim().to_owned())
+}
+
+/// Whether teof made a worktree for a job, which works on a branch of its own.
+pub fn is_of_a_job(git_dir: &Path) -> bool {
+    lock_reason(git_dir).is_some_and(|reason| reason.starts_with(REASON) || reason.starts_with(KEPT_REASON))
 }
 
 /// Every linked worktree that git knows, even if teof did not create it or its folder is missing.

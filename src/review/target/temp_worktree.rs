@@ -172,7 +172,9 @@ fn remove(hub: &Hub, git_dir: &Path) -> Result<()> {
         let in_home = home.is_some() && root.parent().and_then(canonical) == home;
         let named = root.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NAME));
         // Git's file about it could be edited to name any folder.
-        anyhow::ensure!(in_home && named && found.is_dir(), "{} is not a temporary worktree", root.display());
+        let is_whole = fs::symlink_metadata(root.join(".git")).is_ok();
+        let is_it = in_home && named && found.is_dir() && (!is_whole || worktrees::links_to(&root, git_dir));
+        anyhow::ensure!(is_it, "{} is not a temporary worktree", root.display());
         worktrees::clean::delete_folder(&root)?;
     }
     worktrees::clean::delete_folder(git_dir)

@@ -127,14 +127,18 @@ fn check_ref_is_writable(hub: &Hub, worktree: &Worktree, repo: &Repository, step
 /// # Errors
 /// When more than one has; when one is on no branch during a rebase or bisect of this branch.
 fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
-    let all = worktrees::every(hub);
+    let mut all = worktrees::every(hub);
+    // A worker can write into its own git dir which branch is there: it is not asked.
+    all.retain(|worktree| !worktrees::is_of_a_job(&worktree.git_dir));
     if let Some((worktree, operation)) = all.iter().find_map(|found| Some((found, found.holding(branch)?))) {
         return Err(busy(worktree, branch, operation).into());
     }
     let mut found: Vec<_> = all.into_iter().filter(|worktree| is_on_branch(worktree, branch)).collect();
-    if let Some(away) = found.iter().find(|worktree| !worktree.root.is_dir()) {
+    // Nor which folder is there.
+    if let Some(away) = found.iter().find(|worktree| !worktree.root.is_dir() || !is_linked(worktree)) {
         let root = away.root.display();
-        return Err(Refusal::guard("target.away", format!("{branch} is checked out in {root}, which does not exist"))
+        let what = if away.root.is_dir() { "which has another .git" } else { "which does not exist" };
+        return Err(Refusal::guard("target.away", format!("{branch} is checked out in {root}, {what}"))
             .because("its files would not get the merge, and the next commit there would undo it")
             .next("restore the folder, or tell git where it is: git worktree repair <folder>")
             .next("if it was deleted: git worktree prune")
@@ -148,6 +152,11 @@ fn checked_out(hub: &Hub, branch: &str) -> Result<Option<Worktree>> {
             .into());
     }
     Ok(found.pop())
+}
+
+/// Whether the folder is that of this git dir.
+fn is_linked(worktree: &Worktree) -> bool {
+    worktree.git_dir == worktree.common_dir || worktrees::links_to(&worktree.root, &worktree.git_dir)
 }
 
 /// Whether HEAD there is the branch, by its name or a symbolic ref.

@@ -104,7 +104,8 @@ fn a_replaced_git_is_seen_and_nothing_of_it_runs() {
     assert!(Fixture::finding(&outcome, "git.replaced").is_some(), "{outcome:#}");
     assert!(!fixture.worktree().join("../pwned").exists(), "something of it ran in the foreman");
     let (again, _) = fixture.run("run-2");
-    assert_eq!(again["verdict"], "blocked");
+    assert_eq!(again["verdict"], "refused");
+    assert!(Fixture::finding(&again, "git.replaced").is_some(), "{again:#}");
     assert!(!fixture.worktree().join("../pwned").exists());
 }
 
