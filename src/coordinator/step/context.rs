@@ -130,11 +130,12 @@ pub(super) fn rests(state: &State, config: &Config) -> bool {
 
 /// Whether a waiting job or a passed-over task will continue by itself.
 pub(super) fn has_more_to_start(state: &State) -> bool {
-    state.volatile.has_left(LeftAs::Suspended)
-        || state
-            .jobs
-            .iter()
-            .any(|job| matches!(job.phase, Phase::Waiting { .. } | Phase::Held) && closed(state, &job.task).is_none())
+    let goes_on = |job: &Job| {
+        matches!(job.phase, Phase::Waiting { .. } | Phase::Held)
+            && job.paused.is_none()
+            && closed(state, &job.task).is_none()
+    };
+    state.volatile.has_left(LeftAs::Suspended) || state.jobs.iter().any(goes_on)
 }
 
 /// Whether this process was told to end when no work is left, or enough jobs have started.

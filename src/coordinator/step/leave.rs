@@ -145,6 +145,11 @@ impl StepContext<'_> {
         if let Some(why) = self.impediment() {
             return format!("no job starts: {why}");
         }
+        let paused: Vec<_> = state.live_jobs().filter(|job| job.paused.is_some() && job.rests()).collect();
+        if let Some(job) = paused.first() {
+            let (jobs, short) = (text::counted(paused.len() as u64, "job"), job.short());
+            return format!("waiting for work; {jobs} paused: teof coordinator resume {short}");
+        }
         let reviews = state.live_jobs().filter(|job| job.is_under_review()).count();
         match reviews {
             0 => "waiting for work; queue some: teof coordinator submit --objective \"...\"".to_owned(),

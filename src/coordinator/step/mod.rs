@@ -62,7 +62,10 @@ pub fn next_wake(state: &State) -> Option<Stamp> {
     let awake = |job: &Job, at: Stamp| state.asleep(&job.work.agents, at).is_none();
     let attempts = state.jobs.iter().filter_map(|job| match job.phase {
         Phase::Waiting { until }
-            if closed(state, &job.task).is_none() && has_room(state, config, &job.seat) && awake(job, until) =>
+            if job.paused.is_none()
+                && closed(state, &job.task).is_none()
+                && has_room(state, config, &job.seat)
+                && awake(job, until) =>
         {
             Some(until)
         }

@@ -29,6 +29,8 @@ impl StepContext<'_> {
                 }
             }
             (Phase::Running { .. }, RunState::Gone) => self.gone(&id, run),
+            // What an earlier worker of this run left when it was paused; the one that starts removes it.
+            (Phase::Spawning, RunState::Ended(outcome)) if outcome.verdict == Verdict::Paused => {}
             // A fast worker may finish before its start is confirmed.
             (Phase::Running { .. } | Phase::Spawning, RunState::Ended(outcome)) => self.ended(&id, &outcome),
             _ => {}

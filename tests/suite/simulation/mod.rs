@@ -309,8 +309,9 @@ impl History {
     fn interfere(&mut self) {
         let task = self.dice.roll(self.world.tasks.len());
         let id = self.world.tasks[task].id.clone();
-        let word = match self.dice.roll(12) {
+        let word = match self.dice.roll(13) {
             0 => Command::Pause,
+            12 => Command::PauseJob { target: id.clone() },
             1 | 2 => Command::Resume { task: None },
             3 => Command::Cancel { target: id.clone(), now: self.dice.one_in(2) },
             4 => Command::Reassign { target: id.clone(), to: "codex-2".into() },
@@ -435,7 +436,8 @@ impl History {
         }
         self.files.clear();
         self.write_command(Command::Resume { task: None });
-        for task in self.disk.skips.clone().into_keys() {
+        let paused = self.disk.jobs.iter().filter(|job| job.paused.is_some()).map(|job| job.task.clone());
+        for task in self.disk.skips.keys().cloned().chain(paused).collect::<Vec<_>>() {
             self.write_command(Command::Resume { task: Some(task) });
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use teof::coordinator::state::input::RunState;
 use teof::coordinator::state::{Job, Phase};
 use teof::coordinator::{Action, Command, Effect, Input, ReviewWord, State};
-use teof::model::run::outcome::Outcome;
+use teof::model::run::outcome::{Outcome, Verdict};
 
 use super::History;
 
@@ -182,5 +182,11 @@ impl History {
 fn accepted<'a>(before: &'a State, input: &'a Input) -> Option<(&'a Job, &'a Outcome)> {
     let Input::Run { run, is: RunState::Ended(outcome) } = input else { return None };
     let job = before.live_jobs().find(|job| job.run_id() == *run)?;
-    matches!(job.phase, Phase::Running { .. } | Phase::Spawning).then_some((job, outcome))
+    // A pause that was taken in before is found again while the next worker of the run starts.
+    let is_news = match job.phase {
+        Phase::Running { .. } => true,
+        Phase::Spawning => outcome.verdict != Verdict::Paused,
+        _ => false,
+    };
+    is_news.then_some((job, outcome))
 }

@@ -28,7 +28,11 @@ impl StepContext<'_> {
     }
 
     pub(super) fn cancel(&mut self, target: &str, word: Word, now: bool) -> Result<String, String> {
-        room(self.state.skips.len())?;
+        // A job can always be stopped: the oldest word makes room.
+        if room(self.state.skips.len()).is_err() {
+            let oldest = self.state.skips.iter().min_by_key(|(_, word)| word.at).map(|(task, _)| task.clone());
+            oldest.and_then(|task| self.state.skips.remove(&task));
+        }
         // A job that has ended names its task, which may be queued again.
         let ended = self.state.find(target).ok().filter(|job| job.is_over()).map(|job| job.task.clone());
         let is_meant = |one: &Submission| {
