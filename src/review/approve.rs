@@ -12,6 +12,7 @@ use super::target::ref_move::RefMove;
 use super::target::{newer, temp_worktree, update_target};
 use super::{checks, lock, policy, pull_request};
 use crate::base::{Refusal, Result};
+use crate::guard::moved_target;
 use crate::guard::operator::{self, Recognised};
 use crate::hub::Hub;
 
@@ -41,9 +42,7 @@ pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(
         Some(done) => return Err(approval::already_decided(&done).into()),
         None => {}
     }
-    if let Some(policy) = &input.policy {
-        policy::check(hub, &repo, entry, policy)?;
-    }
+    allowed(hub, &repo, entry, input)?;
     if let Some(number) = pull_request::of_job(hub, &entry.bundle.job)? {
         return pull_request::approve(hub, &repo, entry, input, number, progress);
     }
@@ -60,6 +59,11 @@ pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(
         .into())
 }
 
+/// Whether the policy, if one decides, still says yes.
+fn allowed(hub: &Hub, repo: &Repository, entry: &Entry, input: &ReviewInput) -> Result<()> {
+    input.policy.as_ref().map_or(Ok(()), |policy| policy::check(hub, repo, entry, policy))
+}
+
 /// One attempt; `None` when the target's code moved while the tests ran.
 fn attempt(
     hub: &Hub,
@@ -74,6 +78,7 @@ fn attempt(
         progress(&format!("{} already has the reviewed work", bundle.target_branch));
         return record_merge(hub, entry, input, landed).map(Some);
     }
+    allowed(hub, repo, entry, input)?;
     checks::work(hub, repo, bundle)?;
     checks::base(hub, repo, bundle, head)?;
     checks::record(hub)?;
@@ -98,6 +103,9 @@ fn attempt(
             break (writer, now, ready);
         }
     };
+    // Tests take long: what a person, or a worker, did meanwhile counts.
+    allowed(hub, repo, entry, input)?;
+    checks::nobody_objects(hub, bundle)?;
     let mut decision = entry.decide(Kind::Approved, input, hub.now());
     decision.target_before = Some(now.to_string());
     // Work that adds nothing to the target creates no commit.
@@ -142,6 +150,10 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     let repo = merge::open(hub)?;
     let head = merge::tip(&repo, &entry.bundle.target_branch)?;
     let Some(landed) = landed::find(&repo, head, &entry.bundle)? else { return Ok(None) };
+    // A worker that moved the target approves nothing by that.
+    if moved_target::check(hub, &entry.bundle.target_branch, "merged").is_err() {
+        return Ok(None);
+    }
     let Ok(_lock) = lock::acquire(hub, "record a merge by hand") else { return Ok(None) };
     if let Some(done) = decision::of_bundle(hub, bundle)? {
         return Ok(Some(done));

@@ -22,6 +22,12 @@ use crate::ops;
 /// How many findings a refusal names.
 const NAMED: usize = 5;
 
+/// Whether nothing keeps work from being merged that may come up at any moment: a hold, or a target that a worker moved.
+pub fn nobody_objects(hub: &Hub, bundle: &Bundle) -> Result<()> {
+    ops::claims::held::check(hub, &bundle.task_id, "merge")?;
+    moved_target::check(hub, &bundle.target_branch, "merged")
+}
+
 /// Checks that the reviewed commit is whole, descends from its base and does not change the record, and that its seat
 /// still owns the task, which is not on hold.
 pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
@@ -45,8 +51,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     {
         return Err(refuse(format!("it changes {}, which belongs to the record", text::safe(&path))).into());
     }
-    ops::claims::held::check(hub, &bundle.task_id, "merge")?;
-    moved_target::check(hub, &bundle.target_branch, "merged")?;
+    nobody_objects(hub, bundle)?;
     let claim = claims::load(hub, &bundle.task_id)?.map(|found| found.file).filter(|claim| claim.is_live());
     let owner = claim.as_ref().and_then(|claim| claim.agent_id());
     match owner {

@@ -75,6 +75,12 @@ impl Bundle {
         is_tested && !self.findings.iter().any(needs_person)
     }
 
+    /// For the order of a job's results: the number of the run, whatever the clock said, then the time.
+    pub fn place(&self) -> (u32, Stamp) {
+        let nth = self.run.rsplit_once('.').and_then(|(_, nth)| nth.parse().ok());
+        (nth.unwrap_or_default(), self.generated_at)
+    }
+
     /// The job's short id: `j7`.
     pub fn short(&self) -> Cow<'_, str> {
         job_name::short(&self.job)
