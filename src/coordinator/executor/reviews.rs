@@ -3,7 +3,9 @@
 //! The repository is read through libgit2, so no configured program runs. Pull requests are queried rarely; a merge
 //! or close is recorded at once.
 
-use crate::base::{Result, text};
+use std::cell::Cell;
+
+use crate::base::{Exit, Refusal, Result, text};
 use crate::coordinator::state::input::{Reply, ReviewWord, Reviewed};
 use crate::coordinator::state::{Ending, Job, Phase, State};
 use crate::hub::Hub;
@@ -37,11 +39,15 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
         return Vec::new();
     }
     let decided = decision::history(hub).unwrap_or_default();
+    // A network that does not answer for one does not for the others, and each question waits long.
+    let asks = Cell::new(remote);
     let seen = jobs.into_iter().filter_map(|job| {
         let bundle = job.last.as_ref()?.bundle.as_deref()?;
         let known = decided.iter().rfind(|decision| decision.bundle == bundle).cloned();
         let known = known.or_else(|| by_hand(hub, bundle));
-        known.and_then(|decision| heard(job, &decision)).or_else(|| if remote { there(hub, job) } else { None })
+        known
+            .and_then(|decision| heard(job, &decision))
+            .or_else(|| if asks.get() { there(hub, job, &asks) } else { None })
     });
     seen.collect()
 }
@@ -175,13 +181,20 @@ fn by_hand(hub: &Hub, bundle: &str) -> Option<Decision> {
 }
 
 /// The decision on the job's pull request, or what its checks and reviewers say.
-fn there(hub: &Hub, job: &Job) -> Option<Reviewed> {
+/// `asks`: becomes false when the remote did not answer in time.
+fn there(hub: &Hub, job: &Job, asks: &Cell<bool>) -> Option<Reviewed> {
     job.pull_request?;
+    let failed = |e: &anyhow::Error| {
+        tracing::warn!("{}: {e:#}", job.short());
+        if Refusal::of(e).is_some_and(|refusal| refusal.exit == Exit::TimedOut) {
+            asks.set(false);
+        }
+    };
     let followed = pull_request::follow(hub, job.last.as_ref()?.bundle.as_deref()?);
-    match followed.inspect_err(|e| tracing::warn!("{}: {e:#}", job.short())).ok()? {
+    match followed.inspect_err(failed).ok()? {
         Pull::Open => {
             let taken = feedback::take(hub, job.last.as_ref()?.bundle.as_deref()?);
-            let sent_back = taken.inspect_err(|e| tracing::warn!("{}: {e:#}", job.short())).ok()??;
+            let sent_back = taken.inspect_err(failed).ok()??;
             heard(job, &sent_back)
         }
         Pull::Merged(decision) | Pull::Closed(decision) => heard(job, &decision),

@@ -129,6 +129,25 @@ pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str, message: &[Strin
     Err(last.unwrap_or_else(|| failed("gh pr merge", "the repository allows no merge method".into())))
 }
 
+/// Has GitHub no longer merge a pull request by itself once its requirements are met ([`merge`] asks for that).
+///
+/// # Errors
+/// `remote.*`; then it may still be merged.
+pub fn do_not_merge(hub: &Hub, number: u64) -> Result<()> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Queued {
+        #[serde(default)]
+        auto_merge_request: Option<serde_json::Value>,
+    }
+    let number = number.to_string();
+    let queued: Queued = document(&call(hub, &["pr", "view", &number, "--json", "autoMergeRequest"])?)?;
+    match queued.auto_merge_request {
+        Some(_) => call(hub, &["pr", "merge", &number, "--disable-auto"]).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// The branch has more requirements, and GitHub cannot queue the merge.
 fn protected(number: &str, error: &anyhow::Error) -> anyhow::Error {
     let why = Refusal::of(error).and_then(|refusal| refusal.reason.clone()).unwrap_or_default();

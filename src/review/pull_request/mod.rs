@@ -280,6 +280,10 @@ fn push(hub: &Hub, repo: &Repository, entry: &Entry, commit: &str, ours: &mut Pu
         commit.clone_into(&mut ours.commit);
         return Ok(());
     }
+    // Somebody may have approved what is there; nobody has seen what comes.
+    if ours.number > 0 {
+        gh::do_not_merge(hub, ours.number)?;
+    }
     if !there.is_empty() && there != ours.commit {
         return Err(Refusal::guard("remote.branch_taken", format!("the remote branch {branch} has unknown commits"))
             .because(format!("it is at {there}, which this machine did not push"))

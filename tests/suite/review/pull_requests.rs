@@ -13,14 +13,17 @@ case "$1 $2" in
   printf '[%s%s%s]' "$others" "${others:+${ours:+,}}" "$ours";;
 "pr create") [ -e "$HOME/gh.broken" ] && { echo "no network" >&2; exit 1; }
   git -C "$remote" rev-parse "$5" > "$state"; echo draft > "$HOME/gh.draft"; echo https://x/pull/7;;
-"pr view") head=$(cat "$state"); merged=$(cat "$HOME/gh.merged" 2>/dev/null)
+"pr view") if [ "$5" = autoMergeRequest ]; then
+    [ -e "$HOME/gh.auto" ] && echo '{"autoMergeRequest":{"mergeMethod":"SQUASH"}}' || echo '{"autoMergeRequest":null}'; exit; fi
+  head=$(cat "$state"); merged=$(cat "$HOME/gh.merged" 2>/dev/null)
   if [ -n "$merged" ]; then st=MERGED; mc="{\"oid\":\"$merged\"}"; else st=$(cat "$HOME/gh.is" 2>/dev/null || echo OPEN); mc=null; fi
   [ -e "$HOME/gh.draft" ] && draft=true || draft=false
   printf '{"state":"%s","isDraft":%s,"mergedAt":null,"mergeCommit":%s,"headRefOid":"%s","baseRefName":"%s","mergedBy":{"login":"ann"}}' "$st" "$draft" "$mc" "$head" "$(cat "$HOME/gh.base" 2>/dev/null || echo main)";;
 "pr close") [ -e "$HOME/gh.broken" ] && { echo "no network" >&2; exit 1; }
   echo CLOSED > "$HOME/gh.is";;
 "pr ready") rm "$HOME/gh.draft";;
-"pr merge") [ -e "$HOME/gh.draft" ] && exit 1
+"pr merge") [ "$4" != --disable-auto ] || { rm "$HOME/gh.auto"; exit; }
+  [ -e "$HOME/gh.draft" ] && exit 1
   [ "$6" = "$(cat "$state")" ] || exit 1
   cd "$remote" && tree=$(git merge-tree --write-tree main "$6") && new=$(git commit-tree "$tree" -p main -p "$6" -m merge) &&
   git update-ref refs/heads/main "$new" && echo "$new" > "$HOME/gh.merged";;
