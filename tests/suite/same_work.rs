@@ -195,3 +195,13 @@ fn two_seats_on_one_piece_of_work_are_a_finding_of_scan_and_preflight() {
         assert!(["codex-1", "codex-2", "ND-1", PLAN].iter().all(|part| message.contains(part)), "{message}");
     }
 }
+
+#[test]
+fn a_claim_does_not_get_anothers_plan_by_naming_it_later() {
+    let world = world();
+    run_as(&world, "codex-1", &["bus", "claim", "ND-1", "--allow-unassigned"]).expect(0);
+    run_as(&world, "codex-2", &["bus", "claim", "T-9", "--allow-unassigned"]).expect(0);
+    let refused = refusal(run_as(&world, "codex-2", &["bus", "claim", "T-9", "--plan", PLAN]));
+    assert_eq!((&refused["code"], &refused["agent_id"]), (&json!("claim.held"), &json!("codex-1")), "{refused}");
+    assert_eq!(world.read_json("_bus/claims/T-9.json")["plan_id"], Value::Null);
+}

@@ -77,7 +77,8 @@ const VERBS: [Verb; 10] = [
     },
     Verb {
         name: "bus claim",
-        values: &[AUTHOR, ABOUT, &["notes", "lease"]],
+        // Not another plan: a run works on its own.
+        values: &[AUTHOR, &["task", "branch", "request-id", "notes", "lease"]],
         switches: &["clear-notes", "allow-unassigned", STALE],
         takes_words: true,
     },

@@ -149,7 +149,9 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
     if is_live {
         retired::refuse(hub, &claim_request.agent, &format!("hold {}", claim_request.task))?;
     }
-    if is_live && !has_it {
+    // Its own claim under another plan is other work.
+    let is_other = old.as_ref().is_some_and(|old| old.plan_id != decision.claim.plan_id);
+    if is_live && (!has_it || is_other) {
         prerequisites::check(hub, &claim_request.task, "claimed")?;
         let Claim { plan_id, .. } = &mut decision.claim;
         let work = Work::near(hub, &claim_request.task, plan_id.as_deref())?;
