@@ -65,6 +65,8 @@ pub struct Call {
     pub transcript: Option<PathBuf>,
     /// Why a session starts: `startup`, `resume`, `clear`, `compact`.
     pub source: Option<String>,
+    /// Why a session ends: `clear`, `resume`, `logout`, `prompt_input_exit`, `other`.
+    pub reason: Option<String>,
     pub tool: Option<String>,
     pub input: Value,
     /// The program continues because a stop hook told it to.
@@ -106,6 +108,7 @@ impl Call {
             model: id("model"),
             transcript: text("agent_transcript_path").or_else(|| text("transcript_path")).map(PathBuf::from),
             source: owned("source"),
+            reason: owned("reason"),
             tool: id("tool_name"),
             input,
             is_continued: fields.get("stop_hook_active").and_then(Value::as_bool).unwrap_or_default()

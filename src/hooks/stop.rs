@@ -1,6 +1,6 @@
 //! The end of a turn, of a subagent and of a session: a sign of life, and what the seat has not reported.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::answer::Answer;
 use super::call::Call;
@@ -9,6 +9,7 @@ use super::{gate, record};
 use crate::base::{Result, Stamp, digest, text};
 use crate::bus::log::Log;
 use crate::bus::messages;
+use crate::hub::git::Git;
 use crate::hub::{Hub, Worktree};
 use crate::plans;
 use crate::seats::editing::{self, Edit};
@@ -49,7 +50,10 @@ pub fn end(hub: &Hub, call: &Call) -> Result<Answer> {
     let storage = LocalStorage::of(hub);
     let Some(known) = storage.get(&id)? else { return Ok(Answer::default()) };
     let now = hub.now();
-    let left: Vec<_> = known.made_worktrees.iter().filter(|path| !remove(hub, path)).cloned().collect();
+    // After these the program goes on, perhaps in such a worktree.
+    let goes_on = call.reason.as_deref().is_some_and(|reason| matches!(reason, "clear" | "resume"));
+    let is_left = |path: &&PathBuf| goes_on || !remove(hub, path);
+    let left: Vec<_> = known.made_worktrees.iter().filter(is_left).cloned().collect();
     let own = Call { subagent: None, ..call.clone() };
     record::change(hub, &own, None, |record| {
         (record.status, record.ended_at) = (Status::Done, Some(now));
@@ -66,13 +70,23 @@ pub fn end(hub: &Hub, call: &Call) -> Result<Answer> {
     Ok(Answer::default())
 }
 
-/// Removes a worktree in which nothing was done; git keeps one with changes, and a branch with commits.
+/// Removes a worktree in which nothing was done: git keeps one with changes. One with ignored files, or with commits
+/// that no other branch has, is kept too.
 fn remove(hub: &Hub, path: &Path) -> bool {
     let Some(worktree) = Worktree::at(path).filter(|found| found.common_dir == hub.common_dir) else {
         return !path.exists();
     };
     let Some(shown) = path.to_str() else { return false };
     let branch = worktree.branch();
+    let git = Git::named(&worktree.root, &worktree.git_dir);
+    let others = branch.as_ref().map(|branch| format!("--exclude={branch}"));
+    let mut own = vec!["rev-list", "--max-count=1", "HEAD", "--not"];
+    own.extend(others.as_deref());
+    own.extend(["--branches", "--remotes"]);
+    let is_unused = |printed: Result<String>| printed.is_ok_and(|printed| printed.trim().is_empty());
+    if !is_unused(git.run(&own)) || !is_unused(git.run(&["status", "--porcelain", "--ignored"])) {
+        return false;
+    }
     if hub.git().run(&["worktree", "remove", shown]).is_err() {
         return false;
     }

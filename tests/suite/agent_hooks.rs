@@ -288,8 +288,12 @@ fn a_worktree_is_made_for_claude_and_removed_when_nothing_was_done_in_it() {
     let (empty, used) = (made("agent-a1b2"), made("feature/x"));
     assert!(fs::exists(format!("{empty}/README.md")).unwrap() && used.ends_with("feature-x"), "{empty} {used}");
     fs::write(format!("{used}/note.txt"), "x").unwrap();
+    let committed = made("committed");
+    world.git(&["-C", &committed, "commit", "-q", "--allow-empty", "-m", "Work"]);
+    answer(&world, "session-end", &call(&world, json!({"reason": "clear"})));
+    assert!(fs::exists(&empty).unwrap(), "the program goes on");
     answer(&world, "session-end", &call(&world, json!({})));
-    assert!(!fs::exists(&empty).unwrap() && fs::exists(&used).unwrap());
+    assert!(!fs::exists(&empty).unwrap() && fs::exists(&used).unwrap() && fs::exists(&committed).unwrap());
     assert!(!world.git(&["branch", "--list", "worktree-agent-a1b2"]).contains("agent-a1b2"));
 }
 
