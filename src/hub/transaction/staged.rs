@@ -71,7 +71,7 @@ impl<'h> Staged<'h> {
 
     /// Makes the changes of a transaction.
     pub fn apply(&mut self, transaction: &Transaction) -> Result<()> {
-        self.write_all(transaction, &[])?;
+        self.write_all(transaction, &[], &[])?;
         self.append_all(transaction, false)?;
         self.finish()
     }
@@ -80,7 +80,7 @@ impl<'h> Staged<'h> {
     /// the transaction would have written is saved elsewhere.
     pub fn resume(&mut self, transaction: &Transaction) -> Result<Recovery> {
         let mut changed = Vec::new();
-        let mut skipped = Vec::new();
+        let (mut skipped, mut done) = (Vec::new(), Vec::new());
         let mut started = false;
         for change in &transaction.changes {
             match change {
@@ -89,7 +89,7 @@ impl<'h> Staged<'h> {
                         Progress::Pending => {}
                         Progress::Done => {
                             started |= *before != FileState::of_bytes(text.as_bytes());
-                            skipped.push(path.as_str());
+                            done.push(path.as_str());
                         }
                         Progress::Changed => changed.push((path.as_str(), text)),
                     }
@@ -116,7 +116,7 @@ impl<'h> Staged<'h> {
             );
             skipped.push(path);
         }
-        self.write_all(transaction, &skipped)?;
+        self.write_all(transaction, &skipped, &done)?;
         self.append_all(transaction, true)?;
         self.finish().map(|()| Recovery::Completed)
     }
@@ -134,8 +134,9 @@ impl<'h> Staged<'h> {
         Ok(())
     }
 
-    /// Writes replacements beside their targets, except of the `skipped` documents, and renames sealed logs.
-    fn write_all(&mut self, transaction: &Transaction, skipped: &[&str]) -> Result<()> {
+    /// Writes replacements beside their targets, except of the `skipped` documents, and renames sealed logs. Those that
+    /// are `done` need their marks alone.
+    fn write_all(&mut self, transaction: &Transaction, skipped: &[&str], done: &[&str]) -> Result<()> {
         for change in &transaction.changes {
             let Change::Replace { path, text, local, before } = change else { continue };
             if !local && skipped.contains(&path.as_str()) {
@@ -143,7 +144,9 @@ impl<'h> Staged<'h> {
             }
             let target = target(self.hub, change)?;
             files::create_parent(&target)?;
-            self.replaced.push(files::write_beside(&target, text.as_bytes())?);
+            if *local || !done.contains(&path.as_str()) {
+                self.replaced.push(files::write_beside(&target, text.as_bytes())?);
+            }
             let marks = self.hub.watermarks();
             if *local {
             } else if path.starts_with(paths::CLAIMS) && path.ends_with(".json") {

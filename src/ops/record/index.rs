@@ -113,11 +113,11 @@ impl IndexCopy {
         hub.git().with_index(&self.path)
     }
 
-    /// Updates the copy with the files of the record. Other staged changes stay staged.
-    pub fn update(&self, hub: &Hub, known: &Known, new: &Files) -> Result<()> {
+    /// Updates the copy with the files of the record. Other staged changes stay staged. `false`: it had them already.
+    pub fn update(&self, hub: &Hub, known: &Known, new: &Files) -> Result<bool> {
         let difference = known.difference(new);
         if difference.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let git = self.git(hub);
         git.feed(&["update-index", "-z", "--replace", "--index-info"], &difference)?;
@@ -130,7 +130,7 @@ impl IndexCopy {
             let refresh = ["--literal-pathspecs", "add", "--refresh", "--pathspec-from-file=-", "--pathspec-file-nul"];
             let _ = git.feed(&refresh, &refreshed.join(&0));
         }
-        Ok(())
+        Ok(true)
     }
 
     pub fn is_current(&self) -> Result<bool> {

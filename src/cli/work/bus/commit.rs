@@ -45,6 +45,12 @@ pub fn run(_: Args, app: &App) -> Result<ExitCode> {
                 }
                 .into());
             }
+            if kept {
+                return Err(Refusal::guard("record.not_committed", "the record is not committed")
+                    .because(format!("{why}, or git cannot write there"))
+                    .next("see whether the disk has room: df -h .; then: teof bus commit")
+                    .into());
+            }
             (json!({"outcome": "skipped", "why": why}), format!("not now: {why}"))
         }
     };
