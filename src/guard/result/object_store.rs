@@ -19,7 +19,9 @@ use crate::hub::git::{Git, complaint, object_ids};
 /// How many new objects are compared; more than a repository has before git packs them.
 const MOST: usize = 200_000;
 /// Larger objects are not read into memory, in bytes.
-const LARGEST: usize = 1 << 30;
+const LARGEST: usize = 256 << 20;
+/// How much is read of all of them, in bytes: small files can hold much.
+const MOST_BYTES: usize = 4 << 30;
 /// Clocks of file systems are coarser than the machine's, in seconds.
 const SLACK: i64 = 2;
 
@@ -41,10 +43,19 @@ pub fn replaced(common_dir: &Path, before: &Surroundings) -> Result<Vec<Finding>
     let repo = Repository::open_bare(common_dir).context("open the repository")?;
     let odb = repo.odb().context("open the store of git's objects")?;
     let mut new = new_objects(common_dir, since - SLACK);
-    let mut found: Vec<_> = new.by_ref().take(MOST).filter_map(|object| wrong(&odb, &object)).collect();
-    if new.next().is_some() {
-        let message =
-            format!("more than {MOST} objects were written while the worker ran; the others were not compared");
+    let mut read = 0;
+    let mut found = Vec::new();
+    for object in new.by_ref().take(MOST) {
+        found.extend(wrong(&odb, &object, &mut read));
+        if read > MOST_BYTES {
+            break;
+        }
+    }
+    if new.next().is_some() || read > MOST_BYTES {
+        let message = format!(
+            "more than {MOST} objects or {} GiB were written while the worker ran; the others were not compared",
+            MOST_BYTES >> 30
+        );
         found.push(Finding::high(REPLACED, "", message).hint("compare all of them: git fsck"));
     }
     Ok(found)
@@ -74,7 +85,8 @@ fn new_objects(common_dir: &Path, since: i64) -> impl Iterator<Item = Object> {
 }
 
 /// A finding when it is not the object of its name, or cannot be compared with it.
-fn wrong(odb: &Odb, object: &Object) -> Option<Finding> {
+/// `read`: the bytes of all so far.
+fn wrong(odb: &Odb, object: &Object, read: &mut usize) -> Option<Finding> {
     let name = &object.name;
     let found = |what: String, hint: &str| Some(Finding::high(REPLACED, "", what).hint(hint));
     // Reading a pipe would wait, and what a link leads to can be exchanged later.
@@ -83,10 +95,12 @@ fn wrong(odb: &Odb, object: &Object) -> Option<Finding> {
         return found(what, "remove it, then fetch it again or restore it from another clone: git fsck");
     }
     let id = object_ids::parse(name).ok()?;
-    if let Some((size, _)) = odb.read_header(id).ok().filter(|(size, _)| *size > LARGEST) {
+    let size = odb.read_header(id).map_or(0, |(size, _)| size);
+    if size > LARGEST {
         let what = format!("the object {name} is too large to be compared with its name ({size} bytes)");
         return found(what, "compare it yourself: git fsck");
     }
+    *read += size;
     // libgit2 compares what it reads with the name.
     match odb.read(id) {
         Ok(_) => None,
