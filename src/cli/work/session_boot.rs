@@ -137,7 +137,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         match keep_dashboard(hub, &boot.agent_id, format, place.as_deref()) {
             Ok(path) => boot.dashboard_receipt = Some(path),
             Err(e) => {
-                is_whole = false;
+                is_whole = Refusal::of(&e).is_some_and(|refusal| !refusal.code.starts_with("disk."));
                 app.warn(format!("the session of {} has begun, but its dashboard was not kept: {e:#}", boot.agent_id));
             }
         }
@@ -160,7 +160,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         }
         text
     });
-    // Something that it should have left is missing.
+    // The disk is full or broken: whatever comes next would fail, too.
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
