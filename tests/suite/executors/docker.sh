@@ -119,7 +119,8 @@ run() {
             [ -n "$hide" ] && echo "$line" | grep -q "$hide" && continue
             set -- "$line" "$@"
         done <"$c/env"
-        $wrap env -i "$@" <&3 >"$c/out" 2>"$c/err" &
+        # As with an engine, nothing of it runs before its first process is known.
+        $wrap sh -c '\''until [ -s "$0" ]; do sleep 0.01; done; exec env -i "$@"'\'' "$c/first" "$@" <&3 >"$c/out" 2>"$c/err" &
         child=$! first=$!
         # The first process of the namespace.
         [ -z "$wrap" ] || first=
