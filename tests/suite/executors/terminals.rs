@@ -123,7 +123,7 @@ fn only_the_window_itself_is_closed_and_none_that_has_its_number_now() {
     let second = open();
     assert_eq!(second.id, first.id);
     tmux.server.close(&first);
-    assert_eq!(tmux.server.windows().unwrap(), [second.clone()]);
+    assert_eq!(tmux.server.windows().unwrap(), std::slice::from_ref(&second));
     tmux.server.close(&second);
     until("it is closed", || tmux.server.windows().unwrap().is_empty());
 }
