@@ -84,12 +84,15 @@ fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
 
 /// Removes what old runs left that no job, worktree or session refers to.
 fn sweep_runs(hub: &Hub, state: &State, before: Stamp) -> Result<()> {
-    let worktrees: HashSet<String> = worktrees::statuses(hub)?.into_iter().filter_map(|one| one.run).collect();
+    let worktrees: HashSet<String> =
+        worktrees::statuses(hub)?.into_iter().flat_map(|one| [one.run, one.job]).flatten().collect();
     let is_used = |name: &str| {
         let run = name.split_once(".json").or_else(|| name.split_once(".log")).map_or(name, |(run, _)| run);
         worktrees.contains(run) || state.jobs.iter().any(|job| name.starts_with(&job.id))
     };
-    for folder in [hub.local(LOGS), hub.local("runs"), hub.state_home().join("runs")] {
+    // What was kept for the next attempt of a job that came to nothing.
+    let of_jobs = ["stages", "evidence", "surroundings"].map(|folder| hub.local(folder));
+    for folder in [hub.local(LOGS), hub.local("runs"), hub.state_home().join("runs")].into_iter().chain(of_jobs) {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if !is_used(&name) && modified(&entry.path()).is_some_and(|at| at < before) {

@@ -96,8 +96,17 @@ fn the_coordinator_removes_old_sessions_but_none_that_it_still_has_to_archive() 
         world.ok(&["consent", "grant", "--max-jobs", "3"]);
         world.ok(&["coordinator", "run", "--until-idle"]);
     };
+    let stages = world.repo.join(".git/teof/stages");
+    fs::create_dir_all(&stages).unwrap();
+    let (old, own) = (stages.join("20200101T000000Z-1.json"), world.json(&["status"])["jobs"][0]["id"].clone());
+    let own = stages.join(format!("{}.json", own.as_str().unwrap()));
+    for file in [&old, &own] {
+        fs::write(file, "{}").unwrap();
+        fs::File::options().write(true).open(file).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
     keep("keep_for = \"0s\"");
     assert_eq!(count(), before, "their job is under review");
+    assert!(!old.exists() && own.exists(), "of a job that nobody knows any more");
     world.ok(&["approve", "j1"]);
     keep("archive = true");
     assert_eq!(count(), before);
