@@ -141,10 +141,16 @@ pub fn do_not_merge(hub: &Hub, number: u64) -> Result<()> {
         auto_merge_request: Option<serde_json::Value>,
     }
     let number = number.to_string();
-    let queued: Queued = document(&call(hub, &["pr", "view", &number, "--json", "autoMergeRequest"])?)?;
-    match queued.auto_merge_request {
-        Some(_) => call(hub, &["pr", "merge", &number, "--disable-auto"]).map(drop),
-        None => Ok(()),
+    let disable = || call(hub, &["pr", "merge", &number, "--disable-auto"]).map(drop);
+    match call(hub, &["pr", "view", &number, "--json", "autoMergeRequest"]) {
+        Ok(printed) if document::<Queued>(&printed)?.auto_merge_request.is_none() => Ok(()),
+        Ok(_) => disable(),
+        // An older gh cannot say whether there is anything to switch off.
+        Err(e) if format!("{e:#} {:?}", Refusal::of(&e)).contains("Unknown JSON field") => {
+            let _ = disable().inspect_err(|e| tracing::debug!("auto-merge of pull request {number}: {e:#}"));
+            Ok(())
+        }
+        Err(e) => Err(e),
     }
 }
 
