@@ -28,11 +28,7 @@ impl StepContext<'_> {
     }
 
     pub(super) fn cancel(&mut self, target: &str, word: Word, now: bool) -> Result<String, String> {
-        // A job can always be stopped: the oldest word makes room.
-        if room(self.state.skips.len()).is_err() {
-            let oldest = self.state.skips.iter().min_by_key(|(_, word)| word.at).map(|(task, _)| task.clone());
-            oldest.and_then(|task| self.state.skips.remove(&task));
-        }
+        let has_room = room(self.state.skips.len());
         // A job that has ended names its task, which may be queued again.
         let ended = self.state.find(target).ok().filter(|job| job.is_over()).map(|job| job.task.clone());
         let is_meant = |one: &Submission| {
@@ -40,7 +36,6 @@ impl StepContext<'_> {
             is_slug || one.is_called(target) || ended.as_ref().is_some_and(|task| one.is_called(task))
         };
         let queued: Vec<_> = self.state.submissions.iter().filter(|one| is_meant(one)).cloned().collect();
-        self.state.submissions.retain(|submission| !queued.contains(submission));
         let job = match (self.state.find_live(target), queued.first()) {
             (Ok(job), None) => job,
             (Ok(job), Some(_)) if job.is_called(target) => job,
@@ -60,6 +55,8 @@ impl StepContext<'_> {
             (_, Some(first)) => {
                 // Its plan stays and would otherwise be chosen.
                 let task = first.task.clone();
+                has_room?;
+                self.state.submissions.retain(|submission| !queued.contains(submission));
                 self.state.skips.insert(task.clone(), word);
                 return Ok(format!("{task} was removed from the queue; it is skipped until you resume or submit it"));
             }
@@ -69,7 +66,12 @@ impl StepContext<'_> {
         let earlier = job.wish.as_ref().filter(|wish| wish.to.is_none()).map(|wish| wish.now);
         // What was to stop at once goes on doing so.
         self.wish(&id, Wish { word: word.clone(), to: None, now: now || earlier == Some(true) });
-        self.state.skips.insert(task.clone(), word);
+        self.state.submissions.retain(|submission| !queued.contains(submission));
+        // A job can always be stopped.
+        let is_skipped = has_room.is_ok() || self.state.skips.contains_key(&task);
+        if is_skipped {
+            self.state.skips.insert(task.clone(), word);
+        }
         let stops = match (works, now, earlier) {
             (false, ..) => format!("{shown} is cancelled"),
             (true, _, Some(true)) => format!("{shown} is stopping already, at once"),
@@ -79,7 +81,12 @@ impl StepContext<'_> {
                 format!("{shown} is stopping already, after its current stage (at once: --now)")
             }
         };
-        Ok(format!("{stops}; {task} is skipped until you resume or submit it"))
+        Ok(match is_skipped {
+            true => format!("{stops}; {task} is skipped until you resume or submit it"),
+            false => {
+                format!("{stops}; {WORDS} tasks are skipped already, so {task} may start again; resume some of them")
+            }
+        })
     }
 
     pub(super) fn reassign(&mut self, target: &str, to: String, word: Word) -> Result<String, String> {
@@ -173,6 +180,17 @@ mod tests {
         }
         let wish = state.find("j7").unwrap().wish.clone();
         assert!(wish.is_some_and(|wish| wish.now), "a second cancel does not take the first one's --now back");
+        // A job can always be stopped, and what people skipped stays skipped.
+        let word = state.skips["minus"].clone();
+        state.skips.remove("minus");
+        state.skips.extend((0..WORDS).map(|n| (format!("T-{n}"), word.clone())));
+        let (ok, text) = say(&mut state, "full", cancel("j7", false));
+        assert!(ok && text.contains("minus may start again") && state.skips.len() == WORDS, "{text}");
+        let queued = Command::Submit { task: "Q-1".into(), plan: None, step: None, priority: None, is_new: false };
+        assert!(say(&mut state, "q", queued).0);
+        let (ok, text) = say(&mut state, "queued", cancel("Q-1", false));
+        assert!(!ok && text.contains("already skipped") && state.submissions.len() == 1, "{text}");
+        state.skips.clear();
         let (ok, text) = say(&mut state, "skip", Command::Skip { task: "minus".into() });
         assert!(ok && text.starts_with("j7 goes on, and minus is not started again after it"), "{text}");
         let told = [false, true].map(|now| say(&mut state, &format!("stop {now}"), Command::Stop { now }).1);
