@@ -47,23 +47,25 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let cleaned = clean::clean(hub, retention, args.dry_run, &|seen| retention::over_since(&state, seen))?;
     // What is removed already is told whatever happens to the rest.
     let containers = if args.dry_run { Ok(Vec::new()) } else { executor::remove_orphans(hub) };
-    let containers = containers.unwrap_or_else(|e| {
-        tracing::warn!("cannot look for containers that are left: {e:#}");
-        Vec::new()
-    });
+    let containers = or_warn(containers, "containers that are left");
     let branches = match args.branches {
-        true => merged_branches::delete(hub, &cleaned.removed, args.dry_run).unwrap_or_else(|e| {
-            tracing::warn!("cannot look for branches of approved work: {e:#}");
-            Branches::default()
-        }),
-        false => Branches::default(),
+        true => merged_branches::delete(hub, &cleaned.removed, args.dry_run),
+        false => Ok(Branches::default()),
     };
+    let branches = or_warn(branches, "branches of approved work");
+    let is_whole = containers.is_some() && branches.as_ref().is_some_and(|branches| branches.kept.is_empty());
+    let (containers, branches) = (containers.unwrap_or_default(), branches.unwrap_or_default());
     let document = json!({
         "dry_run": args.dry_run, "removed": cleaned.removed, "kept": cleaned.kept, "finished": cleaned.finished,
         "containers": containers, "branches": branches.deleted, "kept_branches": branches.kept,
     });
     app.result(&document, || render(&cleaned, &containers, &branches, args.dry_run));
-    Ok(if branches.kept.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What was found; a failure to look is a warning, and `None`.
+fn or_warn<T>(found: Result<T>, what: &str) -> Option<T> {
+    found.inspect_err(|e| tracing::warn!("cannot look for {what}: {e:#}")).ok()
 }
 
 fn render(cleaned: &Cleaned, containers: &[String], branches: &Branches, dry_run: bool) -> String {
