@@ -19,7 +19,7 @@ use crate::hub::git::{Git, complaint, object_ids};
 /// How many new objects are compared; more than a repository has before git packs them.
 const MOST: usize = 200_000;
 /// Larger objects are not read into memory, in bytes.
-const LARGEST: usize = 256 << 20;
+const LARGEST: usize = 1 << 30;
 /// How much is read of all of them, in bytes: small files can hold much.
 const MOST_BYTES: usize = 4 << 30;
 /// Clocks of file systems are coarser than the machine's, in seconds.
@@ -42,23 +42,27 @@ pub fn replaced(common_dir: &Path, before: &Surroundings) -> Result<Vec<Finding>
     // Opened anew: one that is open already answers from its cache.
     let repo = Repository::open_bare(common_dir).context("open the repository")?;
     let odb = repo.odb().context("open the store of git's objects")?;
-    let mut new = new_objects(common_dir, since - SLACK);
+    Ok(compare(&odb, new_objects(common_dir, since - SLACK), MOST, MOST_BYTES))
+}
+
+/// Compares up to `most` objects of together about `most_bytes` with their names. What is left out is a finding.
+fn compare(odb: &Odb, mut new: impl Iterator<Item = Object>, most: usize, most_bytes: usize) -> Vec<Finding> {
     let mut read = 0;
     let mut found = Vec::new();
-    for object in new.by_ref().take(MOST) {
-        found.extend(wrong(&odb, &object, &mut read));
-        if read > MOST_BYTES {
+    for object in new.by_ref().take(most) {
+        found.extend(wrong(odb, &object, &mut read));
+        if read > most_bytes {
             break;
         }
     }
-    if new.next().is_some() || read > MOST_BYTES {
+    if new.next().is_some() {
         let message = format!(
-            "more than {MOST} objects or {} GiB were written while the worker ran; the others were not compared",
-            MOST_BYTES >> 30
+            "more than {most} objects or {} GiB were written while the worker ran; the others were not compared",
+            most_bytes >> 30
         );
         found.push(Finding::high(REPLACED, "", message).hint("compare all of them: git fsck"));
     }
-    Ok(found)
+    found
 }
 
 /// A loose object.
@@ -168,5 +172,20 @@ mod tests {
         );
         before.insert(OBJECTS.to_owned(), "99999999999".to_owned());
         assert_eq!(replaced(folder.path(), &before).unwrap(), vec![]);
+    }
+    #[test]
+    fn what_was_not_compared_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = Repository::init_bare(folder.path()).unwrap();
+        for content in ["a".repeat(600), "b".repeat(600), "c".repeat(600)] {
+            repo.blob(content.as_bytes()).unwrap();
+        }
+        let odb = repo.odb().unwrap();
+        let of = |most, most_bytes| compare(&odb, new_objects(folder.path(), 0), most, most_bytes);
+        assert_eq!(of(3, 1800), vec![]);
+        for found in [of(2, 1800), of(3, 1000)] {
+            assert!(found.len() == 1 && found[0].message.contains("others were not compared"), "{found:?}");
+        }
+        assert_eq!(of(3, 1500), vec![], "the last one was compared too");
     }
 }
