@@ -78,7 +78,6 @@ fn attempt(
         progress(&format!("{} already has the reviewed work", bundle.target_branch));
         return record_merge(hub, entry, input, landed).map(Some);
     }
-    allowed(hub, repo, entry, input)?;
     checks::work(hub, repo, bundle)?;
     checks::base(hub, repo, bundle, head)?;
     checks::record(hub)?;
@@ -105,7 +104,7 @@ fn attempt(
     };
     // Tests take long: what a person, or a worker, did meanwhile counts.
     allowed(hub, repo, entry, input)?;
-    checks::nobody_objects(hub, bundle)?;
+    checks::interruptions(hub, bundle)?;
     let mut decision = entry.decide(Kind::Approved, input, hub.now());
     decision.target_before = Some(now.to_string());
     // Work that adds nothing to the target creates no commit.

@@ -22,8 +22,8 @@ use crate::ops;
 /// How many findings a refusal names.
 const NAMED: usize = 5;
 
-/// Whether nothing keeps work from being merged that may come up at any moment: a hold, or a target that a worker moved.
-pub fn nobody_objects(hub: &Hub, bundle: &Bundle) -> Result<()> {
+/// Checks what may come up at any moment and stops a merge: a hold on the task, a target that a worker moved.
+pub fn interruptions(hub: &Hub, bundle: &Bundle) -> Result<()> {
     ops::claims::held::check(hub, &bundle.task_id, "merge")?;
     moved_target::check(hub, &bundle.target_branch, "merged")
 }
@@ -51,7 +51,7 @@ pub fn work(hub: &Hub, repo: &Repository, bundle: &Bundle) -> Result<()> {
     {
         return Err(refuse(format!("it changes {}, which belongs to the record", text::safe(&path))).into());
     }
-    nobody_objects(hub, bundle)?;
+    interruptions(hub, bundle)?;
     let claim = claims::load(hub, &bundle.task_id)?.map(|found| found.file).filter(|claim| claim.is_live());
     let owner = claim.as_ref().and_then(|claim| claim.agent_id());
     match owner {

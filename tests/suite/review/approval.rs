@@ -174,6 +174,20 @@ fn approve_succeeds_after_a_kill_during_tests() {
 }
 
 #[test]
+fn approve_refuses_when_a_hold_came_while_the_tests_ran() {
+    let desk = Desk::writing(&["touch $HOME/begun; until test -e $HOME/go; do sleep 0.05; done"]);
+    let mut child = desk.world.spawn(&["review", "approve", JOB]);
+    until("the test began", || desk.world.folder().join("home/begun").exists());
+    desk.world.ok(&["session-boot", "--no-sync", "--agent", "codex-2", "--allow-branch-mismatch"]);
+    let hold = ["bus", "message", "--task", "QUEUE-001", "--type", "hold", "--summary", "wait", "--agent", "codex-2"];
+    desk.world.ok(&hold);
+    fs::write(desk.world.folder().join("home/go"), "").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!((desk.main(), desk.memory().len()), (desk.base.clone(), 0));
+    assert_eq!(desk.refused()["code"], "task.on_hold");
+}
+
+#[test]
 fn a_merge_without_its_decision_is_recorded_once() {
     let desk = Desk::tested(&["false"]);
     let before = desk.main();
