@@ -94,7 +94,7 @@ pub fn all(hub: &Hub) -> Result<Vec<Entry>> {
                 decisions.insert(found.bundle.clone(), found);
             }
         } else if let Some(entry) = read(&path, &bytes, &listed) {
-            let later = |known: &Entry| (known.bundle.place(), &known.path) < (entry.bundle.place(), &path);
+            let later = |known: &Entry| (known.bundle.sort_key(), &known.path) < (entry.bundle.sort_key(), &path);
             if newest.get(&entry.bundle.job).is_none_or(later) {
                 newest.insert(entry.bundle.job.clone(), entry);
             }

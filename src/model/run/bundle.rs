@@ -76,7 +76,7 @@ impl Bundle {
     }
 
     /// For the order of a job's results: the number of the run, whatever the clock said, then the time.
-    pub fn place(&self) -> (u32, Stamp) {
+    pub fn sort_key(&self) -> (u32, Stamp) {
         let nth = self.run.rsplit_once('.').and_then(|(_, nth)| nth.parse().ok());
         (nth.unwrap_or_default(), self.generated_at)
     }
@@ -175,5 +175,16 @@ mod tests {
         assert!(!bundle(test(false), json!([])).is_passing());
         assert!(!bundle(test(true), found(Finding::high("x", "", "wrong"))).is_passing());
         assert!(!bundle(json!([]), json!([])).is_passing(), "nothing tested it");
+    }
+    #[test]
+    fn results_are_ordered_by_run_whatever_the_clock_said() {
+        let of = |run: &str, at: i64| Bundle {
+            run: run.to_owned(),
+            generated_at: Stamp::from_unix(at),
+            ..bundle(json!([]), json!([]))
+        };
+        let (ninth, tenth, later) = (of("j.9", 2000), of("j.10", 1000), of("j.10", 1500));
+        assert!(ninth.sort_key() < tenth.sort_key(), "the clock was set back between them");
+        assert!(tenth.sort_key() < later.sort_key());
     }
 }
