@@ -110,7 +110,7 @@ pub fn merge(hub: &Hub, number: u64, draft: bool, commit: &str, message: &[Strin
         let said: &[&str] = if *method == "--rebase" { &[] } else { &["--subject", &subject, "--body", &body] };
         let args = [&args[..], said].concat();
         let Err(e) = call(hub, &args) else { return Ok(()) };
-        let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_default().to_lowercase();
+        let why = reason(&e).to_lowercase();
         if PROTECTED.iter().any(|words| why.contains(words)) {
             // GitHub merges it when its requirements are met.
             let Err(e) = call(hub, &[&args[..], &["--auto"]].concat()) else { return Ok(()) };
@@ -146,7 +146,7 @@ pub fn do_not_merge(hub: &Hub, number: u64) -> Result<()> {
         Ok(printed) if document::<Queued>(&printed)?.auto_merge_request.is_none() => Ok(()),
         Ok(_) => disable(),
         // An older gh cannot say whether there is anything to switch off.
-        Err(e) if format!("{e:#} {:?}", Refusal::of(&e)).contains("Unknown JSON field") => {
+        Err(e) if reason(&e).contains("Unknown JSON field") => {
             let _ = disable().inspect_err(|e| tracing::debug!("auto-merge of pull request {number}: {e:#}"));
             Ok(())
         }
@@ -156,7 +156,7 @@ pub fn do_not_merge(hub: &Hub, number: u64) -> Result<()> {
 
 /// The branch has more requirements, and GitHub cannot queue the merge.
 fn protected(number: &str, error: &anyhow::Error) -> anyhow::Error {
-    let why = Refusal::of(error).and_then(|refusal| refusal.reason.clone()).unwrap_or_default();
+    let why = reason(error);
     Refusal::guard("pr.protected", format!("cannot merge pull request {number} yet: its branch is protected"))
         .because(format!("checks or reviews are missing, and auto-merge is off: {why}"))
         .next(format!("see what is missing, complete it, then approve again: gh pr checks {number}"))
@@ -258,6 +258,11 @@ fn answer(what: &str, output: &Output) -> Result<String> {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(failed(what, complaint(output))),
     }
+}
+
+/// What gh or git complained of.
+fn reason(error: &anyhow::Error) -> String {
+    Refusal::of(error).and_then(|refusal| refusal.reason.clone()).unwrap_or_default()
 }
 
 fn failed(what: &str, why: String) -> anyhow::Error {

@@ -280,10 +280,6 @@ fn push(hub: &Hub, repo: &Repository, entry: &Entry, commit: &str, ours: &mut Pu
         commit.clone_into(&mut ours.commit);
         return Ok(());
     }
-    // Somebody may have approved what is there; nobody has seen what comes.
-    if ours.number > 0 {
-        gh::do_not_merge(hub, ours.number)?;
-    }
     if !there.is_empty() && there != ours.commit {
         return Err(Refusal::guard("remote.branch_taken", format!("the remote branch {branch} has unknown commits"))
             .because(format!("it is at {there}, which this machine did not push"))
@@ -292,6 +288,10 @@ fn push(hub: &Hub, repo: &Repository, entry: &Entry, commit: &str, ours: &mut Pu
     }
     // Before the branch, so that everybody who sees the branch can check it out.
     lfs::upload(hub, repo, &remote, object_ids::parse(commit)?)?;
+    // Somebody may have approved what is there; nobody has seen what comes.
+    if ours.number > 0 {
+        gh::do_not_merge(hub, ours.number)?;
+    }
     let lease = format!("--force-with-lease={reference}:{there}");
     let spec = format!("{commit}:{reference}");
     let args =

@@ -14,6 +14,7 @@ case "$1 $2" in
 "pr create") [ -e "$HOME/gh.broken" ] && { echo "no network" >&2; exit 1; }
   git -C "$remote" rev-parse "$5" > "$state"; echo draft > "$HOME/gh.draft"; echo https://x/pull/7;;
 "pr view") if [ "$5" = autoMergeRequest ]; then
+    [ ! -e "$HOME/gh.old" ] || { echo 'Unknown JSON field: "autoMergeRequest"' >&2; exit 1; }
     [ -e "$HOME/gh.auto" ] && echo '{"autoMergeRequest":{"mergeMethod":"SQUASH"}}' || echo '{"autoMergeRequest":null}'; exit; fi
   head=$(cat "$state"); merged=$(cat "$HOME/gh.merged" 2>/dev/null)
   if [ -n "$merged" ]; then st=MERGED; mc="{\"oid\":\"$merged\"}"; else st=$(cat "$HOME/gh.is" 2>/dev/null || echo OPEN); mc=null; fi
