@@ -3,8 +3,6 @@
 //! The repository is read through libgit2, so no configured program runs. Pull requests are queried rarely; a merge
 //! or close is recorded at once.
 
-use std::cell::Cell;
-
 use crate::base::{Exit, Refusal, Result, text};
 use crate::coordinator::state::input::{Reply, ReviewWord, Reviewed};
 use crate::coordinator::state::{Ending, Job, Phase, State};
@@ -39,17 +37,25 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
         return Vec::new();
     }
     let decided = decision::history(hub).unwrap_or_default();
-    // A network that does not answer for one does not for the others, and each question waits long.
-    let asks = Cell::new(remote);
-    let seen = jobs.into_iter().filter_map(|job| {
-        let bundle = job.last.as_ref()?.bundle.as_deref()?;
+    let mut asks = remote;
+    let mut seen = Vec::new();
+    for job in jobs {
+        let Some(bundle) = job.last.as_ref().and_then(|last| last.bundle.as_deref()) else { continue };
         let known = decided.iter().rfind(|decision| decision.bundle == bundle).cloned();
-        let known = known.or_else(|| by_hand(hub, bundle));
-        known
-            .and_then(|decision| heard(job, &decision))
-            .or_else(|| if asks.get() { there(hub, job, &asks) } else { None })
-    });
-    seen.collect()
+        if let Some(here) = known.or_else(|| by_hand(hub, bundle)).and_then(|decision| heard(job, &decision)) {
+            seen.push(here);
+        } else if asks && job.pull_request.is_some() {
+            match there(hub, job, bundle) {
+                Ok(found) => seen.extend(found),
+                Err(e) => {
+                    tracing::warn!("{}: {e:#}", job.short());
+                    // A network that does not answer for one does not for the others, and each question waits long.
+                    asks = Refusal::of(&e).is_none_or(|refusal| refusal.exit != Exit::TimedOut);
+                }
+            }
+        }
+    }
+    seen
 }
 
 /// Whether a result waits for a person's decision: not one of a job that was cancelled or blocked, though it may still
@@ -181,24 +187,11 @@ fn by_hand(hub: &Hub, bundle: &str) -> Option<Decision> {
 }
 
 /// The decision on the job's pull request, or what its checks and reviewers say.
-/// `asks`: becomes false when the remote did not answer in time.
-fn there(hub: &Hub, job: &Job, asks: &Cell<bool>) -> Option<Reviewed> {
-    job.pull_request?;
-    let failed = |e: &anyhow::Error| {
-        tracing::warn!("{}: {e:#}", job.short());
-        if Refusal::of(e).is_some_and(|refusal| refusal.exit == Exit::TimedOut) {
-            asks.set(false);
-        }
-    };
-    let followed = pull_request::follow(hub, job.last.as_ref()?.bundle.as_deref()?);
-    match followed.inspect_err(failed).ok()? {
-        Pull::Open => {
-            let taken = feedback::take(hub, job.last.as_ref()?.bundle.as_deref()?);
-            let sent_back = taken.inspect_err(failed).ok()??;
-            heard(job, &sent_back)
-        }
+fn there(hub: &Hub, job: &Job, bundle: &str) -> Result<Option<Reviewed>> {
+    Ok(match pull_request::follow(hub, bundle)? {
+        Pull::Open => feedback::take(hub, bundle)?.and_then(|sent_back| heard(job, &sent_back)),
         Pull::Merged(decision) | Pull::Closed(decision) => heard(job, &decision),
-    }
+    })
 }
 
 #[cfg(test)]
