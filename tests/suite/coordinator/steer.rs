@@ -43,6 +43,12 @@ fn a_person_sees_what_an_agent_does_sends_it_notes_and_pauses_its_job() {
 
     let kept = world.json(&["session", "note", name, "look twice"]);
     assert_eq!(kept["given"], Value::Null, "{kept}");
+    world.ok(&["coordinator", "stop"]);
+    coordinator.wait().unwrap();
+    let ran = world.run(&["coordinator", "run", "--until-idle"]);
+    let to_continue = format!("to continue it: teof coordinator resume {name}");
+    assert!(ran.code == 5 && ran.stderr.contains(&to_continue), "{} {}", ran.code, ran.stderr);
+    coordinator = world.spawn(&["coordinator", "run"]);
     world.ok(&["coordinator", "resume", name]);
     until("the work waits for review", || phase() == "review");
     assert_eq!(agent.calls(), 2);

@@ -333,7 +333,12 @@ fn given_up(hub: &Hub, ended: &Ended, before: &State, state: &State) -> GivenUp 
 fn waiting(ended: &Ended, state: &State, bounded: bool, times: Times) -> Vec<Waiting> {
     let rests = |job: &&Job| !job.is_over() && !job.is_under_review();
     let jobs = state.jobs.iter().filter(rests).map(|job| {
-        let why = job.reason().unwrap_or_else(|| job.label().to_owned());
+        let why = match (&job.phase, &job.paused) {
+            (Phase::Held, Some(word)) => {
+                format!("paused by {}; to continue it: teof coordinator resume {}", word.by, job.short())
+            }
+            _ => job.reason().unwrap_or_else(|| job.label().to_owned()),
+        };
         let answer = job.asks().then(|| format!("; answer: teof coordinator answer {} \"...\"", job.short()));
         let name = Some(Named::job(job).name());
         Waiting { name, ..Waiting::task(&job.task, why + answer.as_deref().unwrap_or_default()) }
