@@ -50,6 +50,15 @@ fn a_filter_that_somebody_set_up_in_the_shared_git_directory_is_not_run() {
 }
 
 #[test]
+fn a_commit_with_nothing_to_do_completes_the_index_that_a_killed_one_left() {
+    let world = world();
+    assert_eq!(commit(&world), "committed");
+    world.git(&["read-tree", "HEAD~1"]);
+    assert_ne!(world.git(&["status", "--porcelain"]), "");
+    assert_eq!((commit(&world).as_str(), world.git(&["status", "--porcelain"]).as_str()), ("clean", ""));
+}
+
+#[test]
 fn only_the_record_is_committed_and_what_is_staged_stays_staged() {
     let world = world();
     world.write("README.md", "staged\n");

@@ -39,7 +39,7 @@ use objects::Objects;
 const ATTEMPTS: usize = 5;
 
 /// Why a commit was skipped when every attempt failed.
-pub const KEPT_MOVING: &str = "its branch kept moving; the next record commit includes it";
+pub const KEPT_MOVING: &str = "the branch kept moving; the next record commit includes it";
 
 /// The result of a record commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,11 +159,12 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
             append_only::release(hub, commit)?;
         }
         // A commit that was killed before it installed the index left the older files in it.
-        if copy.update(hub, &known, &files)? {
-            let Some(_lock) = IndexLock::take(hub)? else { return Ok(None) };
-            if in_progress::command(&hub.root).is_none() && copy.is_current()? {
-                copy.install()?;
-            }
+        if copy.update(hub, &known, &files)?
+            && let Some(_lock) = IndexLock::take(hub)?
+            && in_progress::command(&hub.root).is_none()
+            && copy.is_current()?
+        {
+            copy.install()?;
         }
         return Ok(Some(Recorded::Clean));
     }

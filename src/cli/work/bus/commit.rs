@@ -47,7 +47,7 @@ pub fn run(_: Args, app: &App) -> Result<ExitCode> {
             }
             if kept {
                 return Err(Refusal::guard("record.not_committed", "the record is not committed")
-                    .because(format!("{why}, or git cannot write there"))
+                    .because("its branch moved at each attempt, or git cannot write there")
                     .next("see whether the disk has room: df -h .; then: teof bus commit")
                     .into());
             }
