@@ -290,10 +290,14 @@ fn a_worktree_is_made_for_claude_and_removed_when_nothing_was_done_in_it() {
     fs::write(format!("{used}/note.txt"), "x").unwrap();
     let committed = made("committed");
     world.git(&["-C", &committed, "commit", "-q", "--allow-empty", "-m", "Work"]);
+    let ignored = made("ignored");
+    fs::write(world.repo.join(".git/info/exclude"), "*.log\n").unwrap();
+    fs::write(format!("{ignored}/build.log"), "x").unwrap();
     answer(&world, "session-end", &call(&world, json!({"reason": "clear"})));
     assert!(fs::exists(&empty).unwrap(), "the program goes on");
     answer(&world, "session-end", &call(&world, json!({})));
     assert!(!fs::exists(&empty).unwrap() && fs::exists(&used).unwrap() && fs::exists(&committed).unwrap());
+    assert!(fs::exists(&ignored).unwrap(), "nothing else has what git ignores");
     assert!(!world.git(&["branch", "--list", "worktree-agent-a1b2"]).contains("agent-a1b2"));
 }
 
