@@ -20,7 +20,7 @@ const MAX_ANSWER: u64 = 64 << 10;
 const TICK: Duration = Duration::from_millis(10);
 /// How long to read its pipes after it is over: a child that it left may hold them open. On a busy machine its last
 /// output arrives late.
-const DRAIN: Duration = Duration::from_secs(1);
+const DRAIN: Duration = Duration::from_millis(200);
 
 /// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]

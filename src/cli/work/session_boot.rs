@@ -131,13 +131,14 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let own = if args.worktree { Some(own_worktree(app, hub, args.agent.as_deref())?) } else { None };
     let (hub, is_offered) = (own.as_ref().unwrap_or(hub), own.is_none() && hub.here.git_dir == hub.common_dir);
     let mut boot = boot::boot(hub, &request(args, app)?, &|line| app.say(line))?;
-    let mut is_whole = true;
+    let mut fails = false;
     if let Some(format) = dashboard {
         // The session has begun, whatever becomes of the receipt.
         match keep_dashboard(hub, &boot.agent_id, format, place.as_deref()) {
             Ok(path) => boot.dashboard_receipt = Some(path),
             Err(e) => {
-                is_whole = Refusal::of(&e).is_some_and(|refusal| !refusal.code.starts_with("disk."));
+                // The disk is full or broken: whatever comes next would fail, too.
+                fails = Refusal::of(&e).is_none_or(|refusal| refusal.code.starts_with("disk."));
                 app.warn(format!("the session of {} has begun, but its dashboard was not kept: {e:#}", boot.agent_id));
             }
         }
@@ -160,8 +161,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         }
         text
     });
-    // The disk is full or broken: whatever comes next would fail, too.
-    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The hub seen from the seat's own worktree.

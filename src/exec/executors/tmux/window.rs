@@ -71,9 +71,7 @@ impl Tmux {
         self.server.close(&window);
         report
     }
-}
 
-impl Tmux {
     /// Tells which processes are programs of the run: what the tmux server starts is not, although the process that
     /// started the server may have adopted it.
     pub fn members(&self, supervisor: &Supervisor) -> Box<Belongs> {
