@@ -89,43 +89,49 @@ pub fn grant(hub: &Hub, by: &str, changes: &Changes) -> Result<Standing> {
         Some(one) => format!("{by} granted consent to run one job unattended: {}", one.name),
         None => format!("{by} granted consent to run unattended"),
     };
+    // Who reads the new consent file waits for this lock before it says that the file changed since the grant.
+    let trusted = trust::lock(hub)?;
+    let earlier = trust::read(hub)?.grant;
+    // Jobs are counted since the time of a grant, so two grants never have the same one.
+    let at = earlier.as_ref().map_or(hub.now(), |earlier| hub.now().max(earlier.at.plus(Duration::from_secs(1))));
+    let mut grant = Grant { by: by.to_owned(), at, consent_sha256, settings_sha256, recognised, only: None };
+    if let Some(one) = changes.only.clone() {
+        add_job(&mut grant, one, earlier.as_ref());
+    }
     let event = Event::new(OPERATOR, "consent", what)
         .meta("by", by)
         .meta("recognised", recognised.as_str())
-        .meta("consent_sha256", consent_sha256.as_str())
+        .meta("consent_sha256", grant.consent_sha256.as_str())
+        .meta("grant_sha256", grant.digest())
         .meta("git_remotes_sha256", git_remotes.as_str());
     let event = match &git_programs {
         Some(digest) => event.meta("git_programs_sha256", digest.as_str()),
         None => event,
     };
     events::stage(&writer, &mut transaction, &event)?;
-    // Who reads the new consent file waits for this lock before it says that the file changed since the grant.
-    let trusted = trust::lock(hub)?;
     writer.commit(transaction)?;
     drop(writer);
-    // Jobs are counted since the time of a grant, so two grants never have the same one.
-    let earlier = trust::read(hub)?.grant.map(|grant| grant.at.plus(Duration::from_secs(1)));
-    let at = earlier.map_or(hub.now(), |earlier| earlier.max(hub.now()));
-    let mut grant = Grant { by: by.to_owned(), at, consent_sha256, settings_sha256, recognised, only: None };
     trusted.update(|trust| {
-        if let Some(one) = changes.only.clone() {
-            // Another `teof do` may have taken its own consent a moment ago.
-            let is_same = |earlier: &&Grant| {
-                earlier.only.is_some()
-                    && Some(earlier.at) != one.spent
-                    && earlier.consent_sha256 == grant.consent_sha256
-                    && earlier.settings_sha256 == grant.settings_sha256
-            };
-            let earlier = trust.grant.as_ref().filter(is_same);
-            grant.at = earlier.map_or(grant.at, |earlier| earlier.at);
-            grant.only = Some(one.after(earlier.and_then(|earlier| earlier.only.as_ref())));
-        }
         trust.grant = Some(grant);
         trust.git_programs_sha256 = git_programs;
         trust.git_remotes_sha256 = Some(git_remotes);
     })?;
     drop(trusted);
     consent::standing(hub)
+}
+
+/// Makes it a grant of one job, and of those that an earlier grant of the same files covers. Another `teof do` may have
+/// taken its own consent a moment ago.
+fn add_job(grant: &mut Grant, one: OneJob, earlier: Option<&Grant>) {
+    let is_same = |earlier: &&Grant| {
+        earlier.only.is_some()
+            && Some(earlier.at) != one.spent
+            && earlier.consent_sha256 == grant.consent_sha256
+            && earlier.settings_sha256 == grant.settings_sha256
+    };
+    let earlier = earlier.filter(is_same);
+    grant.at = earlier.map_or(grant.at, |earlier| earlier.at);
+    grant.only = Some(one.after(earlier.and_then(|earlier| earlier.only.as_ref())));
 }
 
 /// What a person trusts in the repository's git configuration.
@@ -211,21 +217,34 @@ pub struct Revoked {
     pub file_left: Option<String>,
 }
 
-/// Takes the consent to one job back. What else was allowed stays allowed.
+/// Takes the consent to one job back, in any state of the hub; then logs it. What else was allowed stays allowed.
 ///
 /// # Errors
-/// As [`operator::require`].
+/// As [`operator::require`]; when it cannot be logged.
 pub fn take_back(hub: &Hub, by: &str, name: &str) -> Result<()> {
-    let mut is_empty = true;
+    let recognised = operator::require("take consent back")?;
+    let mut left = None;
     trust::update(hub, |trust| {
-        let Some(only) = trust.grant.as_mut().and_then(|grant| grant.only.as_mut()) else { return is_empty = false };
+        let Some(only) = trust.grant.as_mut().and_then(|grant| grant.only.as_mut()) else { return };
         if let Some(at) = only.tasks.iter().rposition(|task| task == name) {
             only.tasks.remove(at);
             only.jobs = only.jobs.saturating_sub(1);
         }
-        is_empty = only.tasks.is_empty() && only.going_on.is_empty();
+        let is_empty = only.tasks.is_empty() && only.going_on.is_empty();
+        left = trust.grant.clone().map(|grant| (grant, is_empty));
     })?;
-    if is_empty { revoke(hub, by).map(drop) } else { Ok(()) }
+    let Some((grant, is_empty)) = left else { return Ok(()) };
+    if is_empty {
+        return revoke(hub, by).map(drop);
+    }
+    let mut writer = hub.lock("consent take-back")?;
+    let mut transaction = Transaction::new("consent take-back");
+    let event = Event::new(OPERATOR, "consent", format!("{by} took back the consent to run one job: {name}"))
+        .meta("by", by)
+        .meta("recognised", recognised.as_str())
+        .meta("grant_sha256", grant.digest());
+    events::stage(&writer, &mut transaction, &event)?;
+    writer.commit(transaction)
 }
 
 /// Revokes trust at once, in any state of the hub; then turns `auto_enabled` off in the file.

@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use teof::guard::result::{dotgit, personal};
 use teof::guard::trust::{self, Only};
 
 use crate::first_hour::{existing, teof};
@@ -182,11 +183,15 @@ fn what_was_stopped_goes_on_with_the_same_words() {
     assert_eq!(status(&world)["totals"]["chosen"], 1);
     // Nobody is asked for consent to what cannot run.
     teof(&world, "task add X-1 --title \"Tidy up\" -q").expect(0);
+    let hub = world.hub();
+    let mut before = dotgit::observe(&hub.common_dir, &hub.common_dir);
+    personal::record_acts(&hub, &mut before);
     for what in ["X-1", "\"Document the lexer\""] {
         let refused = world.shell(&format!("teof do {what} --yes")).expect(1);
         assert!(refused.stderr.contains("its program is not installed: claude"), "{}", refused.stderr);
     }
     assert!(!trusted(&world).contains("X-1") && !trusted(&world).contains("document-lexer"));
+    assert_eq!(personal::forged(&hub, &before).unwrap(), [], "a person's events name what was granted and taken back");
     // The consent to one job ends without a fault.
     let settings = world.hub().root.join("teof.toml");
     let text = fs::read_to_string(&settings).unwrap().replace("make test", "make test all");

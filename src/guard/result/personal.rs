@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::surroundings::{PERSON, Surroundings, TRUST, record_config};
+use super::surroundings::{ACTS, PERSON, Surroundings, TRUST, record_config};
 use crate::base::{Result, digest, env, files, jsonl};
 use crate::bus::events;
 use crate::guard::Finding;
@@ -16,6 +16,10 @@ use crate::model::event::EventView;
 
 /// In the place of a digest: a person has to say again which remotes are trusted.
 const NONE: &str = "none";
+/// Recorded when a person has said which remotes are trusted.
+const LIMITED: &str = "trust limits remotes";
+/// An event is written a moment before what it says is trusted, in seconds.
+const SLACK: i64 = 60;
 
 /// Records all of it.
 pub(super) fn record(common_dir: &Path, found: &mut Surroundings) {
@@ -43,14 +47,19 @@ pub(super) fn record(common_dir: &Path, found: &mut Surroundings) {
     for (digest, what) in known.iter().flat_map(entries) {
         found.insert(format!("{TRUST}{digest} {what}"), String::new());
     }
+    if known.is_some_and(|known| known.git_remotes_sha256.is_some()) {
+        found.insert(LIMITED.to_owned(), String::new());
+    }
+}
+
+/// Records from when on a person's events count.
+pub fn record_acts(hub: &Hub, found: &mut Surroundings) {
+    found.insert(ACTS.to_owned(), hub.now().unix().to_string());
 }
 
 /// Everything that is trusted: the digest that a person's event names, and what it is.
 fn entries(trust: &Trust) -> Vec<(String, String)> {
-    let grant = trust.grant.iter().map(|grant| {
-        let settings = grant.settings_sha256.as_deref().unwrap_or("none");
-        (grant.consent_sha256.clone(), format!("consent with settings {settings}"))
-    });
+    let grant = trust.grant.iter().map(|grant| (grant.digest(), "consent, with its settings and tasks,".to_owned()));
     let approvals =
         trust.approvals.iter().map(|approval| (approval.digest.clone(), format!("commands of {}", approval.plan_id)));
     let programs = trust.git_programs_sha256.iter();
@@ -70,42 +79,53 @@ fn git_configs() -> Vec<PathBuf> {
 /// Grants of trust since `before` without a person's event: digest and finding. The caller revokes them with
 /// [`revoke`].
 pub fn forged(hub: &Hub, before: &Surroundings) -> Result<Vec<(String, Finding)>> {
+    let trust = trust::read(hub)?;
     let mut found = Vec::new();
-    for (digest, what) in entries(&trust::read(hub)?) {
-        if before.contains_key(&format!("{TRUST}{digest} {what}")) || has_event(hub, &digest)? {
+    for (digest, what) in entries(&trust) {
+        if before.contains_key(&format!("{TRUST}{digest} {what}")) || has_event(hub, &digest, before)? {
             continue;
         }
-        let message = format!("{what} became trusted while the worker ran, without a person's event");
-        let finding = Finding::high("trust.forged", "", message)
-            .hint("trust was revoked; if it was you, grant it again: teof consent grant, or teof plan approve <id>");
-        found.push((digest, finding));
+        found.push((digest, finding(&what)));
+    }
+    // Without a digest any remote could be used.
+    if trust.git_remotes_sha256.is_none() && before.contains_key(LIMITED) {
+        found.push((NONE.to_owned(), finding("every remote of git's configuration")));
     }
     Ok(found)
+}
+
+fn finding(what: &str) -> Finding {
+    let message = format!("{what} became trusted while the worker ran, without a person's event");
+    Finding::high("trust.forged", "", message).hint(
+        "trust was revoked; if it was you, grant it again: teof consent grant, teof plan approve <id> or teof trust git",
+    )
 }
 
 /// Removes trust that no person granted.
 pub fn revoke(hub: &Hub, digests: &[String]) -> Result<()> {
     trust::update(hub, |trust| {
-        trust.grant.take_if(|grant| digests.contains(&grant.consent_sha256));
+        trust.grant.take_if(|grant| digests.contains(&grant.digest()));
         trust.git_programs_sha256.take_if(|known| digests.contains(known));
-        // Without a digest any remote could be used.
-        trust
-            .git_remotes_sha256
-            .iter_mut()
-            .filter(|known| digests.contains(known))
-            .for_each(|known| NONE.clone_into(known));
+        if digests.iter().any(|digest| trust.git_remotes_sha256.as_ref().map_or(NONE, String::as_str) == digest) {
+            trust.git_remotes_sha256 = Some(NONE.to_owned());
+        }
         trust.approvals.retain(|approval| !digests.contains(&approval.digest));
     })
 }
 
-/// Whether an event of a person names the digest.
-fn has_event(hub: &Hub, digest: &str) -> Result<bool> {
+/// Whether an event that a person wrote since `before` names the digest. An older one may be of something that was
+/// revoked.
+fn has_event(hub: &Hub, digest: &str, before: &Surroundings) -> Result<bool> {
+    let since = before.get(ACTS).and_then(|since| since.parse::<i64>().ok()).map_or(i64::MIN, |since| since - SLACK);
+    let is_persons = |event: &EventView| {
+        event.agent_id.as_deref() == Some(OPERATOR) && event.at().is_some_and(|at| at.unix() >= since)
+    };
     let mut found = false;
     for log in events::logs(hub)?.iter().rev() {
         jsonl::for_each_line(&hub.path(log)?, 0, |_, _, line| {
             // Most lines do not contain it and need not be parsed.
             let names = line.windows(digest.len()).any(|part| part == digest.as_bytes());
-            found |= names && EventView::parse(line).is_ok_and(|event| event.agent_id.as_deref() == Some(OPERATOR));
+            found |= names && EventView::parse(line).is_ok_and(|event| is_persons(&event));
             Ok(!found)
         })?;
         if found {
@@ -113,4 +133,100 @@ fn has_event(hub: &Hub, digest: &str) -> Result<bool> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Clock, Stamp};
+    use crate::guard::trust::{Approval, Grant, Only};
+    use crate::model::event::Event;
+
+    fn only(tasks: &[&str]) -> Option<Only> {
+        let tasks: Vec<String> = tasks.iter().map(|task| (*task).to_owned()).collect();
+        Some(Only { jobs: tasks.len() as u64, tasks, going_on: Vec::new() })
+    }
+
+    fn hub() -> (tempfile::TempDir, Hub) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        assert!(std::process::Command::new("git").args(["init", "-q"]).arg(&root).status().unwrap().success());
+        for folder in ["_bus/events", "_plans", "_report"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let mut hub = Hub::find(Some(&root), Clock::Machine).unwrap();
+        hub.clock = Clock::Fixed(Stamp::from_unix(1_767_600_000));
+        let grant = Grant {
+            by: "Ann".into(),
+            at: hub.now(),
+            consent_sha256: "c".repeat(64),
+            settings_sha256: Some("5".repeat(64)),
+            recognised: Default::default(),
+            only: only(&["A"]),
+        };
+        trust::update(&hub, |trust| {
+            *trust = Trust { grant: Some(grant), git_remotes_sha256: Some("a".repeat(64)), ..Trust::default() };
+        })
+        .unwrap();
+        (dir, hub)
+    }
+
+    /// A person's event that names everything that is trusted now, some seconds after the work started.
+    fn act(hub: &Hub, seconds: i64) {
+        let trust = trust::read(hub).unwrap();
+        let named: Vec<_> = entries(&trust).into_iter().map(|(digest, _)| digest).collect();
+        let event = Event::new(OPERATOR, "consent", "granted").meta("named", named);
+        let (line, _) = event.line(Stamp::from_unix(hub.now().unix() + seconds), None);
+        std::fs::write(hub.path("_bus/events/events.jsonl").unwrap(), line).unwrap();
+    }
+
+    fn grant(trust: &mut Trust) -> &mut Grant {
+        trust.grant.as_mut().unwrap()
+    }
+
+    #[test]
+    fn every_change_of_what_is_trusted_needs_an_event_of_a_person_since_the_work_started() {
+        let changes: [fn(&mut Trust); 7] = [
+            |trust| grant(trust).consent_sha256 = "d".repeat(64),
+            |trust| grant(trust).settings_sha256 = Some("d".repeat(64)),
+            |trust| grant(trust).at = grant(trust).at.plus(std::time::Duration::from_secs(1)),
+            |trust| grant(trust).only = only(&["A", "B"]),
+            |trust| grant(trust).only = None,
+            |trust| trust.git_remotes_sha256 = Some("d".repeat(64)),
+            |trust| {
+                let at = Stamp::from_unix(0);
+                let (plan_id, digest) = ("p".to_owned(), "d".repeat(64));
+                trust.approvals =
+                    vec![Approval { plan_id, digest, by: "Ann".into(), at, recognised: Default::default() }];
+            },
+        ];
+        for (i, change) in changes.into_iter().enumerate() {
+            let (_dir, hub) = hub();
+            let mut before = Surroundings::new();
+            record(&hub.common_dir, &mut before);
+            record_acts(&hub, &mut before);
+            assert_eq!(forged(&hub, &before).unwrap(), [], "{i}");
+            trust::update(&hub, change).unwrap();
+            act(&hub, 1);
+            assert_eq!(forged(&hub, &before).unwrap(), [], "{i}: a person did it");
+            act(&hub, -3600);
+            let found = forged(&hub, &before).unwrap();
+            assert_eq!(found.len(), 1, "{i}: {found:?}");
+            revoke(&hub, &[found[0].0.clone()]).unwrap();
+            assert_eq!(forged(&hub, &before).unwrap(), [], "{i}");
+            assert_ne!(trust::read(&hub).unwrap().git_remotes_sha256, None, "{i}");
+        }
+    }
+
+    #[test]
+    fn remotes_stay_limited_when_what_is_trusted_is_removed() {
+        let (_dir, hub) = hub();
+        let mut before = Surroundings::new();
+        record(&hub.common_dir, &mut before);
+        std::fs::remove_file(hub.local(trust::FILE)).unwrap();
+        let found = forged(&hub, &before).unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        revoke(&hub, &[found[0].0.clone()]).unwrap();
+        assert_eq!(trust::read(&hub).unwrap().git_remotes_sha256.as_deref(), Some(NONE));
+    }
 }

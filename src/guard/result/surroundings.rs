@@ -16,6 +16,8 @@ const MAX_FILE: u64 = 4 * 1024 * 1024;
 pub(super) const TARGET: &str = "target ";
 /// Prefix of trusted things: `trust <digest> <what>`.
 pub(super) const TRUST: &str = "trust ";
+/// From when on a person's events count for what became trusted, in seconds since 1970, by the hub's clock.
+pub(super) const ACTS: &str = "acts since";
 /// Prefix of files outside the repository that belong to the person.
 pub(super) const PERSON: &str = "the person's ";
 /// Prefix of other worktrees.

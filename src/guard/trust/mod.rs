@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::operator::{self, Recognised};
 use crate::base::lock::{self, FileLock};
-use crate::base::{Refusal, Result, Stamp, files, json, text};
+use crate::base::{Refusal, Result, Stamp, digest, files, json, text};
 use crate::hub::git::Git;
 use crate::hub::git::programs::{self, Setting};
 use crate::hub::settings::granted;
@@ -56,6 +56,13 @@ pub struct Grant {
     /// What `teof do` was allowed; `None`: any task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Only>,
+}
+
+impl Grant {
+    /// Of all that was granted: a person's event names it.
+    pub fn digest(&self) -> String {
+        digest::sha256(json::compact(self).as_bytes())
+    }
 }
 
 /// The work that a grant covers when it does not cover all. It stays harmless when the command that took it is killed.

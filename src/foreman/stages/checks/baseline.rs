@@ -6,7 +6,7 @@
 use super::targets;
 use crate::base::{Result, files, json};
 use crate::foreman::work::Work;
-use crate::guard::result::{Surroundings, checkouts, dotgit, object_store, planted, surroundings};
+use crate::guard::result::{Surroundings, checkouts, dotgit, object_store, personal, planted, surroundings};
 use crate::hub::Hub;
 use crate::hub::worktrees::Place;
 
@@ -34,6 +34,7 @@ pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundi
     checkouts::record(hub, &place.git_dir, &mut found)?;
     planted::record(hub, &mut found);
     object_store::record(&mut found);
+    personal::record_acts(hub, &mut found);
     files::create_parent(&path)?;
     files::replace(&path, json::compact(&found).as_bytes())?;
     Ok(found)
