@@ -70,7 +70,7 @@ pub fn session(agent: &str) -> String {
 }
 
 /// Everything directly in teof's machine-local folder; [`super::Hub::local`] asserts it in tests.
-const MACHINE_LOCAL: [&str; 31] = [
+const MACHINE_LOCAL: [&str; 32] = [
     "alerts",
     "aside",
     "cache",
@@ -94,6 +94,7 @@ const MACHINE_LOCAL: [&str; 31] = [
     "scan-accepted.json",
     "seats",
     "setup-cache",
+    "setups",
     "stages",
     "state",
     "surroundings",

@@ -163,3 +163,28 @@ fn a_set_up_of_which_a_part_cannot_be_copied_is_not_kept() {
     assert_eq!(second["verdict"], "succeeded", "{second:#}");
     assert_eq!(fs::read_to_string(&ran).unwrap(), "once\nonce\n");
 }
+
+#[test]
+fn a_worker_cannot_make_teof_keep_its_own_files_or_skip_a_set_up() {
+    let grove = Grove::new();
+    cached_setup(&grove.world, "\"build\"");
+    let settings = grove.world.read("teof.toml").replace(UNCONFINED, "").replace("cp deps.lock", "cp -n deps.lock");
+    grove.world.trust_settings(&settings);
+    let grove = Grove::at(grove.world);
+    let work = "echo poison > build/deps.lock; rm -f $(git rev-parse --git-dir)/teof.json; false";
+    assert_eq!(grove.run("job-1", "job-1.1", work, &[])["verdict"], "failed");
+    // Other lines run in the worktree of the next attempt, too, and leave what they find there.
+    grove.settings(&settings.replace("cp -n deps.lock", "cp -n ./deps.lock"));
+    grove.world.ok(&["consent", "grant"]);
+    assert_eq!(grove.run("job-1", "job-1.2", "false", &[])["verdict"], "failed");
+    let clean = grove.run("job-2", "job-2.1", "test $(cat build/deps.lock) = one && echo x > x.txt", &[]);
+    assert_eq!(clean["verdict"], "succeeded", "{clean:#}");
+
+    let digest = teof::base::digest::sha256(b"true; touch build/new");
+    let work = format!("echo '{{\"setup\": \"{digest}\"}}' > $(git rev-parse --git-dir)/teof.json; false");
+    grove.run("job-3", "job-3.1", &work, &[]);
+    grove.settings("[worktrees]\nsetup = [\"true; touch build/new\"]\n");
+    grove.world.ok(&["consent", "grant"]);
+    let outcome = grove.run("job-3", "job-3.2", "test -e build/new && echo x > x.txt", &[]);
+    assert_eq!(outcome["verdict"], "succeeded", "the set-up has run: {outcome:#}");
+}

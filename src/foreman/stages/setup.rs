@@ -15,6 +15,7 @@ use crate::foreman::watch::Watch;
 use crate::guard::secrets;
 use crate::guard::trust::commands;
 use crate::hub::Hub;
+use crate::hub::worktrees::metadata::setup_state;
 use crate::hub::worktrees::setup::cache;
 use crate::hub::worktrees::{Place, setup};
 use crate::model::command::Command;
@@ -55,7 +56,7 @@ pub fn make_ready(
     report.included = brought.names;
     let done = run_setup(hub, report, runner, watch, unattended, say)?;
     if done.is_none() {
-        cache::mark_used(&place)?;
+        setup_state::mark_used(hub, &place.git_dir)?;
     }
     Ok(done)
 }
@@ -75,7 +76,7 @@ fn run_setup(
     let lines = &settings.setup;
     // Joined by a character that no line contains, so that two lines differ from one.
     let digest = digest::sha256(lines.join("\0").as_bytes());
-    if lines.is_empty() || setup::is_set_up(&place, &digest) {
+    if lines.is_empty() || setup_state::is_set_up(hub, &place.git_dir, &digest) {
         return Ok(None);
     }
     if unattended {
@@ -86,7 +87,7 @@ fn run_setup(
     if let Some(key) = &key
         && restored(hub, report, &place, key, say)
     {
-        setup::mark_set_up(&place, &digest)?;
+        setup_state::mark_set_up(hub, &place.git_dir, &digest)?;
         return Ok(None);
     }
     for (i, line) in lines.iter().enumerate() {
@@ -104,7 +105,7 @@ fn run_setup(
     if let Some(key) = &key {
         keep(hub, report, &place, key, say);
     }
-    setup::mark_set_up(&place, &digest)?;
+    setup_state::mark_set_up(hub, &place.git_dir, &digest)?;
     Ok(None)
 }
 

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::checkpoint::{Parked, WorktreeRepository};
 use super::convention;
+use super::metadata::setup_state;
 use super::place::{WAIT, home};
 use super::status::{Owner, WorktreeStatus, statuses};
 use super::{foreign, job_refs, registry, unfinished};
@@ -213,6 +214,7 @@ fn remove(hub: &Hub, home: &Path, found: &WorktreeStatus) -> Result<Vec<String>>
     }
     fs::rename(&found.git_dir, &record).map_err(|e| files::io_refusal(e, "move", &found.git_dir))?;
     delete_both(&aside, &record)?;
+    setup_state::forget(hub, &found.git_dir)?;
     // The job is over, so its checkpoints are no longer needed; its branch stays.
     if let (Some(job), Ok(repo)) = (&found.job, Repository::open(&hub.common_dir))
         && let Err(e) = job_refs::forget(&repo, job)

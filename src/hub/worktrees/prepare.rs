@@ -13,7 +13,7 @@ use super::branch::{self, Chosen};
 use super::checkpoint::Parked;
 use super::convention;
 use super::job_refs;
-use super::metadata::WorktreeMetadata;
+use super::metadata::{WorktreeMetadata, setup_state};
 use super::place::{Place, WAIT, Wanted, home};
 use super::registry::{self, Registered};
 use super::unfinished;
@@ -61,15 +61,17 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     };
     if !reused {
         create(hub, &mut place, wanted, &known)?;
+        setup_state::mark_created(hub, &place.git_dir)?;
+    } else if own.is_none() {
+        // On another base, the set-up runs again.
+        setup_state::forget(hub, &place.git_dir)?;
     }
     let old = WorktreeMetadata::read(&place.git_dir);
     let made_at = old.made_at.or(Some(hub.now()));
     let folders = old.folders.or_else(|| registry::folders_of(&place.root));
-    // On another base, the set-up runs again.
-    let setup = old.setup.filter(|_| own.is_some());
     let adopted = old.adopted || (own.is_none() && adopted.is_some_and(|found| found.git_dir == place.git_dir));
     let (task, agent) = (wanted.task.into(), wanted.agent.into());
-    WorktreeMetadata { task, agent, made_at, folders, setup, adopted, ..old }.write(&place.git_dir)?;
+    WorktreeMetadata { task, agent, made_at, folders, adopted, ..old }.write(&place.git_dir)?;
     Ok(place)
 }
 

@@ -18,7 +18,7 @@ use crate::base::{Result, digest, files};
 use crate::hub::Hub;
 use crate::hub::settings::Worktrees;
 use crate::hub::worktrees::clean::delete_folder;
-use crate::hub::worktrees::metadata::WorktreeMetadata;
+use crate::hub::worktrees::metadata::setup_state;
 use crate::hub::worktrees::place::{Place, WAIT};
 
 /// Machine-local: `setup-cache/<key>/files/<path>`.
@@ -94,8 +94,7 @@ pub fn restore(hub: &Hub, place: &Place, key: &str) -> Result<Option<Entry>> {
 /// # Errors
 /// When it cannot be copied.
 pub fn store(hub: &Hub, place: &Place, key: &str) -> Result<Option<Entry>> {
-    let metadata = WorktreeMetadata::read(&place.git_dir);
-    if metadata.used || metadata.adopted || !place.checkpoints.is_empty() {
+    if !setup_state::is_unused(hub, &place.git_dir) || !place.checkpoints.is_empty() {
         return Ok(None);
     }
     let _lock = lock(hub, "keep a set-up")?;
@@ -130,18 +129,6 @@ pub fn store(hub: &Hub, place: &Place, key: &str) -> Result<Option<Entry>> {
     fs::rename(&half, &entry).map_err(|e| files::io_refusal(e, "rename", &half))?;
     forget_oldest(&folder)?;
     Ok(Some(stored))
-}
-
-/// Notes that agents work here from now on.
-///
-/// # Errors
-/// When the worktree's metadata cannot be written.
-pub fn mark_used(place: &Place) -> Result<()> {
-    let metadata = WorktreeMetadata::read(&place.git_dir);
-    if metadata.used {
-        return Ok(());
-    }
-    WorktreeMetadata { used: true, ..metadata }.write(&place.git_dir)
 }
 
 fn lock(hub: &Hub, what: &str) -> Result<FileLock> {

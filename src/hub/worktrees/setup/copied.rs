@@ -136,14 +136,3 @@ pub fn revert(hub: &Hub, place: &Place, copied: &[String]) -> Result<Vec<String>
     }
     Ok(changed)
 }
-
-/// Whether the set-up with this digest ran here.
-pub fn is_set_up(place: &Place, digest: &str) -> bool {
-    WorktreeMetadata::read(&place.git_dir).setup.as_deref() == Some(digest)
-}
-
-/// Records that the set-up with this digest ran here.
-pub fn mark_set_up(place: &Place, digest: &str) -> Result<()> {
-    let metadata = WorktreeMetadata { setup: Some(digest.to_owned()), ..WorktreeMetadata::read(&place.git_dir) };
-    metadata.write(&place.git_dir)
-}

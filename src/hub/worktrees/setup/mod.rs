@@ -6,6 +6,6 @@ mod include;
 mod slots;
 mod tree_copy;
 
-pub use copied::{copy_in, is_set_up, mark_set_up, remember_filtered, revert};
+pub use copied::{copy_in, remember_filtered, revert};
 pub use include::{Included, bring};
 pub use slots::{Slot, of as slot_of};

@@ -1,7 +1,10 @@
 //! Metadata of teof's worktrees, in the worktree's git directory: `teof.json`.
 //!
-//! It records what the worktree is for and which of its files are not an agent's work. It does not decide who owns
-//! the worktree: only the reason of git's lock does. A missing or damaged file reads as empty.
+//! It records what the worktree is for and which of its files are not an agent's work. A worker can write it, so it
+//! does not decide who owns the worktree (only the reason of git's lock does), nor whether the set-up has run
+//! ([`setup_state`]). A missing or damaged file reads as empty.
+
+pub mod setup_state;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
@@ -35,15 +38,9 @@ pub struct WorktreeMetadata {
     /// It was there before its job, which works in it because of its branch's name.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
-    /// Agents may have worked here.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub used: bool,
     /// The worktree's slot, while it exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<u16>,
-    /// The digest of the set-up lines that ran here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub setup: Option<String>,
     /// The inodes of the worktree's folder and its parent at creation. Without the device, whose number may change at
     /// a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
