@@ -108,6 +108,18 @@ impl ClaimFile {
         self.raw.get("epoch").and_then(Value::as_u64).unwrap_or(0)
     }
 
+    /// How far the claim is: its epoch and, within it, from active over paused to ended. Going back raises the epoch, so
+    /// of two copies the one with the higher progress is later.
+    pub fn progress(&self) -> (u64, u8) {
+        let status = match self.status() {
+            Some(ClaimStatus::Active) => 0,
+            Some(ClaimStatus::Paused) => 1,
+            // Status words of other tools for ended claims.
+            Some(ClaimStatus::Released | ClaimStatus::Done) | None => 2,
+        };
+        (self.epoch(), status)
+    }
+
     /// The claim with every required field present and valid.
     ///
     /// # Errors

@@ -179,3 +179,44 @@ fn a_line_that_is_dated_in_the_future_keeps_no_claim_alive() {
     assert_eq!(world.read_json("_bus/claims/T.json")["agent_id"], "s1");
     assert!(fs::read_dir(world.repo.join(".git/teof/marks")).is_ok());
 }
+
+#[test]
+fn a_hold_and_a_release_that_git_takes_back_are_noticed_and_restored() {
+    let world = world();
+    let claim = ["bus", "claim", "Q-1", "--agent", "s1", "--allow-unassigned"];
+    world.ok(&claim);
+    for kind in ["hold", "lift"] {
+        world.ok(&["bus", "message", "--task", "Q-2", "--type", kind, "--summary", "first", "--agent", "s0"]);
+    }
+    world.ok(&["bus", "commit"]);
+    let commit = world.git(&["rev-parse", "HEAD"]);
+    world.ok(&["bus", "release", "Q-1", "--agent", "s1"]);
+    world.ok(&["bus", "message", "--task", "Q-2", "--type", "hold", "--summary", "wait", "--agent", "s0"]);
+    for committed in [false, true] {
+        let (channel, released) = (world.read("_bus/messages/Q-2.jsonl"), world.read("_bus/claims/Q-1.json"));
+        match committed {
+            false => drop(world.git(&["stash", "-q", "--", "_bus/messages", "_bus/claims"])),
+            true => drop(world.git(&["checkout", "-q", &commit, "--", "_bus/messages", "_bus/claims"])),
+        }
+        session(&world);
+        assert_ne!(
+            (&world.read("_bus/messages/Q-2.jsonl"), &world.read("_bus/claims/Q-1.json")),
+            (&channel, &released)
+        );
+        let behind = is_behind(&world);
+        for path in ["_bus/messages/Q-2.jsonl", "_bus/claims/Q-1.json"] {
+            assert!(behind.iter().any(|found| found == path), "{path} is not among {behind:?}");
+        }
+        for task in ["Q-1", "Q-2"] {
+            let refused = world.refused(&["bus", "claim", task, "--agent", "s0", "--allow-unassigned"]);
+            assert_eq!(refused["code"], "record.behind", "{task}: {refused:#}");
+        }
+        assert!(world.run(&["doctor"]).stdout.contains("record.behind"));
+        world.ok(&["bus", "restore"]);
+        assert_eq!(is_behind(&world), [] as [String; 0]);
+        assert_eq!((world.read("_bus/messages/Q-2.jsonl"), world.read("_bus/claims/Q-1.json")), (channel, released));
+        let refused = world.refused(&["bus", "claim", "Q-2", "--agent", "s1", "--allow-unassigned"]);
+        assert_eq!(refused["code"], "task.on_hold");
+        world.ok(&["bus", "commit"]);
+    }
+}

@@ -1,7 +1,7 @@
 //! High-water marks: the state that this machine acknowledged, stored outside the tree.
 //!
 //! A `git switch`, a stash or a reset in the hub can bring files back to an older state. The marks detect that: a log
-//! that is shorter, or a claim with a lower epoch, than acknowledged is refused, and never read as "this task is
+//! that is shorter, or a claim that is less far (its epoch, or its status at that epoch), than acknowledged is refused, and never read as "this task is
 //! free". They also store what git does not have yet (the last bytes of each claim, the lines appended since the last
 //! record commit), so that `bus restore` can bring it back.
 //!
@@ -305,10 +305,17 @@ impl Watermarks {
         let holder = known.agent_id().unwrap_or("somebody");
         // Every change of ownership raises the epoch.
         let other = found.and_then(ClaimFile::agent_id).filter(|&now| epoch == Some(known.epoch()) && now != holder);
-        if epoch.is_some_and(|epoch| epoch >= known.epoch()) && other.is_none() {
+        // Tools that know no epochs make an ended claim active as it is.
+        let earlier = found.filter(|found| epoch > Some(0) && found.progress() < known.progress());
+        if epoch.is_some_and(|epoch| epoch >= known.epoch()) && other.is_none() && earlier.is_none() {
             return Ok(());
         }
+        let status = |claim: &ClaimFile| claim.status_text().unwrap_or("no status").to_owned();
         let what = match epoch {
+            Some(epoch) if epoch == known.epoch() && other.is_none() => {
+                let (now, then) = (earlier.map_or_else(String::new, status), status(&known));
+                format!("{relative} shows {now} at epoch {epoch}; it was {then} at that epoch")
+            }
             Some(epoch) if let Some(other) = other => {
                 format!("{relative} names {other} at epoch {epoch}; {holder} had it at that epoch")
             }

@@ -66,11 +66,11 @@ impl<'a> Work<'a> {
 
     /// The first hold on the work, and the task whose channel has it.
     pub fn hold(&self, hub: &Hub) -> Result<Option<(String, Hold)>> {
-        if let Some(hold) = holds::on(hub, &self.task)? {
+        if let Some(hold) = hold_on(hub, &self.task)? {
             return Ok(Some((self.task.to_string(), hold)));
         }
         for other in self.others(hub)? {
-            if let Some(hold) = holds::on(hub, &other)? {
+            if let Some(hold) = hold_on(hub, &other)? {
                 return Ok(Some((other, hold)));
             }
         }
@@ -89,9 +89,15 @@ impl<'a> Work<'a> {
     }
 }
 
+/// The hold on a task, in a channel that has every line that was acknowledged.
+fn hold_on(hub: &Hub, task: &str) -> Result<Option<Hold>> {
+    hub.watermarks().check_log(&hub.root, &paths::channel(task))?;
+    holds::on(hub, task)
+}
+
 /// Like [`Work::check`], for a task name.
 pub fn check(hub: &Hub, task: &str, what: &str) -> Result<()> {
-    match holds::on(hub, task)? {
+    match hold_on(hub, task)? {
         Some(hold) => Err(holds::refusal(task, task, hold, what).into()),
         None => Work::near(hub, task, written(hub, task)?.as_deref())?.check(hub, what),
     }

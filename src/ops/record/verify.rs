@@ -2,12 +2,13 @@
 //!
 //! Reads only; the rules are in `guard`.
 
-use crate::base::{Refusal, Result};
+use crate::base::{Refusal, Result, files, json};
 use crate::bus::events;
 use crate::guard::Finding;
 use crate::guard::fencing::Fences;
 use crate::guard::preflight::{self, Base, Report, Tree};
-use crate::hub::Hub;
+use crate::hub::{Hub, paths};
+use crate::model::claim::ClaimFile;
 use crate::ops::restore::behind;
 use crate::ops::restore::sources::{self, Sources};
 
@@ -29,6 +30,7 @@ pub fn verify(hub: &Hub, base: Option<&str>) -> Result<Report> {
         }
     }
     report.findings.extend(logs_behind(hub));
+    report.findings.extend(claims_behind(hub)?);
     report.findings.extend(behind::findings(hub, &Sources::of(hub)?)?);
     Ok(report.sorted())
 }
@@ -38,9 +40,27 @@ fn logs_behind(hub: &Hub) -> Vec<Finding> {
     let marks = hub.watermarks();
     let logs = marks.logs();
     let refusals = logs.iter().filter_map(|log| Some((log.as_str(), marks.check_log(&hub.root, log).err()?)));
-    let found = refusals.map(|(log, error)| {
-        let why = Refusal::of(&error).and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string());
-        Finding::high("record.behind", log, why).hint("restore the acknowledged lines: teof bus restore")
-    });
-    found.collect()
+    let hint = "restore the acknowledged lines: teof bus restore";
+    refusals.map(|(log, error)| Finding::high("record.behind", log, reason(&error)).hint(hint)).collect()
+}
+
+/// Findings about claims that are older than acknowledged. A damaged claim is another finding.
+fn claims_behind(hub: &Hub) -> Result<Vec<Finding>> {
+    let marks = hub.watermarks();
+    let mut found = Vec::new();
+    for task in marks.claimed_tasks() {
+        let path = paths::claim(&task);
+        let at = hub.path(&path)?;
+        let Ok(bytes) = files::read(&at, files::MAX_DOCUMENT) else { continue };
+        let Ok(claim) = bytes.map(|bytes| json::parse_object(&bytes, &at)).transpose() else { continue };
+        if let Err(error) = marks.check_claim(&path, claim.map(|raw| ClaimFile { raw }).as_ref()) {
+            let hint = "restore the acknowledged claim: teof bus restore";
+            found.push(Finding::high("record.behind", path, reason(&error)).hint(hint));
+        }
+    }
+    Ok(found)
+}
+
+fn reason(error: &anyhow::Error) -> String {
+    Refusal::of(error).and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| error.to_string())
 }

@@ -18,7 +18,7 @@ use crate::base::{Refusal, Result, files, json, names, parallel};
 use crate::bus::events;
 use crate::guard::preflight::Base;
 use crate::hub::{Hub, Repair, paths};
-use crate::model::claim::{ClaimFile, ClaimStatus};
+use crate::model::claim::ClaimFile;
 use sources::Sources;
 
 use lines::{Parts, add_lines, lines};
@@ -327,18 +327,11 @@ impl Work<'_> {
     }
 }
 
-/// The progress of a claim: its epoch and, within it, from active over paused to ended. Going back raises the epoch,
-/// so the copy with the higher rank is later.
+/// The progress of a claim; `None` for what is no claim.
 fn rank(path: &Path, bytes: &[u8]) -> Option<(u64, u8)> {
     let claim = ClaimFile { raw: json::parse_object(bytes, path).ok()? };
     claim.agent_id()?;
-    let status = match claim.status() {
-        Some(ClaimStatus::Active) => 0,
-        Some(ClaimStatus::Paused) => 1,
-        // Status words of other tools for ended claims.
-        Some(ClaimStatus::Released | ClaimStatus::Done) | None => 2,
-    };
-    Some((claim.epoch(), status))
+    Some(claim.progress())
 }
 
 fn is_events(log: &str) -> bool {

@@ -115,9 +115,13 @@ pub fn table(hub: &Hub) -> Result<Table> {
         if row.state != State::Done && names::is_id(&row.task_id) {
             row.on_hold = match Work::among(&known, &row.task_id, row.plan_id.as_deref()).hold(hub) {
                 Ok(hold) => hold.map(|(_, hold)| format!("{}: {}", hold.by, hold.summary)),
-                // An unreadable claim is reported as damaged.
-                Err(e) if Refusal::of(&e).is_some() => None,
-                Err(fault) => return Err(fault),
+                Err(e) => match Refusal::of(&e) {
+                    // A hold may be among the lines that the channel lacks.
+                    Some(refusal) if refusal.code == "record.behind" => refusal.reason.clone(),
+                    // An unreadable claim is reported as damaged.
+                    Some(_) => None,
+                    None => return Err(e),
+                },
             };
         }
     }
