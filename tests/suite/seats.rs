@@ -4,6 +4,7 @@
 use std::fs;
 
 use serde_json::Value;
+use teof::base::lock::FileLock;
 
 use crate::harness::World;
 
@@ -143,6 +144,8 @@ fn many_seats_work_in_one_folder_through_the_variable() {
 
     // An agent that boots for its job does not keep its seat from the next job; somebody's own seat stays theirs.
     for (agent, is_unattended) in [("codex-4", true), ("codex-3", false)] {
+        let lock = world.hub().local("locks/run-T.lock");
+        let _run = FileLock::try_acquire(&lock, "run r").unwrap().expect("no other run");
         let mut boot = world.teof(&["session-boot", "--no-sync"]);
         let output = boot.env("TEOF_AGENT", agent).env("TEOF_RUN", "r").output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::base::{Refusal, Result, env, files, text};
+use crate::base::{Refusal, Result, env, files, lock, text};
 use crate::exec::{self, Ancestor};
 use crate::hub::Hub;
 use crate::model::run::order::OrderFile;
@@ -101,6 +101,15 @@ impl Inside {
             .next("say in your answer what is needed and why; a person will do it")
     }
 
+    /// Whether the run has no worker any more. Not every program of a run descends from its worker: those in a tmux
+    /// window do not.
+    fn is_over(&self, hub: &Hub) -> Result<bool> {
+        match env::var(env::RUN) {
+            Some(run) => Ok(!is_running(hub, &run)?),
+            None => Ok(self.worker.is_none()),
+        }
+    }
+
     /// The run's task, from the order that the worker names in its arguments. `None` when the worker is gone or its
     /// order cannot be read.
     pub fn given(&self, hub: &Hub) -> Option<Given> {
@@ -118,6 +127,21 @@ impl Inside {
             OrderFile::V1(_) => None,
         }
     }
+}
+
+/// Whether a worker of this run holds a run lock of the hub, whatever the task: `TEOF_TASK` can be changed.
+fn is_running(hub: &Hub, run: &str) -> Result<bool> {
+    let Ok(entries) = std::fs::read_dir(hub.local("locks")) else { return Ok(false) };
+    for entry in entries.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with("run-") {
+            continue;
+        }
+        let is_named = |note: String| note.split([' ', ',']).any(|word| word == run);
+        if lock::is_held(&entry.path())? && lock::holder(&entry.path()).is_some_and(is_named) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The command that `teof [--root <path>] <command> …` names first.
@@ -142,16 +166,12 @@ fn order_of(arguments: &[String]) -> Option<&str> {
 ///
 /// # Errors
 /// `agent.not_of_run` (exit 6) when `agent` is another seat; `run.gone` when the worker is gone: its leftover
-/// processes must not write.
+/// processes must not write. An error when the run locks cannot be read.
 pub fn check_seat(hub: &Hub, agent: &str) -> Result<()> {
     let Some(inside) = inside() else { return Ok(()) };
     let own = match inside.given(hub) {
         Some(given) => given.agent,
-        None if inside.worker.is_some() || env::var(env::RUN).is_some() => match env::var(env::AGENT) {
-            Some(own) => own,
-            None => return Ok(()),
-        },
-        None => {
+        None if inside.is_over(hub)? => {
             return Err(Refusal::unattended(
                 "run.gone",
                 "the worker of this run is gone, so nothing is written for it",
@@ -160,6 +180,10 @@ pub fn check_seat(hub: &Hub, agent: &str) -> Result<()> {
             .next("leave it to a person or to the next run")
             .into());
         }
+        None => match env::var(env::AGENT) {
+            Some(own) => own,
+            None => return Ok(()),
+        },
     };
     if own == agent {
         return Ok(());

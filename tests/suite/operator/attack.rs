@@ -298,13 +298,19 @@ for i in \$(seq 100); do grep -q foreman /proc/\$PPID/cmdline && break; sleep 0.
 kill -9 \$PPID; sleep 0.5
 $T consent grant > $B/said.orphan 2>&1; echo orphan \$? >> $B/ended
 $T bus event --event observation --summary x --agent codex-1 > $B/said.writes 2>&1; echo writes \$? >> $B/ended
+TEOF_RUN=$TEOF_RUN TEOF_TASK=$TEOF_TASK TEOF_AGENT=$TEOF_AGENT \
+    $T bus event --event observation --summary x --json > $B/said.of_run 2>&1; echo of_run \$? >> $B/ended
 " > /dev/null 2>&1 &)
 sleep 60
 "#;
     assert!(fort.run(&fort.script(body)).is_none(), "the worker left no outcome");
-    until("both attempts have ended", || fort.ended().len() == 2);
+    until("all attempts have ended", || fort.ended().len() == 3);
     for name in ["orphan", "writes"] {
         assert_eq!(fort.ended().get(name), Some(&6), "{name}: {}", fort.said(name));
         assert!(fort.said(name).contains("file-lock"), "{}", fort.said(name));
     }
+    // It says of which run it is.
+    assert_eq!(fort.ended().get("of_run"), Some(&6), "{}", fort.said("of_run"));
+    assert!(fort.said("of_run").contains("run.gone"), "{}", fort.said("of_run"));
+    assert!(fort.world.lines("_bus/events/events.jsonl").iter().all(|event| event["agent_id"] != SEAT));
 }
