@@ -13,6 +13,13 @@ impl Beside {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does what may start children of this process and wait for them: until it is done, nobody looks at the tree of a
+    /// supervised program. For short work.
+    pub fn unseen<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _running = self.running();
+        work()
+    }
+
     /// Lists a process that this one does not wait for, until what is returned is dropped.
     pub(in crate::exec) fn list(&self, pid: i32) -> Listed {
         self.running().insert(pid);

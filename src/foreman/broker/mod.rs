@@ -132,7 +132,7 @@ impl Dispatcher {
         };
         let Some(_slot) = self.slots.take(TURN) else { return Answer::Busy };
         let mut asked = call.request.clone();
-        if let Err(e) = receipts::import(&self.seat.root, &self.seat.places, &mut asked) {
+        if let Err(e) = receipts::import(&self.seat.root, &self.seat.places, &self.beside, &mut asked) {
             return Refusal::of(&e).map_or_else(|| Answer::refused(e.to_string()), Answer::of);
         }
         let own = OwnCommand {

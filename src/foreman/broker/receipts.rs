@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::{Clock, Refusal, Result, digest, files, text};
+use crate::exec::Beside;
 use crate::guard::claim::check_epochs;
 use crate::guard::operator::verbs::Request;
 use crate::guard::secrets;
@@ -34,7 +35,7 @@ pub struct RunFolders {
 ///
 /// # Errors
 /// A refusal that names the file.
-pub fn import(hub_root: &Path, places: &RunFolders, request: &mut Request) -> Result<()> {
+pub fn import(hub_root: &Path, places: &RunFolders, beside: &Beside, request: &mut Request) -> Result<()> {
     let named: Vec<&mut String> = match request.verb.as_str() {
         "receipts add" => request.words.iter_mut().collect(),
         "plan attach" => {
@@ -50,7 +51,7 @@ pub fn import(hub_root: &Path, places: &RunFolders, request: &mut Request) -> Re
             Some(hub) => hub,
             None => hub.insert(Hub::find(Some(hub_root), Clock::Machine)?),
         };
-        if copy(hub, places, &found)? {
+        if copy(hub, places, beside, &found)? {
             path.clone_from(&found.target);
         }
     }
@@ -81,7 +82,7 @@ impl RunFolders {
 }
 
 /// Whether the hub has the file now. It has not when there is none.
-fn copy(hub: &Hub, places: &RunFolders, named: &Named) -> Result<bool> {
+fn copy(hub: &Hub, places: &RunFolders, beside: &Beside, named: &Named) -> Result<bool> {
     let exists = |hub: &Hub| Ok::<_, anyhow::Error>(hub.path(&named.target)?.symlink_metadata().is_ok());
     if exists(hub)? {
         return Ok(true);
@@ -96,7 +97,9 @@ fn copy(hub: &Hub, places: &RunFolders, named: &Named) -> Result<bool> {
         let what = format!("line {} of {} looks like a secret ({})", hit.line, text::safe(&named.inside), hit.kind);
         return Err(Refusal::guard("receipt.secret", what).into());
     }
-    entry::check(hub, &[(named.target.clone(), digest::sha256(text.as_bytes()))], &places.agent)?;
+    let receipt = [(named.target.clone(), digest::sha256(text.as_bytes()))];
+    // It asks git, which is no program of the run.
+    beside.unseen(|| entry::check(hub, &receipt, &places.agent))?;
     let mut writer = hub.lock("receipts add")?;
     check_epochs(hub, &places.task, places.epoch)?;
     if !exists(hub)? {

@@ -376,6 +376,31 @@ fn nothing_is_written_for_a_worker_that_is_killed_before_it_answers() {
     fort.world.ok(&["bus", "verify"]);
 }
 
+#[test]
+fn git_that_the_worker_asks_about_a_receipt_is_not_ended_as_a_program_of_the_run() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut fort = Fort::new();
+    let programs = fort.folder.join("programs");
+    fs::create_dir(&programs).unwrap();
+    let git = programs.join("git");
+    let slow = format!(
+        "#!/bin/sh\nB={folder}\nPATH=${{PATH#{programs}:}}\nif [ -e $B/armed ]; then case \"$*\" in *check-ignore*)\n\
+         rm $B/armed; touch $B/asked; sleep 1; touch $B/answered;; esac; fi\nexec git \"$@\"\n",
+        folder = fort.folder.display(),
+        programs = programs.display(),
+    );
+    fs::write(&git, slow).unwrap();
+    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
+    fort.programs = Some(programs);
+    // The program ends while git is asked.
+    let body = "echo proof > $TEOF_RECEIPTS_DIR/left.txt; touch $B/armed\n\
+        $T receipts add $TEOF_RECEIPTS_DIR/left.txt > /dev/null 2>&1 &\n\
+        for i in $(seq 300); do test -e $B/asked && break; sleep 0.02; done\n";
+    fort.run(&fort.script(body)).expect("an outcome");
+    assert!(fort.folder.join("asked").exists(), "git was asked");
+    assert!(fort.folder.join("answered").exists(), "git was ended before it answered");
+}
+
 /// The children of a process, whichever of its threads started them.
 fn children(pid: &str) -> Vec<String> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
