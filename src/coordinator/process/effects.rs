@@ -54,6 +54,7 @@ impl Shell<'_> {
         let metrics = self.saving.recent.read(&self.hub);
         if let Err(e) = saved.and_then(|()| publish::project(&self.hub, &self.manager, &self.state, &metrics)) {
             self.report(format!("cannot publish the state: {e:#}"));
+            self.unwritten = Some(format!("{e:#}"));
         }
     }
 
@@ -134,6 +135,9 @@ impl Shell<'_> {
                 let Shell { hub, manager, own, workers, state, .. } = self;
                 let mut executor = Executor { hub, manager, own, workers };
                 let reply = executor.perform(id, &action, check, state);
+                if let Reply::Failed { why } | Reply::Broken { why } = &reply {
+                    self.unwritten = Some(why.clone());
+                }
                 self.feed(Input::Reply { id, reply });
             }
             Effect::Observe { remote } => {
@@ -156,6 +160,7 @@ impl Shell<'_> {
             Effect::Answer { command, ok, text } => {
                 if let Err(e) = inbox::answer(&self.hub, &command, &Answer { ok, text }) {
                     self.report(format!("cannot answer the command {command}: {e:#}"));
+                    self.unwritten = Some(format!("{e:#}"));
                 }
             }
             Effect::Say { job, text } => self.say(job.as_deref(), text),

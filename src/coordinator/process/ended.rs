@@ -13,10 +13,12 @@ pub struct Ended {
     pub passed: Vec<Skipped>,
     /// The record has changed since it was last committed.
     pub is_uncommitted: bool,
+    /// Why something could not be written, the last time: the next process completes it.
+    pub unwritten: Option<String>,
 }
 
 impl Ended {
-    pub(super) fn of(state: State, leave: Leave) -> Ended {
+    pub(super) fn of(state: State, leave: Leave, unwritten: Option<String>) -> Ended {
         let State { volatile, breaker, paused, pending, unrecorded_since, .. } = state;
         let seen = volatile.seen.unwrap_or_default();
         let not_allowed = || volatile.passed.iter().find(|passed| passed.left == LeftAs::NotAllowed);
@@ -28,6 +30,6 @@ impl Ended {
             Leave::Idle => paused.map(|word| format!("paused by {}; continue with: teof coordinator resume", word.by)),
             Leave::Stopped | Leave::TimeOver | Leave::Unreadable => None,
         };
-        Ended { leave, why, passed: volatile.passed, is_uncommitted: unrecorded_since.is_some() }
+        Ended { leave, why, passed: volatile.passed, is_uncommitted: unrecorded_since.is_some(), unwritten }
     }
 }

@@ -118,6 +118,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         retired: None,
         polled: Instant::now(),
         leave: None,
+        unwritten: None,
         tell,
         lock,
         hub,
@@ -127,13 +128,16 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
 }
 
 /// One pass without a running coordinator: reads the inbox, finalizes jobs, starts nothing, waits for no worker.
-/// False when a coordinator is running, which does this itself.
-pub fn one_shot(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<bool> {
+/// `None` when a coordinator is running, which does this itself.
+///
+/// # Errors
+/// As [`run`].
+pub fn one_shot(hub: &Hub, tell: &mut dyn FnMut(&Progress)) -> Result<Option<Ended>> {
     let options = Options { one_shot: true, ..Options::default() };
     let own = Hub::find(Some(&hub.root), hub.clock)?;
     match run(own, options, tell) {
-        Ok(_) => Ok(true),
-        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == RUNNING) => Ok(false),
+        Ok(ended) => Ok(Some(ended)),
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == RUNNING) => Ok(None),
         Err(e) => Err(e),
     }
 }
@@ -203,10 +207,11 @@ impl Shell<'_> {
             self.supervisor.ready();
             if let Some(leave) = self.leave {
                 self.publish(true);
+                let unwritten = self.unwritten;
                 return match (leave, self.unreadable) {
                     (Leave::Unreadable, Some(why)) => Err(why),
-                    (Leave::Stopped, _) if self.is_time_over => Ok(Ended::of(self.state, Leave::TimeOver)),
-                    _ => Ok(Ended::of(self.state, leave)),
+                    (Leave::Stopped, _) if self.is_time_over => Ok(Ended::of(self.state, Leave::TimeOver, unwritten)),
+                    _ => Ok(Ended::of(self.state, leave, unwritten)),
                 };
             }
             self.publish(false);

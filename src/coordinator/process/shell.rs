@@ -101,6 +101,8 @@ pub(super) struct Shell<'t> {
     /// When files were last polled, where they cannot be watched.
     pub polled: Instant,
     pub leave: Option<Leave>,
+    /// Why something could not be written, the last time.
+    pub unwritten: Option<String>,
     pub tell: &'t mut dyn FnMut(&Progress),
 }
 

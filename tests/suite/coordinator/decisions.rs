@@ -41,7 +41,7 @@ fn a_result_waits_for_a_person_and_ignores_forged_decisions() {
     let by = Word { by: "ada".into(), at: hub.now(), recognised: Default::default(), note: None };
     for command in [command, Command::ResetBreaker] {
         let letter = inbox::post(&hub, &Letter { word: by.clone(), command }).unwrap();
-        assert!(process::one_shot(&hub, &mut |_| {}).unwrap());
+        assert!(process::one_shot(&hub, &mut |_| {}).unwrap().is_some());
         let answer = inbox::take_answer(&hub, &letter).unwrap().unwrap();
         assert!(!answer.ok && answer.text.contains("no person"), "a file in the inbox is no decision: {answer:?}");
     }

@@ -38,6 +38,21 @@ fn a_run_whose_time_is_over_starts_nothing_more_and_finishes_the_stage() {
 }
 
 #[test]
+fn a_command_whose_consequences_cannot_be_written_says_so_and_is_completed_later() {
+    let yard = Yard::new();
+    let state = "_report/agent/manager/state.json";
+    yard.world.ok(&["coordinator", "pause"]);
+    fs::remove_file(yard.world.repo.join(state)).unwrap();
+    fs::create_dir(yard.world.repo.join(state)).unwrap();
+    let error = yard.world.refused(&["coordinator", "resume"]);
+    assert_eq!(error["code"], "coordinator.unfinished", "{error}");
+    assert!(error["reason"].as_str().unwrap().contains(state), "{error}");
+    fs::remove_dir(yard.world.repo.join(state)).unwrap();
+    yard.world.ok(&["coordinator", "skip", "Q-1"]);
+    assert_eq!(yard.world.read_json(state)["paused"], Value::Null, "it was resumed");
+}
+
+#[test]
 fn ending_without_consent_names_the_missing_permission() {
     let yard = Yard::new();
     yard.plan("a", &[&yard.work("a1")]);

@@ -149,12 +149,24 @@ pub fn have_rejected(app: &App, job: &Job, input: &ReviewInput) -> Result<Option
 }
 
 /// What becomes of a command that was posted: told by the coordinator that runs, else by a one-shot run.
+///
+/// # Errors
+/// `coordinator.unfinished`: not everything that follows from it could be written.
 fn answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
     let mut say = |progress: &process::Progress| tracing::info!("{}", progress.text);
-    if process::holder(hub)?.is_none() && process::one_shot(hub, &mut say)? {
-        return inbox::take_answer(hub, id);
+    let ended = if process::holder(hub)?.is_none() { process::one_shot(hub, &mut say)? } else { None };
+    let Some(ended) = ended else { return wait(hub, id) };
+    let answer = inbox::take_answer(hub, id)?;
+    match ended.unwritten {
+        Some(why) if answer.as_ref().is_none_or(|answer| answer.ok) => Err(unfinished(why).into()),
+        _ => Ok(answer),
     }
-    wait(hub, id)
+}
+
+fn unfinished(why: String) -> Refusal {
+    Refusal::guard("coordinator.unfinished", "the command is recorded, but what follows from it could not be written")
+        .because(why)
+        .next("remove the cause; the next command of the coordinator completes it, as does teof run: teof status")
 }
 
 /// What to say of a command without an answer: why, and since when the coordinator answers nothing.
