@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::{Refusal, Result, Stamp, lock};
+use crate::base::lock::FileLock;
+use crate::base::{Exit, Refusal, Result, Stamp, lock};
 use crate::coordinator::inbox;
 use crate::exec::{self, Turn};
 use crate::hub::{Hub, paths};
@@ -20,6 +21,28 @@ pub fn is_running(error: &anyhow::Error) -> bool {
 pub fn holder(hub: &Hub) -> Result<Option<String>> {
     let path = hub.local(paths::COORDINATOR_LOCK);
     Ok(if lock::is_held(&path)? { Some(lock::holder(&path).unwrap_or_default()) } else { None })
+}
+
+/// What the lock's note says of one pass for a command; it takes a moment.
+const ONE_SHOT: &str = "one coordinator command";
+/// How long such a pass is waited for.
+const MOMENT: Duration = Duration::from_secs(10);
+
+/// Takes the coordinator's lock. `None` when a coordinator runs; what does one pass for a command is waited for.
+pub(super) fn take_lock(hub: &Hub, one_shot: bool) -> Result<Option<FileLock>> {
+    let path = hub.local(paths::COORDINATOR_LOCK);
+    let what = if one_shot { ONE_SHOT } else { "coordinator run" };
+    if let Some(lock) = FileLock::try_acquire(&path, what)? {
+        return Ok(Some(lock));
+    }
+    if !lock::holder(&path).is_some_and(|note| note.contains(ONE_SHOT)) {
+        return Ok(None);
+    }
+    match FileLock::acquire(&path, MOMENT, "nothing", what) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.exit == Exit::TimedOut) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// The process id of the running coordinator of this hub, if any.

@@ -24,7 +24,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::ended::Ended;
-use super::holder::{RUNNING, running};
+use super::holder::{RUNNING, running, take_lock};
 use super::numbers;
 use super::options::{LONG, Options, config};
 use super::saving::{self, Saving};
@@ -33,7 +33,6 @@ use super::service::facts::Facts;
 use super::service::supervisor::Supervisor;
 use super::shell::{Progress, Shell};
 use super::watch::Watcher;
-use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result};
 use crate::coordinator::executor::own_writes::OwnWrites;
 use crate::coordinator::executor::workers::Workers;
@@ -61,8 +60,9 @@ const POLL_FILES: Duration = Duration::from_secs(3);
 /// `coordinator.running` (exit 3), which names the holder; an unusable saved state; an unreadable record; a
 /// repository that git does not open.
 pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Result<Ended> {
-    let path = hub.local(paths::COORDINATOR_LOCK);
-    let Some(lock) = FileLock::try_acquire(&path, "coordinator run")? else { return Err(running(&path).into()) };
+    let Some(lock) = take_lock(&hub, options.one_shot)? else {
+        return Err(running(&hub.local(paths::COORDINATOR_LOCK)).into());
+    };
     exec::publish_turn(Turn::Works(hub.now().unix()));
     if !options.one_shot {
         // Every job opens the repository, so git's refusal is reported at once and not after each job's retries.

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 
+use teof::base::lock::FileLock;
+
 use super::*;
 
 #[test]
@@ -35,6 +37,33 @@ fn a_run_whose_time_is_over_starts_nothing_more_and_finishes_the_stage() {
     assert_eq!(yard.ran(), ["a1"]);
     yard.finish();
     assert_eq!(yard.ran(), ["a1", "a2"]);
+}
+
+#[test]
+fn a_coordinator_waits_for_the_moment_that_a_command_without_one_takes() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a1")]);
+    let path = yard.world.repo.join(".git/teof/locks/coordinator.lock");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let lock = FileLock::try_acquire(&path, "one coordinator command").unwrap().unwrap();
+    let mut coordinator = yard.begin();
+    let mut pause = yard.world.spawn(&["coordinator", "skip", "Q-1"]);
+    // Both have seen that it is taken once they wait for it.
+    until("both wait", || wait_for_a_lock(&[coordinator.id(), pause.id()]));
+    drop(lock);
+    assert!(pause.wait().unwrap().success() && coordinator.wait().unwrap().success());
+    assert_eq!((yard.ran(), yard.status()["skipped"]["Q-1"].is_object()), (vec!["a1".to_owned()], true));
+
+    let lock = FileLock::try_acquire(&path, "coordinator run").unwrap().unwrap();
+    assert_eq!(yard.world.refused(&["coordinator", "run", "--until-idle"])["code"], "coordinator.running");
+    drop(lock);
+}
+
+/// Whether each of these processes waits for a lock.
+fn wait_for_a_lock(pids: &[u32]) -> bool {
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    let waiting: Vec<_> = locks.lines().filter(|line| line.contains("->")).collect();
+    pids.iter().all(|pid| waiting.iter().any(|line| line.contains(&format!(" {pid} "))))
 }
 
 #[test]

@@ -154,8 +154,7 @@ pub fn have_rejected(app: &App, job: &Job, input: &ReviewInput) -> Result<Option
 /// `coordinator.unfinished`: not everything that follows from it could be written.
 fn answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
     let mut say = |progress: &process::Progress| tracing::info!("{}", progress.text);
-    let ended = if process::holder(hub)?.is_none() { process::one_shot(hub, &mut say)? } else { None };
-    let Some(ended) = ended else { return wait(hub, id) };
+    let Some(ended) = process::one_shot(hub, &mut say)? else { return wait(hub, id) };
     let answer = inbox::take_answer(hub, id)?;
     match ended.unwritten {
         Some(why) if answer.as_ref().is_none_or(|answer| answer.ok) => Err(unfinished(why).into()),
