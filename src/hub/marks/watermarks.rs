@@ -1,9 +1,9 @@
 //! High-water marks: the state that this machine acknowledged, stored outside the tree.
 //!
 //! A `git switch`, a stash or a reset in the hub can bring files back to an older state. The marks detect that: a log
-//! that is shorter, or a claim that is less far (its epoch, or its status at that epoch), than acknowledged is refused, and never read as "this task is
-//! free". They also store what git does not have yet (the last bytes of each claim, the lines appended since the last
-//! record commit), so that `bus restore` can bring it back.
+//! that is shorter, or a claim that is less far (its epoch, or its status at that epoch), than acknowledged is refused,
+//! and never read as "this task is free". They also store what git does not have yet (the last bytes of each claim, the
+//! lines appended since the last record commit), so that `bus restore` can bring it back.
 //!
 //! Marks are not synced: after a power failure a mark may be missing or low, which only makes the check less strict.
 
