@@ -139,6 +139,11 @@ impl Job {
         self.phase == "running"
     }
 
+    /// Whether words of a person reach its agent: it asks, works, or is called again.
+    pub fn can_be_told(&self) -> bool {
+        matches!(self.phase, "question" | "running" | "retry_wait" | "held")
+    }
+
     /// Whether its result waits for a person.
     pub fn needs_review(&self) -> bool {
         self.phase == "review" || self.is_unmerged

@@ -22,6 +22,11 @@ pub enum Command {
         job: String,
         text: String,
     },
+    /// Tells the agent of a job something: at once where it takes messages, else with its next call.
+    Note {
+        job: String,
+        text: String,
+    },
     Cancel {
         job: String,
     },
@@ -37,6 +42,7 @@ impl Command {
             Command::Retry { .. } => "Sending back",
             Command::Reject { .. } => "Rejecting",
             Command::Answer { .. } => "Answering",
+            Command::Note { .. } => "Telling the agent of",
             Command::Cancel { .. } => "Cancelling",
             Command::Pause => "Pausing",
             Command::Resume => "Resuming",
@@ -50,6 +56,7 @@ impl Command {
             | Command::Retry { job, .. }
             | Command::Reject { job, .. }
             | Command::Answer { job, .. }
+            | Command::Note { job, .. }
             | Command::Cancel { job } => Some(job),
             Command::Pause | Command::Resume => None,
         }

@@ -3,6 +3,7 @@
 use crate::base::{Refusal, Result};
 use crate::cli::App;
 use crate::cli::review::{approve, reject, retry};
+use crate::cli::session::note;
 use crate::cli::support::app::Global;
 use crate::cli::support::failure;
 use crate::cli::unattended::coordinator::{commands, send};
@@ -30,6 +31,7 @@ impl Commands {
             Command::Retry { job, note } => retry::decide(app, &job, note),
             Command::Reject { job, note } => reject::decide(app, &job, note),
             Command::Answer { job, text } => send::told(app, commands::allowed_answer(job, &text)?, None),
+            Command::Note { job, text } => note::told(app, &job, &text),
             Command::Cancel { job } => send::told(app, commands::allowed_cancel(job, false)?, None),
             Command::Pause => send::told(app, commands::allowed_pause()?, None),
             Command::Resume => send::told(app, commands::allowed_resume(None)?, None),

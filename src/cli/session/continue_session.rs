@@ -51,7 +51,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             let to = note::Receiver::of(hub, job)?;
             if to.takes_notes {
                 note::check(&words)?;
-                return note::send(app, job, &to, &words).map(|()| ExitCode::SUCCESS);
+                let (document, text) = note::give(app, job, &to, &words)?;
+                app.result(&document, || text.clone());
+                return Ok(ExitCode::SUCCESS);
             }
         }
         return Err(Refusal::guard("session.running", format!("session {name} is {}", found.status.as_str()))

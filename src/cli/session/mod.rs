@@ -8,7 +8,7 @@ mod continue_session;
 mod dispatch;
 mod list;
 mod logs;
-mod note;
+pub mod note;
 mod show;
 mod start;
 mod watch;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::base::{Refusal, Result, text};
 use crate::board::{Parts, Reader};
@@ -38,13 +38,26 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_millis(200);
 
 pub fn run(args: Args, app: &App) -> Result<()> {
+    let (document, text) = to_job_of(app, &args.target, &args.text)?;
+    app.result(&document, || text.clone());
+    Ok(())
+}
+
+/// Sends a note and returns what became of it, for screens.
+///
+/// # Errors
+/// As the command.
+pub fn told(app: &App, target: &str, words: &str) -> Result<Vec<String>> {
+    Ok(vec![to_job_of(app, target, words)?.1])
+}
+
+fn to_job_of(app: &App, target: &str, words: &str) -> Result<(Value, String)> {
     operator::run::refuse("send a note to an agent")?;
-    check(&args.text)?;
+    check(words)?;
     let hub = app.hub()?;
     let state = store::load(hub)?;
-    let job = find(hub, &state, &args.target)?;
-    let to = Receiver::of(hub, job)?;
-    send(app, job, &to, &args.text)
+    let job = find(hub, &state, target)?;
+    give(app, job, &Receiver::of(hub, job)?, words)
 }
 
 /// Refuses words that are too long, say nothing or hold a secret.
@@ -62,8 +75,8 @@ pub(super) fn check(words: &str) -> Result<()> {
     Ok(())
 }
 
-/// Gives a note to the agent of a job, and says whether it has it.
-pub(super) fn send(app: &App, job: &Job, to: &Receiver, words: &str) -> Result<()> {
+/// Gives a note to the agent of a job, and says whether it has it: for programs and for people.
+pub(super) fn give(app: &App, job: &Job, to: &Receiver, words: &str) -> Result<(Value, String)> {
     let stored = notes::add(app.hub()?, &job.known_as(), &app.person()?, words)?;
     let given = if to.takes_notes { wait(&stored) } else { notes::given(&stored) };
     let whom = to.agent.clone().unwrap_or_else(|| "its agent".to_owned());
@@ -78,10 +91,8 @@ pub(super) fn send(app: &App, job: &Job, to: &Receiver, words: &str) -> Result<(
         }
         None => format!("Kept the note: {whom} gets it with the next call of {}", job.short()),
     };
-    let document =
-        json!({"job": job.id, "task": job.task, "agent": to.agent, "given": given, "text": text::safe(&text)});
-    app.result(&document, || text::safe(&text));
-    Ok(())
+    let text = text::safe(&text);
+    Ok((json!({"job": job.id, "task": job.task, "agent": to.agent, "given": given, "text": text}), text))
 }
 
 /// The live job of this name, or that of the session of this name.

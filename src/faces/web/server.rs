@@ -179,6 +179,7 @@ async fn about_job(State(site): State<Arc<Site>>, Path((job, act)): Path<(String
     let text = fields.text();
     let command = match act.as_str() {
         "cancel" => Command::Cancel { job: id.clone() },
+        "note" => Command::Note { job: id.clone(), text },
         "approve" | "retry" | "reject" | "answer" => {
             let Some(job) = fields.get("run").filter(|run| is_run_of(run, &id)) else { return other_run() };
             match act.as_str() {

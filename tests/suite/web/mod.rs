@@ -2,6 +2,7 @@
 
 mod browser;
 mod chromium;
+mod notes;
 mod screens;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -167,6 +167,7 @@ fn decisions(state: &State) -> Vec<(&'static str, &'static str)> {
     let own = match phase {
         Some("question") => vec![("w", "answer"), ("c", "cancel")],
         Some("blocked") => vec![("r", "retry")],
+        Some(_) if state.job(&id).is_some_and(Job::can_be_told) => vec![("w", "tell it"), ("c", "cancel")],
         Some(_) if state.job(&id).is_some_and(|job| !job.is_over) => vec![("c", "cancel")],
         _ => Vec::new(),
     };

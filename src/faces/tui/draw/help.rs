@@ -12,7 +12,7 @@ const KEYS: [(&str, &str, &str, &str); 9] = [
     ("↑ ↓  j k", "move", "a", "approve the result"),
     ("Tab", "next list, next tab", "r", "retry with a note"),
     ("Enter", "open the job", "x", "reject with a reason"),
-    ("l  d", "its log, its diff", "w", "answer its question"),
+    ("l  d", "its log, its diff", "w", "answer it, tell it"),
     ("Esc", "back, show all rows", "c", "cancel the job"),
     ("/", "show only some rows", "p", "pause, resume"),
     ("s", "sort the jobs", "n", "next file of a diff"),

@@ -213,6 +213,7 @@ pub enum Written {
     Retry,
     Reject,
     Answer,
+    Note,
 }
 
 /// A line for the person.

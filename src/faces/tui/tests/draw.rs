@@ -186,7 +186,7 @@ fn questions_are_shown_whole_and_help_names_the_keys() {
     assert!(text.contains(&format!("j5 asks: I found two formats. {asked}")), "{text}");
     let mut top = state(80, 24);
     update(&mut top, Input::Key(Key::Char('?')));
-    for key in ["approve the result", "retry with a note", "reject with a reason", "answer its question", "suspend"] {
+    for key in ["approve the result", "retry with a note", "reject with a reason", "answer it, tell it", "suspend"] {
         row(&top, &[key]);
     }
 }

@@ -82,6 +82,10 @@ fn notes_and_answers_are_written_before_they_are_sent() {
     top.select(Section::Jobs, 1);
     let answer = Command::Answer { job: "job-j5.1".into(), text: "ISO".into() };
     assert_eq!(press(&mut top, "wISO\n"), [Effect::Perform(answer)]);
+    // A job that asks nothing: its agent is told.
+    top.select(Section::Jobs, 2);
+    let note = Command::Note { job: "job-j7".into(), text: "Keep it small".into() };
+    assert_eq!(press(&mut top, "wKeep it small\n"), [Effect::Perform(note)]);
     // Pasted text presses no keys.
     let mut top = at_result(0);
     update(&mut top, Input::Paste("ay".into()));
@@ -97,9 +101,9 @@ fn what_is_not_possible_is_said_and_asks_nothing() {
     press(&mut top, "a");
     assert_eq!((said(&top), &top.prompt), ("j1 waits for your review: Enter opens it, a approves it", &None));
     assert_eq!((top.section, top.at(Section::Review)), (Section::Review, 0));
-    top.select(Section::Jobs, 2);
+    top.select(Section::Jobs, 3);
     press(&mut top, "w");
-    assert_eq!(said(&top), "j7 asks nothing");
+    assert_eq!(said(&top), "j4 asks nothing, and no agent works for it");
     top.select(Section::Problems, 0);
     press(&mut top, "c");
     assert_eq!(said(&top), "This row is not about a job");

@@ -44,7 +44,7 @@ fn about(state: &State, id: &str, key: char) -> Result<Prompt, String> {
         'a' => approve(state, id),
         'r' => retry(state, id),
         'x' => reject(state, id),
-        'w' => answer(state, id),
+        'w' => write(state, id),
         _ => cancel(state, id),
     }
 }
@@ -107,11 +107,15 @@ fn reject(state: &State, id: &str) -> Result<Prompt, String> {
     Ok(Prompt::Write { what: Written::Reject, job, question, text: String::new() })
 }
 
-fn answer(state: &State, id: &str) -> Result<Prompt, String> {
-    let job = state.job(id).filter(|job| job.phase == "question");
-    let job = job.ok_or_else(|| format!("{} asks nothing", state.short(id)))?;
-    let question = format!("Answer {}:", name(state, id));
-    Ok(Prompt::Write { what: Written::Answer, job: job.run.clone(), question, text: String::new() })
+/// An answer to what it asks, else a note to its agent.
+fn write(state: &State, id: &str) -> Result<Prompt, String> {
+    let job = state.job(id).filter(|job| job.can_be_told());
+    let job = job.ok_or_else(|| format!("{} asks nothing, and no agent works for it", state.short(id)))?;
+    let (what, job, question) = match job.phase {
+        "question" => (Written::Answer, job.run.clone(), format!("Answer {}:", name(state, id))),
+        _ => (Written::Note, job.id.clone(), format!("Tell the agent of {}:", name(state, id))),
+    };
+    Ok(Prompt::Write { what, job, question, text: String::new() })
 }
 
 fn cancel(state: &State, id: &str) -> Result<Prompt, String> {

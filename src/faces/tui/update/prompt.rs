@@ -58,6 +58,7 @@ fn write(state: &mut State, open: (Written, String, String, String), key: Key) -
                     Written::Retry => Command::Retry { job, note: text },
                     Written::Reject => Command::Reject { job, note: text },
                     Written::Answer => Command::Answer { job, text },
+                    Written::Note => Command::Note { job, text },
                 },
             );
         }

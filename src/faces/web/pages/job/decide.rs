@@ -44,7 +44,10 @@ pub fn about(view: &View<'_>, short: &str, job: Option<&Job>, entry: Option<&Ent
                     (Some("question"), _) => (answer(view, short, job)),
                     (_, Some(entry)) => (review(view, short, entry, job.is_some_and(Job::can_go_on))),
                     (Some("blocked"), _) if job.is_some_and(|job| !job.is_superseded) => (again(view, short, job)),
-                    (Some("running" | "retry_wait" | "held"), _) => (cancel(view, short)),
+                    (Some(_), _) if job.is_some_and(Job::can_be_told) => {
+                        (tell(view, short, job))
+                        (cancel(view, short))
+                    },
                     _ => {},
                 }
             }
@@ -150,6 +153,20 @@ fn again(view: &View<'_>, short: &str, job: Option<&Job>) -> Markup {
                     button.danger { "Dismiss; the branch is kept" }
                 }))
             }
+        }
+    }
+}
+
+/// A note to an agent that works.
+fn tell(view: &View<'_>, short: &str, job: Option<&Job>) -> Markup {
+    let at_once = job.is_some_and(|job| job.takes_notes);
+    html! {
+        details {
+            summary { "Tell its agent something" }
+            (form(view, &path(short, "note"), html! {
+                (note("note-text", if at_once { "It reads this at once" } else { "It reads this with its next call" }, true))
+                button { "Send" }
+            }))
         }
     }
 }
