@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::input::ReviewWord;
+use super::submission::Submission;
 use super::word::Word;
 use super::work::{Ending, Work};
 use crate::base::Stamp;
@@ -75,6 +76,9 @@ pub struct Job {
     /// What a person said when they had the task done again, for its coder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The submissions that it was chosen for, until it is assigned; they go back to the queue if that is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub submissions: Vec<Submission>,
     /// An operator's pause of this job: it stops after its stage and goes on when somebody resumes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Word>,
@@ -118,6 +122,7 @@ impl Job {
             rework: None,
             answer: None,
             note: None,
+            submissions: Vec::new(),
             paused: None,
             kept: None,
             pull_request: None,
@@ -150,6 +155,15 @@ impl Job {
 
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over { .. })
+    }
+
+    /// Whether its assignment was refused, so that it never started.
+    pub fn was_refused(&self) -> bool {
+        let ending = match self.phase {
+            Phase::Finalizing { ending } | Phase::Over { ending, .. } => Some(ending),
+            _ => None,
+        };
+        self.epoch.is_none() && ending == Some(Ending::Dropped)
     }
 
     /// Whether it uses a slot: its worker runs or is about to run.

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Refusal, Result, Stamp, json};
 use crate::guard::trust::Only;
 use crate::model::agent::Quotas;
+use crate::model::run::job_name;
 use input::Action;
 pub use job::{Decision, Job, Last, Phase, Wish};
 use submission::Submission;
@@ -239,13 +240,39 @@ impl State {
     /// Whether a grant of single jobs since `at` has one left for this work: what another name was granted is not its.
     pub fn has_job_left(&self, only: &Only, at: Stamp, task: &str, plan: Option<&str>, step: Option<&str>) -> bool {
         let names = only.names_of(task, plan, step);
-        let of_this = |job: &&Job| job.chosen_at >= at && names.iter().any(|name| job.is_called(name));
+        let of_this =
+            |job: &&Job| !job.was_refused() && job.chosen_at >= at && names.iter().any(|name| job.is_called(name));
         self.jobs.iter().filter(of_this).count() < names.len()
     }
 
-    /// How many jobs were chosen since the current consent was granted.
+    /// How many jobs were chosen since the current consent was granted, without those whose assignment was refused.
     pub fn chosen_since_grant(&self) -> u64 {
-        self.totals.chosen - self.grant.as_ref().map_or(0, |grant| grant.chosen_before)
+        self.totals.chosen.saturating_sub(self.grant.as_ref().map_or(0, |grant| grant.chosen_before))
+    }
+
+    /// A job whose assignment is refused counts in no limit, and what was submitted is queued where it was.
+    pub fn take_back(&mut self, id: &str) {
+        let Some(job) = self.jobs.iter_mut().find(|job| job.id == id) else { return };
+        let number = job_name::number(id).unwrap_or_default();
+        if let Some(grant) = self.grant.as_mut().filter(|grant| number > grant.last_job_before) {
+            grant.chosen_before += 1;
+        }
+        if number > self.volatile.last_job_before {
+            self.volatile.chosen = self.volatile.chosen.saturating_sub(1);
+        }
+        let day = job.chosen_at.date();
+        if let Some(given) = self.given.get_mut(&job.seat).filter(|given| given.day == day) {
+            given.times = given.times.saturating_sub(1);
+        }
+        let submissions = std::mem::take(&mut job.submissions);
+        // What a person cancelled meanwhile is not wanted any more.
+        if job.wish.as_ref().is_some_and(|wish| wish.to.is_none()) {
+            return;
+        }
+        for one in submissions {
+            let later = self.submissions.iter().position(|other| other.word.at > one.word.at);
+            self.submissions.insert(later.unwrap_or(self.submissions.len()), one);
+        }
     }
 }
 

@@ -20,7 +20,11 @@ pub struct Spent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Grant {
     pub at: Stamp,
+    /// How many jobs were chosen before it, or since then and not assigned.
     pub chosen_before: u64,
+    /// The number of the newest job before it.
+    #[serde(default)]
+    pub last_job_before: u64,
 }
 
 /// How many jobs a seat got on a day.

@@ -47,8 +47,10 @@ pub struct Volatile {
     pub using: BTreeMap<String, (u64, f64)>,
     /// The day's budget was passed while agents worked: their calls are stopped.
     pub over_budget: bool,
-    /// Jobs chosen by this process.
+    /// Jobs chosen by this process, without those whose assignment was refused.
     pub chosen: u64,
+    /// The number of the newest job before this process.
+    pub last_job_before: u64,
     /// The requested termination, if any.
     pub termination: Option<How>,
     /// When a termination at the end of the stages no longer waits for them.

@@ -75,17 +75,13 @@ impl StepContext<'_> {
             Reply::Assigned { epoch } => {
                 let Some(job) = self.job_mut(id) else { return };
                 job.epoch = Some(epoch);
+                self.has_its_claim(id);
                 self.go_on(id);
             }
             Reply::NotNow { why } => self.hold_back(id, why),
             Reply::Refused { why } => {
-                let until = self.now.plus(self.config.cool_down);
-                let Some(job) = self.job_mut(id) else { return };
-                let task = job.task.clone();
-                self.state.cooling.insert(task, until);
                 self.say(Some(id.to_owned()), format!("not assigned: {why}"));
-                self.note_reason(id, &why);
-                self.finalize(id, Ending::Dropped);
+                self.drop_unassigned(id, &why);
             }
             Reply::Done
             | Reply::Unchanged
@@ -94,6 +90,28 @@ impl StepContext<'_> {
             | Reply::Failed { .. }
             | Reply::Broken { .. } => {}
         }
+    }
+
+    /// What an operator said of work that was to be assigned is done.
+    fn has_its_claim(&mut self, id: &str) {
+        let Some(job) = self.state.jobs.iter_mut().find(|job| job.id == id) else { return };
+        if let Some(submission) = std::mem::take(&mut job.submissions).first() {
+            self.state.totals.queue_wait.add(self.now.since(submission.word.at));
+        }
+        self.state.reassigned.retain(|task, seat| *task != job.task || *seat != job.seat);
+    }
+
+    /// Ends a job that cannot have its task's claim now. It never started, so it uses up nothing.
+    pub(in crate::coordinator) fn drop_unassigned(&mut self, id: &str, why: &str) {
+        let until = self.now.plus(self.config.cool_down);
+        let Some(job) = self.state.job(id) else { return };
+        let (task, is_new) = (job.task.clone(), job.epoch.is_none());
+        self.state.cooling.insert(task, until);
+        self.note_reason(id, why);
+        if is_new {
+            self.state.take_back(id);
+        }
+        self.finalize(id, Ending::Dropped);
     }
 
     pub(in crate::coordinator) fn was_ordered(&mut self, id: &str, reply: Reply) {
@@ -209,5 +227,110 @@ impl StepContext<'_> {
         }
         self.say(None, format!("{task} was in progress without a live claim; it was reopened"));
         self.state.volatile.observe_again = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Stamp;
+    use crate::coordinator::state::input::{Command, Input, Offer, Seat, Snapshot};
+    use crate::coordinator::state::{State, Word};
+    use crate::coordinator::{Config, step};
+
+    /// A coordinator that may start one job: by its command, by the consent and by its seat's limit.
+    struct Play {
+        state: State,
+        now: Stamp,
+    }
+
+    impl Play {
+        fn new(submitted: &[&str]) -> Play {
+            let mut play = Play { state: State::new(), now: Stamp::from_unix(1_000_000) };
+            play.feed(Input::Started(Config { slots: 2, max_jobs: Some(1), ..Config::default() }));
+            for task in submitted {
+                play.now = play.now.plus(std::time::Duration::from_secs(60));
+                let submit =
+                    Command::Submit { task: (*task).into(), plan: None, step: None, priority: None, is_new: false };
+                play.say(submit);
+            }
+            play
+        }
+
+        fn feed(&mut self, input: Input) {
+            step(&mut self.state, input, self.now);
+        }
+
+        fn say(&mut self, command: Command) {
+            let word = Word { by: "ada".into(), recognised: Default::default(), at: self.now, note: None };
+            let id = format!("c{}", self.state.handled.len());
+            self.feed(Input::Command { id, word, command });
+        }
+
+        /// Shows the coordinator its queue again.
+        fn observe(&mut self) {
+            let offer =
+                |task: &String| Offer { task: task.clone(), source: Offer::SUBMISSION.into(), ..Offer::default() };
+            let offers = self.queue().iter().map(offer).collect();
+            let seats = vec![Seat { id: "codex-1".into(), daily_limit: Some(1), interactive: false }];
+            let grant = Some((Stamp::from_unix(1), Some(1)));
+            let seq = self.state.volatile.results;
+            self.feed(Input::Snapshot(Snapshot { seq, offers, seats, grant, ..Snapshot::default() }));
+        }
+
+        /// Answers the newest job's action.
+        fn answer(&mut self, reply: Reply) {
+            let job = self.state.jobs.last().expect("a job").id.clone();
+            let mine = |action: &Action| action.job() == Some(&job) && !matches!(action, Action::Note { .. });
+            let id = self.state.pending.iter().find(|one| mine(&one.action)).expect("an action").id;
+            self.feed(Input::Reply { id, reply });
+        }
+
+        fn refuse(&mut self) {
+            self.answer(Reply::Refused { why: "its step is done".into() });
+            self.answer(Reply::Done);
+        }
+
+        fn queue(&self) -> Vec<String> {
+            self.state.submissions.iter().map(|one| one.task.clone()).collect()
+        }
+    }
+
+    #[test]
+    fn a_refused_assignment_uses_up_no_job_and_keeps_its_place_in_the_queue() {
+        let mut play = Play::new(&["A", "B", "C"]);
+        play.observe();
+        assert_eq!(play.queue(), ["B", "C"]);
+        play.refuse();
+        assert_eq!((play.queue(), play.state.chosen_since_grant()), (vec!["A".into(), "B".into(), "C".into()], 0));
+        play.observe();
+        let job = play.state.jobs.last().unwrap();
+        assert_eq!((&*job.task, &*job.seat, play.state.chosen_since_grant()), ("B", "codex-1", 1));
+        // What is assigned counts, and has left the queue.
+        play.answer(Reply::Assigned { epoch: 1 });
+        play.observe();
+        let totals = &play.state.totals;
+        assert_eq!((play.queue(), totals.chosen, totals.queue_wait.count), (vec!["A".into(), "C".into()], 2, 1));
+        assert!(play.state.volatile.uncounted.iter().any(|one| one.why == "all requested jobs have started"));
+    }
+
+    #[test]
+    fn a_refused_job_of_an_earlier_consent_adds_nothing_to_a_later_one() {
+        let mut play = Play::new(&["A", "B"]);
+        play.observe();
+        let later = Snapshot { grant: Some((Stamp::from_unix(2), Some(1))), ..Snapshot::default() };
+        play.feed(Input::Snapshot(later));
+        play.refuse();
+        let grant = play.state.grant.as_ref().unwrap();
+        assert_eq!((grant.chosen_before, play.state.chosen_since_grant()), (1, 0));
+    }
+
+    #[test]
+    fn cancelled_work_is_not_queued_again_when_its_assignment_is_refused() {
+        let mut play = Play::new(&["A"]);
+        play.observe();
+        play.say(Command::Cancel { target: "A".into(), now: false });
+        play.refuse();
+        assert!(play.queue().is_empty());
     }
 }

@@ -114,6 +114,7 @@ impl StepContext<'_> {
             observe_again: true,
             ask_remote: true,
             last_now: Some(self.now),
+            last_job_before: self.state.last_job,
             ..Volatile::default()
         };
         // A person who starts it again has fixed the cause and expects an immediate retry.
@@ -135,7 +136,8 @@ impl StepContext<'_> {
         if let Some((at, _)) = snapshot.grant
             && self.state.grant.as_ref().is_none_or(|grant| grant.at != at)
         {
-            self.state.grant = Some(Grant { at, chosen_before: self.state.totals.chosen });
+            let (chosen_before, last_job_before) = (self.state.totals.chosen, self.state.last_job);
+            self.state.grant = Some(Grant { at, chosen_before, last_job_before });
         }
         volatile.seen = Some(Seen {
             stop: snapshot.stop.take(),

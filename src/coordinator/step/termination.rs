@@ -98,9 +98,7 @@ impl StepContext<'_> {
             let (task, until) = (job.task.clone(), self.now.plus(self.config.cool_down));
             let text = format!("{task} is not retried before {until}: {why}");
             self.queue(Action::Note { text, job: Some(id.to_owned()), alert: true });
-            self.state.cooling.insert(task, until);
-            self.note_reason(id, &why);
-            self.finalize(id, Ending::Dropped);
+            self.drop_unassigned(id, &why);
         }
     }
 }

@@ -472,6 +472,7 @@ impl History {
     fn check_end(&self, state: &State) {
         assert!(state.pending.is_empty(), "no action is lost: {:?}", state.pending);
         assert!(state.live_jobs().next().is_none(), "no job is left over");
+        assert!(state.chosen_since_grant() >= self.world.taken, "the consent counts every job that started");
         assert!(self.world.workers.iter().all(|worker| worker.at == At::Born), "no worker is left over");
         assert!(self.world.claims.values().all(|claim| !claim.live), "no claim is left over");
         for line in &self.lines {
@@ -558,6 +559,7 @@ fn an_undisturbed_history_ends_with_every_open_task_done_or_blocked() {
         let mut history = History::new(seed, false);
         history.calm_down();
         history.finish();
+        assert_eq!(history.disk.chosen_since_grant(), history.world.taken, "and no other");
         for job in &history.disk.jobs {
             assert!(matches!(job.phase, Phase::Over { ending: Ending::Done | Ending::Blocked, .. }), "{job:?}");
         }

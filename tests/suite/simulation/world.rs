@@ -131,6 +131,8 @@ pub struct World {
     /// Run to the tokens that it used so far.
     pub used: BTreeMap<String, u64>,
     pub consent: bool,
+    /// How many claims the coordinator took.
+    pub taken: u64,
     pub holds: BTreeSet<String>,
     /// The pool.
     pub seats: BTreeSet<String>,
@@ -245,7 +247,7 @@ impl World {
             unreadable: false,
             no_choice: None,
             danger: None,
-            grant: None,
+            grant: Some((Stamp::from_unix(1), None)),
             only: None,
             again: None,
             holds: self.holds.clone(),
@@ -335,6 +337,7 @@ impl World {
         let claim = Claim { seat: job.seat.clone(), epoch, live: true, job: Some(job.id.clone()) };
         self.claims.insert(job.task.clone(), claim);
         self.task_mut(&job.task).status = Status::InProgress;
+        self.taken += 1;
         Reply::Assigned { epoch }
     }
 

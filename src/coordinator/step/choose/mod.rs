@@ -197,11 +197,8 @@ impl StepContext<'_> {
         let is_repeated = state.jobs.iter().any(|job| job.task == offer.task);
         let asked = state.submissions.iter().find(|submission| is_repeated && submission.means(&offer));
         let note = asked.and_then(|submission| submission.word.note.clone());
-        if let Some(submission) = state.submissions.iter().find(|submission| submission.means(&offer)) {
-            state.totals.queue_wait.add(self.now.since(submission.word.at));
-        }
+        let submissions: Vec<_> = state.submissions.iter().filter(|one| one.means(&offer)).cloned().collect();
         state.submissions.retain(|submission| !submission.means(&offer));
-        state.reassigned.remove(&offer.task);
         state.totals.chosen += 1;
         state.volatile.chosen += 1;
         let today = self.now.date();
@@ -221,6 +218,7 @@ impl StepContext<'_> {
             paths: if self.config.overlap == Overlap::Off { Vec::new() } else { offer.paths },
             work: Work { agents: offer.agents, ..Work::default() },
             note,
+            submissions,
             ..Job::new(id.clone(), offer.task.clone(), seat.clone(), self.now)
         });
         self.queue(Action::Decide(Decision {
