@@ -21,7 +21,7 @@ pub mod checks;
 pub mod decision;
 pub mod diff;
 pub mod input;
-mod lock;
+pub mod lock;
 pub mod policy;
 pub mod pull_request;
 pub mod reject;

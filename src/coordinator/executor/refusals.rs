@@ -4,10 +4,12 @@ use crate::base::{Exit, Refusal};
 use crate::coordinator::state::input::Reply;
 use crate::guard::moved_target;
 use crate::hub::git;
+use crate::review::lock;
 
 /// Refusals that end when somebody acts: a hold is lifted, reports are good again, a file is complete, a person has
-/// checked a moved target.
-const WAITS: [&str; 4] = ["task.on_hold", "task.prerequisites", "request.settling", moved_target::SCAN_CODE];
+/// checked a moved target or decided about a result.
+const WAITS: [&str; 5] =
+    ["task.on_hold", "task.prerequisites", "request.settling", moved_target::SCAN_CODE, lock::BUSY];
 
 /// Whether it may succeed later by itself, needs somebody's action, or never will.
 pub fn answer(error: &anyhow::Error) -> Reply {

@@ -12,7 +12,7 @@ use crate::model::run::outcome::Finding;
 use crate::plans;
 use crate::review::decision::{self, Decision, Kind};
 use crate::review::pull_request::{self, State as Pull, feedback};
-use crate::review::{self, Entry, bundles};
+use crate::review::{self, Entry, bundles, lock};
 
 /// How many findings go back to a coder.
 const FINDINGS: usize = 50;
@@ -47,6 +47,8 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
         } else if asks && job.pull_request.is_some() {
             match there(hub, job, bundle) {
                 Ok(found) => seen.extend(found),
+                // Somebody decides: looked at again at the next observation.
+                Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.code == lock::BUSY) => {}
                 Err(e) => {
                     tracing::warn!("{}: {e:#}", job.short());
                     // A network that does not answer for one does not for the others, and each question waits long.

@@ -18,6 +18,7 @@ use crate::model::run::outcome::Finding;
 use crate::review::bundles;
 use crate::review::decision::{self, Decision, Kind};
 use crate::review::input::{NewerCommits, ReviewInput};
+use crate::review::lock;
 
 /// How many comments go back at once, and how long each may be, in characters; the rest follows the next time.
 const MOST: usize = 20;
@@ -30,7 +31,7 @@ const LOGS: usize = 3;
 /// Looks at the pull request of a bundle that waits; the decision that sends it back, if something new says so.
 ///
 /// # Errors
-/// `remote.*`, with gh's output; nothing is recorded then.
+/// `remote.*`, with gh's output, and [`lock::BUSY`] while somebody decides; nothing is recorded then.
 pub fn take(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     let settings = &hub.settings()?.review;
     let entry = bundles::at(hub, bundle)?;
@@ -67,6 +68,8 @@ pub fn take(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     let logs = checks.iter().enumerate().map(|(at, check)| (at < LOGS).then(|| forge::log(hub, check)).flatten());
     decision.findings = checks.iter().zip(logs).map(|(check, log)| of_check(check, log)).collect();
     decision.findings.extend(comments.iter().map(|comment| of_comment(comment)));
+    // Not while an approval tests it.
+    let _lock = lock::acquire(hub, "take feedback of a pull request")?;
     let mut writer = hub.lock("take feedback of a pull request")?;
     if decision::of_bundle(hub, bundle)?.is_some() {
         return Ok(None);

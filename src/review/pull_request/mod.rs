@@ -23,6 +23,7 @@ use super::bundles::{self, Entry};
 use super::checks;
 use super::decision::{self, Decision, Kind};
 use super::input::{NewerCommits, ReviewInput};
+use super::lock;
 use super::target::merge::{self, Merged};
 use super::target::{message, newer};
 use crate::base::{Exit, Refusal, Result, files, text};
@@ -60,10 +61,10 @@ pub fn obstacle(hub: &Hub) -> Result<Option<String>> {
 }
 
 /// Pushes the reviewed commit and opens a draft pull request, or finds the open one; repeating it is safe. `None`
-/// without `gh`, a remote or consent to push.
+/// without `gh`, a remote or consent to push, and when the result is decided.
 ///
 /// # Errors
-/// `remote.*`, with the output of git or gh; also every reason against a merge.
+/// `remote.*`, with the output of git or gh; also every reason against a merge. [`lock::BUSY`] while somebody decides.
 pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
     if obstacle(hub)?.is_some() {
         return Ok(None);
@@ -73,8 +74,12 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
         Err(e) if Refusal::of(&e).is_some_and(|refusal| refusal.exit == Exit::Unattended) => return Ok(None),
         Err(e) => return Err(e),
     }
+    let _lock = lock::acquire(hub, "offer a pull request")?;
     let entry = bundles::at(hub, bundle)?;
     entry.verify()?;
+    if !entry.is_pending() {
+        return Ok(None);
+    }
     let repo = merge::open(hub)?;
     checks::work(hub, &repo, &entry.bundle)?;
     let work = &entry.bundle;
@@ -99,7 +104,7 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
 /// Reads the state of a job's pull request; a merge or close there is recorded once, as a decision.
 ///
 /// # Errors
-/// `remote.*`, with the output of gh or git; then the state is unknown.
+/// `remote.*`, with the output of gh or git, and [`lock::BUSY`] while somebody decides; then the state is unknown.
 pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
     let entry = bundles::at(hub, bundle)?;
     entry.verify()?;
@@ -115,6 +120,8 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
         let fetched = merge::open(hub).and_then(|repo| fetch(hub, &repo, &entry.bundle.target_branch));
         let _ = fetched.inspect_err(|e| tracing::warn!("cannot fetch the merge of pull request {number}: {e:#}"));
     }
+    // An approval that runs records its own merge.
+    let _lock = lock::acquire(hub, "follow a pull request")?;
     let mut writer = hub.lock("follow a pull request")?;
     let decision = match decision::of_bundle(hub, &entry.path)? {
         Some(done) if done.decision == kind => done,

@@ -271,6 +271,42 @@ fn a_result_is_offered_as_a_draft_pull_request_and_its_merge_there_is_followed()
 }
 
 #[test]
+fn the_coordinator_leaves_a_pull_request_alone_while_somebody_decides_about_a_result() {
+    let shop = Shop::new();
+    let (yard, home) = (&shop.yard, shop.yard.world.folder().join("home"));
+    let id = yard.plan("a", &[&yard.work("a1")]);
+    let calls = || fs::read_to_string(home.join("gh.calls")).unwrap_or_default();
+    let decides = || {
+        let path = yard.world.repo.join(".git/teof/locks/review.lock");
+        teof::base::lock::FileLock::try_acquire(&path, "review approve").unwrap().expect("nobody else decides")
+    };
+    let approval = decides();
+    shop.run();
+    assert!(!calls().contains("pr create"), "what is approved here needs no pull request: {}", calls());
+    drop(approval);
+    shop.run();
+    assert!(calls().contains("pr create"), "{}", calls());
+
+    let job = || yard.status()["jobs"][0].clone();
+    let failed = json!([{"name": "build", "status": "COMPLETED", "conclusion": "FAILURE"}]);
+    fs::write(home.join("gh.checks"), failed.to_string()).unwrap();
+    let approval = decides();
+    shop.run();
+    assert_eq!((&job()["run"], &job()["phase"]["is"]), (&json!(1), &json!("review")), "an approval tests it");
+    drop(approval);
+    shop.run();
+    assert_eq!((&job()["run"], &job()["phase"]["is"]), (&json!(2), &json!("review")));
+
+    fs::write(home.join("gh.merged"), fs::read_to_string(home.join("gh.state")).unwrap()).unwrap();
+    let approval = decides();
+    shop.run();
+    assert_eq!(yard.world.lines("memory/log.jsonl").len(), 0, "the approval records its own merge");
+    drop(approval);
+    shop.run();
+    assert_eq!((yard.world.lines("memory/log.jsonl").len(), &yard.step(&id, "S1")["status"]), (1, &json!("done")));
+}
+
+#[test]
 fn pull_requests_of_forks_and_other_work_are_ignored() {
     let shop = Shop::new();
     let home = shop.yard.world.folder().join("home");

@@ -16,12 +16,17 @@ case "$1 $2" in
 "pr view") if [ "$5" = autoMergeRequest ]; then
     [ ! -e "$HOME/gh.old" ] || { echo 'Unknown JSON field: "autoMergeRequest"' >&2; exit 1; }
     [ -e "$HOME/gh.auto" ] && echo '{"autoMergeRequest":{"mergeMethod":"SQUASH"}}' || echo '{"autoMergeRequest":null}'; exit; fi
-  head=$(cat "$state"); merged=$(cat "$HOME/gh.merged" 2>/dev/null)
+  head=$(cat "$state")
+  case "$5" in *statusCheckRollup*) checks=$(cat "$HOME/gh.checks" 2>/dev/null || echo '[]')
+    printf '{"author":{"login":"teof"},"headRefOid":"%s","reviews":[],"statusCheckRollup":%s}' "$head" "$checks"; exit;; esac
+  merged=$(cat "$HOME/gh.merged" 2>/dev/null)
   if [ -n "$merged" ]; then st=MERGED; mc="{\"oid\":\"$merged\"}"; else st=$(cat "$HOME/gh.is" 2>/dev/null || echo OPEN); mc=null; fi
   [ -e "$HOME/gh.draft" ] && draft=true || draft=false
   printf '{"state":"%s","isDraft":%s,"mergedAt":null,"mergeCommit":%s,"headRefOid":"%s","baseRefName":"%s","mergedBy":{"login":"ann"}}' "$st" "$draft" "$mc" "$head" "$(cat "$HOME/gh.base" 2>/dev/null || echo main)";;
 "pr close") [ -e "$HOME/gh.broken" ] && { echo "no network" >&2; exit 1; }
   echo CLOSED > "$HOME/gh.is";;
+"repo view") echo '{"url":"https://x/o/r"}';;
+"api --hostname") echo '[]';;
 "pr ready") rm "$HOME/gh.draft";;
 "pr merge") [ "$4" != --disable-auto ] || { rm "$HOME/gh.auto"; exit; }
   [ -e "$HOME/gh.draft" ] && exit 1
