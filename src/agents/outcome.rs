@@ -1,7 +1,8 @@
 //! Classifies the outcome of a call by the stream's result, the exit, and the end of stderr.
 //!
 //! Success is a successful result **and** exit code 0: a program may exit with 0 and no result (it was interrupted),
-//! with a result and another code, or with 0 and a result that is an error. An agent's claims about its work are not
+//! with a result and another code, or with 0 and a result that is an error. A result that came while a time limit
+//! stopped the program counts like one that came before. An agent's claims about its work are not
 //! trusted: the caller checks commits, diff and tests.
 
 use std::collections::BTreeMap;
@@ -137,6 +138,8 @@ impl Classifier<'_> {
             (Some(end), Exit::TimedOut(_)) if end.kind == Kind::Stopped => self.without_result(),
             (Some(end), _) if !end.ok => self.failed(end),
             (Some(_), Exit::Code(0) | Exit::Lingered) => Verdict::Succeeded,
+            // Its answer was complete before it was gone.
+            (Some(_), Exit::TimedOut(_)) if !self.state.background => Verdict::Succeeded,
             // Its answer to the prompt is the result; how it takes the end of its stdin is its own affair.
             (Some(_), Exit::Code(_)) if self.format.is_protocol() => Verdict::Succeeded,
             (Some(_), exit) => {

@@ -116,7 +116,8 @@ fn success_asks_for_a_result_that_says_so_and_exit_0() {
     assert_eq!(word(&of("claude-done", None, &Exit::Signal(9), "").verdict), "failed:other");
     assert_eq!(word(&of("claude-done", None, &Exit::Lingered, "").verdict), "succeeded");
     let clock = Exit::TimedOut("no output for 10m".to_owned());
-    assert_eq!(word(&of("claude-done", None, &clock, "").verdict), "failed:stopped");
+    assert_eq!(word(&of("claude-done", None, &clock, "").verdict), "succeeded", "its answer came in time to be read");
+    assert_eq!(word(&of("claude-done", None, &Exit::Stopped, "").verdict), "failed:stopped");
     assert_eq!(word(&ended("qwen-error", 1).verdict), "failed:request");
     assert_eq!(word(&ended("gemini-loop", 0).verdict), "failed:turns");
     for name in ["codex-interrupted", "opencode-cut"] {
@@ -153,6 +154,11 @@ fn the_last_result_counts_and_a_task_in_the_background_is_waited_for() {
     );
     assert!(same(done.usage, usage(150, 0, 15, Some(0.75))), "{:?}", done.usage);
 
+    let late = Exit::TimedOut("time limit reached".to_owned());
+    for (read, wanted) in [(3, "failed:stopped"), (4, "succeeded"), (5, "nothing"), (7, "succeeded")] {
+        let done = outcome(Format::Claude, &lines[..read].concat(), 4096, None, &late, "", now());
+        assert_eq!(word(&done.verdict), wanted, "{read} lines were read when its time was over");
+    }
     let cut: Vec<u8> = lines[..6].concat();
     let cut = outcome(Format::Claude, &cut, 4096, None, &Exit::Signal(15), "", now());
     assert_eq!(word(&cut.verdict), "nothing", "the turn after the first result never ended");

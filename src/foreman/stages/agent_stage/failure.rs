@@ -59,6 +59,9 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
     if let Some(noticed) = &said.stop {
         return Err(FollowUp::End(stopped(context, agent, noticed)));
     }
+    if said.conclusion.verdict == CallVerdict::Succeeded {
+        return Ok(());
+    }
     if matches!(said.timed_out, Some(TimedOut::Silence | TimedOut::Meaning)) {
         stuck(context, agent, said);
     }
