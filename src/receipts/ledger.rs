@@ -66,6 +66,26 @@ pub fn entries(root: &Path) -> Result<Vec<(u64, Entry)>> {
     Ok(found)
 }
 
+/// What the ledger has for a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The number of its first line. Of two paths the one with the lower number was entered first, whatever the clock
+    /// said.
+    pub line: u64,
+    /// Of the whole file, lower-case hex.
+    pub sha256: String,
+}
+
+/// The line and the digest that the ledger has for each path.
+pub fn lines(root: &Path) -> Result<HashMap<String, Listed>> {
+    let mut found: HashMap<String, Listed> = HashMap::new();
+    for (line, Entry { path, sha256, .. }) in entries(root)? {
+        let line = found.get(&path).map_or(line, |known| known.line);
+        found.insert(path, Listed { line, sha256 });
+    }
+    Ok(found)
+}
+
 /// The digest that the ledger has for each path.
 pub fn listed(root: &Path) -> Result<HashMap<String, String>> {
     Ok(entries(root)?.into_iter().map(|(_, entry)| (entry.path, entry.sha256)).collect())

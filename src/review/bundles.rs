@@ -11,7 +11,8 @@ use crate::base::{Refusal, Result, Stamp, digest, files, names, text};
 use crate::hub::{Hub, paths};
 use crate::model::run::bundle::{Bundle, VERSION};
 use crate::model::run::job_name::{Names, called, distinct};
-use crate::receipts::{ledger, seal};
+use crate::receipts::ledger::{self, Listed};
+use crate::receipts::seal;
 
 /// A bundle of the record, with the decision about it.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
@@ -83,15 +84,14 @@ impl Entry {
 
 /// The newest bundle of every job, oldest first. Unreadable bundles are skipped.
 pub fn all(hub: &Hub) -> Result<Vec<Entry>> {
-    let listed = ledger::listed(&hub.root)?;
-    let mut decisions: HashMap<String, Decision> = HashMap::new();
+    let listed = ledger::lines(&hub.root)?;
+    let mut decisions: HashMap<String, (u64, Decision)> = HashMap::new();
     let mut newest: HashMap<String, Entry> = HashMap::new();
     for path in decision::review_files(hub)? {
         let Some(bytes) = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten() else { continue };
-        if let Some(found) = decision::read(&path, &bytes, &listed) {
-            let later = decisions.get(&found.bundle).is_none_or(|known| known.at <= found.at);
-            if later {
-                decisions.insert(found.bundle.clone(), found);
+        if let Some((line, found)) = decision::read(&path, &bytes, &listed) {
+            if decisions.get(&found.bundle).is_none_or(|(known, _)| *known < line) {
+                decisions.insert(found.bundle.clone(), (line, found));
             }
         } else if let Some(entry) = read(&path, &bytes, &listed) {
             let later = |known: &Entry| (known.bundle.sort_key(), &known.path) < (entry.bundle.sort_key(), &path);
@@ -102,7 +102,7 @@ pub fn all(hub: &Hub) -> Result<Vec<Entry>> {
     }
     let mut entries: Vec<_> = newest.into_values().collect();
     for entry in &mut entries {
-        entry.decision = decisions.remove(&entry.path);
+        entry.decision = decisions.remove(&entry.path).map(|(_, decision)| decision);
     }
     entries.sort_by(|a, b| (a.bundle.generated_at, &a.path).cmp(&(b.bundle.generated_at, &b.path)));
     Ok(entries)
@@ -115,7 +115,7 @@ pub fn all(hub: &Hub) -> Result<Vec<Entry>> {
 pub fn at(hub: &Hub, path: &str) -> Result<Entry> {
     let missing = || Refusal::not_found("bundle.missing", format!("no review bundle {path}"));
     let bytes = files::read(&hub.path(path)?, files::MAX_DOCUMENT)?.ok_or_else(missing)?;
-    let mut entry = read(path, &bytes, &ledger::listed(&hub.root)?).ok_or_else(missing)?;
+    let mut entry = read(path, &bytes, &ledger::lines(&hub.root)?).ok_or_else(missing)?;
     entry.decision = decision::of_bundle(hub, path)?;
     Ok(entry)
 }
@@ -154,7 +154,7 @@ pub fn find(hub: &Hub, name: &str) -> Result<Entry> {
     }
 }
 
-fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<Entry> {
+fn read(path: &str, bytes: &[u8], listed: &HashMap<String, Listed>) -> Option<Entry> {
     let bundle: Bundle = serde_json::from_slice(bytes).ok().filter(|bundle: &Bundle| bundle.version == VERSION)?;
     if !path.starts_with(&format!("{}/reviews/", paths::agent(&bundle.agent_id))) {
         // Each foreman writes in its seat's folder; a file there that names another seat is not a bundle.
@@ -162,7 +162,7 @@ fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<En
     }
     let sha256 = digest::sha256(bytes);
     let altered = match (seal::check(bytes), listed.get(path)) {
-        (seal::Seal::Right, Some(known)) if *known == sha256 => None,
+        (seal::Seal::Right, Some(known)) if known.sha256 == sha256 => None,
         (seal::Seal::Right, Some(_)) => Some(format!("its digest in {} differs", paths::LEDGER)),
         (seal::Seal::Right, None) => Some(format!("{} does not list it", paths::LEDGER)),
         _ => Some("its receipt_sha256 does not match its content".to_owned()),

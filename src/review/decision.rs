@@ -16,7 +16,8 @@ use crate::model::event::{Event, Severity};
 use crate::model::run::bundle::Test;
 use crate::model::run::job_name::short;
 use crate::model::run::outcome::Finding;
-use crate::receipts::{self, ledger, seal};
+use crate::receipts::ledger::{self, Listed};
+use crate::receipts::{self, seal};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -130,16 +131,16 @@ impl Decision {
     }
 }
 
-/// Parses a decision receipt. `None` for anything else, and for a file that was changed or is not in the ledger:
+/// Parses a decision receipt, with its line in the ledger. `None` for anything else, and for a file that was changed or is not in the ledger:
 /// any process can create a file there, and a forged decision would merge work.
-pub(super) fn read(path: &str, bytes: &[u8], listed: &HashMap<String, String>) -> Option<Decision> {
+pub(super) fn read(path: &str, bytes: &[u8], listed: &HashMap<String, Listed>) -> Option<(u64, Decision)> {
     let found: Decision = serde_json::from_slice(bytes).ok()?;
-    let entered = listed.get(path).is_some_and(|known| *known == digest::sha256(bytes));
-    if !entered || seal::check(bytes) != seal::Seal::Right {
+    let entered = listed.get(path).filter(|known| known.sha256 == digest::sha256(bytes));
+    let Some(entered) = entered.filter(|_| seal::check(bytes) == seal::Seal::Right) else {
         tracing::warn!("ignoring {path}: it was changed, or the ledger does not list it");
         return None;
-    }
-    Some(found)
+    };
+    Some((entered.line, found))
 }
 
 /// The latest decision about a bundle.
@@ -153,16 +154,16 @@ pub fn merged_as(hub: &Hub, commit: &str) -> Result<Option<String>> {
     Ok(found.filter(|done| done.decision == Kind::Approved).map(Decision::on_target))
 }
 
-/// Every decision, oldest first.
+/// Every decision, oldest first, in the order in which the ledger has them: a clock may have been set back since.
 pub fn history(hub: &Hub) -> Result<Vec<Decision>> {
-    let listed = ledger::listed(&hub.root)?;
+    let listed = ledger::lines(&hub.root)?;
     let mut found = Vec::new();
     for path in review_files(hub)? {
         let bytes = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten();
         found.extend(bytes.and_then(|bytes| read(&path, &bytes, &listed)));
     }
-    found.sort_by_key(|decision: &Decision| decision.at);
-    Ok(found)
+    found.sort_by_key(|(line, _)| *line);
+    Ok(found.into_iter().map(|(_, decision)| decision).collect())
 }
 
 /// Records a decision in the given transaction; returns the receipt's path.

@@ -170,13 +170,12 @@ fn unusual(bundle: &Bundle, confidence: u8) -> Option<String> {
     }
 }
 
-/// Whether the last revert is newer than every approval by a person.
+/// Whether the last revert came after every approval by a person.
 fn was_reverted(hub: &Hub) -> Result<bool> {
     let decisions = decision::history(hub)?;
-    let last = |is: &dyn Fn(&&decision::Decision) -> bool| decisions.iter().filter(is).map(|one| one.at).max();
-    let reverted = last(&|one| one.decision == Kind::Reverted);
-    let approved = last(&|one| one.decision == Kind::Approved && one.policy.is_none());
-    Ok(reverted.is_some() && reverted >= approved)
+    let reverted = decisions.iter().rposition(|one| one.decision == Kind::Reverted);
+    let approved = decisions.iter().rposition(|one| one.decision == Kind::Approved && one.policy.is_none());
+    Ok(reverted > approved)
 }
 
 fn refuse(why: String) -> Refusal {

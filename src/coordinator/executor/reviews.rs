@@ -198,7 +198,110 @@ fn there(hub: &Hub, job: &Job, bundle: &str) -> Result<Option<Reviewed>> {
 
 #[cfg(test)]
 mod tests {
+    use git2::{Repository, Signature};
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::base::Stamp;
+    use crate::bus::testing::repository;
+    use crate::coordinator::state::Last;
+    use crate::hub::{Transaction, Writer};
+    use crate::receipts;
+
+    /// A repository with results, of which some are decided.
+    struct Desk {
+        _folder: tempfile::TempDir,
+        hub: Hub,
+        /// The target's commit, and one that changes it.
+        commits: (String, String),
+        state: State,
+    }
+
+    impl Desk {
+        fn new(waiting: usize) -> Desk {
+            let (folder, hub) = repository();
+            let repo = Repository::open(&hub.root).unwrap();
+            let commits = (commit(&repo, &[], "a"), commit(&repo, &["HEAD"], "b"));
+            repo.reference("refs/heads/main", commits.0.parse().unwrap(), true, "").unwrap();
+            let mut desk = Desk { _folder: folder, hub, commits, state: State::new() };
+            desk.state.jobs = (0..waiting).map(|n| job(&id(n))).collect();
+            desk.file((0..waiting).map(|n| desk.bundle(&id(n))).collect());
+            desk
+        }
+
+        fn bundle(&self, job: &str) -> (String, Value) {
+            let usage = json!({"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0});
+            let bundle = json!({
+                "version": 1, "generated_at": "2026-01-05T10:00:00Z", "job": job, "run": format!("{job}.1"),
+                "task_id": "T", "title": "t", "objective": "o", "agent_id": "a", "branch": "b", "target_branch": "main",
+                "base_commit": self.commits.0, "commit": self.commits.1,
+                "diff": {"added": 1, "removed": 0, "limit": 9, "files": []}, "stages": [], "tests": [], "findings": [],
+                "passes": 1, "usage": usage, "receipts": [],
+            });
+            (path(job), bundle)
+        }
+
+        fn decision(&self, job: &str, kind: Kind, at: Stamp) -> (String, Value) {
+            let decision = json!({
+                "version": 1, "decision": kind, "job": job, "run": format!("{job}.1"), "task_id": "T", "by": "ada",
+                "at": at, "bundle": path(job), "bundle_sha256": "", "reviewed_commit": self.commits.1,
+                "target_branch": "main",
+            });
+            (format!("_report/agent/m/reviews/{}-{job}-{}.json", at.compact(), kind.as_str()), decision)
+        }
+
+        fn file(&self, receipts: Vec<(String, Value)>) {
+            let mut writer: Writer<'_> = self.hub.lock("test").unwrap();
+            let mut transaction = Transaction::new("test");
+            for (path, payload) in receipts {
+                let seat = path.split('/').nth(2).unwrap().to_owned();
+                let Value::Object(payload) = payload else { unreachable!("receipts are objects") };
+                receipts::write(&writer, &mut transaction, &seat, &path, payload).unwrap();
+            }
+            writer.commit(transaction).unwrap();
+        }
+    }
+
+    fn commit(repo: &Repository, parents: &[&str], text: &str) -> String {
+        let mut tree = repo.treebuilder(None).unwrap();
+        tree.insert("f", repo.blob(text.as_bytes()).unwrap(), 0o100_644).unwrap();
+        let tree = repo.find_tree(tree.write().unwrap()).unwrap();
+        let parents: Vec<_> =
+            parents.iter().map(|one| repo.revparse_single(one).unwrap().peel_to_commit().unwrap()).collect();
+        let by = Signature::now("a", "a@a.invalid").unwrap();
+        repo.commit(Some("HEAD"), &by, &by, text, &tree, &parents.iter().collect::<Vec<_>>()).unwrap().to_string()
+    }
+
+    fn id(n: usize) -> String {
+        format!("20260105T100000Z-{}", n + 1)
+    }
+
+    fn path(job: &str) -> String {
+        format!("_report/agent/a/reviews/20260105T100000Z-{job}.1.json")
+    }
+
+    fn job(id: &str) -> Job {
+        let last = Last { bundle: Some(path(id)), ..Last::silent(format!("{id}.1"), String::new(), None) };
+        let phase = Phase::Review { since: Stamp::from_unix(0) };
+        Job { phase, last: Some(last), ..Job::new(id.to_owned(), "T".into(), "a".into(), Stamp::from_unix(0)) }
+    }
+
+    #[test]
+    fn decisions_come_in_the_order_in_which_they_were_recorded_though_the_clock_was_set_back() {
+        let desk = Desk::new(1);
+        let (late, early) = (Stamp::from_unix(1_800_000_000), Stamp::from_unix(1_700_000_000));
+        desk.file(vec![desk.decision(&id(0), Kind::Approved, late)]);
+        desk.file(vec![desk.decision(&id(0), Kind::Reverted, early)]);
+        let kinds: Vec<_> = decision::history(&desk.hub).unwrap().iter().map(|one| one.decision).collect();
+        assert_eq!(kinds, [Kind::Approved, Kind::Reverted]);
+        let of_entry = |entry: Entry| entry.decision.map(|last| last.decision);
+        assert_eq!(of_entry(bundles::at(&desk.hub, &path(&id(0))).unwrap()), Some(Kind::Reverted));
+        assert_eq!(
+            bundles::all(&desk.hub).unwrap().into_iter().map(of_entry).collect::<Vec<_>>(),
+            [Some(Kind::Reverted)]
+        );
+        assert_eq!(decision::merged_as(&desk.hub, &desk.commits.1).unwrap(), None, "it is on the target no more");
+    }
 
     #[test]
     fn findings_for_the_coder_are_bounded_and_notes_complete() {
