@@ -15,6 +15,7 @@ use crate::base::{Refusal, Result};
 use crate::guard::moved_target;
 use crate::guard::operator::{self, Recognised};
 use crate::hub::Hub;
+use crate::model::run::bundle::Bundle;
 
 /// How often approval retries when the target moves while tests run.
 const ATTEMPTS: usize = 3;
@@ -34,7 +35,7 @@ pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(
     entry.verify()?;
     // Read under the lock: the previous holder may have decided.
     let repo = merge::open(hub)?;
-    let known = decision::of_bundle(hub, &entry.path)?;
+    let known = decision::of_bundle(hub, &entry.bundle.job, &entry.path)?;
     match known {
         Some(done) if done.decision == Kind::Approved => return Ok(Approval::Before(done)),
         // It was sent back and its job ended without a new result; the reviewed commit can still be merged.
@@ -144,17 +145,21 @@ fn still_ready(
 /// # Errors
 /// As [`approve`] where bundle and target are read.
 pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
+    let repo = merge::open(hub)?;
+    let landed = |bundle: &Bundle| landed::find(&repo, merge::tip(&repo, &bundle.target_branch)?, bundle);
+    // Of most results nobody merged anything: the record is not read for them.
+    if landed(&bundles::unverified(hub, bundle)?)?.is_none() {
+        return Ok(None);
+    }
     let entry = bundles::at(hub, bundle)?;
     entry.verify()?;
-    let repo = merge::open(hub)?;
-    let head = merge::tip(&repo, &entry.bundle.target_branch)?;
-    let Some(landed) = landed::find(&repo, head, &entry.bundle)? else { return Ok(None) };
+    let Some(landed) = landed(&entry.bundle)? else { return Ok(None) };
     // A worker that moved the target approves nothing by that.
     if moved_target::check(hub, &entry.bundle.target_branch, "merged").is_err() {
         return Ok(None);
     }
     let Ok(_lock) = lock::acquire(hub, "record a merge by hand") else { return Ok(None) };
-    if let Some(done) = decision::of_bundle(hub, bundle)? {
+    if let Some(done) = decision::of_bundle(hub, &entry.bundle.job, bundle)? {
         return Ok(Some(done));
     }
     let by = format!("unknown, found on {}", entry.bundle.target_branch);

@@ -36,6 +36,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Kind; 6] =
+        [Kind::Approved, Kind::Rejected, Kind::Retry, Kind::Conflict, Kind::Feedback, Kind::Reverted];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Approved => "approved",
@@ -143,9 +146,9 @@ pub(super) fn read(path: &str, bytes: &[u8], listed: &HashMap<String, Listed>) -
     Some((entered.line, found))
 }
 
-/// The latest decision about a bundle.
-pub fn of_bundle(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
-    Ok(history(hub)?.into_iter().rfind(|decision| decision.bundle == bundle))
+/// The latest decision about a bundle of a job.
+pub fn of_bundle(hub: &Hub, job: &str, bundle: &str) -> Result<Option<Decision>> {
+    Files::list(hub)?.of_bundle(hub, job, bundle)
 }
 
 /// The commit of the target that has an approved commit of a branch, if it was approved.
@@ -154,13 +157,60 @@ pub fn merged_as(hub: &Hub, commit: &str) -> Result<Option<String>> {
     Ok(found.filter(|done| done.decision == Kind::Approved).map(Decision::on_target))
 }
 
-/// Every decision, oldest first, in the order in which the ledger has them: a clock may have been set back since.
+/// Every decision, oldest first.
 pub fn history(hub: &Hub) -> Result<Vec<Decision>> {
+    read_all(hub, &review_files(hub)?)
+}
+
+/// The files of reviews, by their names: listed once to ask about several jobs.
+pub struct Files {
+    /// Where the decisions about each job are.
+    decisions: HashMap<String, Vec<String>>,
+}
+
+impl Files {
+    pub fn list(hub: &Hub) -> Result<Files> {
+        let kinds = Kind::ALL.map(|kind| format!("-{}", kind.as_str()));
+        let mut files = Files { decisions: HashMap::new() };
+        for path in review_files(hub)? {
+            // `<time>-<job>-<decision>.json`, with a number if there are several.
+            let job =
+                rest(&path).and_then(|rest| rest.get(..kinds.iter().filter_map(|kind| rest.rfind(&**kind)).max()?));
+            if let Some(job) = job.map(str::to_owned) {
+                files.decisions.entry(job).or_default().push(path);
+            }
+        }
+        Ok(files)
+    }
+
+    /// The decisions about a job, oldest first. Reads no other job's: of those there are more with every result.
+    pub fn of_job(&self, hub: &Hub, job: &str) -> Result<Vec<Decision>> {
+        let mut found = read_all(hub, self.decisions.get(job).map_or(&[][..], Vec::as_slice))?;
+        found.retain(|decision| decision.job == job);
+        Ok(found)
+    }
+
+    /// The latest decision about a bundle of a job.
+    pub fn of_bundle(&self, hub: &Hub, job: &str, bundle: &str) -> Result<Option<Decision>> {
+        Ok(self.of_job(hub, job)?.into_iter().rfind(|decision| decision.bundle == bundle))
+    }
+}
+
+/// A file's name without the time that it begins with.
+fn rest(path: &str) -> Option<&str> {
+    path.rsplit('/').next()?.split_once('-').map(|(_, rest)| rest)
+}
+
+/// The decisions in these files, in the order in which the ledger has them: a clock may have been set back since.
+fn read_all(hub: &Hub, paths: &[String]) -> Result<Vec<Decision>> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
     let listed = ledger::lines(&hub.root)?;
     let mut found = Vec::new();
-    for path in review_files(hub)? {
-        let bytes = files::read(&hub.path(&path)?, files::MAX_DOCUMENT).ok().flatten();
-        found.extend(bytes.and_then(|bytes| read(&path, &bytes, &listed)));
+    for path in paths {
+        let bytes = files::read(&hub.path(path)?, files::MAX_DOCUMENT).ok().flatten();
+        found.extend(bytes.and_then(|bytes| read(path, &bytes, &listed)));
     }
     found.sort_by_key(|(line, _)| *line);
     Ok(found.into_iter().map(|(_, decision)| decision).collect())

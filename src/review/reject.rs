@@ -43,7 +43,7 @@ fn decide(hub: &Hub, entry: &Entry, input: &ReviewInput, kind: Kind) -> Result<D
             )
             .into());
     };
-    match decision::of_bundle(hub, &entry.path)? {
+    match decision::of_bundle(hub, &entry.bundle.job, &entry.path)? {
         // Repeated: recorded only once.
         Some(done) if done.decision == kind => return Ok(done),
         Some(done) => return Err(approval::already_decided(&done).into()),

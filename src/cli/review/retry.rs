@@ -132,7 +132,7 @@ fn blocked<'a>(hub: &Hub, state: &'a State, name: &str) -> Result<Option<(String
         return Ok(is_blocked(job).then(|| (job.task.clone(), Some(job))));
     }
     if let Ok(entry) = bundles::find(hub, name) {
-        let last = decision::of_bundle(hub, &entry.path)?.map(|decision| decision.decision);
+        let last = decision::of_bundle(hub, &entry.bundle.job, &entry.path)?.map(|decision| decision.decision);
         return Ok((last == Some(Kind::Reverted)).then_some((entry.bundle.task_id, None)));
     }
     let known = crate::conductor::blocked(hub)?;

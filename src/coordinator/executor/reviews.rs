@@ -36,12 +36,12 @@ pub fn found(hub: &Hub, state: &State, remote: bool) -> Vec<Reviewed> {
     if jobs.is_empty() {
         return Vec::new();
     }
-    let decided = decision::history(hub).unwrap_or_default();
+    let Ok(files) = decision::Files::list(hub) else { return Vec::new() };
     let mut asks = remote;
     let mut seen = Vec::new();
     for job in jobs {
         let Some(bundle) = job.last.as_ref().and_then(|last| last.bundle.as_deref()) else { continue };
-        let known = decided.iter().rfind(|decision| decision.bundle == bundle).cloned();
+        let known = files.of_bundle(hub, &job.id, bundle).ok().flatten();
         if let Some(here) = known.or_else(|| by_hand(hub, bundle)).and_then(|decision| heard(job, &decision)) {
             seen.push(here);
         } else if asks && job.pull_request.is_some() {
@@ -241,6 +241,17 @@ mod tests {
             (path(job), bundle)
         }
 
+        /// Decisions about other results than those that wait, and their bundles.
+        #[cfg(target_os = "linux")]
+        fn ended(&self, from: usize, count: usize) {
+            let both = (from..from + count).map(|n| {
+                let (path, bundle) = self.bundle(&id(n));
+                let made = self.decision(&id(n), Kind::Approved, Stamp::from_unix(1_800_000_000));
+                [(path, bundle), made]
+            });
+            self.file(both.flatten().collect());
+        }
+
         fn decision(&self, job: &str, kind: Kind, at: Stamp) -> (String, Value) {
             let decision = json!({
                 "version": 1, "decision": kind, "job": job, "run": format!("{job}.1"), "task_id": "T", "by": "ada",
@@ -284,6 +295,34 @@ mod tests {
         let last = Last { bundle: Some(path(id)), ..Last::silent(format!("{id}.1"), String::new(), None) };
         let phase = Phase::Review { since: Stamp::from_unix(0) };
         Job { phase, last: Some(last), ..Job::new(id.to_owned(), "T".into(), "a".into(), Stamp::from_unix(0)) }
+    }
+
+    /// How often this thread has read from a file.
+    #[cfg(target_os = "linux")]
+    fn reads() -> u64 {
+        let said = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+        said.lines().find_map(|line| line.strip_prefix("syscr: ")?.parse().ok()).unwrap()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_observation_reads_nothing_of_results_that_are_decided() {
+        let desk = Desk::new(3);
+        let observe = || {
+            let before = reads();
+            assert_eq!(found(&desk.hub, &desk.state, false), []);
+            reads() - before
+        };
+        observe();
+        let first = observe();
+        desk.ended(10, 40);
+        assert_eq!(observe(), first);
+        desk.file(vec![desk.decision(&id(1), Kind::Rejected, Stamp::from_unix(1_800_000_000))]);
+        let heard = found(&desk.hub, &desk.state, false);
+        assert_eq!(
+            heard.iter().map(|one| (&*one.job, &one.word)).collect::<Vec<_>>(),
+            [(&*id(1), &ReviewWord::Rejected)]
+        );
     }
 
     #[test]

@@ -34,24 +34,23 @@ const LOGS: usize = 3;
 /// `remote.*`, with gh's output, and [`lock::BUSY`] while somebody decides; nothing is recorded then.
 pub fn take(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     let settings = &hub.settings()?.review;
-    let entry = bundles::at(hub, bundle)?;
-    let (Some(number), Some(ours)) = (memory::of_job(hub, &entry.bundle.job)?, memory::read(hub, &entry.bundle.job)?)
-    else {
-        return Ok(None);
-    };
-    if settings.feedback == Feedback::Off || entry.verify().is_err() || entry.decision.is_some() {
+    let job = bundles::unverified(hub, bundle)?.job;
+    let Some(ours) = memory::read(hub, &job)?.filter(|ours| ours.number > 0) else { return Ok(None) };
+    if settings.feedback == Feedback::Off {
         return Ok(None);
     }
+    let number = ours.number;
     let said = forge::read(hub, number, settings.feedback == Feedback::All)?;
     // Somebody pushed other commits: the coder would not continue from them.
     if said.head != ours.commit {
         return Ok(None);
     }
-    let handled: HashSet<String> = decision::history(hub)?
-        .into_iter()
-        .filter(|decision| decision.job == entry.bundle.job)
-        .flat_map(|decision| decision.handled)
-        .collect();
+    let entry = bundles::at(hub, bundle)?;
+    if entry.verify().is_err() || entry.bundle.job != job || !entry.is_pending() {
+        return Ok(None);
+    }
+    let decided = decision::Files::list(hub)?.of_job(hub, &job)?;
+    let handled: HashSet<String> = decided.into_iter().flat_map(|decision| decision.handled).collect();
     let mut writers = Writers::default();
     let counts = |login: &str| counts(login, &said.author, &settings.feedback_from) && writers.has(hub, login);
     let (checks, comments) = new(&said, &handled, counts);
@@ -71,7 +70,7 @@ pub fn take(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     // Not while an approval tests it.
     let _lock = lock::acquire(hub, "take feedback of a pull request")?;
     let mut writer = hub.lock("take feedback of a pull request")?;
-    if decision::of_bundle(hub, bundle)?.is_some() {
+    if decision::of_bundle(hub, &job, bundle)?.is_some() {
         return Ok(None);
     }
     let transaction = Transaction::new(format!("review feedback {}", decision.job));

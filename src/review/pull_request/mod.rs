@@ -106,15 +106,19 @@ pub fn deliver(hub: &Hub, bundle: &str) -> Result<Option<PullRequest>> {
 /// # Errors
 /// `remote.*`, with the output of gh or git, and [`lock::BUSY`] while somebody decides; then the state is unknown.
 pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
-    let entry = bundles::at(hub, bundle)?;
-    entry.verify()?;
-    let Some(number) = of_job(hub, &entry.bundle.job)? else { return Ok(State::Open) };
+    let job = bundles::unverified(hub, bundle)?.job;
+    let Some(number) = of_job(hub, &job)? else { return Ok(State::Open) };
     let status = gh::view(hub, number)?;
     let kind = match status.state.as_str() {
         "MERGED" => Kind::Approved,
         "CLOSED" => Kind::Rejected,
         _ => return Ok(State::Open),
     };
+    let entry = bundles::at(hub, bundle)?;
+    entry.verify()?;
+    if entry.bundle.job != job {
+        return Ok(State::Open);
+    }
     if kind == Kind::Approved {
         // The plan's next step starts from this commit; without it, from the local target.
         let fetched = merge::open(hub).and_then(|repo| fetch(hub, &repo, &entry.bundle.target_branch));
@@ -123,7 +127,7 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
     // An approval that runs records its own merge.
     let _lock = lock::acquire(hub, "follow a pull request")?;
     let mut writer = hub.lock("follow a pull request")?;
-    let decision = match decision::of_bundle(hub, &entry.path)? {
+    let decision = match decision::of_bundle(hub, &entry.bundle.job, &entry.path)? {
         Some(done) if done.decision == kind => done,
         Some(done) => return Err(approval::already_decided(&done).into()),
         None => {

@@ -36,7 +36,7 @@ pub fn revert(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(&
     let _lock = lock::acquire(hub, &format!("review revert {}", bundle.short()))?;
     temp_worktree::clean(hub);
     let repo = merge::open(hub)?;
-    let merged = match decision::of_bundle(hub, &entry.path)? {
+    let merged = match decision::of_bundle(hub, &entry.bundle.job, &entry.path)? {
         Some(done) if done.decision == Kind::Reverted => return Ok(done),
         Some(done) if done.decision == Kind::Approved => done,
         _ => {
