@@ -108,6 +108,20 @@ pub fn all(hub: &Hub) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
+/// The results without a decision of jobs that are not known. The record is read only when the name of a file tells of
+/// such a result.
+///
+/// # Errors
+/// When the record cannot be read.
+pub fn undecided(hub: &Hub, is_known: impl Fn(&str) -> bool) -> Result<Vec<Entry>> {
+    if !decision::Files::list(hub)?.may_be_undecided(&is_known) {
+        return Ok(Vec::new());
+    }
+    let mut found = all(hub)?;
+    found.retain(|entry| entry.is_pending() && !is_known(&entry.bundle.job));
+    Ok(found)
+}
+
 /// The bundle at a known path (from the coordinator's outcome).
 ///
 /// # Errors

@@ -166,18 +166,21 @@ pub fn history(hub: &Hub) -> Result<Vec<Decision>> {
 pub struct Files {
     /// Where the decisions about each job are.
     decisions: HashMap<String, Vec<String>>,
+    /// Bundles, and what else is there.
+    others: Vec<String>,
 }
 
 impl Files {
     pub fn list(hub: &Hub) -> Result<Files> {
         let kinds = Kind::ALL.map(|kind| format!("-{}", kind.as_str()));
-        let mut files = Files { decisions: HashMap::new() };
+        let mut files = Files { decisions: HashMap::new(), others: Vec::new() };
         for path in review_files(hub)? {
             // `<time>-<job>-<decision>.json`, with a number if there are several.
             let job =
                 rest(&path).and_then(|rest| rest.get(..kinds.iter().filter_map(|kind| rest.rfind(&**kind)).max()?));
-            if let Some(job) = job.map(str::to_owned) {
-                files.decisions.entry(job).or_default().push(path);
+            match job.map(str::to_owned) {
+                Some(job) => files.decisions.entry(job).or_default().push(path),
+                None => files.others.push(path),
             }
         }
         Ok(files)
@@ -188,6 +191,17 @@ impl Files {
         let mut found = read_all(hub, self.decisions.get(job).map_or(&[][..], Vec::as_slice))?;
         found.retain(|decision| decision.job == job);
         Ok(found)
+    }
+
+    /// Whether a job that is not known may have a result without a decision.
+    pub fn may_be_undecided(&self, is_known: impl Fn(&str) -> bool) -> bool {
+        let ends = Kind::ALL.into_iter().filter(|kind| !kind.sends_back()).map(|kind| format!("-{}", kind.as_str()));
+        let ends: Vec<_> = ends.collect();
+        let is_end = |path: &String| ends.iter().any(|end| path.contains(end));
+        let is_closed = |job: &str| self.decisions.get(job).is_some_and(|paths| paths.iter().any(is_end));
+        // `<time>-<run>.json`
+        let runs = self.others.iter().filter_map(|path| rest(path)?.strip_suffix(".json"));
+        runs.map(|run| run.rsplit_once('.').map_or(run, |(job, _)| job)).any(|job| !is_known(job) && !is_closed(job))
     }
 
     /// The latest decision about a bundle of a job.

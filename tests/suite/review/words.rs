@@ -143,3 +143,14 @@ fn a_revert_with_redo_opens_the_step_and_the_item_again() {
     // Against the record as it was committed: a person took it back, which is no regression.
     desk.world.ok(&["preflight", "full", "--base", "main"]);
 }
+
+#[test]
+fn status_names_results_of_jobs_that_the_coordinators_state_does_not_know() {
+    let desk = Desk::new();
+    let reviews = || desk.world.json(&["status"])["summary"]["reviews"].clone();
+    assert_eq!((reviews(), &desk.world.json(&["review", "list"])[0]["job"]), (json!(["j1"]), &json!(JOB)));
+    let said = desk.world.ok(&["status"]);
+    assert!(said.contains("1 review: j1"), "{said}");
+    desk.world.ok(&["review", "reject", JOB, "--note", "not so", "--by", "Ann"]);
+    assert_eq!(reviews(), json!([]));
+}

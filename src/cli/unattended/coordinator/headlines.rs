@@ -18,8 +18,9 @@ const NAMED: usize = 4;
 /// The longest title or reason in a line, in characters.
 const WORDS: usize = 60;
 
-/// The lines. `workers`: how many go on without a coordinator.
-pub fn lines(board: &Snapshot, workers: usize, times: Times) -> Vec<String> {
+/// The lines. `unknown`: results that wait, of jobs that the coordinator's state does not know, by their short ids.
+/// `workers`: how many go on without a coordinator.
+pub fn lines(board: &Snapshot, unknown: &[String], workers: usize, times: Times) -> Vec<String> {
     let line = |label: &str, meaning: Option<Meaning>, said: String| {
         let said = text::safe(&said);
         let said = meaning.map_or(said.clone(), |meaning| paint(meaning, said));
@@ -27,13 +28,13 @@ pub fn lines(board: &Snapshot, workers: usize, times: Times) -> Vec<String> {
     };
     let of_phase = |phase: &'static str| board.live_jobs().filter(move |job| job.phase == phase);
     let running: Vec<&Job> = board.live_jobs().filter(|job| job.is_running()).collect();
-    let waits = waits(&of_phase("question").collect::<Vec<_>>(), &reviews(board).collect::<Vec<_>>());
+    let waits = waits(&shorts(&mut of_phase("question")), &reviews(board, unknown));
     let blocked: Vec<&Job> = blocked(board).collect();
     let (coordinator, is_well) = coordinator(&board.runtime, workers);
     vec![
         line("Running", (!running.is_empty()).then_some(Meaning::Active), listed(&running, |job| now(job, times))),
         line("For you", (waits != NOTHING).then_some(Meaning::Attention), waits),
-        line("Blocked", (!blocked.is_empty()).then_some(Meaning::Bad), listed(&blocked, why)),
+        line("Blocked", (!blocked.is_empty()).then_some(Meaning::Bad), listed(&blocked, |job| why(job))),
         line("Today", None, today(&board.runtime)),
         line("Coordinator", (!is_well).then_some(Meaning::Attention), coordinator),
     ]
@@ -41,13 +42,12 @@ pub fn lines(board: &Snapshot, workers: usize, times: Times) -> Vec<String> {
 
 /// The same for programs: `{running, questions, reviews, blocked, tokens_today, cost_usd_today, jobs_left}`; the first
 /// four are lists of short ids, and `jobs_left` is null where any number may start.
-pub fn document(board: &Snapshot) -> Document {
-    let shorts = |jobs: &mut dyn Iterator<Item = &Job>| jobs.map(|job| job.short.clone()).collect::<Vec<_>>();
+pub fn document(board: &Snapshot, unknown: &[String]) -> Document {
     let of_phase = |phase: &'static str| board.live_jobs().filter(move |job| job.phase == phase);
     Document {
         running: shorts(&mut of_phase("running")),
         questions: shorts(&mut of_phase("question")),
-        reviews: shorts(&mut reviews(board)),
+        reviews: reviews(board, unknown),
         blocked: shorts(&mut blocked(board)),
         tokens_today: board.runtime.spent_today.tokens,
         cost_usd_today: board.runtime.spent_today.cost_usd,
@@ -71,19 +71,25 @@ pub struct Document {
 const NOTHING: &str = "nothing";
 
 /// Also results of which only the merge is left.
-fn reviews(board: &Snapshot) -> impl Iterator<Item = &Job> {
-    board.jobs.iter().filter(|job| job.needs_review())
+fn reviews(board: &Snapshot, unknown: &[String]) -> Vec<String> {
+    let mut known = shorts(&mut board.jobs.iter().filter(|job| job.needs_review()));
+    known.extend_from_slice(unknown);
+    known
+}
+
+fn shorts(jobs: &mut dyn Iterator<Item = &Job>) -> Vec<String> {
+    jobs.map(|job| job.short.clone()).collect()
 }
 
 fn blocked(board: &Snapshot) -> impl Iterator<Item = &Job> {
     board.jobs.iter().filter(|job| job.is_blocked())
 }
 
-fn listed(jobs: &[&Job], describe: impl Fn(&Job) -> String) -> String {
+fn listed<T>(jobs: &[T], describe: impl Fn(&T) -> String) -> String {
     if jobs.is_empty() {
         return NOTHING.to_owned();
     }
-    let mut said: Vec<String> = jobs.iter().take(NAMED).map(|job| describe(job)).collect();
+    let mut said: Vec<String> = jobs.iter().take(NAMED).map(describe).collect();
     let more = jobs.len().saturating_sub(NAMED);
     said.extend((more > 0).then(|| format!("and {more} more")));
     said.join(", ")
@@ -104,12 +110,12 @@ fn why(job: &Job) -> String {
     }
 }
 
-fn waits(questions: &[&Job], reviews: &[&Job]) -> String {
+fn waits(questions: &[String], reviews: &[String]) -> String {
     let kinds = [(questions, "question"), (reviews, "review")];
     let said = kinds
         .into_iter()
         .filter(|(jobs, _)| !jobs.is_empty())
-        .map(|(jobs, what)| format!("{}: {}", text::counted(jobs.len(), what), listed(jobs, |job| job.short.clone())));
+        .map(|(jobs, what)| format!("{}: {}", text::counted(jobs.len(), what), listed(jobs, String::clone)));
     let said: Vec<String> = said.collect();
     if said.is_empty() { NOTHING.to_owned() } else { said.join("; ") }
 }

@@ -26,6 +26,7 @@ use crate::hub::watch::Watch;
 use crate::hub::{Hub, paths};
 use crate::model::run::job_name::short;
 use crate::plans;
+use crate::review::bundles;
 use crate::review::policy::MergePolicy;
 
 /// How many of the last done jobs may have a plan to close.
@@ -83,6 +84,8 @@ struct Overview {
     board: Snapshot,
     /// How many workers go on without a coordinator.
     workers: usize,
+    /// Results that wait, of jobs that the state does not know: it was lost, or nobody submitted them.
+    unknown: Vec<String>,
     /// The titles of queued tasks.
     titles: HashMap<String, String>,
     /// What starts work that is queued or waits; `None` while a coordinator runs.
@@ -174,7 +177,9 @@ impl Overview {
             Some(format!("{}: {}", text::safe(found.id()), plan::shared::to_close(&found)?))
         });
         let to_close = to_close.collect();
-        Ok(Overview { workers, titles, start, to_close, state, board })
+        let unknown = bundles::undecided(hub, |job| state.job(job).is_some())?;
+        let unknown = unknown.iter().map(|entry| entry.bundle.short().into_owned()).collect();
+        Ok(Overview { workers, unknown, titles, start, to_close, state, board })
     }
 
     /// The last `limit` finished jobs and all that wait for a person; and how many are left out.
@@ -192,7 +197,7 @@ impl Overview {
     fn document(&self, limit: usize) -> Document<'_> {
         let (state, runtime) = (&self.state, &self.board.runtime);
         Document {
-            summary: headlines::document(&self.board),
+            summary: headlines::document(&self.board, &self.unknown),
             consent: &runtime.consent,
             running: runtime.running,
             stopping: runtime.stopping,
@@ -239,7 +244,7 @@ impl Overview {
 
     fn text(&self, args: &Args, app: &App) -> String {
         let (state, runtime, times) = (&self.state, &self.board.runtime, app.times());
-        let mut lines = headlines::lines(&self.board, self.workers, times);
+        let mut lines = headlines::lines(&self.board, &self.unknown, self.workers, times);
         if let Some(stuck) = &runtime.stuck {
             lines.push(attention(&format!("The coordinator is stuck: {}", stuck.why)));
             lines.push(format!("  {}", text::safe(&stuck.fix)));
