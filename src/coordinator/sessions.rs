@@ -88,10 +88,11 @@ fn sweep_runs(hub: &Hub, state: &State, before: Stamp) -> Result<()> {
         worktrees::statuses(hub)?.into_iter().flat_map(|one| [one.run, one.job]).flatten().collect();
     let is_used = |name: &str| {
         let run = name.split_once(".json").or_else(|| name.split_once(".log")).map_or(name, |(run, _)| run);
-        worktrees.contains(run) || state.jobs.iter().any(|job| name.starts_with(&job.id))
+        let is_worktree = hub.common_dir.join("worktrees").join(run).exists();
+        is_worktree || worktrees.contains(run) || state.jobs.iter().any(|job| name.starts_with(&job.id))
     };
-    // What was kept for the next attempt of a job that came to nothing.
-    let of_jobs = ["stages", "evidence", "surroundings"].map(|folder| hub.local(folder));
+    // What was kept for the next attempt of a job that came to nothing, or in a worktree that is gone.
+    let of_jobs = ["stages", "evidence", "surroundings", "setups"].map(|folder| hub.local(folder));
     for folder in [hub.local(LOGS), hub.local("runs"), hub.state_home().join("runs")].into_iter().chain(of_jobs) {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
