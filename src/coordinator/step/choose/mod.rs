@@ -241,7 +241,7 @@ impl StepContext<'_> {
         let (listed, more) = list(skipped.filter(|skipped| !under_way.contains(&skipped.task)));
         let key = match listed.is_empty() {
             true => String::new(),
-            false => digest::sha256(format!("{listed:?} {more}").as_bytes()),
+            false => digest::sha256(format!("{:?} {more}", listed.iter().map(kind).collect::<Vec<_>>()).as_bytes()),
         };
         if key == self.state.last_nothing {
             return;
@@ -282,6 +282,12 @@ impl StepContext<'_> {
     }
 }
 
+/// What makes a reason another one: the task and the words. The free space, a lease's end or a suspension's end may
+/// change at each observation.
+fn kind(skipped: &Skipped) -> (&str, String) {
+    (&skipped.task, skipped.why.chars().filter(|letter| !letter.is_ascii_digit()).collect())
+}
+
 fn list<'a>(skipped: impl Iterator<Item = &'a Skipped>) -> (Vec<Skipped>, usize) {
     let mut listed: Vec<Skipped> = skipped.map(|one| Skipped { left: LeftAs::default(), ..one.clone() }).collect();
     let more = listed.len().saturating_sub(LISTED);
@@ -294,7 +300,7 @@ mod tests {
     use super::*;
     use crate::base::Stamp;
     use crate::coordinator::state::State;
-    use crate::coordinator::state::input::{Input, Seat};
+    use crate::coordinator::state::input::{Effect, Input, Reply, Seat};
     use crate::coordinator::{Config, step};
 
     #[test]
@@ -318,5 +324,37 @@ mod tests {
         assert_eq!(chosen(&[Some(1), Some(3)]).len(), 4);
         assert_eq!(chosen(&[Some(1), None]).len(), 6, "one seat has no limit");
         assert_eq!(chosen(&[]).len(), 6);
+    }
+
+    #[test]
+    fn why_nothing_starts_is_logged_once_though_its_numbers_and_times_change() {
+        let now = Stamp::from_unix(1_000_000);
+        let mut state = State::new();
+        step(&mut state, Input::Started(Config::default()), now);
+        let mut logged = |room: Option<&str>, why: &str| {
+            let offers = vec![Offer { task: "A-1".into(), source: "backlog".into(), ..Offer::default() }];
+            let offers = if room.is_some() { offers } else { Vec::new() };
+            let skipped = vec![Skipped { task: "B-1".into(), why: why.into(), tell: false, left: LeftAs::Uncounted }];
+            let (seq, no_room) = (state.volatile.results, room.map(str::to_owned));
+            let effects = step(
+                &mut state,
+                Input::Snapshot(Snapshot { seq, no_room, offers, skipped, ..Snapshot::default() }),
+                now,
+            );
+            let mut found = 0;
+            for effect in effects {
+                if let Effect::Do { id, action, .. } = effect {
+                    found += usize::from(matches!(action, Action::Decide(_)));
+                    step(&mut state, Input::Reply { id, reply: Reply::Done }, now);
+                }
+            }
+            found
+        };
+        let held = |minute: u32| format!("held by worker-3 until 2026-01-05T08:{minute:02}:00Z");
+        assert_eq!(logged(Some("only 900 MiB are free"), &held(1)), 1);
+        assert_eq!(logged(Some("only 899 MiB are free"), &held(1)), 0, "the disk's number");
+        assert_eq!(logged(Some("only 97 MiB are free"), &held(11)), 0, "the lease was renewed");
+        assert_eq!(logged(None, &held(12)), 1, "another task can start");
+        assert_eq!(logged(None, "on hold"), 1, "another reason");
     }
 }
