@@ -94,7 +94,7 @@ pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<
         unreadable: false,
         no_choice: refused(Action::Cycle(cycle)),
         danger,
-        no_room: room::lacking(hub)?,
+        no_room: room::lacking(hub, state.volatile.seen.as_ref().is_some_and(|seen| seen.no_room.is_some()))?,
         grant: granted.map(|at| (at, standing.jobs())),
         only: standing.only().cloned(),
         again: settles.then(|| hub.now().plus(settle)),

@@ -69,7 +69,8 @@ impl State {
 mod tests {
     use super::*;
     use crate::coordinator::state::Suspension;
-    use crate::coordinator::state::input::{Effect, How, Input, Snapshot};
+    use crate::coordinator::state::config::Receiver;
+    use crate::coordinator::state::input::{Action, Effect, How, Input, Snapshot};
     use crate::coordinator::{next_wake, step};
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -131,6 +132,31 @@ mod tests {
             assert!(next_wake(&state).unwrap() <= now.plus((minute + 1) * MINUTE), "it is looked at again soon");
         }
         assert_eq!(said, ["no job starts: the disk of / has 1 MB left", "there is enough free disk space again"]);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_says_nothing_of_the_disk() {
+        let now = Stamp::from_unix(2_000_000_000);
+        let mut state = idle(now);
+        let phone = Receiver { name: "phone".into(), on: Vec::new(), repeat: 60 * MINUTE, per_hour: 9 };
+        step(&mut state, Input::Settings(Config { receivers: vec![phone], ..Config::default() }), now);
+        let (mut said, mut sent) = (Vec::new(), 0);
+        let full = |free: u32| Some(format!("only {free} MiB are free"));
+        // At last, a disk that is full again a minute after there was room.
+        for (minute, no_room) in [(1, full(9)), (2, None), (3, full(8)), (4, None), (5, full(7))] {
+            let unreadable = minute == 2;
+            let snapshot = Snapshot { seq: state.volatile.results, no_room, unreadable, ..Snapshot::default() };
+            for effect in step(&mut state, Input::Snapshot(snapshot), now.plus(minute * MINUTE)) {
+                match effect {
+                    Effect::Say { text, .. } => said.push(text),
+                    Effect::Do { action: Action::Notify { .. }, .. } => sent += 1,
+                    _ => {}
+                }
+            }
+        }
+        let [full, enough] = ["no job starts: only 9 MiB are free", "there is enough free disk space again"];
+        assert_eq!(said, [full, enough, "no job starts: only 7 MiB are free"]);
+        assert_eq!(sent, 1, "the same notification is not repeated because its number differs");
     }
 
     #[test]

@@ -80,7 +80,8 @@ impl StepContext<'_> {
         };
         self.say(None, text.clone());
         if no_room.is_some() {
-            self.notify(Topic::Problem, None, &text);
+            // Each time with another number.
+            self.notify_about(Topic::Problem, None, "no room", &text);
         }
         self.queue(Action::Note { text, job: None, alert: no_room.is_some() });
     }

@@ -129,6 +129,10 @@ impl StepContext<'_> {
     }
 
     fn observed(&mut self, mut snapshot: Snapshot) {
+        if snapshot.unreadable {
+            // Nobody measured the disks.
+            snapshot.no_room = self.state.volatile.seen.as_ref().and_then(|seen| seen.no_room.clone());
+        }
         self.notify_room(snapshot.no_room.as_deref());
         let volatile = &mut self.state.volatile;
         volatile.observing = false;

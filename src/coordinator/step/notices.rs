@@ -18,12 +18,17 @@ const TITLE: usize = 120;
 impl StepContext<'_> {
     /// Tells every receiver that wants to know. What is told again is recognised by topic, run and text.
     pub(in crate::coordinator) fn notify(&mut self, topic: Topic, job: Option<&str>, text: &str) {
+        self.notify_about(topic, job, text, text);
+    }
+
+    /// The same, recognised by `subject` instead of the text, which has numbers or times that change.
+    pub(super) fn notify_about(&mut self, topic: Topic, job: Option<&str>, subject: &str, text: &str) {
         if self.config.one_shot || self.config.receivers.is_empty() {
             return;
         }
         let job = job.and_then(|job| self.state.job(job));
         let run = job.map(Job::run_id).unwrap_or_default();
-        let key = format!("{} {run} {}", topic.as_str(), &digest::sha256(text.as_bytes())[..16]);
+        let key = format!("{} {run} {}", topic.as_str(), &digest::sha256(subject.as_bytes())[..16]);
         let line = |text: &str, max| text::clip(&text::safe(text), max);
         let notice = Notice {
             version: 1,

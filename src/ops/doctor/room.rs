@@ -49,19 +49,22 @@ pub fn measure(hub: &Hub) -> Result<Vec<Room>> {
     Ok(rooms)
 }
 
-/// Why a job has too little room, for people; `None` when it has enough.
+/// Why a job has too little room, for people; `None` when it has enough. `was_lacking`: it had too little before, and
+/// needs a quarter more, so that jobs do not stop and start at the limit.
 ///
 /// # Errors
 /// When the settings cannot be read.
-pub fn lacking(hub: &Hub) -> Result<Option<String>> {
-    let floor = hub.settings()?.coordinator.min_free_disk;
+pub fn lacking(hub: &Hub, was_lacking: bool) -> Result<Option<String>> {
+    let own = hub.settings()?.coordinator.min_free_disk;
+    let (floor, which) = match was_lacking {
+        true => (own.saturating_add(own / 4), "coordinator.min_free_disk and a quarter"),
+        false => (own, "coordinator.min_free_disk"),
+    };
     let found = measure(hub)?.into_iter().find_map(|room| Some((room.lack(floor)?, room)));
     Ok(found.map(|(lack, room)| {
-        let floor = floor >> 20;
-        format!(
-            "only {lack} on the disk of {}; a job needs {floor} MiB (coordinator.min_free_disk) and {FEW} files",
-            room.folder.display()
-        )
+        let (floor, folder) = (floor >> 20, room.folder.display());
+        let needs = if was_lacking { "jobs start again at" } else { "a job needs" };
+        format!("only {lack} on the disk of {folder}; {needs} {floor} MiB ({which}) and {FEW} files")
     }))
 }
 

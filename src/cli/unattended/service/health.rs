@@ -192,7 +192,7 @@ fn responsive(hub: &Hub, board: &Snapshot, agents: &[Running]) -> Result<Check> 
 }
 
 fn disk(hub: &Hub, disks: &[Room]) -> Result<Check> {
-    if let Some(why) = room::lacking(hub)? {
+    if let Some(why) = room::lacking(hub, false)? {
         return Ok(bad("disk", State::Wrong, why, "free some space; see what uses it: teof worktree clean --dry-run"));
     }
     let least = disks.iter().map(|room| room.free >> 20).min().unwrap_or_default();
