@@ -217,34 +217,38 @@ pub struct Revoked {
     pub file_left: Option<String>,
 }
 
-/// Takes the consent to one job back, in any state of the hub; then logs it. What else was allowed stays allowed.
+/// Takes the consent to one job back, in any state of the hub. What else was allowed stays allowed, under another digest,
+/// which is logged first: a worker that ends in between finds the event.
 ///
 /// # Errors
-/// As [`operator::require`]; when it cannot be logged.
+/// As [`operator::require`].
 pub fn take_back(hub: &Hub, by: &str, name: &str) -> Result<()> {
     let recognised = operator::require("take consent back")?;
-    let mut left = None;
-    trust::update(hub, |trust| {
-        let Some(only) = trust.grant.as_mut().and_then(|grant| grant.only.as_mut()) else { return };
-        if let Some(at) = only.tasks.iter().rposition(|task| task == name) {
-            only.tasks.remove(at);
-            only.jobs = only.jobs.saturating_sub(1);
-        }
-        let is_empty = only.tasks.is_empty() && only.going_on.is_empty();
-        left = trust.grant.clone().map(|grant| (grant, is_empty));
-    })?;
-    let Some((grant, is_empty)) = left else { return Ok(()) };
-    if is_empty {
+    let writer = hub.lock("consent take-back");
+    let trusted = trust::lock(hub)?;
+    let Some(mut grant) = trust::read(hub)?.grant else { return Ok(()) };
+    let Some(only) = grant.only.as_mut() else { return Ok(()) };
+    if let Some(at) = only.tasks.iter().rposition(|task| task == name) {
+        only.tasks.remove(at);
+        only.jobs = only.jobs.saturating_sub(1);
+    }
+    if only.tasks.is_empty() && only.going_on.is_empty() {
+        drop((trusted, writer));
         return revoke(hub, by).map(drop);
     }
-    let mut writer = hub.lock("consent take-back")?;
-    let mut transaction = Transaction::new("consent take-back");
     let event = Event::new(OPERATOR, "consent", format!("{by} took back the consent to run one job: {name}"))
         .meta("by", by)
         .meta("recognised", recognised.as_str())
         .meta("grant_sha256", grant.digest());
-    events::stage(&writer, &mut transaction, &event)?;
-    writer.commit(transaction)
+    let logged = writer.and_then(|mut writer| {
+        let mut transaction = Transaction::new("consent take-back");
+        events::stage(&writer, &mut transaction, &event)?;
+        writer.commit(transaction)
+    });
+    if let Err(e) = logged {
+        tracing::warn!("cannot log that consent was taken back: {e:#}");
+    }
+    trusted.update(|trust| trust.grant = Some(grant))
 }
 
 /// Revokes trust at once, in any state of the hub; then turns `auto_enabled` off in the file.

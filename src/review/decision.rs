@@ -134,8 +134,8 @@ impl Decision {
     }
 }
 
-/// Parses a decision receipt, with its line in the ledger. `None` for anything else, and for a file that was changed or is not in the ledger:
-/// any process can create a file there, and a forged decision would merge work.
+/// Parses a decision receipt, with its line in the ledger. `None` for anything else, and for a file that was changed or
+/// is not in the ledger: any process can create a file there, and a forged decision would merge work.
 pub(super) fn read(path: &str, bytes: &[u8], listed: &HashMap<String, Listed>) -> Option<(u64, Decision)> {
     let found: Decision = serde_json::from_slice(bytes).ok()?;
     let entered = listed.get(path).filter(|known| known.sha256 == digest::sha256(bytes));
@@ -172,13 +172,9 @@ pub struct Files {
 
 impl Files {
     pub fn list(hub: &Hub) -> Result<Files> {
-        let kinds = Kind::ALL.map(|kind| format!("-{}", kind.as_str()));
         let mut files = Files { decisions: HashMap::new(), others: Vec::new() };
         for path in review_files(hub)? {
-            // `<time>-<job>-<decision>.json`, with a number if there are several.
-            let job =
-                rest(&path).and_then(|rest| rest.get(..kinds.iter().filter_map(|kind| rest.rfind(&**kind)).max()?));
-            match job.map(str::to_owned) {
+            match named(&path).map(|(job, _)| job.to_owned()) {
                 Some(job) => files.decisions.entry(job).or_default().push(path),
                 None => files.others.push(path),
             }
@@ -195,9 +191,7 @@ impl Files {
 
     /// Whether a job that is not known may have a result without a decision.
     pub fn may_be_undecided(&self, is_known: impl Fn(&str) -> bool) -> bool {
-        let ends = Kind::ALL.into_iter().filter(|kind| !kind.sends_back()).map(|kind| format!("-{}", kind.as_str()));
-        let ends: Vec<_> = ends.collect();
-        let is_end = |path: &String| ends.iter().any(|end| path.contains(end));
+        let is_end = |path: &String| named(path).is_some_and(|(_, kind)| !kind.sends_back());
         let is_closed = |job: &str| self.decisions.get(job).is_some_and(|paths| paths.iter().any(is_end));
         // `<time>-<run>.json`
         let runs = self.others.iter().filter_map(|path| rest(path)?.strip_suffix(".json"));
@@ -208,6 +202,19 @@ impl Files {
     pub fn of_bundle(&self, hub: &Hub, job: &str, bundle: &str) -> Result<Option<Decision>> {
         Ok(self.of_job(hub, job)?.into_iter().rfind(|decision| decision.bundle == bundle))
     }
+}
+
+/// The job and the decision in a file's name: `<time>-<job>-<decision>.json`, with a number if there are several.
+fn named(path: &str) -> Option<(&str, Kind)> {
+    let name = rest(path)?.strip_suffix(".json")?;
+    let end = |name: &str| {
+        let (job, word) = name.rsplit_once('-')?;
+        Some((job.len(), Kind::ALL.into_iter().find(|kind| kind.as_str() == word)?))
+    };
+    let numbered =
+        || name.rsplit_once('-').filter(|(_, nth)| nth.parse::<u32>().is_ok()).and_then(|(name, _)| end(name));
+    let (length, kind) = end(name).or_else(numbered)?;
+    Some((&name[..length], kind))
 }
 
 /// A file's name without the time that it begins with.
@@ -344,4 +351,22 @@ pub(super) fn review_files(hub: &Hub) -> Result<Vec<String>> {
 fn names_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_files_name_tells_its_job_and_decision() {
+        let of = |name: &str| {
+            named(&format!("_report/agent/m/reviews/20260105T100000Z-{name}.json"))
+                .map(|(job, kind)| (job.to_owned(), kind))
+        };
+        assert_eq!(of("20260105T090000Z-7-approved"), Some(("20260105T090000Z-7".to_owned(), Kind::Approved)));
+        assert_eq!(of("fix-retry-x-retry-2"), Some(("fix-retry-x".to_owned(), Kind::Retry)));
+        for bundle in ["20260105T090000Z-7.1", "fix-retry-x.1", "fix-retry-x"] {
+            assert_eq!(of(bundle), None, "{bundle}");
+        }
+    }
 }

@@ -185,7 +185,7 @@ fn what_was_stopped_goes_on_with_the_same_words() {
     teof(&world, "task add X-1 --title \"Tidy up\" -q").expect(0);
     let hub = world.hub();
     let mut before = dotgit::observe(&hub.common_dir, &hub.common_dir);
-    personal::record_acts(&hub, &mut before);
+    personal::record_acts(&hub, &mut before).unwrap();
     for what in ["X-1", "\"Document the lexer\""] {
         let refused = world.shell(&format!("teof do {what} --yes")).expect(1);
         assert!(refused.stderr.contains("its program is not installed: claude"), "{}", refused.stderr);

@@ -135,7 +135,8 @@ impl Shell<'_> {
                 let Shell { hub, manager, own, workers, state, .. } = self;
                 let mut executor = Executor { hub, manager, own, workers };
                 let reply = executor.perform(id, &action, check, state);
-                if let Reply::Failed { why } | Reply::Broken { why } = &reply {
+                // What an earlier process tried already follows from nothing that this one was told.
+                if let (Reply::Failed { why } | Reply::Broken { why }, false) = (&reply, check) {
                     self.unwritten = Some(why.clone());
                 }
                 self.feed(Input::Reply { id, reply });

@@ -184,7 +184,13 @@ fn skipped(state: &State, of: conductor::select::Skipped) -> Skipped {
 fn on_hold(hub: &Hub, state: &State) -> Result<BTreeSet<String>> {
     let mut held = BTreeSet::new();
     for job in state.live_jobs() {
-        if held::Work::near(hub, &job.task, job.plan.as_deref())?.hold(hub)?.is_some() {
+        let is_held = match held::Work::near(hub, &job.task, job.plan.as_deref())?.hold(hub) {
+            Ok(hold) => hold.is_some(),
+            // A hold may be among the lines that its channel lacks; other jobs go on.
+            Err(e) if held::is_behind(&e) => true,
+            Err(e) => return Err(e),
+        };
+        if is_held {
             held.insert(job.task.clone());
         }
     }

@@ -8,6 +8,8 @@ use crate::hub::settings::Overlap;
 use crate::hub::settings::notify::Topic;
 use crate::model::priority::Priority;
 
+/// How many jobs that are over are remembered.
+pub const KEEP: usize = 200;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Who is told what, and how often.
@@ -99,7 +101,7 @@ impl Default for Config {
             cool_down: 5 * MINUTE,
             commit_every: Some(10 * MINUTE),
             commit_at_end: false,
-            keep: 200,
+            keep: KEEP,
             review_commands: false,
             auto_merge: Vec::new(),
             review_lease: 30 * 24 * 60 * MINUTE,

@@ -79,6 +79,9 @@ pub struct Job {
     /// The submissions that it was chosen for, until it is assigned; they go back to the queue if that is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub submissions: Vec<Submission>,
+    /// How often in a row the assignment of its task was refused, this job included.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub refusals: u32,
     /// An operator's pause of this job: it stops after its stage and goes on when somebody resumes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Word>,
@@ -123,6 +126,7 @@ impl Job {
             answer: None,
             note: None,
             submissions: Vec::new(),
+            refusals: 0,
             paused: None,
             kept: None,
             pull_request: None,

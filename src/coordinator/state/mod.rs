@@ -245,6 +245,12 @@ impl State {
         self.jobs.iter().filter(of_this).count() < names.len()
     }
 
+    /// Whether a job that is not here may have been: only the last [`config::KEEP`] that are over stay.
+    pub fn may_have_forgotten(&self, job: &str) -> bool {
+        let over: Vec<_> = self.jobs.iter().filter(|job| job.is_over()).collect();
+        over.len() >= config::KEEP && over.iter().all(|known| job < known.id.as_str())
+    }
+
     /// How many jobs were chosen since the current consent was granted, without those whose assignment was refused.
     pub fn chosen_since_grant(&self) -> u64 {
         self.totals.chosen.saturating_sub(self.grant.as_ref().map_or(0, |grant| grant.chosen_before))

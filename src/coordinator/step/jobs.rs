@@ -6,6 +6,9 @@ use crate::coordinator::state::input::{Action, Reply};
 use crate::coordinator::state::{Ending, Job, Last, Phase};
 use crate::review::Decision as ReviewDecision;
 
+/// How often the rest of a task whose assignment is refused is doubled: from 5 minutes to 5 hours.
+const MOST_DOUBLINGS: u32 = 6;
+
 impl StepContext<'_> {
     pub(in crate::coordinator) fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
         self.state.jobs.iter_mut().find(|job| job.id == id)
@@ -101,17 +104,32 @@ impl StepContext<'_> {
         self.state.reassigned.retain(|task, seat| *task != job.task || *seat != job.seat);
     }
 
-    /// Ends a job that cannot have its task's claim now. It never started, so it uses up nothing.
+    /// Ends a job that cannot have its task's claim now. It never started, so it uses up nothing; each time in a row its
+    /// task rests twice as long.
     pub(in crate::coordinator) fn drop_unassigned(&mut self, id: &str, why: &str) {
-        let until = self.now.plus(self.config.cool_down);
         let Some(job) = self.state.job(id) else { return };
         let (task, is_new) = (job.task.clone(), job.epoch.is_none());
-        self.state.cooling.insert(task, until);
+        let refusals = 1 + if is_new { self.forget_refused(id, &task) } else { 0 };
+        let rest = self.config.cool_down * 2_u32.pow((refusals - 1).min(MOST_DOUBLINGS));
+        self.state.cooling.insert(task, self.now.plus(rest));
+        if let Some(job) = self.state.jobs.iter_mut().find(|job| job.id == id) {
+            job.refusals = refusals;
+        }
         self.note_reason(id, why);
         if is_new {
             self.state.take_back(id);
         }
         self.finalize(id, Ending::Dropped);
+    }
+
+    /// Drops the job before this one if the assignment of the same task was refused, too, and returns how often that was
+    /// in a row. One is enough to tell people: others would push real work out of what is remembered.
+    fn forget_refused(&mut self, id: &str, task: &str) -> u32 {
+        let earlier = self.state.jobs.iter().rev().find(|job| job.task == task && job.id != id);
+        let Some(earlier) = earlier.filter(|job| job.is_over() && job.was_refused()) else { return 0 };
+        let (earlier, refusals) = (earlier.id.clone(), earlier.refusals);
+        self.state.jobs.retain(|job| job.id != earlier);
+        refusals
     }
 
     pub(in crate::coordinator) fn was_ordered(&mut self, id: &str, reply: Reply) {
@@ -312,6 +330,26 @@ mod tests {
         let totals = &play.state.totals;
         assert_eq!((play.queue(), totals.chosen, totals.queue_wait.count), (vec!["A".into(), "C".into()], 2, 1));
         assert!(play.state.volatile.uncounted.iter().any(|one| one.why == "all requested jobs have started"));
+    }
+
+    #[test]
+    fn an_assignment_that_is_refused_again_and_again_is_tried_less_often_and_remembered_once() {
+        let mut play = Play::new(&["A"]);
+        let rests: Vec<_> = (0..9)
+            .map(|_| {
+                play.observe();
+                play.refuse();
+                let until = play.state.cooling["A"];
+                let rest = until.since(play.now).as_secs() / 60;
+                play.now = until.plus(std::time::Duration::from_secs(1));
+                rest
+            })
+            .collect();
+        assert_eq!(rests, [5, 10, 20, 40, 80, 160, 320, 320, 320]);
+        assert_eq!((play.state.jobs.len(), play.queue()), (1, vec!["A".to_owned()]));
+        play.observe();
+        play.answer(Reply::Assigned { epoch: 1 });
+        assert_eq!(play.state.jobs.len(), 2, "one that started does not forget the last refusal");
     }
 
     #[test]

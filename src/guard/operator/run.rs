@@ -104,8 +104,11 @@ impl Inside {
     /// Whether the run has no worker any more. Not every program of a run descends from its worker: those in a tmux
     /// window do not.
     fn is_over(&self, hub: &Hub) -> Result<bool> {
+        // A program of a run may use another repository's record, which knows nothing of the run.
+        let is_foreign = env::var(env::ROOT).is_some_and(|root| Path::new(&root) != hub.root);
         match env::var(env::RUN) {
-            Some(run) => Ok(!is_running(hub, &run)?),
+            Some(run) if !is_foreign => Ok(!is_running(hub, &run)?),
+            Some(_) => Ok(false),
             None => Ok(self.worker.is_none()),
         }
     }
@@ -136,8 +139,9 @@ fn is_running(hub: &Hub, run: &str) -> Result<bool> {
         if !entry.file_name().to_string_lossy().starts_with("run-") {
             continue;
         }
-        let is_named = |note: String| note.split([' ', ',']).any(|word| word == run);
-        if lock::is_held(&entry.path())? && lock::holder(&entry.path()).is_some_and(is_named) {
+        // A lock that was taken on a full disk names no run.
+        let may_be = |note: String| !note.contains(": run ") || note.split([' ', ',']).any(|word| word == run);
+        if lock::is_held(&entry.path())? && lock::holder(&entry.path()).is_none_or(may_be) {
             return Ok(true);
         }
     }

@@ -10,7 +10,7 @@ use crate::base::{Result, digest, env, files, jsonl};
 use crate::bus::events;
 use crate::guard::Finding;
 use crate::guard::operator::{OPERATOR, token};
-use crate::guard::trust::{self, Trust};
+use crate::guard::trust::{self, Grant, Trust};
 use crate::hub::{Hub, settings};
 use crate::model::event::EventView;
 
@@ -52,9 +52,17 @@ pub(super) fn record(common_dir: &Path, found: &mut Surroundings) {
     }
 }
 
-/// Records from when on a person's events count.
-pub fn record_acts(hub: &Hub, found: &mut Surroundings) {
+/// Records from when on a person's events count: the time, and how long each log is, as the clock may be set back.
+///
+/// # Errors
+/// When the logs cannot be listed.
+pub fn record_acts(hub: &Hub, found: &mut Surroundings) -> Result<()> {
     found.insert(ACTS.to_owned(), hub.now().unix().to_string());
+    for log in events::logs(hub)? {
+        let length = std::fs::symlink_metadata(hub.path(&log)?).map_or(0, |meta| meta.len());
+        found.insert(format!("{ACTS} {log}"), length.to_string());
+    }
+    Ok(())
 }
 
 /// Everything that is trusted: the digest that a person's event names, and what it is.
@@ -82,10 +90,11 @@ pub fn forged(hub: &Hub, before: &Surroundings) -> Result<Vec<(String, Finding)>
     let trust = trust::read(hub)?;
     let mut found = Vec::new();
     for (digest, what) in entries(&trust) {
-        if before.contains_key(&format!("{TRUST}{digest} {what}")) || has_event(hub, &digest, before)? {
-            continue;
+        let known = before.contains_key(&format!("{TRUST}{digest} {what}")) || has_event(hub, &digest, before)?;
+        let grant = trust.grant.as_ref().filter(|grant| grant.digest() == digest);
+        if !known && !grant.map_or(Ok(false), |grant| is_of_older_version(hub, grant, before))? {
+            found.push((digest, finding(&what)));
         }
-        found.push((digest, finding(&what)));
     }
     // Without a digest any remote could be used.
     if trust.git_remotes_sha256.is_none() && before.contains_key(LIMITED) {
@@ -113,18 +122,30 @@ pub fn revoke(hub: &Hub, digests: &[String]) -> Result<()> {
     })
 }
 
+/// Whether a grant is one that an older version recorded, or took, while a job that goes on with this one worked: it
+/// named the consent file's digest alone.
+fn is_of_older_version(hub: &Hub, grant: &Grant, before: &Surroundings) -> Result<bool> {
+    let recorded = format!("{TRUST}{} consent with settings ", grant.consent_sha256);
+    let is_older = !before.contains_key(ACTS);
+    Ok(is_older
+        && (before.keys().any(|key| key.starts_with(&recorded)) || has_event(hub, &grant.consent_sha256, before)?))
+}
+
 /// Whether an event that a person wrote since `before` names the digest. An older one may be of something that was
-/// revoked.
+/// revoked. It is later by the clock, or stands in a part of the log that is new.
 fn has_event(hub: &Hub, digest: &str, before: &Surroundings) -> Result<bool> {
-    let since = before.get(ACTS).and_then(|since| since.parse::<i64>().ok()).map_or(i64::MIN, |since| since - SLACK);
-    let is_persons = |event: &EventView| {
-        event.agent_id.as_deref() == Some(OPERATOR) && event.at().is_some_and(|at| at.unix() >= since)
-    };
+    let number = |key: &str| before.get(key).and_then(|value| value.parse::<i64>().ok());
+    let since = number(ACTS).map_or(i64::MIN, |since| since - SLACK);
     let mut found = false;
     for log in events::logs(hub)?.iter().rev() {
-        jsonl::for_each_line(&hub.path(log)?, 0, |_, _, line| {
+        let length = number(&format!("{ACTS} {log}")).and_then(|length| u64::try_from(length).ok());
+        jsonl::for_each_line(&hub.path(log)?, 0, |_, at, line| {
             // Most lines do not contain it and need not be parsed.
             let names = line.windows(digest.len()).any(|part| part == digest.as_bytes());
+            let is_new = |event: &EventView| {
+                length.is_some_and(|length| at >= length) || event.at().is_some_and(|at| at.unix() >= since)
+            };
+            let is_persons = |event: &EventView| event.agent_id.as_deref() == Some(OPERATOR) && is_new(event);
             found |= names && EventView::parse(line).is_ok_and(|event| is_persons(&event));
             Ok(!found)
         })?;
@@ -139,8 +160,10 @@ fn has_event(hub: &Hub, digest: &str, before: &Surroundings) -> Result<bool> {
 mod tests {
     use super::*;
     use crate::base::{Clock, Stamp};
-    use crate::guard::trust::{Approval, Grant, Only};
+    use crate::guard::trust::{Approval, Only};
     use crate::model::event::Event;
+
+    const LOG: &str = "_bus/events/events.jsonl";
 
     fn only(tasks: &[&str]) -> Option<Only> {
         let tasks: Vec<String> = tasks.iter().map(|task| (*task).to_owned()).collect();
@@ -177,7 +200,7 @@ mod tests {
         let named: Vec<_> = entries(&trust).into_iter().map(|(digest, _)| digest).collect();
         let event = Event::new(OPERATOR, "consent", "granted").meta("named", named);
         let (line, _) = event.line(Stamp::from_unix(hub.now().unix() + seconds), None);
-        std::fs::write(hub.path("_bus/events/events.jsonl").unwrap(), line).unwrap();
+        std::fs::write(hub.path(LOG).unwrap(), line).unwrap();
     }
 
     fn grant(trust: &mut Trust) -> &mut Grant {
@@ -204,7 +227,9 @@ mod tests {
             let (_dir, hub) = hub();
             let mut before = Surroundings::new();
             record(&hub.common_dir, &mut before);
-            record_acts(&hub, &mut before);
+            // As long as the event that comes in its place.
+            std::fs::write(hub.path(LOG).unwrap(), "x".repeat(2000) + "\n").unwrap();
+            record_acts(&hub, &mut before).unwrap();
             assert_eq!(forged(&hub, &before).unwrap(), [], "{i}");
             trust::update(&hub, change).unwrap();
             act(&hub, 1);
@@ -216,6 +241,30 @@ mod tests {
             assert_eq!(forged(&hub, &before).unwrap(), [], "{i}");
             assert_ne!(trust::read(&hub).unwrap().git_remotes_sha256, None, "{i}");
         }
+    }
+
+    #[test]
+    fn an_act_counts_though_the_clock_was_set_back_since() {
+        let (_dir, hub) = hub();
+        let mut before = Surroundings::new();
+        record(&hub.common_dir, &mut before);
+        record_acts(&hub, &mut before).unwrap();
+        trust::update(&hub, |trust| grant(trust).only = None).unwrap();
+        act(&hub, -3600);
+        assert_eq!(forged(&hub, &before).unwrap(), []);
+    }
+
+    #[test]
+    fn a_grant_that_an_older_version_recorded_is_not_forged() {
+        let (_dir, hub) = hub();
+        let consent = "c".repeat(64);
+        let older = |key: String| Surroundings::from([(key, String::new())]);
+        let mut remotes = older(format!("{TRUST}{consent} consent with settings {}", "5".repeat(64)));
+        remotes.insert(format!("{TRUST}{} git's remotes", "a".repeat(64)), String::new());
+        let of_grant =
+            |found: Vec<(String, Finding)>| found.iter().filter(|one| one.1.message.contains("consent")).count();
+        assert_eq!(of_grant(forged(&hub, &remotes).unwrap()), 0);
+        assert_eq!(of_grant(forged(&hub, &Surroundings::new()).unwrap()), 1);
     }
 
     #[test]

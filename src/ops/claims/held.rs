@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::base::{Result, lock};
+use crate::base::{Refusal, Result, lock};
 use crate::bus::holds::{self, Hold};
 use crate::bus::log::Log;
 use crate::bus::{assignments, claims};
@@ -87,6 +87,11 @@ impl<'a> Work<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a hold could not be looked for because the channel lacks acknowledged lines.
+pub fn is_behind(error: &anyhow::Error) -> bool {
+    Refusal::of(error).is_some_and(|refusal| refusal.code == "record.behind")
 }
 
 /// The hold on a task, in a channel that has every line that was acknowledged.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::claims::held::Work;
+use super::claims::held::{self, Work};
 use crate::base::{Refusal, Result, Stamp, names};
 use crate::bus::{Damaged, assignments, claims};
 use crate::hub::{Hub, paths};
@@ -115,13 +115,11 @@ pub fn table(hub: &Hub) -> Result<Table> {
         if row.state != State::Done && names::is_id(&row.task_id) {
             row.on_hold = match Work::among(&known, &row.task_id, row.plan_id.as_deref()).hold(hub) {
                 Ok(hold) => hold.map(|(_, hold)| format!("{}: {}", hold.by, hold.summary)),
-                Err(e) => match Refusal::of(&e) {
-                    // A hold may be among the lines that the channel lacks.
-                    Some(refusal) if refusal.code == "record.behind" => refusal.reason.clone(),
-                    // An unreadable claim is reported as damaged.
-                    Some(_) => None,
-                    None => return Err(e),
-                },
+                // A hold may be among the lines that the channel lacks.
+                Err(e) if held::is_behind(&e) => Refusal::of(&e).and_then(|refusal| refusal.reason.clone()),
+                // An unreadable claim is reported as damaged.
+                Err(e) if Refusal::of(&e).is_some() => None,
+                Err(fault) => return Err(fault),
             };
         }
     }

@@ -319,9 +319,21 @@ fn a_hold_keeps_a_finished_job_until_lifted() {
     yard.open();
     assert_eq!(coordinator.wait().unwrap().code(), Some(5), "held work does not keep it from ending");
     assert_eq!(yard.step(&plan, "S1")["status"], "in_progress");
+
+    // A hold that git took back still holds this job, and no other.
+    yard.world.write("_bus/messages/2026-01-05-a-S1.jsonl", "");
+    let other = yard.plan("b", &[&yard.work("b")]);
+    let ran = yard.world.run(&["coordinator", "run", "--until-idle"]);
+    assert_eq!((ran.code, yard.ran().as_slice()), (5, &["a".to_owned(), "b".to_owned()][..]), "{}", ran.stderr);
+    assert_eq!(
+        (&yard.step(&plan, "S1")["status"], &yard.step(&other, "S1")["status"]),
+        (&json!("in_progress"), &json!("done"))
+    );
+    yard.world.ok(&["bus", "restore"]);
+
     say("lift");
     yard.finish();
     assert_eq!(yard.step(&plan, "S1")["status"], "done");
-    assert_eq!(yard.ran(), ["a"]);
+    assert_eq!(yard.ran(), ["a", "b"]);
     yard.nothing_is_left_over();
 }

@@ -156,14 +156,17 @@ fn answer(hub: &Hub, id: &str) -> Result<Option<Answer>> {
     let mut say = |progress: &process::Progress| tracing::info!("{}", progress.text);
     let Some(ended) = process::one_shot(hub, &mut say)? else { return wait(hub, id) };
     let answer = inbox::take_answer(hub, id)?;
-    match ended.unwritten {
-        Some(why) if answer.as_ref().is_none_or(|answer| answer.ok) => Err(unfinished(why).into()),
-        _ => Ok(answer),
+    match (ended.unwritten, answer) {
+        (Some(why), None) => Err(unfinished("the command is recorded", why).into()),
+        (Some(why), Some(Answer { ok: true, text })) => Err(unfinished(&text, why).into()),
+        (_, answer) => Ok(answer),
     }
 }
 
-fn unfinished(why: String) -> Refusal {
-    Refusal::guard("coordinator.unfinished", "the command is recorded, but what follows from it could not be written")
+/// `what` is done, and what follows from it is not.
+fn unfinished(what: &str, why: String) -> Refusal {
+    let what = format!("{}, but what follows from it could not be written", text::safe(what));
+    Refusal::guard("coordinator.unfinished", what)
         .because(why)
         .next("remove the cause; the next command of the coordinator completes it, as does teof run: teof status")
 }

@@ -177,7 +177,7 @@ impl Overview {
             Some(format!("{}: {}", text::safe(found.id()), plan::shared::to_close(&found)?))
         });
         let to_close = to_close.collect();
-        let unknown = bundles::undecided(hub, |job| state.job(job).is_some())?;
+        let unknown = bundles::undecided(hub, |job| state.job(job).is_some() || state.may_have_forgotten(job))?;
         let unknown = unknown.iter().map(|entry| entry.bundle.short().into_owned()).collect();
         Ok(Overview { workers, unknown, titles, start, to_close, state, board })
     }
