@@ -151,9 +151,23 @@ fn is_past(hub: &Hub, branch: &str) -> bool {
             return false;
         }
         let Ok(tip) = repo.refname_to_id(&name) else { return true };
-        let knows = |log: git2::Reflog| log.get(0).is_none_or(|newest| newest.id_new() == tip);
-        !repo.reflog("HEAD").is_ok_and(knows) && !locks::moves(hub, branch, tip)
+        let knows = newest_logged(&repo).is_none_or(|newest| newest == Some(tip));
+        !knows && !locks::moves(hub, branch, tip)
     })
+}
+
+/// Where the last line of HEAD's reflog moved it: `None` when there is no line, `Some(None)` when it cannot be read.
+///
+/// A power cut leaves zeros in the log, at which libgit2 stops; the lines after them are whole.
+fn newest_logged(repo: &Repository) -> Option<Option<Oid>> {
+    if let Ok(log) = repo.reflog("HEAD") {
+        return log.get(0).map(|newest| Some(newest.id_new()));
+    }
+    let bytes = std::fs::read(repo.path().join("logs/HEAD")).unwrap_or_default();
+    let last = bytes.trim_ascii_end().rsplit(|&byte| byte == b'\n').next()?;
+    let text = String::from_utf8_lossy(last);
+    let new = text.trim_start_matches('\0').split(' ').nth(1);
+    Some(new.and_then(|new| object_ids::parse(new).ok()))
 }
 
 fn read(hub: &Hub) -> Result<Vec<Moved>> {

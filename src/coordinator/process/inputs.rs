@@ -84,6 +84,7 @@ impl Shell<'_> {
 
     /// The safety poll: also checks what the watcher may have missed.
     pub(super) fn tick(&mut self) {
+        self.ticked = Instant::now();
         if self.saving.failing_since.is_some() {
             return;
         }

@@ -51,6 +51,8 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// How often the clocks are compared: a wait stands still while the machine sleeps, so what it waits for may be long
 /// past.
 const CLOCKS: Duration = Duration::from_secs(60);
+/// How often the safety poll happens at most.
+const SOONEST: Duration = Duration::from_secs(1);
 /// How often commands and outcomes are looked for where files cannot be watched.
 const POLL_FILES: Duration = Duration::from_secs(3);
 
@@ -117,6 +119,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         settings_wait: false,
         retired: None,
         polled: Instant::now(),
+        ticked: Instant::now(),
         leave: None,
         unwritten: None,
         tell,
@@ -225,22 +228,31 @@ impl Shell<'_> {
             let (patience, poll) = (self.patience(), self.files_poll_due());
             let sign = self.supervisor.until_sign().unwrap_or(LONG);
             let wait = patience.min(self.projection_due()).min(sign).min(poll).min(CLOCKS).min(self.usage_due());
-            let wait = wait.min(self.time_left());
+            let wait = wait.min(self.time_left()).min(self.tick_due());
             let began = Instant::now();
             let heard = self.queue.recv_timeout(wait);
             exec::publish_turn(Turn::Works(self.hub.now().unix()));
             self.check_clocks();
             self.read_usage();
+            let waited = began.elapsed() >= patience;
             match heard {
                 Ok(message) => self.gather(message),
-                Err(RecvTimeoutError::Timeout) if began.elapsed() >= patience => self.tick(),
-                Err(RecvTimeoutError::Timeout) if self.files_poll_due().is_zero() => self.poll_files(),
-                // The clocks, the projection, a sign of life, the workers' usage or the end of the given time.
-                Err(RecvTimeoutError::Timeout) => {}
-                // We hold a sender ourselves.
-                Err(RecvTimeoutError::Disconnected) => {}
+                // A timer went off, which may be none of those below: a sign of life, or the end of the given time. We
+                // hold a sender ourselves.
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if waited => self.tick(),
+                Err(_) if self.files_poll_due().is_zero() => self.poll_files(),
+                Err(_) => {}
+            }
+            // Whatever woke us: messages that come more often than the poll do not keep it from happening.
+            if self.tick_due().is_zero() {
+                self.tick();
             }
         }
+    }
+
+    /// How long until the safety poll is due.
+    fn tick_due(&self) -> Duration {
+        self.state.volatile.poll.max(SOONEST).saturating_sub(self.ticked.elapsed())
     }
 
     /// Checks that the hub is where it was, and that the lock's file is there: else a second coordinator could start.

@@ -100,6 +100,8 @@ pub(super) struct Shell<'t> {
     pub retired: Option<Instant>,
     /// When files were last polled, where they cannot be watched.
     pub polled: Instant,
+    /// When the last safety poll was.
+    pub ticked: Instant,
     pub leave: Option<Leave>,
     /// Why something could not be written, the last time.
     pub unwritten: Option<String>,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::personal;
 use super::subject::Subject;
 use super::surroundings::{
-    ACTS, CHECKOUT, LOCAL, LOCK, OBJECTS, PERSON, Surroundings, TARGET, TRUST, record_config, record_file,
+    ACTS, BOOT, CHECKOUT, LOCAL, LOCK, OBJECTS, PERSON, Surroundings, TARGET, TRUST, record_config, record_file,
     record_folder,
 };
 use crate::base::{digest, files};
@@ -96,7 +96,7 @@ pub fn differences(before: &Surroundings, after: &Surroundings) -> Vec<Finding> 
         };
         found.hint("check it in the repository's git dir before you run git there")
     };
-    let compared_elsewhere = [TARGET, TRUST, ACTS, CHECKOUT, LOCK, LOCAL, OBJECTS];
+    let compared_elsewhere = [TARGET, TRUST, ACTS, CHECKOUT, LOCK, LOCAL, OBJECTS, BOOT];
     let names = names.filter(|name| !compared_elsewhere.iter().any(|prefix| name.starts_with(prefix)));
     names.filter(|name| before.get(*name) != after.get(*name)).map(found).collect()
 }

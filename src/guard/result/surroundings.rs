@@ -29,6 +29,24 @@ pub(super) const LOCAL: &str = "local ";
 /// From when on objects of git's store are new, in seconds since 1970.
 pub(super) const OBJECTS: &str = "objects since";
 
+/// Which start of the machine this is, where the system tells.
+pub(super) const BOOT: &str = "boot";
+
+/// Records which start of the machine this is, for [`rebooted`].
+pub fn record_boot(found: &mut Surroundings) {
+    found.extend(boot().map(|boot| (BOOT.to_owned(), boot)));
+}
+
+/// Whether the machine was started again since the work began: git syncs branches to the disk, and not their logs, so
+/// that a power cut may have taken what says who moved one.
+pub fn rebooted(before: &Surroundings) -> bool {
+    before.get(BOOT).zip(boot()).is_some_and(|(then, now)| *then != now)
+}
+
+fn boot() -> Option<String> {
+    Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+}
+
 /// Records the commit of the branch that results are merged into, for [`target_before`].
 pub fn record_target(common_dir: &Path, branch: &str, found: &mut Surroundings) {
     let tip =
@@ -92,5 +110,21 @@ pub(super) fn record_folder(common_dir: &Path, folder: &str, found: &mut Surroun
     // Git runs no sample, and however many there are hide no hook.
     for name in names.filter(|name| !name.ends_with(".sample")).take(10_000) {
         record_file(common_dir, &format!("{folder}/{name}"), found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_start_of_the_machine_since_is_noticed() {
+        let mut before = Surroundings::new();
+        assert!(!rebooted(&before), "an older version recorded none");
+        record_boot(&mut before);
+        assert!(!rebooted(&before));
+        before.insert(BOOT.to_owned(), "another".to_owned());
+        assert!(rebooted(&before));
     }
 }

@@ -95,7 +95,8 @@ fn complete_log(hub: &Hub) -> Result<()> {
     let repo = Repository::open(git_dir)?;
     let name = format!("refs/heads/{branch}");
     let on_it = repo.find_reference("HEAD")?.symbolic_target()? == Some(name.as_str());
-    let mut log = repo.reflog("HEAD")?;
+    // After a power cut it may have zeros, and no line can be added here.
+    let Ok(mut log) = repo.reflog("HEAD") else { return Ok(()) };
     if on_it && repo.refname_to_id(&name)? == to && log.get(0).is_some_and(|newest| newest.id_new() != to) {
         let ours = || Signature::now("teof", "teof@localhost");
         log.append(to, &repo.signature().or_else(|_| ours())?, Some("teof: complete the log"))?;

@@ -125,6 +125,11 @@ fn work_that_waited_longer_than_a_session_goes_on_with_the_persons_note() {
 #[test]
 fn a_frozen_worker_is_noticed_and_its_work_goes_on() {
     let night = Night::new(&format!("echo end >> half.txt\n{DONE}"));
+    // What agents use is read as often as workers are looked after, and must not keep that from happening.
+    let settings = night.world.read("teof.toml").replace("poll_min = \"1s\"", "poll_min = \"3s\"");
+    night.world.write("teof.toml", &format!("{settings}[budget]\nday_tokens = 1000000\n"));
+    night.world.git(&["commit", "-qam", "Set a budget"]);
+    night.world.ok(&["consent", "grant", "--continuous"]);
     night.agent.on(1, "say half; echo half > half.txt; touch \"$here/waits\"; exec sleep 1000");
     night.submit("Write half.txt");
     let mut coordinator = night.begin();

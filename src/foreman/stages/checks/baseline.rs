@@ -35,6 +35,7 @@ pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundi
     planted::record(hub, &mut found);
     object_store::record(&mut found);
     personal::record_acts(hub, &mut found)?;
+    surroundings::record_boot(&mut found);
     files::create_parent(&path)?;
     files::replace(&path, json::compact(&found).as_bytes())?;
     Ok(found)

@@ -15,7 +15,7 @@ use crate::foreman::commands::runner::Runner;
 use crate::foreman::reporting::envelope::{DiffReport, StageReport};
 use crate::foreman::reporting::report::{End, Report};
 use crate::foreman::results::command_result::CommandResult;
-use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, object_store, personal, surroundings};
+use crate::guard::result::{self, Limits, Subject, Surroundings, dotgit, object_store, personal};
 use crate::hub::Hub;
 use crate::model::command::Command;
 use crate::model::run::bundle::File;
@@ -75,7 +75,7 @@ fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Fi
     let place = report.place()?;
     let mut findings: Vec<_> = push_block::pushed(place)?.into_iter().collect();
     for target in targets::of(hub, &report.work.order) {
-        findings.extend(targets::moved(hub, report, &target, surroundings::target_before(before, &target))?);
+        findings.extend(targets::moved(hub, report, &target, before)?);
     }
     let (digests, forged): (Vec<_>, Vec<_>) = personal::forged(hub, before)?.into_iter().unzip();
     if !forged.is_empty() {

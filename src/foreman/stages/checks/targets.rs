@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use git2::{Oid, Repository};
+use git2::Repository;
 
 use crate::base::Result;
 use crate::foreman::reporting::report::Report;
 use crate::guard::moved_target::{self, Moved, What};
-use crate::guard::result;
+use crate::guard::result::{self, Surroundings, surroundings};
 use crate::hub::Hub;
 use crate::model::run::order::Order;
 use crate::model::run::outcome::Finding;
@@ -17,14 +17,16 @@ pub fn of(hub: &Hub, order: &Order) -> BTreeSet<String> {
     hub.branch().into_iter().chain(Some(order.target_branch.clone())).filter(|name| !name.is_empty()).collect()
 }
 
-/// Reports a target that the worker moved, or that was rewritten during the run; `before` is its old commit. A move
+/// Reports a target that the worker moved, or that was rewritten during the run; `known` is what was before it. A move
 /// that no person made in a checkout is recorded as moved, so that nothing is built on it.
-pub fn moved(hub: &Hub, report: &Report, target: &str, before: Option<Oid>) -> Result<Option<Finding>> {
+pub fn moved(hub: &Hub, report: &Report, target: &str, known: &Surroundings) -> Result<Option<Finding>> {
     let place = report.place()?;
+    let before = surroundings::target_before(known, target);
     let own: Vec<_> = place.checkpoints.iter().map(|done| done.commit).collect();
     let repo = Repository::open_bare(&hub.common_dir)?;
     let tip = repo.refname_to_id(&format!("refs/heads/{target}")).ok();
-    let past = tip.is_none_or(|tip| before != Some(tip) && moved_target::past_checkout(hub, target));
+    let is_other = tip.is_none_or(|tip| before != Some(tip) && moved_target::past_checkout(hub, target));
+    let past = is_other && !surroundings::rebooted(known);
     let landed = result::landed(&place.git_dir, place.base, &own, target, before)?;
     let (finding, noted) = match (landed, before, tip) {
         (Some(landed), _, _) if landed.finding.stops() => (landed.finding, Some((landed.commit, What::Holds))),
