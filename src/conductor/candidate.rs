@@ -103,6 +103,8 @@ pub struct Holder {
     pub task_id: String,
     pub status: ClaimStatus,
     pub until: Option<Stamp>,
+    /// Its lease has ended, and no run works for it.
+    pub lease_over: bool,
 }
 
 /// What an unattended worker would run.
@@ -185,6 +187,12 @@ impl Holder {
             true => String::new(),
             false => format!(" (under {})", self.task_id),
         };
+        if let (true, Some(at)) = (self.lease_over, self.until) {
+            return format!(
+                "the lease of {}{what} ended at {at}; any seat may take it over: teof bus claim {}",
+                self.agent, self.task_id
+            );
+        }
         let verb = if self.status == ClaimStatus::Paused { "paused by" } else { "held by" };
         let until = self.until.map(|at| format!(" until {at}")).unwrap_or_default();
         format!("{verb} {}{what}{until}", self.agent)

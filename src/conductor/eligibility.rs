@@ -41,6 +41,8 @@ pub enum Reason {
     Duplicate,
     Excluded,
     Claimed,
+    /// Its holder's lease has ended, and nobody has taken it over.
+    LeaseOver,
     /// Its plan is in work under another task.
     PlanBusy,
     /// In progress without a holder.
@@ -64,8 +66,11 @@ pub enum Reason {
 impl Reason {
     /// Whether only a person can change it: reported once.
     pub fn needs_person(self) -> bool {
-        use Reason::{Damaged, Incomplete, NeverReady, NotApproved, NothingToRun, Unavailable, Unclosed};
-        matches!(self, Damaged | Unavailable | Unclosed | NeverReady | NothingToRun | NotApproved | Incomplete)
+        use Reason::{Damaged, Incomplete, LeaseOver, NeverReady, NotApproved, NothingToRun, Unavailable, Unclosed};
+        matches!(
+            self,
+            Damaged | Unavailable | Unclosed | LeaseOver | NeverReady | NothingToRun | NotApproved | Incomplete
+        )
     }
 }
 
@@ -89,7 +94,8 @@ pub(super) fn obstacle(c: &Candidate, criteria: &Criteria<'_>) -> Option<(Reason
         return Some((Reason::Excluded, why.clone()));
     }
     if let Some(holder) = &c.held {
-        return Some((Reason::Claimed, holder.describe(&c.task_id)));
+        let reason = if holder.lease_over { Reason::LeaseOver } else { Reason::Claimed };
+        return Some((reason, holder.describe(&c.task_id)));
     }
     if let Some(who) = &c.on_hold {
         return Some((Reason::OnHold, format!("on hold: {who}")));

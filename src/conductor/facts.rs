@@ -5,11 +5,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::candidate::{Candidate, Holder, Standing, replace_open};
-use crate::base::{Refusal, Result, lock, names};
+use crate::base::{Refusal, Result, Stamp, lock, names};
 use crate::bus::{Damaged, Listing, assignments, claims};
 use crate::hub::{Hub, paths};
 use crate::model::assignment::AssignmentFile;
-use crate::model::claim::{ClaimFile, ClaimStatus};
+use crate::model::claim::{ClaimFile, ClaimStatus, believed_lease};
 use crate::ops::claims::held;
 use crate::plans::SameWork;
 
@@ -22,6 +22,7 @@ pub(super) struct Facts {
     busy: HashMap<String, String>,
     /// Tasks that a run on this machine works on.
     running: HashSet<String>,
+    now: Stamp,
 }
 
 impl Facts {
@@ -38,7 +39,7 @@ impl Facts {
             let plans = written.map(str::to_owned).into_iter().chain(known.place(task).map(|place| place.plan));
             plans.for_each(|plan| drop(busy.insert(plan, task.clone())));
         }
-        Ok(Facts { claims, assignments, damaged, busy, running })
+        Ok(Facts { claims, assignments, damaged, busy, running, now: hub.now() })
     }
 
     /// The assignments whose task is not done.
@@ -84,11 +85,14 @@ impl Facts {
         };
         let claim = self.claims.get(task);
         let status = claim.and_then(ClaimFile::status).filter(|status| status.is_live());
+        let until = claim.filter(|_| status.is_some()).and_then(ClaimFile::lease_expires_at);
+        let is_over = believed_lease(until, self.now).is_some_and(|end| end <= self.now);
         Some(Holder {
+            lease_over: is_over && status == Some(ClaimStatus::Active) && !self.running.contains(task),
             agent: claim.and_then(ClaimFile::agent_id).unwrap_or("somebody").to_owned(),
             task_id: task.clone(),
             status: status.unwrap_or(ClaimStatus::Active),
-            until: claim.filter(|_| status.is_some()).and_then(ClaimFile::lease_expires_at),
+            until,
         })
     }
 

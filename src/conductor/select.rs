@@ -151,7 +151,8 @@ mod tests {
     }
 
     fn held(task: &str) -> Option<Holder> {
-        Some(Holder { agent: "codex-2".into(), task_id: task.into(), status: ClaimStatus::Active, until: None })
+        let (agent, task_id) = ("codex-2".into(), task.into());
+        Some(Holder { agent, task_id, status: ClaimStatus::Active, until: None, lease_over: false })
     }
 
     fn order_of(candidates: Vec<Candidate>) -> Vec<String> {
@@ -197,6 +198,10 @@ mod tests {
             (Reason::Orphaned, standing(Standing::InProgress)),
             (Reason::Excluded, item("OUT", 0)),
             (Reason::Claimed, Candidate { held: held("A"), ..item("A", 0) }),
+            (
+                Reason::LeaseOver,
+                Candidate { held: held("A").map(|by| Holder { lease_over: true, ..by }), ..item("A", 0) },
+            ),
             (Reason::Claimed, Candidate { held: held("PLAN-p"), standing: Standing::InProgress, ..step("p", 0) }),
             (Reason::OnHold, Candidate { on_hold: Some("ana: wait".into()), ..step("p", 0) }),
             (Reason::Waits, Candidate { waits: Some(Wait::For("B".into())), ..step("p", 0) }),

@@ -79,12 +79,9 @@ pub fn over_since(state: &State, seen: &WorktreeStatus) -> Option<Stamp> {
     (outcome.job.is_some() || ended).then_some(outcome.finished_at)
 }
 
-/// Removes finished worktrees that the settings do not keep, only while nothing runs and without waiting for locks;
-/// returns messages.
+/// Removes finished worktrees that the settings do not keep, without waiting for locks; returns messages. Also while
+/// others work: a queue that is never empty would fill the disk.
 pub fn retire(hub: &Hub, state: &State) -> Vec<String> {
-    if state.live_jobs().any(Job::takes_a_slot) {
-        return Vec::new();
-    }
     let retired = || -> Result<Cleaned> {
         let retention = Retention::of(hub)?;
         let over = |seen: &WorktreeStatus| over_since(state, seen);

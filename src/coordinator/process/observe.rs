@@ -160,8 +160,12 @@ fn blocked(state: &State, of: &conductor::select::Skipped) -> Option<String> {
 }
 
 fn skipped(state: &State, of: conductor::select::Skipped) -> Skipped {
+    let is_claimed = matches!(of.reason, Reason::Claimed | Reason::LeaseOver);
+    let job = state.live_jobs().find(|job| is_claimed && job.task == of.task_id);
+    // A job's own claim is renewed when it goes on.
+    let reason = if job.is_some() { Reason::Claimed } else { of.reason };
     let is_submitted = state.submissions.iter().any(|one| one.is_called(&of.task_id));
-    let left = match of.reason {
+    let left = match reason {
         Reason::Blocked => LeftAs::Blocked,
         Reason::Unclosed if is_submitted => LeftAs::Waiting,
         Reason::OnHold | Reason::Prerequisites => LeftAs::Waiting,
@@ -171,13 +175,12 @@ fn skipped(state: &State, of: conductor::select::Skipped) -> Skipped {
         _ => LeftAs::Uncounted,
     };
     // Its seat keeps the claim until a person has decided; that is not what anybody wants to know.
-    let job = state.live_jobs().find(|job| of.reason == Reason::Claimed && job.task == of.task_id);
     let why = match job.map(|job| (job.short(), &job.phase)) {
         Some((job, Phase::Review { .. })) => format!("waits for your review: teof review {job}"),
         Some((job, Phase::Question { .. })) => format!("waits for your answer: teof logs {job}"),
         _ => blocked(state, &of).unwrap_or(of.text),
     };
-    Skipped { tell: of.reason.needs_person(), task: of.task_id, why, left }
+    Skipped { tell: reason.needs_person(), task: of.task_id, why, left }
 }
 
 /// The tasks of jobs that are on hold; the selector leaves out other tasks on hold.
