@@ -342,6 +342,7 @@ mod tests {
                 let until = play.state.cooling["A"];
                 let rest = until.since(play.now).as_secs() / 60;
                 play.now = until.plus(std::time::Duration::from_secs(1));
+                play.feed(Input::Tick);
                 rest
             })
             .collect();
