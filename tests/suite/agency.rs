@@ -31,9 +31,9 @@ esac
 echo "$role $TEOF_TASK" >> "$HOME/own/log"
 [ -e "$HOME/own/spend-$role" ] && say '{"type":"assistant","message":{"id":"m","role":"assistant","content":[{"type":"text","text":"x"}],"usage":{"input_tokens":5000,"output_tokens":0}}}'
 while [ -e "$HOME/own/hold-$role" ]; do sleep 0.02; done
-take() { # counts a file down; succeeds while it was above zero
+take() { # counts a file down; succeeds while it was above zero, for one of those that try at once
   left=$(cat "$HOME/own/$1" 2>/dev/null || echo 0)
-  [ "$left" -gt 0 ] && echo $((left - 1)) > "$HOME/own/$1"
+  [ "$left" -gt 0 ] && mv "$HOME/own/$1" "$HOME/own/$1.$$" 2>/dev/null && echo $((left - 1)) > "$HOME/own/$1"
 }
 answer='\"analysis\":\"'$role' of '$TEOF_TASK'\",\"commands\":[],\"receipts\":[]'
 case $role in
