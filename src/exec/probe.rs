@@ -18,8 +18,8 @@ use crate::base::Clock;
 const MAX_ANSWER: u64 = 64 << 10;
 /// How often to check whether the program is over.
 const TICK: Duration = Duration::from_millis(10);
-/// How long to read its pipes after it is over: a child that it left may hold them open. On a busy machine its last
-/// output arrives late.
+/// How long to read its pipes after it is over: a child that it left may hold them open. What the program itself printed
+/// is in them already, and only has to be read.
 const DRAIN: Duration = Duration::from_millis(200);
 
 /// The result of a probe.

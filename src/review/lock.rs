@@ -21,7 +21,7 @@ pub fn acquire(hub: &Hub, what: &str) -> Result<FileLock> {
     let path = hub.local(LOCK);
     let lock = FileLock::try_acquire(&path, what)?.ok_or_else(|| {
         let holder = lock::holder(&path).unwrap_or_else(|| "another process".into());
-        Refusal::held(BUSY, "somebody else decides about a result, or it is being offered")
+        Refusal::held(BUSY, "another command is deciding about a result or opening its pull request")
             .because(format!("{holder} holds the review lock"))
             .next("try again when it has finished")
     })?;

@@ -31,7 +31,7 @@ impl Commands {
             Command::Retry { job, note } => retry::decide(app, &job, note),
             Command::Reject { job, note } => reject::decide(app, &job, note),
             Command::Answer { job, text } => send::told(app, commands::allowed_answer(job, &text)?, None),
-            Command::Note { job, text } => note::told(app, &job, &text),
+            Command::Note { job, text } => note::send_for_screen(app, &job, &text),
             Command::Cancel { job } => send::told(app, commands::allowed_cancel(job, false)?, None),
             Command::Pause => send::told(app, commands::allowed_pause()?, None),
             Command::Resume => send::told(app, commands::allowed_resume(None)?, None),

@@ -51,7 +51,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             let to = note::Receiver::of(hub, job)?;
             if to.takes_notes {
                 note::check(&words)?;
-                let (document, text) = note::give(app, job, &to, &words)?;
+                let (document, text) = note::send(app, job, &to, &words)?;
                 app.result(&document, || text.clone());
                 return Ok(ExitCode::SUCCESS);
             }

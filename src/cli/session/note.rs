@@ -47,7 +47,7 @@ pub fn run(args: Args, app: &App) -> Result<()> {
 ///
 /// # Errors
 /// As the command.
-pub fn told(app: &App, target: &str, words: &str) -> Result<Vec<String>> {
+pub fn send_for_screen(app: &App, target: &str, words: &str) -> Result<Vec<String>> {
     Ok(vec![to_job_of(app, target, words)?.1])
 }
 
@@ -57,7 +57,7 @@ fn to_job_of(app: &App, target: &str, words: &str) -> Result<(Value, String)> {
     let hub = app.hub()?;
     let state = store::load(hub)?;
     let job = find(hub, &state, target)?;
-    give(app, job, &Receiver::of(hub, job)?, words)
+    send(app, job, &Receiver::of(hub, job)?, words)
 }
 
 /// Refuses words that are too long, say nothing or hold a secret.
@@ -76,7 +76,7 @@ pub(super) fn check(words: &str) -> Result<()> {
 }
 
 /// Gives a note to the agent of a job, and says whether it has it: for programs and for people.
-pub(super) fn give(app: &App, job: &Job, to: &Receiver, words: &str) -> Result<(Value, String)> {
+pub(super) fn send(app: &App, job: &Job, to: &Receiver, words: &str) -> Result<(Value, String)> {
     let stored = notes::add(app.hub()?, &job.known_as(), &app.person()?, words)?;
     let given = if to.takes_notes { wait(&stored) } else { notes::given(&stored) };
     let whom = to.agent.clone().unwrap_or_else(|| "its agent".to_owned());

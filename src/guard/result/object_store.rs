@@ -173,6 +173,7 @@ mod tests {
         before.insert(OBJECTS.to_owned(), "99999999999".to_owned());
         assert_eq!(replaced(folder.path(), &before).unwrap(), vec![]);
     }
+
     #[test]
     fn what_was_not_compared_is_named() {
         let folder = tempfile::tempdir().unwrap();
