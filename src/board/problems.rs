@@ -121,6 +121,11 @@ fn of_runtime(facts: &Facts, found: &mut Vec<Problem>) {
         let problem = Problem::new(High, "choice.stopped", format!("no new job starts: {why}"));
         found.push(problem.command("teof scan"));
     }
+    let is_told = runtime.consent.why.is_some() || !runtime.nothing_is_chosen.is_empty();
+    if let Some(why) = runtime.obstacle.as_ref().filter(|_| !is_told) {
+        let problem = Problem::new(Medium, "choice.waits", format!("no job starts: {}", text::clip(why, 300)));
+        found.push(problem.command("teof coordinator explain"));
+    }
     if let Some(paused) = &runtime.paused {
         let problem = Problem::new(Medium, "coordinator.paused", format!("paused by {}", paused.by));
         found.push(problem.command("teof coordinator resume").since(Some(paused.at)));

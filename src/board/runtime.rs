@@ -36,6 +36,8 @@ pub struct Runtime {
     pub breaker: Breaker,
     /// Why no new job is chosen.
     pub nothing_is_chosen: Vec<String>,
+    /// Why no job starts, as the running coordinator says: also a full disk, or a limit of seats.
+    pub obstacle: Option<String>,
     /// Why no item of the backlog is started.
     pub no_item_is_taken: Option<String>,
     /// Why the record may be out of date: the hub is on another branch, or a log lost lines.
@@ -251,9 +253,11 @@ impl Observer {
             holds_back: limits.quota_threshold > 0 && one.used >= limits.quota_threshold,
             text: one.describe(),
         });
+        let facts = facts::read(hub)?.filter(|_| holder.is_some()).unwrap_or_default();
         Ok(Runtime {
             running: holder.is_some(),
-            stopping: holder.is_some() && facts::read(hub)?.is_some_and(|facts| facts.is_stopping),
+            stopping: facts.is_stopping,
+            obstacle: facts.obstacle.as_deref().map(text::safe),
             stuck: slow.stuck.clone().filter(|_| holder.is_some()),
             holder: holder.map(|holder| text::safe(&holder)),
             paused: state.paused.as_ref().map(said),

@@ -20,4 +20,4 @@ pub mod worker_log;
 pub use state::State;
 pub use state::config::Config;
 pub use state::input::{Action, Command, Effect, Input, Reply, ReviewWord};
-pub use step::{near_limit, next_wake, step};
+pub use step::{near_limit, next_wake, obstacle, step};

@@ -17,6 +17,7 @@ use crate::coordinator::executor::workers;
 use crate::coordinator::message::{Message, What};
 use crate::coordinator::state::input::{Action, Command, How, Input, Leave, Reply, ReviewWord};
 use crate::coordinator::state::{Job, Pending, Phase};
+use crate::coordinator::step::obstacle;
 use crate::foreman::reporting::alert;
 use crate::hub::paths;
 use crate::hub::settings::notify::Topic;
@@ -191,11 +192,12 @@ impl Shell<'_> {
         }
     }
 
-    /// Publishes that it stops.
+    /// Publishes that it stops, or why no job starts.
     pub(super) fn tell_stopping(&mut self) {
         let is_stopping = self.state.volatile.termination.is_some();
-        if is_stopping != self.facts.is_stopping {
-            self.facts.is_stopping = is_stopping;
+        let obstacle = obstacle(&self.state);
+        if is_stopping != self.facts.is_stopping || obstacle != self.facts.obstacle {
+            (self.facts.is_stopping, self.facts.obstacle) = (is_stopping, obstacle);
             self.facts.write(&self.hub);
         }
     }

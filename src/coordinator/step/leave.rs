@@ -4,8 +4,35 @@ use super::context::{StepContext, ends_when_idle, has_more_to_start, has_observe
 use crate::base::{text, time};
 use crate::coordinator::state::input::{Action, Effect, How, Leave, LeftAs};
 use crate::coordinator::state::volatile::Seen;
-use crate::coordinator::state::{Job, Pending, Phase};
+use crate::coordinator::state::{Job, Pending, Phase, State};
 use crate::hub::settings::notify::Topic;
+
+/// There is no work that could start.
+const WAITING: &str = "waiting for work";
+
+/// Why no job starts; `None` when jobs run or there is no work. The breaker and a pause are no reason here, because
+/// everything that shows this shows them, too.
+pub fn obstacle(state: &State) -> Option<String> {
+    let no_room = || state.volatile.seen.as_ref()?.no_room.clone();
+    let waits = || waiting(state).filter(|_| state.breaker.open.is_none() && state.paused.is_none());
+    impediment(state).or_else(no_room).or_else(waits)
+}
+
+/// Why nothing may start that only people can fix: consent, settings, a finding.
+fn impediment(state: &State) -> Option<String> {
+    let seen = state.volatile.seen.as_ref()?;
+    let stop = seen.stop.clone().or_else(|| seen.no_choice.clone());
+    let not_allowed = || state.volatile.passed.iter().find(|passed| passed.left == LeftAs::NotAllowed);
+    let danger = || seen.danger.as_ref().map(|why| format!("{why}; see: teof status"));
+    stop.or_else(|| not_allowed().map(|found| found.why.clone())).or_else(danger)
+}
+
+/// Why the first work that was passed over waits, when nothing runs.
+fn waiting(state: &State) -> Option<String> {
+    let works = state.jobs.iter().any(Job::takes_a_slot) || has_more_to_start(state);
+    let first = state.volatile.passed.iter().find(|passed| passed.left == LeftAs::Waiting).filter(|_| !works)?;
+    Some(format!("{}: {}", first.task, first.why))
+}
 
 impl StepContext<'_> {
     pub(super) fn leave(&mut self) {
@@ -107,8 +134,9 @@ impl StepContext<'_> {
             self.state.volatile.notified_idle = None;
             return;
         }
-        // What cannot be read is told by itself.
-        if is_leaving || !is_quiet(state) || state.volatile.seen.as_ref().is_some_and(|seen| seen.unreadable) {
+        // What cannot be read, and a full disk, are told by themselves.
+        let is_told = |seen: &Seen| seen.unreadable || seen.no_room.is_some();
+        if is_leaving || !is_quiet(state) || state.volatile.seen.as_ref().is_some_and(is_told) {
             return;
         }
         let told = if has_more_to_start(self.state) { None } else { Some(self.awaited()) };
@@ -118,20 +146,11 @@ impl StepContext<'_> {
         self.state.volatile.notified_idle.clone_from(&told);
         if let Some(told) = told {
             let is_known = self.state.breaker.open.is_some() || self.state.paused.is_some();
-            if !is_known && self.impediment().is_some() {
+            if !is_known && impediment(self.state).is_some() {
                 self.notify(Topic::Problem, None, &told);
             }
             self.say(None, told);
         }
-    }
-
-    /// Why nothing may start, besides the breaker and pauses: consent, settings, a finding.
-    fn impediment(&self) -> Option<String> {
-        let seen = self.state.volatile.seen.as_ref()?;
-        let stop = seen.stop.clone().or_else(|| seen.no_choice.clone());
-        let not_allowed = || self.state.volatile.passed.iter().find(|passed| passed.left == LeftAs::NotAllowed);
-        let danger = || seen.danger.as_ref().map(|why| format!("{why}; see: teof status"));
-        stop.or_else(|| not_allowed().map(|found| found.why.clone())).or_else(danger)
     }
 
     /// What has to happen before another job starts.
@@ -143,19 +162,25 @@ impl StepContext<'_> {
         if let Some(word) = &state.paused {
             return format!("no job starts: paused by {}; continue with: teof coordinator resume", word.by);
         }
-        if let Some(why) = self.impediment() {
+        if let Some(why) = impediment(state) {
             return format!("no job starts: {why}");
         }
+        let waiting = waiting(state).map(|why| format!("no job starts: {why}"));
         let paused: Vec<_> = state.live_jobs().filter(|job| job.paused.is_some() && job.rests()).collect();
         if let Some(job) = paused.first() {
             let (jobs, short) = (text::counted(paused.len() as u64, "job"), job.short());
-            return format!("waiting for work; {jobs} paused: teof coordinator resume {short}");
+            let waiting = waiting.as_deref().unwrap_or(WAITING);
+            return format!("{waiting}; {jobs} paused: teof coordinator resume {short}");
         }
         let reviews = state.live_jobs().filter(|job| job.is_under_review()).count();
-        match reviews {
-            0 => "waiting for work; queue some: teof coordinator submit --objective \"...\"".to_owned(),
-            1 => "waiting for work; 1 result waits for you: teof review".to_owned(),
-            many => format!("waiting for work; {many} results wait for you: teof review"),
+        match (reviews, waiting) {
+            (0, Some(waiting)) => waiting,
+            (0, None) => format!("{WAITING}; queue some: teof coordinator submit --objective \"...\""),
+            (many, waiting) => {
+                let (waiting, waits) =
+                    (waiting.as_deref().unwrap_or(WAITING), if many == 1 { "waits" } else { "wait" });
+                format!("{waiting}; {} {waits} for you: teof review", text::counted(many as u64, "result"))
+            }
         }
     }
 
@@ -186,5 +211,45 @@ impl StepContext<'_> {
                 "waiting until {until} (in {wait}), then work continues ({agents}); retry now: teof coordinator resume"
             ),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Stamp;
+    use crate::coordinator::state::input::{Input, Offer, Seat, Snapshot};
+    use crate::coordinator::{Config, step};
+
+    /// What an idle coordinator says after an observation of one task, and what `teof status` shows.
+    fn said(snapshot: Snapshot) -> (Vec<String>, Option<String>) {
+        let (mut state, now) = (State::new(), Stamp::from_unix(1_000_000));
+        step(&mut state, Input::Started(Config::default()), now);
+        let offers = vec![Offer { task: "A".into(), source: "backlog".into(), ..Offer::default() }];
+        let mut effects = step(&mut state, Input::Snapshot(Snapshot { offers, ..snapshot }), now);
+        // What is written down first.
+        while let Some(id) = state.pending.first().map(|pending| pending.id) {
+            effects.extend(step(&mut state, Input::Reply { id, reply: crate::coordinator::Reply::Done }, now));
+            let seq = state.volatile.results;
+            if effects.iter().any(|effect| matches!(effect, Effect::Observe { .. })) && state.volatile.observing {
+                effects.extend(step(&mut state, Input::Snapshot(Snapshot { seq, ..Snapshot::default() }), now));
+            }
+        }
+        let said = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Say { text, .. } => Some(text),
+            _ => None,
+        });
+        (said.collect(), obstacle(&state))
+    }
+
+    #[test]
+    fn work_that_waits_is_named_with_its_reason() {
+        let seat = Seat { id: "codex-1".into(), daily_limit: Some(0), interactive: false };
+        let limit = "A: every seat has reached its limit for today";
+        let found = said(Snapshot { seats: vec![seat], ..Snapshot::default() });
+        assert_eq!(found, (vec![format!("no job starts: {limit}")], Some(limit.to_owned())));
+        let full = "only 9 MiB are free";
+        let found = said(Snapshot { no_room: Some(full.into()), ..Snapshot::default() });
+        assert_eq!(found, (vec![format!("no job starts: {full}")], Some(full.to_owned())), "told once");
     }
 }

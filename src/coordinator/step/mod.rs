@@ -22,6 +22,7 @@ use std::time::Duration;
 
 pub use choose::quotas::near_limit;
 use context::{StepContext, closed, commit_due, has_room, rests, taken};
+pub use leave::obstacle;
 
 use super::state::config::Config;
 use super::state::input::{Action, Effect, How, Input, Reply, Snapshot};

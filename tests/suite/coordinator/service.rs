@@ -178,9 +178,13 @@ fn a_full_disk_pauses_work_until_there_is_room() {
     let mut service = Service::start(&yard, &[]);
     service.says("no job starts: only");
     assert!(yard.ran().is_empty());
+    let status = || yard.world.ok(&["status"]);
+    until("the status to say why", || status().contains("; no job starts: only"));
+    assert!(!status().contains("any number of jobs"), "{}", status());
     yard.settings("");
     service.says("there is enough free disk space again");
     until("the work", || yard.ran() == ["a"]);
+    assert!(!status().contains("no job starts"), "{}", status());
     service.signal(Signal::TERM);
     assert_eq!(service.end(), 0);
     let alerts = yard.world.lines("_bus/events/events.jsonl");

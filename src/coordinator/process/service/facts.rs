@@ -24,6 +24,9 @@ pub struct Facts {
     pub is_supervised: bool,
     /// It was told to stop.
     pub is_stopping: bool,
+    /// Why no job starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<String>,
     /// Why files are polled instead of watched.
     pub polling: Option<String>,
     #[serde(skip)]

@@ -191,6 +191,7 @@ fn runtime() -> Runtime {
         paused: None,
         breaker: Breaker { failures_in_a_row: 0, open_since: None, reason: None, job: None },
         nothing_is_chosen: Vec::new(),
+        obstacle: None,
         no_item_is_taken: None,
         record_behind: None,
         unread_commands: 0,
