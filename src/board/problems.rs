@@ -109,6 +109,10 @@ fn of_runtime(facts: &Facts, found: &mut Vec<Problem>) {
         let problem = Problem::new(High, "coordinator.stuck", format!("the coordinator is stuck: {}", stuck.why));
         found.push(problem.command(fix_command(&stuck.fix)));
     }
+    for one in runtime.failing.iter().take(EACH) {
+        let problem = Problem::new(High, "action.failing", format!("the coordinator {}", one.describe()));
+        found.push(problem.command("teof doctor"));
+    }
     let waits = facts.jobs.iter().any(|job| !job.is_over && job.next.is_none()) || !runtime.queued.is_empty();
     if !runtime.running && waits {
         found.push(Problem::new(High, "coordinator.stopped", "jobs wait, and no coordinator runs").command("teof run"));

@@ -32,6 +32,8 @@ pub struct Runtime {
     pub holder: Option<String>,
     /// Why a process that holds the lock does nothing.
     pub stuck: Option<Obstacle>,
+    /// What keeps actions from working, which are retried.
+    pub failing: Vec<Failing>,
     pub paused: Option<Said>,
     pub breaker: Breaker,
     /// Why no new job is chosen.
@@ -73,6 +75,44 @@ pub struct Runtime {
 pub struct Obstacle {
     pub why: String,
     pub fix: String,
+}
+
+/// Why actions keep failing.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct Failing {
+    pub why: String,
+    /// How often in a row the one failed that failed most often.
+    pub failures: u32,
+    /// The jobs that wait for it, by their short ids.
+    pub jobs: Vec<String>,
+}
+
+impl Failing {
+    /// Each reason once, in the order of the actions.
+    fn all(state: &State) -> Vec<Failing> {
+        let mut found: Vec<Failing> = Vec::new();
+        for pending in state.failing() {
+            let why = text::safe(pending.why.as_deref().unwrap_or_default());
+            let at = found.iter().position(|one| one.why == why).unwrap_or_else(|| {
+                found.push(Failing { why, failures: 0, jobs: Vec::new() });
+                found.len() - 1
+            });
+            found[at].failures = found[at].failures.max(pending.failures);
+            let job = pending.action.job().map(|job| short(job).into_owned());
+            let is_new = |job: &String| !found[at].jobs.contains(job);
+            if let Some(job) = job.filter(is_new) {
+                found[at].jobs.push(job);
+            }
+        }
+        found
+    }
+
+    /// For people: `cannot continue after 5 failures, and retries: the hub is on another branch (j3, j4)`.
+    pub fn describe(&self) -> String {
+        let jobs = if self.jobs.is_empty() { String::new() } else { format!(" ({})", self.jobs.join(", ")) };
+        let failures = text::counted(u64::from(self.failures), "failure");
+        format!("cannot continue after {failures}, and retries: {}{jobs}", self.why)
+    }
 }
 
 /// A person's word.
@@ -260,6 +300,7 @@ impl Observer {
             obstacle: facts.obstacle.as_deref().map(text::safe),
             stuck: slow.stuck.clone().filter(|_| holder.is_some()),
             holder: holder.map(|holder| text::safe(&holder)),
+            failing: Failing::all(state),
             paused: state.paused.as_ref().map(said),
             breaker: Breaker {
                 failures_in_a_row: state.breaker.failures_in_a_row,

@@ -157,6 +157,11 @@ pub struct Trip {
 }
 
 impl State {
+    /// The actions that keep failing and that work waits for.
+    pub fn failing(&self) -> impl Iterator<Item = &Pending> {
+        self.pending.iter().filter(|pending| pending.is_stuck() && !pending.is_held_back())
+    }
+
     pub fn new() -> Self {
         Self { version: VERSION, ..Self::default() }
     }

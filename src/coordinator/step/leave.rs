@@ -120,7 +120,7 @@ impl StepContext<'_> {
         let blocks = |job: &Job| job.rests() || state.pending.iter().any(|p| p.action.job() == Some(&job.id));
         has_observed(state)
             && state.volatile.flying.is_empty()
-            && state.pending.iter().any(|pending| pending.is_stuck() && !pending.is_held_back())
+            && state.failing().next().is_some()
             && state.pending.iter().all(waits)
             && state.jobs.iter().all(blocks)
             && !has_more_to_start(self.state)

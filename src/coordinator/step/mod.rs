@@ -28,10 +28,7 @@ use super::state::config::Config;
 use super::state::input::{Action, Effect, How, Input, Reply, Snapshot};
 use super::state::volatile::{Seen, Volatile};
 use super::state::{Grant, Job, Pending, Phase, State, VERSION};
-use crate::base::{Stamp, text};
-
-/// The longest stored reason of a failed action, in characters.
-const MAX_WHY: usize = 300;
+use crate::base::Stamp;
 
 /// A clock that goes back by less is being corrected, as every clock is.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
@@ -206,7 +203,9 @@ impl StepContext<'_> {
             self.state.volatile.observe_again |= matches!(pending.action, Action::Finalize { .. });
             return;
         }
-        let action = self.state.pending.remove(at).action;
+        let pending = self.state.pending.remove(at);
+        self.tell_unstuck(&pending);
+        let action = pending.action;
         let wrote = !matches!(reply, Reply::Refused { .. } | Reply::NotNow { .. });
         if wrote && !matches!(action, Action::Commit | Action::Spawn { .. } | Action::Notify { .. }) {
             self.state.unrecorded_since.get_or_insert(self.now);
@@ -303,26 +302,6 @@ impl StepContext<'_> {
         (self.state.unrecorded_since, self.state.recorded_at_rest) = (Some(self.now), None);
         self.state.volatile.commit_after = self.config.commit_every.map(|every| self.now.plus(every));
         self.say(None, format!("cannot commit the record now: {why}"));
-    }
-
-    fn try_again_later(&mut self, at: usize, why: &str, broken: bool) {
-        let pending = &mut self.state.pending[at];
-        if pending.action == Action::Commit {
-            self.state.pending.remove(at);
-            self.commit_later(why);
-            return;
-        }
-        pending.failures = pending.failures.saturating_add(1);
-        let wait = Duration::from_secs(5 << pending.failures.min(6)).min(self.config.poll_max);
-        pending.after = Some(self.now.plus(wait));
-        pending.why = Some(text::clip(why, MAX_WHY));
-        let job = pending.action.job().map(str::to_owned);
-        if let (Some(job), true) = (&job, Self::is_hopeless(&pending.action, pending.failures, broken)) {
-            let action = self.state.pending.remove(at).action;
-            self.give_up(job, &action, why);
-        } else if pending.failures == 1 {
-            self.say(job, format!("will be retried: {why}"));
-        }
     }
 
     /// Removes data that is no longer needed.

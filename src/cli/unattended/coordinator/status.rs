@@ -13,7 +13,7 @@ use super::status_table::{Listing, QUEUED, stage};
 use super::{headlines, last_output};
 use crate::base::{Result, Stamp, json, lock, text};
 use crate::board::jobs::UNMERGED;
-use crate::board::runtime::{Conflict, Consent, Quota};
+use crate::board::runtime::{Conflict, Consent, Failing, Quota};
 use crate::board::{Parts, Reader, Snapshot};
 use crate::cli::App;
 use crate::cli::support::terminal::live;
@@ -39,11 +39,11 @@ const RECENT: usize = 10;
 /// JOB`.
 ///
 /// With --json: {summary: {running, questions, reviews, blocked, tokens_today, cost_usd_today, jobs_left}, consent,
-/// running, stopping, holder, frozen, paused, breaker, jobs, finished: [{id, short, task, plan, step, title, seat,
-/// phase, state, stage, run, last, live: {stage, round, stage_since, agent, last_tool, last_line, last_at, tokens,
-/// cost_usd}, ...}], submissions, skipped, suspended, quotas, conflicts: [{jobs, is_certain, paths, more, text,
-/// command}], merge_policy, spent, unread_commands, nothing_is_chosen, no_item_is_taken, totals}. The lists of
-/// `summary` are short ids; `live` is null unless the job runs. Keys are added, never renamed.
+/// running, stopping, holder, frozen, failing: [{why, failures, jobs}], paused, breaker, jobs, finished: [{id, short,
+/// task, plan, step, title, seat, phase, state, stage, run, last, live: {stage, round, stage_since, agent, last_tool,
+/// last_line, last_at, tokens, cost_usd}, ...}], submissions, skipped, suspended, quotas, conflicts: [{jobs, is_certain,
+/// paths, more, text, command}], merge_policy, spent, unread_commands, nothing_is_chosen, no_item_is_taken, totals}. The
+/// lists of `summary` are short ids; `live` is null unless the job runs. Keys are added, never renamed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof coordinator status\n\
@@ -106,6 +106,8 @@ pub struct Document<'a> {
     holder: Option<&'a str>,
     /// Why a coordinator that holds its lock does nothing.
     frozen: Option<&'a str>,
+    /// Why actions keep failing, which are retried.
+    failing: &'a [Failing],
     paused: Option<&'a Word>,
     breaker: &'a Breaker,
     jobs: Vec<JobDocument<'a>>,
@@ -203,6 +205,7 @@ impl Overview {
             stopping: runtime.stopping,
             holder: runtime.holder.as_deref(),
             frozen: runtime.stuck.as_ref().map(|stuck| stuck.why.as_str()),
+            failing: &runtime.failing,
             paused: state.paused.as_ref(),
             breaker: &state.breaker,
             jobs: state.live_jobs().map(|job| self.job(job)).collect(),
@@ -248,6 +251,10 @@ impl Overview {
         if let Some(stuck) = &runtime.stuck {
             lines.push(attention(&format!("The coordinator is stuck: {}", stuck.why)));
             lines.push(format!("  {}", text::safe(&stuck.fix)));
+        }
+        for one in &runtime.failing {
+            lines.push(attention(&format!("The coordinator {}", one.describe())));
+            lines.push("  see what is wrong: teof doctor".to_owned());
         }
         lines.extend(obstacles(state, runtime.unread_commands, times));
         lines.extend(runtime.quotas.iter().flat_map(|one| quota(one, times)));

@@ -188,6 +188,7 @@ fn runtime() -> Runtime {
         stopping: false,
         holder: None,
         stuck: None,
+        failing: Vec::new(),
         paused: None,
         breaker: Breaker { failures_in_a_row: 0, open_since: None, reason: None, job: None },
         nothing_is_chosen: Vec::new(),

@@ -1,6 +1,8 @@
 //! Notifications: who is told what. The same is not told twice within a while, and not too much in an hour, so that
 //! what is sent is read.
 
+mod failing;
+
 use std::time::Duration;
 
 use super::context::StepContext;
@@ -22,7 +24,13 @@ impl StepContext<'_> {
     }
 
     /// The same, recognised by `subject` instead of the text, which has numbers or times that change.
-    pub(super) fn notify_about(&mut self, topic: Topic, job: Option<&str>, subject: &str, text: &str) {
+    pub(in crate::coordinator::step) fn notify_about(
+        &mut self,
+        topic: Topic,
+        job: Option<&str>,
+        subject: &str,
+        text: &str,
+    ) {
         if self.config.one_shot || self.config.receivers.is_empty() {
             return;
         }

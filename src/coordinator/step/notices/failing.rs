@@ -1,0 +1,123 @@
+//! Actions that failed because of a lock, a full disk or a hub on another branch: each is retried until it works, and
+//! people are told of one that keeps failing.
+
+use std::time::Duration;
+
+use crate::base::text;
+use crate::coordinator::state::Pending;
+use crate::coordinator::state::input::Action;
+use crate::coordinator::step::context::StepContext;
+use crate::hub::settings::notify::Topic;
+
+/// The longest stored reason of a failed action, in characters.
+const MAX_WHY: usize = 300;
+
+impl StepContext<'_> {
+    pub(in crate::coordinator::step) fn try_again_later(&mut self, at: usize, why: &str, broken: bool) {
+        let pending = &mut self.state.pending[at];
+        if pending.action == Action::Commit {
+            self.state.pending.remove(at);
+            self.commit_later(why);
+            return;
+        }
+        let was_stuck = pending.is_stuck();
+        pending.failures = pending.failures.saturating_add(1);
+        let wait = Duration::from_secs(5 << pending.failures.min(6)).min(self.config.poll_max);
+        pending.after = Some(self.now.plus(wait));
+        pending.why = Some(text::clip(why, MAX_WHY));
+        let (failures, is_stuck) = (pending.failures, pending.is_stuck() && !was_stuck);
+        let job = pending.action.job().map(str::to_owned);
+        if let (Some(job), true) = (&job, Self::is_hopeless(&pending.action, failures, broken)) {
+            let action = self.state.pending.remove(at).action;
+            self.give_up(job, &action, why);
+        } else if failures == 1 {
+            self.say(job, format!("will be retried: {why}"));
+        } else if is_stuck {
+            self.tell_stuck(at, why);
+        }
+    }
+
+    /// Tells people what keeps an action from working; once, however many actions it is.
+    fn tell_stuck(&mut self, at: usize, why: &str) {
+        let why = text::clip(why, MAX_WHY);
+        let same = self.state.failing().filter(|pending| pending.why.as_ref() == Some(&why)).count();
+        // Nothing waits for one that is held back.
+        if same > 1 || self.state.pending[at].is_held_back() {
+            return;
+        }
+        let failures = text::counted(u64::from(self.state.pending[at].failures), "failure");
+        let text = format!("cannot continue after {failures}, and retries: {why}");
+        self.say(None, text.clone());
+        self.notify(Topic::Problem, None, &text);
+    }
+
+    /// Says that the last action works that people were told of.
+    pub(in crate::coordinator::step) fn tell_unstuck(&mut self, done: &Pending) {
+        if done.is_stuck() && !done.is_held_back() && self.state.failing().next().is_none() {
+            self.say(None, format!("continues; this is fixed: {}", done.why.as_deref().unwrap_or_default()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Stamp;
+    use crate::coordinator::state::State;
+    use crate::coordinator::state::config::Receiver;
+    use crate::coordinator::state::input::{Effect, Input, Offer, Reply, Snapshot};
+    use crate::coordinator::{Config, next_wake, step};
+
+    /// Two tasks are assigned, and everything but a notification is answered with `reply` until `until`: what is said,
+    /// and what people are notified of.
+    fn answer_all(state: &mut State, first: Input, reply: &Reply, until: Stamp) -> (Vec<String>, Vec<String>) {
+        let (mut said, mut sent, mut now) = (Vec::new(), Vec::new(), state.volatile.last_now.unwrap());
+        let mut inputs = vec![first];
+        while now < until {
+            for input in std::mem::take(&mut inputs) {
+                for effect in step(state, input, now) {
+                    let seq = state.volatile.results;
+                    match effect {
+                        Effect::Say { text, .. } => said.push(text),
+                        Effect::Do { id, action: Action::Notify { notice, .. }, .. } => {
+                            sent.push(notice.text);
+                            inputs.push(Input::Reply { id, reply: Reply::Done });
+                        }
+                        Effect::Do { id, .. } => inputs.push(Input::Reply { id, reply: reply.clone() }),
+                        Effect::Observe { .. } => {
+                            inputs.push(Input::Snapshot(Snapshot { seq, ..Snapshot::default() }));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            if inputs.is_empty() {
+                now = next_wake(state).unwrap().max(now.plus(Duration::from_secs(1)));
+                inputs.push(Input::Tick);
+            }
+        }
+        (said, sent)
+    }
+
+    #[test]
+    fn what_keeps_failing_is_told_once_and_again_when_it_works() {
+        let now = Stamp::from_unix(1_000_000);
+        let mut state = State::new();
+        let phone = Receiver { name: "phone".into(), on: Vec::new(), repeat: Duration::from_secs(60), per_hour: 9 };
+        step(&mut state, Input::Started(Config { slots: 2, receivers: vec![phone], ..Config::default() }), now);
+        let offer = |task: &str| Offer { task: task.into(), source: "backlog".into(), ..Offer::default() };
+        let snapshot = Snapshot { offers: vec![offer("A"), offer("B")], ..Snapshot::default() };
+        let failed = Reply::Failed { why: "the hub is on branch other".into() };
+        let later = |hours: u64| now.plus(Duration::from_secs(hours * 3600));
+        let (said, sent) = answer_all(&mut state, Input::Snapshot(snapshot), &failed, later(9));
+        let told = "cannot continue after 3 failures, and retries: the hub is on branch other";
+        assert_eq!(sent, [told], "two jobs wait for the same, all night");
+        assert_eq!(said.iter().filter(|text| *text == told).count(), 1, "{said:?}");
+        assert!(state.failing().count() >= 2, "both are shown");
+        let refused = Reply::Refused { why: "another seat has it".into() };
+        let (said, _) = answer_all(&mut state, Input::Tick, &refused, later(10));
+        let works = said.iter().filter(|text| *text == "continues; this is fixed: the hub is on branch other").count();
+        assert_eq!(works, 1, "{said:?}");
+        assert_eq!(state.failing().count(), 0);
+    }
+}
