@@ -178,7 +178,7 @@ pub struct Coordinator {
     #[serde(with = "span")]
     #[schemars(with = "Span")]
     pub stop_within: Duration,
-    /// Free bytes on each disk that teof writes to, below which no job starts.
+    /// Free bytes on each disk that teof writes to, below which no job starts until a quarter more is free.
     pub min_free_disk: u64,
 }
 
