@@ -100,7 +100,8 @@ impl Deliverer {
         receiver: Notify,
         notice: Notice,
     ) {
-        let is_done = check && last(hub, receiver.label()).is_some_and(|last| last.action >= action);
+        let is_past = |last: Delivery| last.action > action || (last.action == action && last.failed.is_none());
+        let is_done = check && last(hub, receiver.label()).is_some_and(is_past);
         if is_done {
             let _ = queue.send(Message::Notified { action, to: receiver.label().to_owned(), failed: None });
             return;

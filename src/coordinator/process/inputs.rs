@@ -102,15 +102,19 @@ impl Shell<'_> {
 
     /// A failure is told once, until a delivery to that receiver succeeds again.
     fn notified(&mut self, action: u64, to: String, failed: Option<String>) {
-        match failed {
-            None => drop(self.unreachable.remove(&to)),
-            Some(why) if !self.unreachable.contains(&to) => {
-                self.report(format!("cannot notify {to}: {why}; later failures are not reported"));
-                self.unreachable.insert(to);
+        let reply = match failed {
+            None => {
+                self.unreachable.remove(&to);
+                Reply::Done
             }
-            Some(_) => {}
-        }
-        self.feed(Input::Reply { id: action, reply: Reply::Done });
+            Some(why) => {
+                if self.unreachable.insert(to.clone()) {
+                    self.report(format!("cannot notify {to}: {why}; later failures are not reported"));
+                }
+                Reply::Failed { why }
+            }
+        };
+        self.feed(Input::Reply { id: action, reply });
     }
 
     /// Passes on what workers reported to the bus since the last look: an agent gives no sign of life, or does what a

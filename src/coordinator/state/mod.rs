@@ -130,14 +130,15 @@ pub struct Pending {
 const STUCK_AFTER: u32 = 3;
 
 impl Pending {
-    /// Whether it keeps failing.
+    /// Whether it keeps failing, unless it is a notification, which no work waits for.
     pub fn is_stuck(&self) -> bool {
-        self.failures >= STUCK_AFTER
+        self.failures >= STUCK_AFTER && !matches!(self.action, Action::Notify { .. })
     }
 
     /// Whether it waits for permission rather than for its result. Nothing waits for a delivery.
     pub fn is_held_back(&self) -> bool {
-        self.after.is_some() && (self.failures == 0 || matches!(self.action, Action::Deliver { .. }))
+        self.after.is_some()
+            && (self.failures == 0 || matches!(self.action, Action::Deliver { .. } | Action::Notify { .. }))
     }
 }
 

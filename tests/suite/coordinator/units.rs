@@ -183,6 +183,22 @@ fn people_are_notified_once_and_a_receiver_that_fails_does_no_harm() {
 }
 
 #[test]
+fn an_urgent_notification_that_was_not_delivered_is_kept_and_sent_again() {
+    let yard = Yard::with("retries = 0\n");
+    let settings = yard.world.read("teof.toml");
+    yard.world.write("teof.toml", &format!("{settings}{}", receiver(&yard, "echo 'no network' >&2; exit 1")));
+    yard.grant();
+    yard.plan("bad", &["false"]);
+    let said = yard.finish_with(1);
+    assert_eq!(said.matches("cannot notify receive: ").count(), 1, "{said}");
+    assert!(told(&yard).is_empty());
+    receiver(&yard, "");
+    yard.finish_with(1);
+    let told: Vec<_> = told(&yard).iter().map(|one| one["event"].clone()).collect();
+    assert_eq!(told, ["failed"], "by the next process at the latest");
+}
+
+#[test]
 fn a_coordinator_that_was_killed_is_told_of_and_its_log_is_kept_as_json() {
     let yard = Yard::new();
     let settings = yard.world.read("teof.toml");

@@ -11,14 +11,22 @@ use crate::hub::settings::notify::Topic;
 
 /// The longest stored reason of a failed action, in characters.
 const MAX_WHY: usize = 300;
+/// How long an urgent notification waits after each failed delivery; then as long as the last time.
+const SEND_AGAIN: [Duration; 3] = [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(15 * 60)];
 
 impl StepContext<'_> {
     pub(in crate::coordinator::step) fn try_again_later(&mut self, at: usize, why: &str, broken: bool) {
         let pending = &mut self.state.pending[at];
-        if pending.action == Action::Commit {
-            self.state.pending.remove(at);
-            self.commit_later(why);
-            return;
+        match &pending.action {
+            Action::Commit => {
+                self.state.pending.remove(at);
+                return self.commit_later(why);
+            }
+            Action::Notify { notice, .. } => {
+                let is_urgent = notice.event.is_urgent();
+                return self.send_again(at, is_urgent, why);
+            }
+            _ => {}
         }
         let was_stuck = pending.is_stuck();
         pending.failures = pending.failures.saturating_add(1);
@@ -35,6 +43,21 @@ impl StepContext<'_> {
         } else if is_stuck {
             self.tell_stuck(at, why);
         }
+    }
+
+    /// An urgent notification is tried again until the executor finds it too old; nothing waits for it.
+    fn send_again(&mut self, at: usize, is_urgent: bool, why: &str) {
+        if !is_urgent {
+            self.state.pending.remove(at);
+            return;
+        }
+        let pending = &mut self.state.pending[at];
+        let wait = SEND_AGAIN[(pending.failures as usize).min(SEND_AGAIN.len() - 1)];
+        pending.failures = pending.failures.saturating_add(1);
+        pending.after = Some(self.now.plus(wait));
+        pending.why = Some(text::clip(why, MAX_WHY));
+        // It is checked by the number of the last delivery, which may be a later one's.
+        pending.issued = false;
     }
 
     /// Tells people what keeps an action from working; once, however many actions it is.

@@ -138,4 +138,37 @@ mod tests {
         assert_eq!(tell(&mut state, Topic::Breaker, "three jobs in a row", now), Some(1), "with what was left out");
         assert_eq!(tell(&mut state, Topic::Problem, "the disk", now), None, "it has a limit too");
     }
+
+    #[test]
+    fn an_urgent_notification_that_was_not_delivered_is_sent_again() {
+        let at = |minute: u64| Stamp::from_unix(2_000_000_000).plus(Duration::from_secs(60 * minute));
+        let sent = |effects: Vec<Effect>| {
+            effects.into_iter().find_map(|effect| match effect {
+                Effect::Do { id, action: Action::Notify { .. }, check } => Some((id, check)),
+                _ => None,
+            })
+        };
+        let mut state = State::new();
+        step(&mut state, Input::Started(config(&[], 9)), at(0));
+        let noticed = |topic, text: &str| Input::Noticed { topic, job: None, text: text.into() };
+        let failed = |id| Input::Reply { id, reply: Reply::Failed { why: "no network".into() } };
+        let (id, _) = sent(step(&mut state, noticed(Topic::Completed, "a job"), at(0))).unwrap();
+        step(&mut state, failed(id), at(0));
+        assert!(state.pending.is_empty(), "it is not urgent");
+        let (id, _) = sent(step(&mut state, noticed(Topic::Breaker, "three jobs"), at(0))).unwrap();
+        step(&mut state, failed(id), at(0));
+        let tries = (1..60).filter(|minute| {
+            let found = sent(step(&mut state, Input::Tick, at(*minute)));
+            assert!(found.is_none_or(|found| found == (id, false)), "a later delivery does not count for this one");
+            if found.is_some() {
+                step(&mut state, failed(id), at(*minute));
+            }
+            found.is_some()
+        });
+        assert_eq!(tries.collect::<Vec<_>>(), [1, 6, 21, 36, 51]);
+        assert!(state.failing().next().is_none(), "no work waits for it");
+        assert!(sent(step(&mut state, Input::Tick, at(66))).is_some());
+        step(&mut state, Input::Reply { id, reply: Reply::Done }, at(66));
+        assert!(state.pending.iter().all(|pending| pending.id != id), "it was delivered");
+    }
 }
