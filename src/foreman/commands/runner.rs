@@ -339,6 +339,7 @@ impl CommandResult {
             status: status.to_owned(),
             outcome,
             exit_code: if let Verdict::Exited(code) = report.verdict { Some(code) } else { None },
+            signal: if let Verdict::Signalled(signal) = report.verdict { Some(signal) } else { None },
             duration_seconds: spec::seconds(report),
             output: Output::of(&report.output),
             tail: spec::tail(report),

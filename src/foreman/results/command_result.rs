@@ -14,6 +14,9 @@ pub struct CommandResult {
     /// For people: `exit code 3`, `no output for too long`.
     pub outcome: String,
     pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    #[serde(skip)]
+    pub signal: Option<i32>,
     pub duration_seconds: f64,
     pub output: Output,
     /// The end of the output, without secrets.

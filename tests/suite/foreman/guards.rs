@@ -42,9 +42,11 @@ fn a_failing_or_flaky_test_blocks_and_the_next_attempt_runs_the_tests_alone() {
     let (outcome, _) = fixture.run("run-2");
     assert_eq!(outcome["verdict"], "blocked", "a person looks: {outcome:#}");
     assert_eq!(Fixture::finding(&outcome, "test.flaky").unwrap()["severity"], "medium");
-    let fixture = fixture.with("guardrails.tests", json!(["true"]));
+    let killed = "test -e $TEOF_RECEIPTS_DIR/seen || { touch $TEOF_RECEIPTS_DIR/seen; kill -9 $$; }";
+    let fixture = fixture.with("guardrails.tests", json!([killed]));
     let (outcome, _) = fixture.run("run-3");
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
+    assert_eq!(Fixture::finding(&outcome, "test.killed").unwrap()["severity"], "low");
     let stages = fixture.envelope(&outcome)["stages"].clone();
     assert_eq!((&stages[0]["done_before"], &stages[1]["name"]), (&json!(true), &json!("tester")));
     assert_eq!(fixture.show("agent/codex-1/docs:src/code.txt"), "one\ntwo\nthree");

@@ -24,6 +24,8 @@ use base_tests::OnBase;
 
 /// How many changed files are listed in a bundle; the others are counted.
 const MOST_FILES: usize = 1000;
+/// SIGKILL and SIGTERM, which others send.
+const KILLS: [i32; 2] = [9, 15];
 
 /// Checks the commit against the order's guardrails and measures it.
 pub fn inspect(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<Vec<Finding>> {
@@ -155,8 +157,8 @@ fn failed(
     Ok(None)
 }
 
-/// Runs one test. A failed test runs once more on the same tree; if it passes then, it is reported as flaky and the
-/// work continues.
+/// Runs one test. A failed test runs once more on the same tree; if it passes then, it is reported as flaky, unless
+/// somebody killed it, and the work continues.
 fn run_test(
     context: &mut StageContext,
     stage: &mut StageReport,
@@ -174,16 +176,23 @@ fn run_test(
         }
         Break(_) => return Ok(first),
     }
+    // Neither the test nor the work did that.
+    let was_killed = matches!(&first, Continue(done) if done.signal.is_some_and(|signal| KILLS.contains(&signal)));
     // Files left by the first run would change the tree.
     commit::take_back(context, stage)?;
     let second = context.run(&test, &format!("{name}-again"), &mut stage.tests)?;
     if let Continue(done) = &second {
         stage.duration_seconds += done.duration_seconds;
         if done.succeeded() {
-            let message = format!("test {line:?} failed, then passed on the same tree");
-            let found = Finding::medium("test.flaky", "", message)
-                .hint(format!("compare both outputs: {}", context.report.work.logs()));
-            stage.notes.push(found);
+            let found = match was_killed {
+                true => {
+                    Finding::low("test.killed", "", format!("test {line:?} was killed, then passed on the same tree"))
+                }
+                false => {
+                    Finding::medium("test.flaky", "", format!("test {line:?} failed, then passed on the same tree"))
+                }
+            };
+            stage.notes.push(found.hint(format!("compare both outputs: {}", context.report.work.logs())));
         }
     }
     Ok(second)
