@@ -199,6 +199,27 @@ fn an_urgent_notification_that_was_not_delivered_is_kept_and_sent_again() {
 }
 
 #[test]
+fn status_shows_why_actions_keep_failing() {
+    let yard = Yard::new();
+    yard.plan("a", &[&yard.work("a")]);
+    yard.finish();
+    let mut state: Value = serde_json::from_slice(&fs::read(yard.state()).unwrap()).unwrap();
+    let job = state["jobs"][0]["id"].clone();
+    let keep = |id: u64, failures: u32| {
+        let action = json!({"do": "keep", "job": &job, "until": "2026-01-05T08:00:00Z"});
+        json!({"id": id, "action": action, "issued": true, "failures": failures, "after": "2026-01-05T08:00:00Z",
+            "why": "the hub is on branch other"})
+    };
+    state["pending"] = json!([keep(900, 5), keep(901, 3), keep(902, 1)]);
+    fs::write(yard.state(), state.to_string()).unwrap();
+    let told = "The coordinator cannot continue after 5 failures, and retries: the hub is on branch other (j1)";
+    let status = yard.world.ok(&["status"]);
+    assert_eq!(status.matches(told).count(), 1, "{status}");
+    let failing = &yard.world.json(&["status"])["failing"];
+    assert_eq!(*failing, json!([{"why": "the hub is on branch other", "failures": 5, "jobs": ["j1"]}]));
+}
+
+#[test]
 fn a_coordinator_that_was_killed_is_told_of_and_its_log_is_kept_as_json() {
     let yard = Yard::new();
     let settings = yard.world.read("teof.toml");
