@@ -10,6 +10,8 @@ use chrono::{Datelike, NaiveDate, NaiveTime, TimeDelta};
 use crate::base::Stamp;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A named time that passed so many seconds ago is over, and not that of tomorrow.
+const PASSED: i64 = 600;
 /// The longest wait that a text can cause; also keeps sums of times in range.
 pub const LONGEST: Duration = Duration::from_secs(40 * 24 * 3600);
 
@@ -99,13 +101,13 @@ fn moment(text: &str, now: Stamp) -> Option<Stamp> {
     }
 }
 
-/// The next time that clocks show `time`: later than now, at most a day.
+/// The next time that clocks show `time`, at most a day from now; now, if they showed it a moment ago: programs name the
+/// minute, and end some time after they knew.
 fn next(time: NaiveTime, now: Stamp) -> Stamp {
-    let since_midnight = |seconds: i64| seconds.rem_euclid(DAY.as_secs().cast_signed());
+    let day = DAY.as_secs().cast_signed();
     let wanted = time.signed_duration_since(NaiveTime::MIN).num_seconds();
-    let wait = since_midnight(wanted - since_midnight(now.unix()));
-    let wait = if wait == 0 { DAY } else { Duration::from_secs(wait.unsigned_abs()) };
-    now.plus(wait)
+    let wait = (wanted - now.unix()).rem_euclid(day);
+    if day - wait <= PASSED || wait == 0 { now } else { now.plus(Duration::from_secs(wait.unsigned_abs())) }
 }
 
 fn dated(month: u32, day: u32, rest: &str, now: Stamp) -> Option<Stamp> {
@@ -123,7 +125,7 @@ fn dated(month: u32, day: u32, rest: &str, now: Stamp) -> Option<Stamp> {
     match year {
         Some(year) => on(year),
         // Without a year it is the next such day.
-        None => on(this_year).filter(|at| *at > now).or_else(|| on(this_year + 1)),
+        None => on(this_year).filter(|at| now.unix() - at.unix() <= PASSED).or_else(|| on(this_year + 1)),
     }
     .filter(|at| at.since(now) <= LONGEST)
 }
@@ -206,7 +208,9 @@ mod tests {
     fn the_time_that_is_named_is_found() {
         for (text, wanted) in [
             ("You've hit your session limit · resets 3:07am (UTC)", "2026-11-21T03:07:00Z"),
-            ("You've hit your 5-hour limit · resets 1:59am (UTC)", "2026-11-22T01:59:00Z"),
+            // A moment ago: it is over. Longer ago: tomorrow's.
+            ("You've hit your 5-hour limit · resets 1:59am (UTC)", "2026-11-21T02:00:00Z"),
+            ("You've hit your 5-hour limit · resets 1:30am (UTC)", "2026-11-22T01:30:00Z"),
             ("You've hit your limit · resets 8pm (Europe/Berlin)", "2026-11-21T20:00:00Z"),
             ("You've hit your weekly limit · resets Nov 24, 1pm (UTC)", "2026-11-24T13:00:00Z"),
             ("You've hit your weekly limit · resets Dec 20th at 11:30 p.m.", "2026-12-20T23:30:00Z"),
