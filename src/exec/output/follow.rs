@@ -44,6 +44,11 @@ impl Followed {
         Ok(n)
     }
 
+    /// How much was printed and not read, in bytes.
+    pub fn left(&self) -> Result<u64> {
+        Ok(self.file.metadata().context("read output")?.len().saturating_sub(self.at))
+    }
+
     /// Frees the disk space of what was read, where the file system can.
     fn free(&mut self) {
         #[cfg(target_os = "linux")]

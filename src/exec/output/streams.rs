@@ -55,8 +55,11 @@ impl Stream {
         }
     }
 
-    fn is_file(&self) -> bool {
-        matches!(self.source, Some(Source::File(_)))
+    fn file(&self) -> Option<&Followed> {
+        match &self.source {
+            Some(Source::File(file)) => Some(file),
+            _ => None,
+        }
     }
 }
 
@@ -86,7 +89,7 @@ impl Streams {
     /// Takes in what there is, a piece of each at most, waiting at most `wait` for the first.
     pub fn read(&mut self, wait: Duration, observer: &mut dyn Observer) -> Result<()> {
         // A file that grows wakes no reader.
-        if self.out.is_file() && self.read_out(observer)? > 0 {
+        if self.out.file().is_some() && self.read_out(observer)? > 0 {
             return Ok(());
         }
         let wait = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
@@ -126,14 +129,17 @@ impl Streams {
         Ok(n)
     }
 
-    /// Reads what is still in the pipes, for a limited time: a process that was not found may hold them open.
+    /// Reads what is in the file now, however long that takes, and what is still in the pipes, for a limited time: a
+    /// process that was not found may hold them open.
     pub fn drain(&mut self, step: Duration, observer: &mut dyn Observer) -> Result<()> {
-        let until = Instant::now() + DRAIN;
-        while self.out.is_file() && Instant::now() < until {
-            if self.read_out(observer)? == 0 {
-                self.out.source = None;
+        if let Some(mut left) = self.out.file().map(Followed::left).transpose()? {
+            while left > 0 {
+                let n = self.read_out(observer)?;
+                left = if n == 0 { 0 } else { left.saturating_sub(n as u64) };
             }
+            self.out.source = None;
         }
+        let until = Instant::now() + DRAIN;
         while self.is_open() && Instant::now() < until {
             self.read(step, observer)?;
         }
