@@ -195,6 +195,10 @@ impl State {
             self.meaningful += 1;
             self.trouble = None;
         }
+        if matches!(event, Event::Text { .. } | Event::ToolUse { .. }) {
+            // It goes on, perhaps with another model: that limit did not end it.
+            self.limit.take_if(|limit| limit.rejected);
+        }
         match event {
             Event::Started { session, model } => self.started(session.as_deref(), model.as_deref()),
             Event::Version(version) => self.version = Some(text::clip(&text::safe(version), 100)),
