@@ -19,7 +19,7 @@ use crate::foreman::results::call_record::{CallRecord, How};
 use crate::foreman::results::question;
 use crate::foreman::stages::context::StageContext;
 use crate::foreman::stages::stage_store::Unfinished;
-use crate::model::agent::{Format, Usage};
+use crate::model::agent::Format;
 use crate::model::command::Command;
 use crate::model::run::noticed::{Action, Noticed};
 use crate::model::run::outcome::{Finding, Verdict};
@@ -150,16 +150,6 @@ fn earlier_session(context: &StageContext, agent: &Agent) -> Option<String> {
     last.session.clone().filter(|_| same)
 }
 
-/// What a session used so far, in this order and before the work was sent back.
-fn used_before(context: &StageContext, session: &str) -> Option<Usage> {
-    let sent_back = context.report.work.order.rework.as_ref().and_then(|rework| rework.session.as_ref());
-    let before = sent_back.filter(|before| before.id == session).map(|before| before.usage);
-    match (before, context.store.session_usage(session)) {
-        (Some(before), now) => Some(before.plus(now.unwrap_or_default())),
-        (None, now) => now,
-    }
-}
-
 /// The result of a call.
 enum CallOutcome {
     Answered(Box<CallResult>),
@@ -253,7 +243,7 @@ fn one_call(
         model,
         prompt: &open.prompt,
         session,
-        earlier: resume.and_then(|id| used_before(context, id)),
+        earlier: resume.and_then(|id| unfinished::used_before(context, id)),
         name: &name,
         decided: &decided,
         folder: &folder,
@@ -288,7 +278,8 @@ fn note(context: &mut StageContext, stage: &mut StageReport, said: &CallResult) 
         quota.clone().add(context.report.quotas.entry(called.agent.clone()).or_default());
     }
     context.store.add_usage(context.hub, &job, &run, called.session.as_deref(), called.usage)?;
-    stage.session_usage = called.session.as_deref().and_then(|id| used_before(context, id)).unwrap_or_default();
+    stage.session_usage =
+        called.session.as_deref().and_then(|id| unfinished::used_before(context, id)).unwrap_or_default();
     (context.report.usage, context.report.spent) = (context.store.run_usage(&run), context.store.spent);
     context.report.monitor_pause = context.report.monitor_pause.take().or_else(|| said.pause.clone());
     let found = noticed(context, stage, called);

@@ -13,6 +13,7 @@ use crate::foreman::reporting::envelope::StageReport;
 use crate::foreman::stages::context::StageContext;
 use crate::foreman::stages::next_stage::{self, Next, Plan};
 use crate::foreman::stages::stage_store::Unfinished;
+use crate::model::agent::Usage;
 use crate::model::run::stage::CODER;
 
 /// How many changed files a prompt names.
@@ -154,7 +155,7 @@ fn count(context: &mut StageContext) -> Result<()> {
     let mut now = Unfinished { output: None, ..left };
     let mut usage = Default::default();
     if let Ok(agent) = agent {
-        let earlier = now.session.as_deref().and_then(|session| context.store.session_usage(session));
+        let earlier = now.session.as_deref().and_then(|session| used_before(context, session));
         let mut reading = Stream::new(agent.format, earlier);
         reading.take(&stream);
         usage = reading.usage();
@@ -164,6 +165,16 @@ fn count(context: &mut StageContext) -> Result<()> {
     let (run, session) = (now.run.clone(), now.session.clone());
     context.store.unfinished = Some(now);
     context.store.add_usage(context.hub, &job, &run, session.as_deref(), usage)
+}
+
+/// What a session used so far, in this order and before the work was sent back.
+pub(super) fn used_before(context: &StageContext, session: &str) -> Option<Usage> {
+    let sent_back = context.report.work.order.rework.as_ref().and_then(|rework| rework.session.as_ref());
+    let before = sent_back.filter(|before| before.id == session).map(|before| before.usage);
+    match (before, context.store.session_usage(session)) {
+        (Some(before), now) => Some(before.plus(now.unwrap_or_default())),
+        (None, now) => now,
+    }
 }
 
 #[cfg(test)]
