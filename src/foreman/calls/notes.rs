@@ -70,14 +70,19 @@ pub fn said(hub: &Hub, work: &Work) -> Vec<String> {
 /// Keeps the notes of a job that ended for the same task's later work.
 pub fn keep(hub: &Hub, job: &str, task: &str) {
     let (from, to) = (folder(hub, job), kept(hub, task));
+    let mut all = true;
     for path in files_in(&from) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let to = to.join(format!("{job}-{name}"));
         if let Err(e) = files::create_parent(&to).and_then(|()| Ok(std::fs::rename(&path, &to)?)) {
             tracing::warn!("cannot keep a note for later work on {task}: {e:#}");
+            all = false;
         }
     }
-    let _ = std::fs::remove_dir_all(from);
+    // Nor one that came meanwhile.
+    if all && files_in(&from).is_empty() {
+        let _ = std::fs::remove_dir_all(from);
+    }
 }
 
 /// Removes the notes of a task that is done.
