@@ -79,7 +79,7 @@ const MODEL: [&str; 5] = [
     "no such model",
     "does not exist or you do not have access",
 ];
-const ACCOUNT: [&str; 12] = [
+const ACCOUNT: [&str; 13] = [
     "unauthorized",
     "unauthenticated",
     "authentication",
@@ -88,7 +88,8 @@ const ACCOUNT: [&str; 12] = [
     "invalid bearer",
     "not logged in",
     "please run /login",
-    "log in",
+    "please log in",
+    "must log in",
     "permission_denied",
     "auth method",
     "api key",
@@ -113,6 +114,25 @@ const SERVICE: [&str; 19] = [
     "bad gateway",
     "dns",
     "eai_again",
+];
+/// Words of services and their clients, which the output of a person's own tests hardly has.
+const OF_SERVICES: [&str; 16] = [
+    "api error",
+    "litellm.",
+    "overloaded",
+    "server_error",
+    "stream disconnected",
+    "econn",
+    "enotfound",
+    "eai_again",
+    "error sending request",
+    "fetch failed",
+    "bad gateway",
+    "service unavailable",
+    "connection error",
+    "unauthorized",
+    "invalid api key",
+    "not logged in",
 ];
 const REQUEST: [&str; 6] =
     ["invalid_request", "bad request", "invalid_argument", "model not found", "not_found", "prompt is too long"];
@@ -143,6 +163,17 @@ pub fn kind_of(status: Option<u64>, text: &str) -> Kind {
         () if has(&["billing"]) => Kind::Billing,
         () if has(&ACCOUNT) => Kind::Account,
         () => Kind::Other,
+    }
+}
+
+/// Like [`kind_of`], for output that may be that of tests: a common word alone ("socket", "timeout") blames no service
+/// and no account, for which a failed call would cost no attempt, or block the job.
+pub fn kind_of_output(text: &str) -> Kind {
+    let lower = text.to_lowercase();
+    let is_certain = || status_in(text).is_some() || OF_SERVICES.iter().any(|words| lower.contains(words));
+    match kind_of(None, text) {
+        Kind::Service | Kind::Account if !is_certain() => Kind::Other,
+        kind => kind,
     }
 }
 
@@ -260,6 +291,22 @@ mod tests {
         }
         assert_eq!(kind_of(Some(503), "x"), Kind::Service);
         assert!(Kind::Busy.is_transient() && !Kind::Account.is_transient());
+    }
+
+    #[test]
+    fn the_words_of_failed_tests_blame_no_service_and_no_account() {
+        for (text, kind) in [
+            ("FAILED tests/test_db.py::test_socket - 1 failed", Kind::Other),
+            ("error: the build failed, see the log in /tmp/build.log", Kind::Other),
+            ("assertion failed: timeout == 3", Kind::Other),
+            ("litellm.APIConnectionError: connection refused", Kind::Service),
+            ("connect ECONNREFUSED 127.0.0.1:443", Kind::Service),
+            ("API Error: 503 try later", Kind::Service),
+            ("Not logged in; run login", Kind::Account),
+            ("You have hit your usage limit.", Kind::Limit),
+        ] {
+            assert_eq!(kind_of_output(text), kind, "{text}");
+        }
     }
 
     #[test]

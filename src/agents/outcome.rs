@@ -254,7 +254,7 @@ impl Classifier<'_> {
             }
             Exit::Code(_) => {
                 let said = last_line(&self.last_words()).map_or_else(String::new, |said| format!(": {said}"));
-                let kind = failure::kind_of(None, &said);
+                let kind = failure::kind_of_output(&said);
                 Verdict::Failed { why: format!("{}{said}", ended(self.exit)), kind }
             }
             exit => Verdict::NoResult { why: ended(exit), outage: false },
