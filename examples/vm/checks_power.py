@@ -63,6 +63,8 @@ def cuts(project):
     dice = random.Random(seed)
     project.install()
     project.agent_does("sleep 1\n")
+    # Git does not sync a new repository; what was there before is not what is tried.
+    project.machine.run("sync")
     acknowledged = collections.defaultdict(set)
     seen = []
     for number in range(CUTS):
