@@ -1,5 +1,6 @@
 """A machine that can lose its power: started from a disk image, spoken to over ssh, killed at any moment."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -64,7 +65,8 @@ class Machine:
 
     def cut(self):
         """Takes the power away: what is not on the disk is lost."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.process = None
         for user in ["root", "dev"]:
