@@ -220,6 +220,20 @@ mod tests {
     }
 
     #[test]
+    fn a_worktree_whose_files_a_power_cut_emptied_is_moved_aside_and_its_work_stays() {
+        let world = World::new();
+        let first = world.prepare("job-1", "run-1");
+        fs::write(first.root.join("code/b"), "half done").unwrap();
+        for name in ["HEAD", "commondir", "gitdir", "locked"] {
+            fs::write(first.git_dir.join(name), "").unwrap();
+        }
+        assert_eq!(unfinished::find(&world.hub.common_dir).len(), 1);
+        let second = world.prepare("job-1", "run-2");
+        assert!(second.root != first.root && first.root.join("code/b").exists());
+        assert_eq!(unfinished::find(&world.hub.common_dir).len(), 0, "it is out of git's way");
+    }
+
+    #[test]
     fn a_retry_continues_from_the_last_checkpoint_and_loses_no_uncommitted_work() {
         let world = World::new();
         let first = world.prepare("job-1", "run-1");

@@ -2,12 +2,14 @@
 //!
 //! Git writes the files about a worktree one after the other, and an empty `commondir` among them is an error for
 //! `git branch`, `git worktree` and every other command that reads all worktrees. Those that teof was creating are
-//! moved into teof's own folder: no work was ever done there.
+//! moved into teof's own folder: no work was ever done there. A power cut leaves the same, because git syncs none of
+//! these files: then work may be in the worktree's folder, which stays.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::metadata::setup_state;
 use super::registry;
 use crate::base::Result;
 use crate::base::files;
@@ -23,7 +25,7 @@ const ASIDE: &str = "half-made";
 #[derive(Clone, Debug)]
 pub struct Unfinished {
     pub git_dir: PathBuf,
-    /// Its reason says that teof was creating it.
+    /// Its reason says that teof was creating it; or a power cut emptied that, and teof noted that it created it.
     pub is_ours: bool,
 }
 
@@ -34,7 +36,8 @@ pub fn find(common_dir: &Path) -> Vec<Unfinished> {
     folders
         .map(|git_dir| {
             let reason = fs::read_to_string(git_dir.join("locked")).unwrap_or_default();
-            Unfinished { is_ours: reason.starts_with("teof"), git_dir }
+            let is_known = reason.trim().is_empty() && setup_state::is_known(common_dir, &git_dir);
+            Unfinished { is_ours: reason.starts_with("teof") || is_known, git_dir }
         })
         .collect()
 }

@@ -63,6 +63,12 @@ pub fn is_set_up(hub: &Hub, git_dir: &Path, digest: &str) -> bool {
     read(hub, git_dir).setup.as_deref() == Some(digest)
 }
 
+/// Whether anything is known of a worktree with this name: teof created it.
+pub fn is_known(common_dir: &Path, git_dir: &Path) -> bool {
+    let name = git_dir.file_name().unwrap_or_default().to_string_lossy();
+    common_dir.join("teof").join(FOLDER).join(format!("{name}.json")).exists()
+}
+
 /// Removes what is known of the worktree with this git dir.
 ///
 /// # Errors
