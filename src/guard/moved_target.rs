@@ -4,9 +4,6 @@
 //! The foreman that finds such a move records it on this machine. An entry ends when the commit is removed from the
 //! branch, when a lost commit is restored, or when a person accepts the change.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
 use std::time::Duration;
 
 use git2::{Oid, Repository};
@@ -15,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, Stamp, files, json, text};
 use crate::hub::Hub;
-use crate::hub::git::{ancestry, object_ids};
+use crate::hub::git::{ancestry, object_ids, reflog};
 use crate::hub::repository::locks;
 
 /// Machine-local.
@@ -27,9 +24,6 @@ const MOST: usize = 50;
 /// How often, and with which pauses, a branch and the log of its checkout are compared before a difference counts.
 const LOOKS: u32 = 20;
 const BETWEEN: Duration = Duration::from_millis(10);
-
-/// The longest line of a reflog, in bytes.
-const LINE: u64 = 64 << 10;
 
 /// The codes of the findings on the job.
 pub const CODES: [&str; 2] = ["git.merged", "git.target_moved"];
@@ -157,33 +151,9 @@ fn is_past(hub: &Hub, branch: &str) -> bool {
             return false;
         }
         let Ok(tip) = repo.refname_to_id(&name) else { return true };
-        let knows = newest_logged(&repo).is_none_or(|newest| newest == Some(tip));
+        let knows = reflog::newest(&repo).is_none_or(|newest| newest == Some(tip));
         !knows && !locks::moves(hub, branch, tip)
     })
-}
-
-/// Where the last line of HEAD's reflog moved it: `None` when there is no line, `Some(None)` when it cannot be read.
-///
-/// A power cut leaves zeros in the log, at which libgit2 stops; the lines after them are whole. It reads the logs that
-/// are no files.
-fn newest_logged(repo: &Repository) -> Option<Option<Oid>> {
-    let Ok(end) = end_of(&repo.path().join("logs/HEAD")) else {
-        return repo.reflog("HEAD").map_or(Some(None), |log| log.get(0).map(|newest| Some(newest.id_new())));
-    };
-    let last = end.trim_ascii_end().rsplit(|&byte| byte == b'\n').next().filter(|line| !line.is_empty())?;
-    let text = String::from_utf8_lossy(last);
-    let new = text.trim_start_matches('\0').split(' ').nth(1);
-    Some(new.and_then(|new| object_ids::parse(new).ok()))
-}
-
-/// The last bytes of a log, more than its longest line.
-fn end_of(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(LINE)))?;
-    let mut end = Vec::new();
-    file.take(LINE).read_to_end(&mut end)?;
-    Ok(end)
 }
 
 fn read(hub: &Hub) -> Result<Vec<Moved>> {

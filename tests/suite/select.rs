@@ -31,6 +31,25 @@ fn reason(look: &Observation, task: &str) -> Option<Reason> {
     look.ranking.skipped.iter().find(|skipped| skipped.task_id == task).map(|skipped| skipped.reason)
 }
 
+#[test]
+fn a_claim_whose_lease_has_ended_is_named_and_not_taken() {
+    let mut world = World::new();
+    backlog(&world, json!([item("A", "")]));
+    world.now = Some("2026-01-05T10:00:00Z".into());
+    world.ok(&["session-boot", "--no-sync", "--agent", "codex-2", "--allow-branch-mismatch"]);
+    world.ok(&["bus", "claim", "A", "--agent", "codex-2", "--allow-unassigned", "--lease", "10m"]);
+    let at = |minute: i64| {
+        let now = teof::base::Stamp::parse("2026-01-05T10:00:00Z").unwrap().unix() + minute * 60;
+        let mut hub = Hub::find(Some(&world.repo), Clock::Machine).unwrap();
+        hub.clock = Clock::Fixed(teof::base::Stamp::from_unix(now));
+        observe(&hub, &both(), SEAT, BTreeMap::new()).unwrap()
+    };
+    assert_eq!(reason(&at(9), "A"), Some(Reason::Claimed));
+    let look = at(10);
+    assert_eq!(reason(&look, "A"), Some(Reason::LeaseOver));
+    assert!(look.ranking.skipped[0].text.contains("the lease of codex-2 ended"), "{:?}", look.ranking.skipped[0]);
+}
+
 fn backlog(world: &World, items: Value) {
     world.write("_plans/next-development.todo.json", &json!({"version": 0, "items": items}).to_string());
 }

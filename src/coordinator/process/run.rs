@@ -16,7 +16,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -234,16 +234,15 @@ impl Shell<'_> {
             exec::publish_turn(Turn::Works(self.hub.now().unix()));
             self.check_clocks();
             self.read_usage();
-            let waited = began.elapsed() >= patience;
+            let has_waited = began.elapsed() >= patience;
             match heard {
                 Ok(message) => self.gather(message),
-                // A timer went off, which may be none of those below: a sign of life, or the end of the given time. We
-                // hold a sender ourselves.
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if waited => self.tick(),
+                // Never disconnected, as we hold a sender ourselves: the time is over for one of the above.
+                Err(_) if has_waited => self.tick(),
                 Err(_) if self.files_poll_due().is_zero() => self.poll_files(),
                 Err(_) => {}
             }
-            // Whatever woke us: messages that come more often than the poll do not keep it from happening.
+            // Messages and shorter waits may come more often than it.
             if self.tick_due().is_zero() {
                 self.tick();
             }

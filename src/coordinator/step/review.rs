@@ -75,7 +75,7 @@ impl StepContext<'_> {
         self.queue(Action::Deliver { job: id.to_owned() });
     }
 
-    /// Extends the claims of jobs that wait: for a person, for an agent's limit, or paused, however long that takes.
+    /// Extends the claims of jobs that wait: for a person, or paused, however long that takes.
     pub(in crate::coordinator) fn keep_what_waits(&mut self) {
         let (now, lease) = (self.now, self.config.review_lease);
         let often = (lease / 3).max(self.config.poll_min);
@@ -87,7 +87,7 @@ impl StepContext<'_> {
             Phase::Held if job.paused.is_some() || job.yields_to.is_some() => {
                 job.kept.is_none_or(|last| last.plus(often) <= now)
             }
-            Phase::Waiting { until } if all_paused || job.paused.is_some() || until > now.plus(often) => {
+            Phase::Waiting { .. } if all_paused || job.paused.is_some() => {
                 job.kept.is_none_or(|last| last.plus(often) <= now)
             }
             _ => false,

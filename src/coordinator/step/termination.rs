@@ -303,6 +303,13 @@ mod tests {
         let keeps = |play: &Play| play.state.pending.iter().any(|one| matches!(one.action, Action::Keep { .. }));
         play.feed(Input::Tick);
         assert!(keeps(&play), "its worker no longer does");
+
+        let mut play = Play::running();
+        play.run_is(play.outcome(Verdict::Failed));
+        assert!(matches!(play.state.jobs[0].phase, Phase::Waiting { .. }) && !keeps(&play));
+        play.say(Command::PauseJob { target: "A".into() });
+        play.feed(Input::Tick);
+        assert!(keeps(&play), "it was paused before it was tried again");
     }
 
     #[test]

@@ -155,3 +155,42 @@ impl Streams {
         Ok((self.out.capture.finish()?, err))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::exec::output::capture::Keep;
+    use crate::exec::output::observer::Control;
+
+    /// Takes longer for the first piece than pipes are waited for, as a disk may.
+    struct Slow(usize);
+
+    impl Observer for Slow {
+        fn observe(&mut self, chunk: &[u8]) -> bool {
+            if self.0 == 0 {
+                std::thread::sleep(DRAIN);
+            }
+            self.0 += chunk.len();
+            true
+        }
+
+        fn control(&mut self) -> Control {
+            Control::Continue
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_to_its_end_however_long_that_takes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.out");
+        let (near, mut program) = Followed::new(&path).unwrap();
+        program.write_all(&[b'x'; 4 * CHUNK]).unwrap();
+        let mut streams = Streams::new(Capture::create(&path, Keep::default()).unwrap(), None);
+        streams.attach(Source::File(near), None);
+        let mut slow = Slow(0);
+        streams.drain(Duration::from_millis(10), &mut slow).unwrap();
+        assert_eq!(slow.0, 4 * CHUNK);
+    }
+}

@@ -123,3 +123,23 @@ fn read(path: &Path) -> Option<Note> {
 fn save(stored: &Stored) -> Result<()> {
     files::replace(&stored.path, (json::pretty(&stored.note) + "\n").as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::testing::repository;
+
+    #[test]
+    fn a_note_that_cannot_be_kept_stays_where_it_is() {
+        let (_folder, hub) = repository();
+        add(&hub, "j", "ada", "Leave it small").unwrap();
+        let blocked = hub.local("said");
+        files::create_parent(&blocked).unwrap();
+        std::fs::write(&blocked, "not a folder").unwrap();
+        keep(&hub, "j", "T");
+        assert_eq!(pending(&hub, "j").len(), 1);
+        std::fs::remove_file(&blocked).unwrap();
+        keep(&hub, "j", "T");
+        assert!(pending(&hub, "j").is_empty() && files_in(&kept(&hub, "T")).len() == 1 && !folder(&hub, "j").exists());
+    }
+}

@@ -9,6 +9,7 @@ pub mod libgit2;
 pub mod object_ids;
 pub mod partial;
 pub mod programs;
+pub mod reflog;
 pub mod sparse;
 pub mod tracked;
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use git2::{Oid, Repository, Signature};
 
 use crate::base::{Result, files, text, time};
-use crate::hub::git::object_ids;
+use crate::hub::git::{object_ids, reflog};
 use crate::hub::worktrees::clear_stale;
 use crate::hub::{Hub, Worktree};
 
@@ -95,9 +95,8 @@ fn complete_log(hub: &Hub) -> Result<()> {
     let repo = Repository::open(git_dir)?;
     let name = format!("refs/heads/{branch}");
     let on_it = repo.find_reference("HEAD")?.symbolic_target()? == Some(name.as_str());
-    // After a power cut it may have zeros, and no line can be added here.
-    let Ok(mut log) = repo.reflog("HEAD") else { return Ok(()) };
-    if on_it && repo.refname_to_id(&name)? == to && log.get(0).is_some_and(|newest| newest.id_new() != to) {
+    if on_it && repo.refname_to_id(&name)? == to && reflog::newest(&repo).is_some_and(|newest| newest != Some(to)) {
+        let mut log = repo.reflog("HEAD")?;
         let ours = || Signature::now("teof", "teof@localhost");
         log.append(to, &repo.signature().or_else(|_| ours())?, Some("teof: complete the log"))?;
         log.write()?;

@@ -50,6 +50,18 @@ fn a_plain_answer_is_kept_whole() {
 }
 
 #[test]
+fn who_goes_on_after_a_refused_limit_is_not_ended_by_it() {
+    let refused = r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1767700000}}"#;
+    let goes_on = r#"{"type":"assistant","message":{"content":[{"type":"text","text":"With another model."}]}}"#;
+    let of = |lines: &[&str]| {
+        let stream = lines.join("\n") + "\n";
+        outcome(Format::Claude, stream.as_bytes(), 64 << 10, None, &Exit::Code(1), "", now()).verdict
+    };
+    assert!(matches!(of(&[goes_on, refused]), Verdict::RateLimited { .. }));
+    assert!(matches!(of(&[refused, goes_on]), Verdict::NoResult { .. }));
+}
+
+#[test]
 fn an_account_refusal_overrides_unknown_texts() {
     let failed = |resets: u64, said: &str| {
         let stream = format!(
