@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_millis(200);
 
 pub fn run(args: Args, app: &App) -> Result<()> {
-    let (document, text) = to_job_of(app, &args.target, &args.text)?;
+    let (document, text) = send_to(app, &args.target, &args.text)?;
     app.result(&document, || text.clone());
     Ok(())
 }
@@ -48,10 +48,10 @@ pub fn run(args: Args, app: &App) -> Result<()> {
 /// # Errors
 /// As the command.
 pub fn send_for_screen(app: &App, target: &str, words: &str) -> Result<Vec<String>> {
-    Ok(vec![to_job_of(app, target, words)?.1])
+    Ok(vec![send_to(app, target, words)?.1])
 }
 
-fn to_job_of(app: &App, target: &str, words: &str) -> Result<(Value, String)> {
+fn send_to(app: &App, target: &str, words: &str) -> Result<(Value, String)> {
     operator::run::refuse("send a note to an agent")?;
     check(words)?;
     let hub = app.hub()?;
