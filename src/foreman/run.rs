@@ -24,12 +24,12 @@ use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
 use crate::guard::result::{Surroundings, object_store};
-use crate::guard::sentinels::Clean;
 use crate::hub::git::{self, object_ids};
 use crate::hub::worktrees::convention::{self, Existing};
 use crate::hub::worktrees::{self, Place, Wanted, job_refs};
 use crate::hub::{Hub, paths};
 use crate::model::run::outcome::{Finding, Outcome, Verdict};
+use crate::receipts::seen::Seen;
 use crate::seats::freshness::{self, Rule};
 
 /// How many waits for the bus lock may time out before the evidence is given up.
@@ -148,10 +148,10 @@ fn attempt(
     let run = report.run.clone();
     end_leftovers(hub, work, settings.grace, &run, say)?;
     // Read what earlier runs saved before any program of this run starts.
-    let mut clean = Clean::load(hub);
-    report.before = Some(routines::round(hub, work.scan_before, &mut clean)?);
-    if let Err(e) = clean.save(hub) {
-        tracing::debug!("cannot save the list of clean files: {e:#}");
+    let mut seen = Seen::load(hub);
+    report.before = Some(routines::round(hub, work.scan_before, &mut seen)?);
+    if let Err(e) = seen.save(hub) {
+        tracing::debug!("cannot save what was seen: {e:#}");
     }
     let place = prepare_worktree(hub, report, say)?;
     let runner = Runner::new(live, work, &supervisor, &settings, &place, request.unattended)?;
@@ -170,7 +170,7 @@ fn attempt(
     let end =
         pipeline::run_stages(&mut StageContext { hub, report, runner, watch, before: &before, store, say, live })?;
     report.findings.extend(elsewhere::found(hub, report, runner, &before)?);
-    report.after = Some(routines::round(hub, work.scan_after, &mut clean)?);
+    report.after = Some(routines::round(hub, work.scan_after, &mut seen)?);
     if let Some(end) = end {
         return match watch.lost() {
             Some(why) => Ok(End::from(Halt::Lost(why))),

@@ -7,6 +7,7 @@ pub mod chain;
 pub mod entry;
 pub mod ledger;
 pub mod seal;
+pub mod seen;
 pub mod verify;
 
 use serde_json::{Map, Value};

@@ -1,6 +1,7 @@
 //! The hash inside a JSON receipt: `receipt_sha256`, its last key, is the SHA-256 of the pretty JSON (indent 2,
 //! UTF-8 kept, order kept, no final newline) without that key. The playbook's manifests have it too.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::{digest, json};
@@ -17,7 +18,8 @@ pub fn sealed(mut payload: Map<String, Value>) -> String {
 }
 
 /// The result of checking a receipt's own hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Seal {
     /// It is not a JSON object, or has no hash.
     None,

@@ -8,9 +8,10 @@ use serde::Serialize;
 use crate::base::Result;
 use crate::cli::App;
 use crate::cli::support::findings;
-use crate::guard::sentinels::{self, Clean, watch};
+use crate::guard::sentinels::{self, watch};
 use crate::guard::{Finding, operator};
 use crate::hub::{Hub, Transaction};
+use crate::receipts::seen::Seen;
 
 /// Look for signs of trouble in the record
 ///
@@ -46,7 +47,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         return Ok(print(hub, &last.findings, false, app));
     }
     let findings = match operator::run::inside() {
-        None => sentinels::scan_and_remember(hub, &prefixes, &mut Clean::default())?,
+        None => sentinels::scan_and_remember(hub, &prefixes, &mut Seen::default())?,
         // The coordinator acts on what is saved.
         Some(_) => sentinels::scan(hub)?,
     };

@@ -15,8 +15,8 @@ use crate::foreman::preview::{self, explain};
 use crate::foreman::routines::companion::{self, Routine};
 use crate::foreman::{Given, Request, routines};
 use crate::guard::operator;
-use crate::guard::sentinels::Clean;
 use crate::model::run::outcome::{Outcome, Verdict};
+use crate::receipts::seen::Seen;
 use crate::{foreman, seats};
 
 /// Run a work order, or a routine: status, scan, tasks, daily
@@ -194,7 +194,7 @@ fn one(routine: Routine, app: &App) -> Result<(Value, String, Exit)> {
     let hub = app.hub_to_read()?;
     match routine {
         Routine::Scan => {
-            let found = routines::scan(hub, &mut Clean::default())?;
+            let found = routines::scan(hub, &mut Seen::default())?;
             let code = if found.iter().any(|found| found.stops()) { Exit::Refused } else { Exit::Done };
             Ok((json!({ "findings": found }), routines::describe_findings(&found), code))
         }

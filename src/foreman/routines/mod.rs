@@ -9,13 +9,16 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::base::{Result, Stamp, text};
+use crate::bus::Listing;
 use crate::bus::{assignments, claims};
-use crate::guard::sentinels::{self, Clean, watch};
+use crate::guard::sentinels::{self, watch};
 use crate::hub::Hub;
+use crate::model::claim::ClaimFile;
 use crate::model::plan::Status as StepStatus;
 use crate::model::run::order::Order;
 use crate::model::run::outcome::Finding;
-use crate::plans::{backlog, store};
+use crate::plans::{PlanFile, backlog, store};
+use crate::receipts::seen::Seen;
 
 /// The results of one round of all three.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
@@ -28,14 +31,15 @@ pub struct Round {
 }
 
 /// Runs all three; the scan only on request.
-pub fn round(hub: &Hub, with_scan: bool, clean: &mut Clean) -> Result<Round> {
-    let scan = if with_scan { scan(hub, clean)? } else { Vec::new() };
-    Ok(Round { status: status(hub)?, tasks: tasks(hub)?.summary, scan })
+pub fn round(hub: &Hub, with_scan: bool, seen: &mut Seen) -> Result<Round> {
+    let scan = if with_scan { scan(hub, seen)? } else { Vec::new() };
+    let listed = Listed::read(hub)?;
+    Ok(Round { status: status_of(hub, &listed), tasks: tasks_of(hub, &listed)?.summary, scan })
 }
 
-/// Runs the sentinels on the record. Files known to be clean are not searched for secrets again.
-pub fn scan(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
-    sentinels::scan_and_remember(hub, &watch::PREFIXES.map(str::to_owned), clean)
+/// Runs the sentinels on the record. What was seen in files that have not changed is not looked at again.
+pub fn scan(hub: &Hub, seen: &mut Seen) -> Result<Vec<Finding>> {
+    sentinels::scan_and_remember(hub, &watch::PREFIXES.map(str::to_owned), seen)
 }
 
 /// Whether a scan finding is about this work, not about other work that runs at the same time.
@@ -77,31 +81,46 @@ pub struct PlanCounts {
 }
 
 pub fn status(hub: &Hub) -> Result<Status> {
-    let claims = claims::list(hub)?;
-    let mut damaged: Vec<_> = claims.damaged.into_iter().map(|found| found.path).collect();
+    Ok(status_of(hub, &Listed::read(hub)?))
+}
+
+/// The stores that both routines read.
+struct Listed {
+    claims: Listing<ClaimFile>,
+    plans: Vec<(String, Result<PlanFile>)>,
+}
+
+impl Listed {
+    fn read(hub: &Hub) -> Result<Listed> {
+        Ok(Listed { claims: claims::list(hub)?, plans: store::all(hub) })
+    }
+}
+
+fn status_of(hub: &Hub, listed: &Listed) -> Status {
+    let mut damaged: Vec<_> = listed.claims.damaged.iter().map(|found| found.path.clone()).collect();
     let mut plans = PlanCounts::default();
-    for (path, plan) in store::all(hub) {
+    for (path, plan) in &listed.plans {
         match plan {
             Ok(found) if found.plan.is_open() => plans.open += 1,
             Ok(_) => plans.closed += 1,
-            Err(_) => damaged.push(path),
+            Err(_) => damaged.push(path.clone()),
         }
     }
-    let rows = claims.whole.into_iter().filter(|(_, claim)| claim.is_live()).map(|(task, claim)| ClaimRow {
-        task,
+    let rows = listed.claims.whole.iter().filter(|(_, claim)| claim.is_live()).map(|(task, claim)| ClaimRow {
+        task: task.clone(),
         agent: claim.agent_id().unwrap_or("?").to_owned(),
         status: claim.status_text().unwrap_or("?").to_owned(),
         branch: claim.branch().unwrap_or("?").to_owned(),
         lease_expires_at: claim.lease_expires_at(),
     });
-    Ok(Status {
+    Status {
         generated_at: hub.now(),
         branch: hub.worktree().branch(),
         commit: head(hub),
         claims: rows.collect(),
         plans,
         damaged,
-    })
+    }
 }
 
 fn head(hub: &Hub) -> Option<String> {
@@ -138,7 +157,10 @@ pub struct Counts {
 
 /// Open backlog items and the open steps of open plans, with their owners.
 pub fn tasks(hub: &Hub) -> Result<Tasks> {
-    let claims = claims::list(hub)?;
+    tasks_of(hub, &Listed::read(hub)?)
+}
+
+fn tasks_of(hub: &Hub, Listed { claims, plans }: &Listed) -> Result<Tasks> {
     let assignments = assignments::list(hub)?;
     let owner = |task: &str| {
         let claimed = claims.get(task).filter(|claim| claim.is_live()).and_then(|claim| claim.agent_id());
@@ -160,7 +182,7 @@ pub fn tasks(hub: &Hub) -> Result<Tasks> {
             });
         }
     }
-    for found in store::all(hub).into_iter().filter_map(|(_, plan)| plan.ok()) {
+    for found in plans.iter().filter_map(|(_, plan)| plan.as_ref().ok()) {
         let steps = if found.plan.is_open() { found.plan.steps() } else { Vec::new() };
         for step in steps.iter().filter(|step| step.status() != Some(StepStatus::Done)) {
             let task = format!("{}-{}", found.id(), step.id().unwrap_or("?"));

@@ -9,6 +9,7 @@ mod lines;
 pub mod report;
 mod rules;
 mod tree;
+mod work;
 
 pub use self::core::core;
 pub use report::{Format, Report};
@@ -24,10 +25,9 @@ use git2::{ObjectType, Oid};
 
 use crate::base::{Result, parallel, text};
 use crate::hub::paths;
-use crate::model::backlog::Backlog;
 use crate::model::event::Severity;
-use crate::model::plan::{self, Plan};
-use crate::plans::{SameWork, dependencies, store};
+use crate::model::plan;
+use crate::plans::{dependencies, store};
 use crate::receipts;
 
 use super::Finding;
@@ -89,7 +89,7 @@ fn claims(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
         held.extend(holder);
         ids.insert(path.as_str(), id);
     }
-    report.findings.extend(rules::claims::one_per_work(held.iter(), &same_work(tree)));
+    report.findings.extend(rules::claims::one_per_work(held.iter(), &tree.work().same));
     report.findings.extend(rules::claims::one_per_task(held.into_iter()));
     let Some(base) = base else { return Ok(()) };
     let committed = base.ids(paths::CLAIMS)?;
@@ -109,33 +109,19 @@ pub fn double_holds(tree: &Tree) -> Vec<Finding> {
     let files = tree.files(paths::CLAIMS, ".json");
     let held = parallel::map(&files, |path| rules::claims::Held::of(path, &tree.read(path).ok()??));
     let held: Vec<_> = held.into_iter().flatten().collect();
-    rules::claims::one_per_work(held.iter(), &same_work(tree))
+    rules::claims::one_per_work(held.iter(), &tree.work().same)
 }
 
 /// Items and plans that depend on each other; `severity` is for the caller's report.
 pub fn cycles(tree: &Tree, severity: Severity) -> Vec<Finding> {
-    let (backlog, plans) = work_of(tree);
-    let plans: Vec<_> = plans.iter().map(|(id, plan)| (id.as_str(), plan)).collect();
-    let known = dependencies::Dependencies::new(same_work(tree), backlog.as_ref(), &plans, &[]);
+    let work = tree.work();
+    let plans: Vec<_> = work.plans.iter().map(|(id, plan)| (id.as_str(), plan)).collect();
+    let known = dependencies::Dependencies::new(work.same.clone(), work.backlog.as_ref(), &plans, &[]);
     let finding = |cycle: &std::sync::Arc<[String]>| {
         Finding::new(severity, "depends.cycle", paths::PLANS, dependencies::describe_cycle(cycle))
             .hint("remove one of them from depends_on")
     };
     known.cycles().iter().map(finding).collect()
-}
-
-/// Which tasks are names of the same work, according to the tree; unreadable files are left out.
-fn same_work(tree: &Tree) -> SameWork {
-    let (backlog, plans) = work_of(tree);
-    let text = |path: &str| String::from_utf8(tree.read(path).ok()??).ok();
-    SameWork::new(backlog.as_ref(), plans.iter().map(|(id, plan)| (id.as_str(), plan)), &text)
-}
-
-fn work_of(tree: &Tree) -> (Option<Backlog>, Vec<(String, Plan)>) {
-    let parsed = |path: &str| serde_json::from_slice(&tree.read(path).ok()??).ok();
-    let backlog = parsed(paths::BACKLOG).map(|raw| Backlog { raw });
-    let plan = |path: &String| Some((store::id_of(path).to_owned(), Plan { raw: parsed(path)? }));
-    (backlog, store::paths(tree.root()).iter().filter_map(plan).collect())
 }
 
 /// Checks events, messages, the ledger and the approval log: every line, and that no line of the base is missing.

@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use anyhow::Context;
 use git2::{ObjectType, Repository};
 
+use super::work::Work;
 use crate::base::{Refusal, Result, files, jsonl, text};
 use crate::guard::Finding;
 use crate::hub::git::object_ids;
@@ -27,6 +29,7 @@ pub struct Tree {
     tracked: HashSet<String>,
     /// Receipts that the ledger retired.
     retired: HashSet<String>,
+    work: OnceLock<Work>,
 }
 
 impl Tree {
@@ -44,11 +47,16 @@ impl Tree {
         tracked.extend(awaiting_commit(&repo, worktree));
         // The ledger's own rule reports an unreadable ledger.
         let retired = ledger::retired(&worktree.root).unwrap_or_default();
-        Ok(Tree { root: worktree.root.clone(), tracked, retired })
+        Ok(Tree { root: worktree.root.clone(), tracked, retired, work: OnceLock::new() })
     }
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The backlog and the plans, read once.
+    pub fn work(&self) -> &Work {
+        self.work.get_or_init(|| Work::of(&self.root, &|path| self.read(path).ok().flatten()))
     }
 
     pub fn is_tracked(&self, path: &str) -> bool {

@@ -6,7 +6,6 @@
 
 mod chains;
 mod claims;
-mod clean;
 mod commitments;
 mod compare;
 mod consensus;
@@ -16,11 +15,11 @@ mod secrets;
 pub mod watch;
 
 use std::collections::HashSet;
+use std::time::SystemTime;
 
 pub use compare::{counts, fingerprint, new_since};
 
 pub use self::claims::stale as stale_claims;
-pub use self::clean::Clean;
 use super::moved_target;
 use super::preflight::{self, Tree};
 use super::{Finding, capped};
@@ -28,6 +27,7 @@ use crate::base::Result;
 use crate::hub::Hub;
 use crate::model::event::Severity;
 use crate::receipts;
+use crate::receipts::seen::Seen;
 
 /// Runs all sentinels over the hub's record. Sorted: worst first, then by file and line.
 ///
@@ -38,12 +38,12 @@ use crate::receipts;
 /// # Errors
 /// Only when the record cannot be read at all.
 pub fn scan(hub: &Hub) -> Result<Vec<Finding>> {
-    scan_but(hub, &mut Clean::default())
+    scan_with(hub, &mut Seen::default())
 }
 
-/// Like [`scan`], but skips files known to be clean.
-fn scan_but(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
-    let first = look(hub, clean)?;
+/// Like [`scan`], but does not look again at what was seen in files that have not changed.
+fn scan_with(hub: &Hub, seen: &mut Seen) -> Result<Vec<Finding>> {
+    let first = look(hub, seen)?;
     if !first.iter().any(Finding::stops) {
         return Ok(first);
     }
@@ -53,24 +53,25 @@ fn scan_but(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
         return Ok(first);
     }
     let known: HashSet<_> = first.iter().map(fingerprint).collect();
-    let mut again = look(hub, clean)?;
+    let mut again = look(hub, seen)?;
     again.retain(|found| !found.stops() || known.contains(&fingerprint(found)));
     Ok(again)
 }
 
 /// Like [`scan`], and saves the findings: `scan --if-changed` shows them again, and the coordinator starts no new job
-/// while one of them is high. Files known to be clean are not scanned for secrets.
+/// while one of them is high. What was seen in files that have not changed is not looked at again.
 ///
 /// # Errors
 /// Like [`scan`]; also when the findings cannot be saved.
-pub fn scan_and_remember(hub: &Hub, prefixes: &[String], clean: &mut Clean) -> Result<Vec<Finding>> {
+pub fn scan_and_remember(hub: &Hub, prefixes: &[String], seen: &mut Seen) -> Result<Vec<Finding>> {
     let state = watch::state(&hub.root, prefixes);
-    let findings = scan_but(hub, clean)?;
+    let findings = scan_with(hub, seen)?;
     watch::remember(hub, prefixes, state, &findings)?;
     Ok(findings)
 }
 
-fn look(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
+fn look(hub: &Hub, seen: &mut Seen) -> Result<Vec<Finding>> {
+    let began = SystemTime::now();
     let tree = Tree::open(&hub.worktree())?;
     let mut findings = claims::stale(hub)?;
     findings.extend(preflight::double_holds(&tree));
@@ -79,13 +80,14 @@ fn look(hub: &Hub, clean: &mut Clean) -> Result<Vec<Finding>> {
         let hint = "check the branch; to accept it as it is, as a person: teof coordinator reset-breaker";
         Finding::high(moved_target::SCAN_CODE, "", moved.describe()).hint(hint)
     }));
-    findings.extend(receipts::verify::verify(&hub.root, true)?.findings);
+    findings.extend(receipts::verify::verify_unseen(&hub.root, true, seen)?.findings);
     findings.extend(plans::invalid(hub, &tree)?);
     findings.extend(chains::broken(&tree)?);
     findings.extend(seats::twins(hub)?);
     findings.extend(consensus::waiting(hub)?);
     findings.extend(commitments::open(&tree));
-    findings.extend(secrets::in_record(&hub.root, clean));
+    findings.extend(secrets::in_record(&hub.root, seen));
+    seen.end_of_scan(began);
     let mut findings = capped::per_code(findings);
     let rank = |found: &Finding| std::cmp::Reverse(Severity::parse(&found.severity));
     findings.sort_by(|a, b| (rank(a), &a.path, a.line, &a.code).cmp(&(rank(b), &b.path, b.line, &b.code)));

@@ -3,46 +3,34 @@
 use std::fs;
 use std::path::Path;
 
-use super::clean::Clean;
-use crate::base::{Clock, files, parallel};
+use crate::base::{files, parallel};
 use crate::guard::{Finding, secrets};
 use crate::hub::paths;
+use crate::receipts::seen::Seen;
 
 /// Larger files are not scanned.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 /// A file full of secrets is one problem: only the first few are listed.
 const NAMED: usize = 5;
 
-/// Possible secrets in the files of the owned folders, except files known to be `clean`, which is updated with the
-/// result. Links are not followed.
-pub fn in_record(root: &Path, clean: &mut Clean) -> Vec<Finding> {
-    let now = Clock::Machine.now().unix();
-    let paths = files_of(root);
-    let looked = parallel::map(&paths, |path| look_through(root, path, clean));
-    let (mut found, mut without) = (Vec::new(), Vec::new());
-    for (path, (hits, meta)) in paths.into_iter().zip(looked) {
-        if let Some(meta) = meta.filter(|_| hits.is_empty()) {
-            without.push((path, meta));
-        }
-        found.extend(hits);
-    }
-    clean.replace(without.into_iter(), now);
-    found
+/// Possible secrets in the files of the owned folders, except files that were seen to hold none. Links are not
+/// followed.
+pub fn in_record(root: &Path, seen: &Seen) -> Vec<Finding> {
+    parallel::map(&files_of(root), |path| look_through(root, path, seen)).into_iter().flatten().collect()
 }
 
-/// The findings of a file, and its metadata from before it was read.
-fn look_through(root: &Path, path: &str, clean: &Clean) -> (Vec<Finding>, Option<fs::Metadata>) {
+fn look_through(root: &Path, path: &str, seen: &Seen) -> Vec<Finding> {
     let full = root.join(path);
-    let Ok(meta) = fs::symlink_metadata(&full) else { return (Vec::new(), None) };
-    if clean.holds(path, &meta) {
-        return (Vec::new(), Some(meta));
-    }
-    match files::read(&full, MAX_FILE) {
-        Ok(Some(bytes)) => {
-            (secrets::scan(&bytes).iter().take(NAMED).map(|hit| finding(path, hit)).collect(), Some(meta))
+    let Ok(meta) = fs::symlink_metadata(&full) else { return Vec::new() };
+    if !seen.is_without_secrets(path, &meta) {
+        let Ok(Some(bytes)) = files::read(&full, MAX_FILE) else { return Vec::new() };
+        let found: Vec<_> = secrets::scan(&bytes).iter().take(NAMED).map(|hit| finding(path, hit)).collect();
+        if !found.is_empty() {
+            return found;
         }
-        _ => (Vec::new(), None),
     }
+    seen.note_without_secrets(path, &meta);
+    Vec::new()
 }
 
 fn files_of(root: &Path) -> Vec<String> {
