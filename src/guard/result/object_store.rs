@@ -2,19 +2,20 @@
 //!
 //! A worker must be able to add objects, and a program that may add one to a folder may replace the others there: git
 //! does not compare a loose object with its name when it shows a file. So every loose object that was written since is
-//! read once and compared. Packs are not writable for confined programs. Git itself looks for what a result lacks.
+//! read once and compared. Packs are not writable for confined programs.
 
+use std::collections::HashSet;
 use std::fs::{self, DirEntry};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::Context;
-use git2::{ErrorCode, Odb, Oid, Repository};
+use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 
 use super::surroundings::{OBJECTS, Surroundings};
-use crate::base::{Clock, Result};
+use crate::base::{Clock, Result, text};
 use crate::guard::Finding;
-use crate::hub::git::{Git, complaint, object_ids};
+use crate::hub::git::{Git, complaint, object_ids, partial};
 
 /// How many new objects are compared; more than a repository has before git packs them.
 const MOST: usize = 200_000;
@@ -123,19 +124,69 @@ fn wrong(odb: &Odb, object: &Object, read: &mut usize) -> Option<Finding> {
 /// A finding when the store lacks something of the commits after `base`, or of the last one's files.
 ///
 /// # Errors
-/// When git cannot be started, or was killed.
+/// When the store cannot be opened; when git cannot be started, or was killed.
 pub fn missing(common_dir: &Path, base: Oid, tip: Oid) -> Result<Option<Finding>> {
+    // Opened anew: one that is open already answers from its cache.
+    let repo = Repository::open_bare(common_dir).context("open the repository")?;
+    // Only git itself knows what a partial or a shallow clone may lack.
+    let lacks = match repo.is_shallow() || partial::is_partial(&repo) {
+        true => asked_of_git(common_dir, base, tip)?,
+        false => walk(&repo, base, tip).err().map(|e| text::safe(e.message())),
+    };
+    Ok(lacks.map(|what| {
+        let what = format!("git's store lacks objects of the commit {tip}: {what}");
+        let hint = "find them: git fsck; fetch them again or restore them from another clone, then retry the job";
+        Finding::high("git.object_missing", "", what).hint(hint)
+    }))
+}
+
+/// Reads the commits after `base` and all their folders, and looks whether their files are there. Of the history
+/// before, which can be long, only the files of `tip` count.
+///
+/// # Errors
+/// The first object that is missing or cannot be read.
+fn walk(repo: &Repository, base: Oid, tip: Oid) -> Result<(), git2::Error> {
+    let mut commits = repo.revwalk()?;
+    commits.push(tip)?;
+    commits.hide(base)?;
+    let odb = repo.odb()?;
+    let mut known = HashSet::new();
+    for commit in std::iter::once(Ok(tip)).chain(commits) {
+        walk_tree(repo, &odb, repo.find_commit(commit?)?.tree_id(), &mut known)?;
+    }
+    Ok(())
+}
+
+fn walk_tree(repo: &Repository, odb: &Odb, id: Oid, known: &mut HashSet<Oid>) -> Result<(), git2::Error> {
+    let mut folders = vec![id];
+    while let Some(id) = folders.pop() {
+        if !known.insert(id) {
+            continue;
+        }
+        for entry in &repo.find_tree(id)? {
+            match entry.kind() {
+                Some(ObjectType::Tree) => folders.push(entry.id()),
+                Some(ObjectType::Blob) if !odb.exists(entry.id()) => {
+                    return Err(git2::Error::from_str(&format!("missing blob object {}", entry.id())));
+                }
+                // The commit of a submodule is in another store.
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Like [`walk`], by git: what it says is missing.
+fn asked_of_git(common_dir: &Path, base: Oid, tip: Oid) -> Result<Option<String>> {
     let git = Git::named(common_dir, common_dir);
     let (tip, not_base) = (tip.to_string(), format!("^{base}"));
-    // All files of the last commit; of the history only what is after the base, which can be long.
     for range in [["--no-walk", tip.as_str()], [not_base.as_str(), tip.as_str()]] {
         // What a partial clone left out is at its remote.
         let whole = ["rev-list", "--quiet", "--objects", "--exclude-promisor-objects"];
         let output = git.output(&[whole.as_slice(), &range].concat())?;
         if !output.status.success() {
-            let what = format!("git's store lacks objects of the commit {tip}: {}", complaint(&output));
-            let hint = "find them: git fsck; fetch them again or restore them from another clone, then retry the job";
-            return Ok(Some(Finding::high("git.object_missing", "", what).hint(hint)));
+            return Ok(Some(complaint(&output)));
         }
     }
     Ok(None)
