@@ -157,7 +157,7 @@ mod tests {
         let changed = UNIX_EPOCH + Duration::new(before.ctime().cast_unsigned(), before.ctime_nsec() as u32);
         let times = fs::FileTimes::new().set_modified(before.modified().unwrap());
         let mut seen = Seen::default();
-        let mut scan = |seen: &mut Seen, began| {
+        let scan = |seen: &mut Seen, began| {
             seen.note_without_secrets("f", &meta());
             seen.end_of_scan(began);
         };

@@ -24,20 +24,14 @@ pub fn within(root: &Path, relative: &str) -> Result<PathBuf> {
         return Err(bad("it is absolute or leaves the tree with '..'").into());
     }
     let mut path = root.to_owned();
-    for (i, part) in parts.iter().enumerate() {
-        path.push(part);
-        let last = i + 1 == parts.len();
-        match fs::symlink_metadata(&path) {
-            Ok(found) if !last && found.is_symlink() => {
-                return Err(bad(&format!("{} is a symbolic link", path.display())).into());
-            }
-            Ok(_) => {}
-            Err(_) => {
-                path.extend(&parts[i + 1..]);
-                break;
-            }
+    let (last, folders) = parts.split_last().expect("it is not empty");
+    for folder in folders {
+        path.push(folder);
+        if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+            return Err(bad(&format!("{} is a symbolic link", path.display())).into());
         }
     }
+    path.push(last);
     Ok(path)
 }
 

@@ -14,10 +14,9 @@ pub(super) mod verify;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
-
 use super::App;
-use super::support::{ask, lazy::Lazy};
+use super::support::ask;
+use super::support::lazy::commands;
 use crate::base::{Refusal, Result, names};
 use crate::guard::operator;
 use crate::hub::Hub;
@@ -44,29 +43,30 @@ pub struct Args {
 
 const SUBCOMMANDS: [&str; 6] = ["list", "show", "approve", "reject", "retry", "revert"];
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    List(Lazy<list::Args>),
-    Show(Lazy<show::Args>),
-    Approve(Lazy<approve::Args>),
-    Reject(Lazy<reject::Args>),
-    Retry(Lazy<retry::Args>),
-    Revert(Lazy<revert::Args>),
+commands! {
+    enum Command {
+        "list" => List(list::Args),
+        "show" => Show(show::Args),
+        "approve" => Approve(approve::Args),
+        "reject" => Reject(reject::Args),
+        "retry" => Retry(retry::Args),
+        "revert" => Revert(revert::Args),
+    }
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let Some(command) = args.command else { return walk(&args.jobs, app) };
-    let is_by_policy = matches!(&command, Command::Approve(Lazy(args)) if args.is_by_policy());
+    let is_by_policy = matches!(&command, Command::Approve(args) if args.is_by_policy());
     if !matches!(command, Command::List(_) | Command::Show(_)) && !is_by_policy {
         operator::require("decide about work")?;
     }
     match command {
-        Command::List(Lazy(args)) => list::run(args, app),
-        Command::Show(Lazy(args)) => show::run(args, app),
-        Command::Approve(Lazy(args)) => approve::run(args, app),
-        Command::Reject(Lazy(args)) => reject::run(args, app),
-        Command::Retry(Lazy(args)) => retry::run(args, app),
-        Command::Revert(Lazy(args)) => revert::run(args, app),
+        Command::List(args) => list::run(args, app),
+        Command::Show(args) => show::run(args, app),
+        Command::Approve(args) => approve::run(args, app),
+        Command::Reject(args) => reject::run(args, app),
+        Command::Retry(args) => retry::run(args, app),
+        Command::Revert(args) => revert::run(args, app),
     }
 }
 

@@ -1,57 +1,67 @@
-//! Builds the flags of a command only when the command line names it.
+//! Builds a command and its flags only when the command line names it.
 //!
-//! Building all flags takes longer than a short command's own work, and agents run short commands all day. A
-//! command that the command line does not name keeps its name and gets no flags; for help, completions or manual
-//! pages everything is built.
+//! Building all of them takes longer than a short command's own work, and agents run short commands all day. For help,
+//! completions, manual pages or an error everything is built.
 
 use std::ffi::OsString;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches, Parser};
+use clap::{Command, CommandFactory, Error, Parser};
 
-/// Flags or subcommands that are built only when the command line names their command.
-#[derive(Debug)]
-pub struct Lazy<T>(pub T);
+/// Declares the commands of one level: for each the word on the command line, and its arguments.
+///
+/// Like clap's `#[derive(Subcommand)]`, but a command that the command line does not name is left out.
+macro_rules! commands {
+    ($vis:vis enum $level:ident { $($word:literal => $command:ident($arguments:ty),)+ }) => {
+        #[derive(Debug)]
+        $vis enum $level {
+            $($command($arguments),)+
+        }
 
-impl<T: clap::Args> clap::Args for Lazy<T> {
-    fn augment_args(command: Command) -> Command {
-        if is_wanted(&command) { T::augment_args(command) } else { command }
-    }
+        impl clap::Subcommand for $level {
+            fn augment_subcommands(level: clap::Command) -> clap::Command {
+                $(let level = $crate::cli::support::lazy::add::<$arguments>(level, $word);)+
+                level
+            }
 
-    fn augment_args_for_update(command: Command) -> Command {
-        T::augment_args_for_update(command)
-    }
+            fn augment_subcommands_for_update(level: clap::Command) -> clap::Command {
+                Self::augment_subcommands(level)
+            }
+
+            fn has_subcommand(name: &str) -> bool {
+                [$($word),+].contains(&name)
+            }
+        }
+
+        impl clap::FromArgMatches for $level {
+            fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+                match matches.subcommand() {
+                    $(Some(($word, matches)) => {
+                        <$arguments as clap::FromArgMatches>::from_arg_matches(matches).map($level::$command)
+                    })+
+                    _ => Err(clap::Error::new(clap::error::ErrorKind::MissingSubcommand)),
+                }
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+                <Self as clap::FromArgMatches>::from_arg_matches(matches).map(|new| *self = new)
+            }
+        }
+    };
+}
+pub(in crate::cli) use commands;
+
+/// Adds the command `word` to a level if it is wanted. Not inlined: its frame is large, and a level has dozens.
+#[inline(never)]
+pub fn add<A: clap::Args>(level: Command, word: &'static str) -> Command {
+    if is_wanted(word) { level.subcommand(A::augment_args(Command::new(word))) } else { level }
 }
 
-impl<T: clap::Subcommand> clap::Subcommand for Lazy<T> {
-    fn augment_subcommands(command: Command) -> Command {
-        if is_wanted(&command) { T::augment_subcommands(command) } else { command }
-    }
-
-    fn augment_subcommands_for_update(command: Command) -> Command {
-        T::augment_subcommands_for_update(command)
-    }
-
-    fn has_subcommand(name: &str) -> bool {
-        T::has_subcommand(name)
-    }
-}
-
-impl<T: FromArgMatches> FromArgMatches for Lazy<T> {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        T::from_arg_matches(matches).map(Lazy)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        self.0.update_from_arg_matches(matches)
-    }
-}
-
-/// Whether the command line may ask for this command's flags: it names it, or everything is wanted.
-fn is_wanted(command: &Command) -> bool {
+/// Whether the command line may ask for this command: it names it, or everything is wanted.
+fn is_wanted(command: &str) -> bool {
     static WORDS: LazyLock<Vec<OsString>> = LazyLock::new(|| std::env::args_os().skip(1).collect());
-    ALL.load(Ordering::Relaxed) || WORDS.iter().any(|word| word == command.get_name())
+    ALL.load(Ordering::Relaxed) || WORDS.iter().any(|word| word == command)
 }
 
 /// Parses `arguments`, building little more than the command that they name.

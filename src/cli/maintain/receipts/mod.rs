@@ -6,11 +6,11 @@ mod metrics;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
 use serde_json::json;
 
 use crate::base::{Exit, Result, text};
 use crate::cli::App;
+use crate::cli::support::lazy::commands;
 use crate::cli::support::{author, findings};
 use crate::guard::claim::check_inherited_epoch;
 use crate::guard::secrets;
@@ -19,14 +19,27 @@ use crate::hub::transaction::writer;
 use crate::ops::evidence::retire;
 use crate::receipts::{entry, ledger, verify};
 
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    Add(Add),
-    Retire(Retire),
-    Verify(Verify),
-    Index(index::Args),
-    Metrics(metrics::Args),
-    Hygiene(hygiene::Args),
+/// Enter receipts into the ledger, and check them
+///
+/// A receipt is evidence: a file under _report/ whose hash the ledger _report/receipts.jsonl keeps.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof receipts add _report/agent/codex-1/proof.txt\n\
+\x20 teof receipts verify")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+commands! {
+    enum Command {
+        "add" => Add(Add),
+        "retire" => Retire(Retire),
+        "verify" => Verify(Verify),
+        "index" => Index(index::Args),
+        "metrics" => Metrics(metrics::Args),
+        "hygiene" => Hygiene(hygiene::Args),
+    }
 }
 
 /// Enter files into the ledger with their hashes
@@ -80,8 +93,8 @@ pub struct Verify {
     all: bool,
 }
 
-pub fn run(command: Command, app: &App) -> Result<ExitCode> {
-    match command {
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    match args.command {
         Command::Add(args) => add(args, app),
         Command::Retire(args) => retire(&args, app),
         Command::Verify(args) => check(args, app),

@@ -17,11 +17,9 @@ pub mod summary;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
-
 use crate::base::Result;
 use crate::cli::App;
-use crate::cli::support::lazy::Lazy;
+use crate::cli::support::lazy::commands;
 use crate::cli::unattended::metrics;
 
 /// Run jobs unattended, watch them, and steer them
@@ -38,39 +36,40 @@ pub struct Args {
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    Run(Lazy<run::Args>),
-    Submit(Lazy<submit::Args>),
-    Status(Lazy<status::Args>),
-    Explain(Lazy<explain::Args>),
-    Pause(Lazy<commands::Pause>),
-    Resume(Lazy<commands::Resume>),
-    Cancel(Lazy<commands::Cancel>),
-    Answer(Lazy<commands::Answer>),
-    Reassign(Lazy<commands::Reassign>),
-    Skip(Lazy<commands::Skip>),
-    Stop(Lazy<commands::Stop>),
-    ResetBreaker(Lazy<commands::ResetBreaker>),
-    Logs(Lazy<logs::Args>),
-    Metrics(Lazy<metrics::Args>),
+commands! {
+    enum Command {
+        "run" => Run(run::Args),
+        "submit" => Submit(submit::Args),
+        "status" => Status(status::Args),
+        "explain" => Explain(explain::Args),
+        "pause" => Pause(commands::Pause),
+        "resume" => Resume(commands::Resume),
+        "cancel" => Cancel(commands::Cancel),
+        "answer" => Answer(commands::Answer),
+        "reassign" => Reassign(commands::Reassign),
+        "skip" => Skip(commands::Skip),
+        "stop" => Stop(commands::Stop),
+        "reset-breaker" => ResetBreaker(commands::ResetBreaker),
+        "logs" => Logs(logs::Args),
+        "metrics" => Metrics(metrics::Args),
+    }
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     match args.command {
-        Command::Run(Lazy(args)) => run::run(args, app),
-        Command::Submit(Lazy(args)) => submit::run(args, app),
-        Command::Status(Lazy(args)) => status::run(args, app),
-        Command::Explain(Lazy(args)) => explain::run(args, app),
-        Command::Pause(Lazy(args)) => commands::pause(args, app),
-        Command::Resume(Lazy(args)) => commands::resume(args, app),
-        Command::Cancel(Lazy(args)) => commands::cancel(args, app),
-        Command::Answer(Lazy(args)) => commands::answer(args, app),
-        Command::Reassign(Lazy(args)) => commands::reassign(args, app),
-        Command::Skip(Lazy(args)) => commands::skip(args, app),
-        Command::Stop(Lazy(args)) => commands::stop(args, app),
-        Command::ResetBreaker(Lazy(args)) => commands::reset_breaker(args, app),
-        Command::Logs(Lazy(args)) => logs::run(args, app),
-        Command::Metrics(Lazy(args)) => metrics::run(args, app),
+        Command::Run(args) => run::run(args, app),
+        Command::Submit(args) => submit::run(args, app),
+        Command::Status(args) => status::run(args, app),
+        Command::Explain(args) => explain::run(args, app),
+        Command::Pause(args) => commands::pause(args, app),
+        Command::Resume(args) => commands::resume(args, app),
+        Command::Cancel(args) => commands::cancel(args, app),
+        Command::Answer(args) => commands::answer(args, app),
+        Command::Reassign(args) => commands::reassign(args, app),
+        Command::Skip(args) => commands::skip(args, app),
+        Command::Stop(args) => commands::stop(args, app),
+        Command::ResetBreaker(args) => commands::reset_breaker(args, app),
+        Command::Logs(args) => logs::run(args, app),
+        Command::Metrics(args) => metrics::run(args, app),
     }
 }

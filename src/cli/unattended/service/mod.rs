@@ -9,11 +9,9 @@ mod systemd;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
-
 use crate::base::Result;
 use crate::cli::App;
-use crate::cli::support::lazy::Lazy;
+use crate::cli::support::lazy::commands;
 use definition::{Definition, Kind};
 
 /// Run the coordinator as a service of this machine, and check it
@@ -27,11 +25,12 @@ pub struct Args {
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    Unit(Lazy<UnitArgs>),
-    Install(Lazy<install::Args>),
-    Health(Lazy<health::Args>),
+commands! {
+    enum Command {
+        "unit" => Unit(UnitArgs),
+        "install" => Install(install::Args),
+        "health" => Health(health::Args),
+    }
 }
 
 /// Print a service definition that fits this machine
@@ -51,9 +50,9 @@ pub struct UnitArgs {
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     match args.command {
-        Command::Unit(Lazy(args)) => unit(&args, app),
-        Command::Install(Lazy(args)) => install::run(&args, app),
-        Command::Health(Lazy(args)) => health::run(&args, app),
+        Command::Unit(args) => unit(&args, app),
+        Command::Install(args) => install::run(&args, app),
+        Command::Health(args) => health::run(&args, app),
     }
 }
 

@@ -16,11 +16,9 @@ pub(in crate::cli) mod write;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
-
 use crate::base::Result;
 use crate::cli::App;
-use crate::cli::support::lazy::Lazy;
+use crate::cli::support::lazy::commands;
 
 /// Claim tasks, write events and messages, and see what others do
 ///
@@ -36,41 +34,42 @@ pub struct Args {
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    Claim(Lazy<claims::claim::Args>),
-    Release(Lazy<claims::release::Args>),
-    Pause(Lazy<claims::pause::Args>),
-    Commit(Lazy<commit::Args>),
-    Takeover(Lazy<claims::takeover::Args>),
-    Event(Lazy<event::Args>),
-    Message(Lazy<message::Args>),
-    Ping(Lazy<ping::Args>),
-    Heartbeat(Lazy<heartbeat::Args>),
-    Directive(Lazy<directive::Args>),
-    Inbox(Lazy<inbox::Args>),
-    Status(Lazy<status::Args>),
-    Watch(Lazy<watch::Args>),
-    Verify(Lazy<verify::Args>),
-    Restore(Lazy<restore::Args>),
+commands! {
+    enum Command {
+        "claim" => Claim(claims::claim::Args),
+        "release" => Release(claims::release::Args),
+        "pause" => Pause(claims::pause::Args),
+        "commit" => Commit(commit::Args),
+        "takeover" => Takeover(claims::takeover::Args),
+        "event" => Event(event::Args),
+        "message" => Message(message::Args),
+        "ping" => Ping(ping::Args),
+        "heartbeat" => Heartbeat(heartbeat::Args),
+        "directive" => Directive(directive::Args),
+        "inbox" => Inbox(inbox::Args),
+        "status" => Status(status::Args),
+        "watch" => Watch(watch::Args),
+        "verify" => Verify(verify::Args),
+        "restore" => Restore(restore::Args),
+    }
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     match args.command {
-        Command::Claim(Lazy(args)) => claims::claim::run(args, app),
-        Command::Release(Lazy(args)) => claims::release::run(args, app),
-        Command::Pause(Lazy(args)) => claims::pause::run(args, app),
-        Command::Commit(Lazy(args)) => commit::run(args, app),
-        Command::Takeover(Lazy(args)) => claims::takeover::run(args, app),
-        Command::Event(Lazy(args)) => event::run(args, app),
-        Command::Message(Lazy(args)) => message::run(args, app),
-        Command::Ping(Lazy(args)) => ping::run(args, app),
-        Command::Heartbeat(Lazy(args)) => heartbeat::run(args, app),
-        Command::Directive(Lazy(args)) => directive::run(args, app),
-        Command::Inbox(Lazy(args)) => inbox::run(args, app),
-        Command::Status(Lazy(args)) => status::run(args, app),
-        Command::Watch(Lazy(args)) => watch::run(args, app),
-        Command::Verify(Lazy(args)) => verify::run(args, app),
-        Command::Restore(Lazy(args)) => restore::run(args, app),
+        Command::Claim(args) => claims::claim::run(args, app),
+        Command::Release(args) => claims::release::run(args, app),
+        Command::Pause(args) => claims::pause::run(args, app),
+        Command::Commit(args) => commit::run(args, app),
+        Command::Takeover(args) => claims::takeover::run(args, app),
+        Command::Event(args) => event::run(args, app),
+        Command::Message(args) => message::run(args, app),
+        Command::Ping(args) => ping::run(args, app),
+        Command::Heartbeat(args) => heartbeat::run(args, app),
+        Command::Directive(args) => directive::run(args, app),
+        Command::Inbox(args) => inbox::run(args, app),
+        Command::Status(args) => status::run(args, app),
+        Command::Watch(args) => watch::run(args, app),
+        Command::Verify(args) => verify::run(args, app),
+        Command::Restore(args) => restore::run(args, app),
     }
 }

@@ -14,41 +14,47 @@ pub(in crate::cli) mod validate;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
-
 use crate::base::Result;
 use crate::cli::App;
-use crate::cli::support::lazy::Lazy;
+use crate::cli::support::lazy::commands;
 
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    New(Lazy<new::Args>),
-    List(Lazy<list::Args>),
-    Show(Lazy<show::Args>),
-    Status(Lazy<status::Args>),
-    /// Add a step to a plan, or change one
-    #[command(after_help = "Examples:\n\
-\x20 teof plan step add 2026-01-05-docs --title \"Describe the flags\"")]
+/// Create, list, check and approve plans
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan list\n\
+\x20 teof plan show 2026-01-05-docs\n\
+\x20 teof plan validate")]
+pub struct Args {
     #[command(subcommand)]
-    Step(Lazy<step::Command>),
-    Attach(Lazy<attach::Args>),
-    Approve(Lazy<approve::Args>),
-    Checkpoint(Lazy<checkpoint::Args>),
-    Validate(Lazy<validate::Args>),
-    Hygiene(Lazy<hygiene::Args>),
+    command: Command,
 }
 
-pub fn run(command: Command, app: &App) -> Result<ExitCode> {
-    match command {
-        Command::New(Lazy(args)) => new::run(args, app),
-        Command::List(Lazy(args)) => list::run(args, app),
-        Command::Show(Lazy(args)) => show::run(args, app),
-        Command::Status(Lazy(args)) => status::run(args, app),
-        Command::Step(Lazy(command)) => step::run(command, app),
-        Command::Attach(Lazy(args)) => attach::run(args, app),
-        Command::Approve(Lazy(args)) => approve::run(args, app),
-        Command::Checkpoint(Lazy(args)) => checkpoint::run(args, app),
-        Command::Validate(Lazy(args)) => validate::run(args, app),
-        Command::Hygiene(Lazy(args)) => hygiene::run(&args, app),
+commands! {
+    enum Command {
+        "new" => New(new::Args),
+        "list" => List(list::Args),
+        "show" => Show(show::Args),
+        "status" => Status(status::Args),
+        "step" => Step(step::Args),
+        "attach" => Attach(attach::Args),
+        "approve" => Approve(approve::Args),
+        "checkpoint" => Checkpoint(checkpoint::Args),
+        "validate" => Validate(validate::Args),
+        "hygiene" => Hygiene(hygiene::Args),
+    }
+}
+
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    match args.command {
+        Command::New(args) => new::run(args, app),
+        Command::List(args) => list::run(args, app),
+        Command::Show(args) => show::run(args, app),
+        Command::Status(args) => status::run(args, app),
+        Command::Step(args) => step::run(args, app),
+        Command::Attach(args) => attach::run(args, app),
+        Command::Approve(args) => approve::run(args, app),
+        Command::Checkpoint(args) => checkpoint::run(args, app),
+        Command::Validate(args) => validate::run(args, app),
+        Command::Hygiene(args) => hygiene::run(&args, app),
     }
 }

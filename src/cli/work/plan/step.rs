@@ -18,8 +18,17 @@ use crate::ops::tasks::plan_edit::{self, Edit};
 use crate::plans::edit::{self, StepChange};
 use crate::plans::store;
 
+/// Add a step to a plan, or change one
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n\
+\x20 teof plan step add 2026-01-05-docs --title \"Describe the flags\"")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
 #[derive(Debug, Subcommand)]
-pub enum Command {
+enum Command {
     Add(Add),
     Set(Set),
 }
@@ -126,8 +135,8 @@ impl Work {
     }
 }
 
-pub fn run(command: Command, app: &App) -> Result<ExitCode> {
-    match command {
+pub fn run(args: Args, app: &App) -> Result<ExitCode> {
+    match args.command {
         Command::Add(args) => add(args, app),
         Command::Set(args) => set(args, app),
     }
