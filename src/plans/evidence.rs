@@ -32,16 +32,24 @@ pub fn find(root: &Path, path: &str, tracked: &dyn Fn(&str) -> bool) -> Evidence
         }
     };
     if path.ends_with(".json")
-        && let Err(e) = serde_json::from_reader::<_, IgnoredAny>(bounded(file))
+        && let Err(why) = check_json(file)
     {
-        return Evidence::Damaged(text::safe(&e.to_string()));
+        return Evidence::Damaged(text::safe(&why));
     }
     if tracked(path) { Evidence::Tracked } else { Evidence::Untracked }
 }
 
-/// A receipt attached by a person may be large, but an endless one must not block teof.
-fn bounded(file: File) -> impl Read {
-    BufReader::new(file.take(16 * files::MAX_DOCUMENT))
+/// Why the file is not JSON. One that a person attached may be large, but an endless one must not block teof.
+fn check_json(mut file: File) -> Result<(), String> {
+    let mut start = Vec::new();
+    file.by_ref().take(files::MAX_DOCUMENT).read_to_end(&mut start).map_err(|e| e.to_string())?;
+    let is_whole = (start.len() as u64) < files::MAX_DOCUMENT;
+    let checked = match is_whole {
+        // Many times faster than a reader, and nearly all are small.
+        true => serde_json::from_slice::<IgnoredAny>(&start),
+        false => serde_json::from_reader(BufReader::new(start.as_slice().chain(file.take(15 * files::MAX_DOCUMENT)))),
+    };
+    checked.map(drop).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
