@@ -77,11 +77,58 @@ fn a_program_in_a_container_is_supervised_and_nothing_of_it_is_left() {
     let killed = Docker { options: DockerOptions { memory: "1g".into(), ..docker.options.clone() }, ..docker };
     let over = run(&killed, place.spec("b", "kill -KILL $$"));
     assert_eq!(over.verdict, Verdict::OverLimit("out of memory (memory = \"1g\")".into()));
-    let mut missing = place.spec("c", "true");
-    missing.argv = vec!["no-such-agent".into()];
-    let Verdict::NotStarted(why) = run(&killed, missing).verdict else { panic!("it started") };
-    assert!(why.contains("executable file not found"), "{why}");
     assert_eq!(containers(&client), Vec::<String>::new());
+}
+
+/// A program that cannot start, and why; the folder is mounted.
+fn cannot_start(place: &Place) -> Vec<(String, &'static str)> {
+    let file = |name: &str, text: &str, mode| {
+        let path = place.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let (denied, missing) = ("Permission denied", "No such file or directory");
+    vec![
+        ("no-such-agent".into(), missing),
+        ("/usr/bin/no-such-agent".into(), missing),
+        (file("plain", "text", 0o644), denied),
+        (file("script", "#!/no/such/interpreter\n", 0o755), missing),
+    ]
+}
+
+fn assert_not_started(docker: &Docker, place: &Place) {
+    for (at, (program, why)) in cannot_start(place).into_iter().enumerate() {
+        let spec = Spec { argv: vec![program.clone()], ..place.spec(&format!("not-{at}"), "") };
+        let expected = format!("{program}: {why} (in the image {})", docker.options.image);
+        assert_eq!(run(docker, spec).verdict, Verdict::NotStarted(expected));
+    }
+    // The same exit codes from a program that did start.
+    let own = run(docker, place.spec("own", "echo begun; exit 127"));
+    assert_eq!(own.verdict, Verdict::Exited(127));
+    let stranger =
+        Docker { options: DockerOptions { user: "no-such-user".into(), ..docker.options.clone() }, ..docker.clone() };
+    let Verdict::NotStarted(why) = run(&stranger, place.spec("user", "true")).verdict else { panic!("it started") };
+    assert!(why.contains("unable to find user no-such-user"), "{why}");
+}
+
+#[test]
+fn a_program_that_the_image_cannot_start_is_told_from_one_that_fails() {
+    let place = Place::new();
+    let client = stand_in(&place.path("bin"));
+    let docker = docker(&place, &client);
+    assert_not_started(&docker, &place);
+    assert_eq!(containers(&client), Vec::<String>::new());
+}
+
+#[test]
+fn an_engine_that_stops_while_a_program_runs_is_no_end_of_the_program() {
+    let place = Place::new();
+    let client = stand_in(&place.path("bin"));
+    let docker = docker(&place, &client);
+    let stop = format!("touch {}; exit 1", client.with_file_name("state").join("no-engine").display());
+    let error = docker.run(&supervisor(), place.spec("a", &stop), "coder-1", &mut || Control::Continue).unwrap_err();
+    assert_eq!(Refusal::of(&error).unwrap().code, "docker.lost", "{error:?}");
 }
 
 #[test]
@@ -175,7 +222,6 @@ fn a_real_engine_runs_a_program() {
     let done = run(&docker, place.spec("a", "cat; echo written > file; echo talk >&2; exit 7"));
     assert_eq!(done.verdict, Verdict::Exited(7), "{done:?}");
     assert_eq!((read(&done.output.path).as_str(), read(&place.path("file")).as_str()), ("the prompt\n", "written\n"));
-    let missing = Spec { argv: vec!["no-such-agent".into()], ..place.spec("b", "") };
-    assert!(matches!(run(&docker, missing).verdict, Verdict::NotStarted(_)));
+    assert_not_started(&docker, &place);
     assert!(Engine(&docker.options).left(&place.dir.path().display().to_string()).is_empty());
 }

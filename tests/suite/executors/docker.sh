@@ -59,8 +59,26 @@ mount_option() { # flag value: checks a bind mount and prints its target
     case $target in /*) echo "$target" ;; *) fail 125 "invalid mount target: $1" ;; esac
 }
 
+cannot_start() { # path program mounts: prints the exit code and the reason of an init process that cannot start it
+    case $2 in
+    */*) file=$2 ;;
+    *)
+        file=$(IFS=:; for folder in $1; do [ ! -x "$folder/$2" ] || { echo "$folder/$2"; break; }; done)
+        [ -n "$file" ] || { echo "127 No such file or directory"; return; }
+        ;;
+    esac
+    case $file in
+    /usr/* | /bin/*) visible=yes ;;
+    *) visible=no; while read -r target; do case $file in "$target"/*) visible=yes ;; esac; done <"$3" ;;
+    esac
+    [ $visible = yes ] && [ -e "$file" ] || { echo "127 No such file or directory"; return; }
+    [ -x "$file" ] && [ ! -d "$file" ] || { echo "126 Permission denied"; return; }
+    interpreter=$(head -c 200 "$file" | sed -n '1s/^#! *\([^ ]*\).*/\1/p')
+    [ -z "$interpreter" ] || [ -e "$interpreter" ] || echo "127 No such file or directory"
+}
+
 run() {
-    name= dir=/ entry= stdin=/dev/null memory=
+    name= dir=/ entry= stdin=/dev/null memory= user=
     set -- "$@"
     staging=$(mktemp -d "$state/new.XXXXXX")
     : >"$staging/labels"; : >"$staging/mounts"; : >"$staging/env"
@@ -76,7 +94,8 @@ run() {
         --env=*) echo "${1#*=}=$(printenv "${1#*=}")" >>"$staging/env" ;;
         --interactive) stdin=interactive ;;
         --init=true | --pull=never | --stop-timeout=* | --security-opt=no-new-privileges | --cap-drop=ALL) ;;
-        --user=* | --network=* | --cpus=* | --pids-limit=*) ;;
+        --user=*) user=${1#*=} ;;
+        --network=* | --cpus=* | --pids-limit=*) ;;
         -*) fail 125 "unknown flag: $1" ;;
         *) break ;;
         esac
@@ -88,20 +107,22 @@ run() {
     mkdir "$c" 2>/dev/null || fail 125 "Conflict. The container name \"/$name\" is already in use"
     mv "$staging"/* "$c"; rmdir "$staging"
     path=$(sed -n 's/^PATH=//p' "$c/env")
-    case $entry in
-    /usr/* | /bin/*) ;;
-    /*)
-        visible=no
-        while read -r target; do case $entry in "$target"/*) visible=yes ;; esac; done <"$c/mounts"
-        [ $visible = yes ] || { echo "exec: \\\"$entry\\\": no such file" >"$c/error"; fail 127 "no such file: $entry"; }
-        ;;
-    *)
-        PATH=$path command -v "$entry" >/dev/null || {
-            echo "exec: \\\"$entry\\\": executable file not found in \$PATH" >"$c/error"
-            fail 127 "Error response from daemon: exec: \"$entry\": executable file not found in \$PATH"
-        }
+    case $user in
+    *[!0-9:]*)
+        echo "unable to find user $user: no matching entries in passwd file" >"$c/error"
+        fail 125 "Error response from daemon: $(cat "$c/error")
+
+Run 'docker run --help' for more information"
         ;;
     esac
+    cannot=$(cannot_start "$path" "$entry" "$c/mounts")
+    if [ -n "$cannot" ]; then
+        # The engine's init process runs, cannot start the program, and says so.
+        : >"$c/out"
+        echo "[FATAL tini (7)] exec $entry failed: ${cannot#* }" | tee "$c/err" >&2
+        echo "${cannot%% *}" >"$c/exit"
+        exit "${cannot%% *}"
+    fi
     : >"$c/out"; : >"$c/err"
     exec 3<&0
     [ $stdin = interactive ] || exec 3</dev/null
@@ -143,6 +164,7 @@ run() {
     err=$!
     while kill -0 $container 2>/dev/null; do wait $container; done
     wait $out; wait $err
+    [ ! -e "$state/no-engine" ] || fail 125 'error waiting for container: unexpected EOF'
     exit "$(cat "$c/exit" 2>/dev/null || echo 137)"
 }
 

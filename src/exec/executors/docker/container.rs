@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use super::argv::{self, Mounts, Program};
 use super::elf;
-use super::engine::{self, Engine, Left, State};
+use super::ending::{After, Said};
+use super::engine::{self, Engine, Left};
 use super::options::Options;
 use super::running::Running;
 use crate::base::{Result, digest, env, files, text};
@@ -19,7 +20,7 @@ use crate::exec::executors::executor::Executor;
 use crate::exec::output::Observer;
 use crate::exec::processes::Beside;
 use crate::exec::processes::reaper::AfterDeath;
-use crate::exec::supervise::{Report, Spec, Supervisor, Verdict};
+use crate::exec::supervise::{Report, Spec, Supervisor};
 
 /// The first argument that selects the removal of a run's containers. What follows: the client, the hub's root, the
 /// run, and the folder for their last output.
@@ -70,17 +71,25 @@ impl Executor for Docker {
             grace: spec.clocks.grace.as_secs().max(1),
         };
         let line = argv::line(&self.options, &program, engine::of_client());
+        let inside = spec.argv.first().cloned().unwrap_or_default();
         // The container confines the program; docker's client needs its own files.
         let spec = Spec { argv: line.argv, env: line.env, confinement: None, ..spec };
         let entered = self.running.enter(&name, &spec.marks);
         let report = supervisor.run(&spec, observer);
         drop(entered);
         let mut report = report?;
-        let state = engine.state(&name);
-        report.verdict = ended(report.verdict.clone(), state.as_ref(), &self.options, &said(&report));
+        let after = After {
+            verdict: report.verdict.clone(),
+            state: engine.state(&name),
+            options: &self.options,
+            program: &inside,
+            said: Said::of(&report),
+        };
+        let verdict = after.verdict();
         if let Err(why) = engine.remove(&name) {
             tracing::warn!("cannot remove the container {name}: {why}; it is removed by label later");
         }
+        report.verdict = verdict.map_err(|why| engine.lost(&why))?;
         Ok(report)
     }
 
@@ -135,63 +144,4 @@ pub(in crate::exec) fn remove_of_run(args: impl Iterator<Item = OsString>) -> Ex
 /// Unique on the machine: a run's name may also exist in another repository.
 fn container_name(hub: &str, run: &str, title: &str) -> String {
     format!("teof-{}-{run}-{title}", &digest::sha256(hub.as_bytes())[..8])
-}
-
-/// How the program ended, by what the client and the engine say.
-fn ended(verdict: Verdict, state: Option<&State>, options: &Options, said: &str) -> Verdict {
-    let not_started = |why: &str| Verdict::NotStarted(text::clip(&text::safe(why.trim()), 300));
-    match (&verdict, state) {
-        // It was stopped, whatever it made of that.
-        (Verdict::TimedOut(_) | Verdict::Cancelled | Verdict::Lingered | Verdict::NotStarted(_), _) => verdict,
-        (_, Some(state)) if state.status == "created" => {
-            not_started(if state.error.is_empty() { said } else { &state.error })
-        }
-        (_, Some(state)) if state.oom_killed => {
-            let limit = Some(&options.memory).filter(|memory| !memory.is_empty());
-            let limit = limit.map_or_else(String::new, |memory| format!(" (memory = {memory:?})"));
-            Verdict::OverLimit(format!("out of memory{limit}"))
-        }
-        (Verdict::Exited(_), Some(state)) if state.status == "exited" => Verdict::Exited(state.exit_code),
-        // The client could not make a container at all.
-        (Verdict::Exited(125..=127), None) => not_started(said),
-        _ => verdict,
-    }
-}
-
-/// The end of what the client printed.
-fn said(report: &Report) -> String {
-    let tail = report.errors.as_ref().map_or(&report.output.tail, |errors| &errors.tail);
-    let tail = String::from_utf8_lossy(tail);
-    let from = tail.char_indices().rev().nth(299).map_or(0, |(at, _)| at);
-    tail[from..].to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_engine_says_how_the_program_ended() {
-        let options = Options { memory: "1g".into(), ..Options::default() };
-        let state = |status: &str, exit_code, oom_killed, error: &str| {
-            Some(State { status: status.into(), exit_code, oom_killed, error: error.into() })
-        };
-        let not_started = |why: &str| Verdict::NotStarted(why.into());
-        for (told, state, verdict) in [
-            (Verdict::Exited(3), state("exited", 3, false, ""), Verdict::Exited(3)),
-            (Verdict::Exited(127), state("exited", 127, false, ""), Verdict::Exited(127)),
-            (Verdict::Exited(127), state("created", 127, false, "no such file"), not_started("no such file")),
-            (Verdict::Exited(125), None, not_started("said")),
-            (Verdict::Exited(2), None, Verdict::Exited(2)),
-            (
-                Verdict::Exited(137),
-                state("exited", 137, true, ""),
-                Verdict::OverLimit("out of memory (memory = \"1g\")".into()),
-            ),
-            (Verdict::Cancelled, state("exited", 137, true, ""), Verdict::Cancelled),
-            (Verdict::Signalled(9), state("running", 0, false, ""), Verdict::Signalled(9)),
-        ] {
-            assert_eq!(ended(told.clone(), state.as_ref(), &options, "said"), verdict, "{told:?} {state:?}");
-        }
-    }
 }

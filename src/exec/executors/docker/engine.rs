@@ -93,6 +93,13 @@ impl Engine<'_> {
         self.require_image()
     }
 
+    /// The engine stopped while a program ran in a container.
+    pub(super) fn lost(&self, why: &str) -> Refusal {
+        Refusal::guard("docker.lost", format!("{} lost its engine while a program ran", self.0.program))
+            .because(text::clip(&text::safe(why), 300))
+            .next(format!("see why the engine stopped, then: {} version", self.0.program))
+    }
+
     fn require_image(&self) -> Result<()> {
         let Options { program, image, pull, ssh, home, .. } = self.0;
         if image.is_empty() {
@@ -144,10 +151,13 @@ impl Engine<'_> {
     }
 
     /// How a container is; `None` when there is none.
-    pub fn state(&self, name: &str) -> Option<State> {
+    ///
+    /// # Errors
+    /// Why the engine does not say.
+    pub(super) fn state(&self, name: &str) -> Result<Option<State>, String> {
         match self.ask(&["container", "inspect", "--format", "{{json .State}}", name], PATIENCE) {
-            Answer::Printed(json) => serde_json::from_str(&json).ok(),
-            _ => None,
+            Answer::Printed(json) => serde_json::from_str(&json).map(Some).map_err(|e| e.to_string()),
+            other => absent(other).map(|()| None),
         }
     }
 
@@ -190,10 +200,7 @@ impl Engine<'_> {
     pub fn remove(&self, name: &str) -> Result<(), String> {
         match self.ask(&["rm", "--force", "--volumes", name], PATIENCE) {
             Answer::Printed(_) => Ok(()),
-            Answer::Failed(_, said) if said.to_lowercase().contains("no such container") => Ok(()),
-            Answer::Failed(how, said) => Err(format!("{how}: {}", text::safe(&said))),
-            Answer::TimedOut => Err("the engine does not answer".to_owned()),
-            Answer::NotStarted(why) => Err(text::safe(&why)),
+            other => absent(other),
         }
     }
 
@@ -241,6 +248,17 @@ fn keep_end(file: &Path, most: u64) -> io::Result<()> {
     from.seek(SeekFrom::Start(start))?;
     from.read_to_end(&mut end)?;
     fs::write(file, end)
+}
+
+/// Whether an answer says that there is no such container; the error is why it says something else.
+fn absent(answer: Answer) -> Result<(), String> {
+    match answer {
+        Answer::Printed(said) => Err(text::safe(&said)),
+        Answer::Failed(_, said) if said.to_lowercase().contains("no such container") => Ok(()),
+        Answer::Failed(how, said) => Err(format!("{how}: {}", text::safe(&said))),
+        Answer::TimedOut => Err("the engine does not answer".to_owned()),
+        Answer::NotStarted(why) => Err(text::safe(&why)),
+    }
 }
 
 fn no_engine(program: &str, said: &str) -> Refusal {

@@ -3,6 +3,7 @@
 mod argv;
 mod container;
 mod elf;
+mod ending;
 mod engine;
 mod options;
 mod running;
