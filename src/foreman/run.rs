@@ -24,11 +24,12 @@ use crate::base::lock::FileLock;
 use crate::base::{Exit, Refusal, Result, files, json, names};
 use crate::exec::{self, Supervisor};
 use crate::guard::result::{Surroundings, object_store};
+use crate::guard::secrets;
 use crate::hub::git::{self, object_ids};
 use crate::hub::worktrees::convention::{self, Existing};
 use crate::hub::worktrees::{self, Place, Wanted, job_refs};
 use crate::hub::{Hub, paths};
-use crate::model::run::outcome::{Finding, Outcome, Verdict};
+use crate::model::run::outcome::{Finding, Outcome, Suspended, Verdict};
 use crate::receipts::seen::Seen;
 use crate::seats::freshness::{self, Rule};
 
@@ -95,7 +96,10 @@ pub fn run(hub: &Hub, request: &Request, stop: &AtomicBool, say: &dyn Fn(&str)) 
                     let verdict = if report.has_begun() { Verdict::Blocked } else { Verdict::Refused };
                     End::new(verdict, found.message.clone())
                 }
-                None => failed(&report, &e),
+                None => {
+                    report.suspended = without_engine(hub, &e);
+                    failed(&report, &e)
+                }
             };
             report.needs_person |= lacks_rights(&e);
             report.findings.extend(lost.or_else(|| advice(&e)));
@@ -290,8 +294,17 @@ fn end_leftovers(hub: &Hub, work: &Work, grace: Duration, run: &str, say: &dyn F
     Ok(())
 }
 
+/// An engine that does not answer is an outage of all that needs it: the job waits, and no attempt has failed.
+fn without_engine(hub: &Hub, error: &anyhow::Error) -> Option<Suspended> {
+    let refusal = Refusal::of(error).filter(|refusal| ["docker.no_engine", "docker.lost"].contains(&refusal.code))?;
+    let engine = hub.settings().map_or("docker", |settings| settings.worker.docker.engine.program());
+    let reason = refusal.reason.as_deref().unwrap_or_default();
+    let reason = secrets::redact(&format!("{refusal}: {reason}"));
+    Some(Suspended { agent: engine.to_owned(), until: hub.now(), reason, outage: true })
+}
+
 /// Maps an error to the run's end. Before anything started, a refusal refuses the run. A full disk, a lock timeout, a
-/// killed git or an engine that is down fails the attempt, because the next one may succeed.
+/// killed git or a missing image fails the attempt, because the next one may succeed.
 fn failed(report: &Report, error: &anyhow::Error) -> End {
     let refusal = Refusal::of(error);
     let passes = |refusal: &Refusal| {
@@ -304,6 +317,7 @@ fn failed(report: &Report, error: &anyhow::Error) -> End {
         reason = format!("{reason}: {why}");
     }
     let verdict = match (passing, refusal.map(|refusal| refusal.exit)) {
+        _ if report.suspended.is_some() => Verdict::Paused,
         (true, _) => Verdict::Failed,
         (false, Some(Exit::Unattended)) => Verdict::Paused,
         (false, _) if report.has_begun() => Verdict::Blocked,

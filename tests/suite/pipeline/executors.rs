@@ -126,11 +126,26 @@ fn a_killed_foremans_containers_are_removed_and_its_job_goes_on() {
 }
 
 #[test]
+fn an_engine_that_stops_under_an_agent_is_an_outage_and_the_job_goes_on_when_it_is_back() {
+    let (fixture, client) = Fixture::in_containers();
+    let engine = client.with_file_name("state").join("no-engine");
+    fixture.coder.on(2, &format!("touch {}; exit 1", engine.display()));
+    fixture.coder.on(3, &format!("echo three >> src/code.txt\n{DONE}"));
+    let outcome = fixture.executed_run("run-1");
+    assert_verdict(&outcome, "paused");
+    assert!(outcome["reason"].as_str().unwrap().contains("docker lost its engine"), "{outcome}");
+    let suspended = &outcome["suspended"];
+    assert_eq!((&suspended["agent"], &suspended["outage"]), (&json!("docker"), &json!(true)), "{outcome}");
+    fs::remove_file(engine).unwrap();
+    assert_verdict(&fixture.executed_run("run-2"), "succeeded");
+}
+
+#[test]
 fn a_run_without_engine_claims_to_have_done_nothing_and_doctor_says_why() {
     let (fixture, client) = Fixture::in_containers();
     fs::write(client.with_file_name("state").join("no-engine"), "").unwrap();
     let outcome = fixture.executed_run("run-1");
-    assert_verdict(&outcome, "failed");
+    assert_verdict(&outcome, "paused");
     assert!(outcome["reason"].as_str().unwrap().contains("docker finds no engine"), "{outcome}");
     assert_eq!((fixture.coder.calls(), fixture.worktree().exists()), (0, false));
     let mut doctor = fixture.world.teof(&["doctor", "--json"]);
