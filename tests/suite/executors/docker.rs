@@ -122,6 +122,15 @@ fn a_program_that_the_image_cannot_start_is_told_from_one_that_fails() {
 }
 
 #[test]
+fn a_program_may_write_to_its_folder_under_a_rootless_engine() {
+    let place = Place::new();
+    let client = stand_in(&place.path("bin"));
+    fs::write(client.with_file_name("state").join("rootless"), "").unwrap();
+    let done = run(&docker(&place, &client), place.spec("a", "echo written > file"));
+    assert!(done.verdict.succeeded(), "{done:?}");
+}
+
+#[test]
 fn an_engine_that_stops_while_a_program_runs_is_no_end_of_the_program() {
     let place = Place::new();
     let client = stand_in(&place.path("bin"));

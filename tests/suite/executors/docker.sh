@@ -2,7 +2,8 @@
 # Stands in for docker's client and engine: checks what it is called with, and runs a "container" as a process of this
 # machine that outlives the client. Beside it, `state/` holds the engine: images/, containers/<name>/, calls.
 # Files in state/ change how it behaves: no-engine, opaque (the container hides its variables from the host), elsewhere
-# (the engine has another kernel), namespaces (the container has processes of its own, as a real one).
+# (the engine has another kernel), namespaces (the container has processes of its own, as a real one), rootless (root
+# alone may write to what is mounted).
 state=$(dirname "$0")/state
 mkdir -p "$state/images" "$state/containers"
 printf '%s\n' "$*" >>"$state/calls"
@@ -95,6 +96,7 @@ run() {
         --interactive) stdin=interactive ;;
         --init=true | --pull=never | --stop-timeout=* | --security-opt=no-new-privileges | --cap-drop=ALL) ;;
         --user=*) user=${1#*=} ;;
+        --log-driver=json-file | --log-opt=max-* | --userns=*) ;;
         --network=* | --cpus=* | --pids-limit=*) ;;
         -*) fail 125 "unknown flag: $1" ;;
         *) break ;;
@@ -115,6 +117,12 @@ run() {
 Run 'docker run --help' for more information"
         ;;
     esac
+    if [ -e "$state/rootless" ] && [ "$user" != 0:0 ]; then
+        # Its own number is another one outside.
+        : >"$c/out"; echo 1 >"$c/exit"
+        echo "sh: can't create file: Permission denied" | tee "$c/err" >&2
+        exit 1
+    fi
     cannot=$(cannot_start "$path" "$entry" "$c/mounts")
     if [ -n "$cannot" ]; then
         # The engine's init process runs, cannot start the program, and says so.
@@ -183,7 +191,9 @@ case "$1 $2" in
     ;;
 "info --format")
     [ -e "$state/elsewhere" ] && kernel=6.1.0-other || kernel=$(uname -r)
-    printf '{"ID":"x","KernelVersion":"%s"}\n' "$kernel"
+    security='"name=seccomp,profile=default"'
+    [ -e "$state/rootless" ] && security="$security,\"name=rootless\""
+    printf '{"ID":"x","KernelVersion":"%s","SecurityOptions":[%s]}\n' "$kernel" "$security"
     ;;
 "rm --force") remove "$4" ;;
 "logs --tail") cat "$state/containers/$4/out" "$state/containers/$4/err" ;;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::info::Users;
 use super::options::Options;
 
 /// What a path of this machine is in the container.
@@ -35,6 +36,7 @@ pub(super) struct Program<'a> {
     pub env: &'a [(String, String)],
     pub labels: &'a [(&'static str, String)],
     pub mounts: &'a Mounts,
+    pub users: Users,
     pub has_stdin: bool,
     /// `PATH` of the image.
     pub image_path: &'a str,
@@ -69,13 +71,28 @@ pub(super) fn line(options: &Options, program: &Program, of_client: Vec<(String,
     add("name", program.name);
     add("init", "true");
     add("pull", "never");
+    // The engine keeps what a container prints until it is removed; we keep our own copy.
+    add("log-driver", "json-file");
+    add("log-opt", "max-size=8m");
+    add("log-opt", "max-file=2");
     add("stop-timeout", &program.grace.to_string());
     program.labels.iter().for_each(|(name, value)| add("label", &format!("{name}={value}")));
     add("security-opt", "no-new-privileges");
     add("cap-drop", "ALL");
     match options.user.as_str() {
         "image" => {}
-        "" => add("user", &own_user()),
+        "" => match program.users {
+            Users::Same => add("user", &own_user()),
+            Users::RootIsOwn => add("user", "0:0"),
+            Users::Kept => {
+                add("userns", "keep-id");
+                add("user", &own_user());
+            }
+            Users::Remapped => {
+                add("userns", "host");
+                add("user", &own_user());
+            }
+        },
         user => add("user", user),
     }
     for (flag, value) in [("network", &options.network), ("memory", &options.memory), ("cpus", &options.cpus)] {
@@ -185,6 +202,10 @@ mod tests {
     }
 
     fn built(options: &Options, env: &[(&str, &str)]) -> Line {
+        built_for(options, env, Users::Same)
+    }
+
+    fn built_for(options: &Options, env: &[(&str, &str)], users: Users) -> Line {
         let env: Vec<_> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mounts = Mounts::from([
             ("/hub".into(), Access::Read),
@@ -199,6 +220,7 @@ mod tests {
             env: &env,
             labels: &[("teof.run", "run-1".into())],
             mounts: &mounts,
+            users,
             has_stdin: true,
             image_path: "/opt/bin:/bin",
             own_binary: Some(Path::new("/home/ann/teof")),
@@ -278,5 +300,20 @@ mod tests {
             assert!(!plain.contains(absent), "{absent}: {plain}");
         }
         assert!(plain.contains(&format!("--user={}", own_user())));
+    }
+    #[test]
+    fn files_belong_to_this_account_whatever_users_the_engine_has() {
+        let (own, given) = (format!("--user={}", own_user()), Options { user: "claude".into(), ..options() });
+        for (users, flags) in [
+            (Users::Same, vec![own.as_str()]),
+            (Users::RootIsOwn, vec!["--user=0:0"]),
+            (Users::Kept, vec!["--userns=keep-id", &own]),
+            (Users::Remapped, vec!["--userns=host", &own]),
+        ] {
+            let of_users =
+                |line: Line| line.argv.into_iter().filter(|part| part.starts_with("--user")).collect::<Vec<_>>();
+            assert_eq!(of_users(built_for(&options(), &[], users)), flags);
+            assert_eq!(of_users(built_for(&given, &[], users)), ["--user=claude"]);
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::argv::{self, Mounts, Program};
 use super::elf;
 use super::ending::{After, Said};
 use super::engine::{self, Engine, Left};
+use super::info::Users;
 use super::options::Options;
 use super::running::Running;
 use crate::base::{Result, digest, env, files, text};
@@ -65,6 +66,7 @@ impl Executor for Docker {
                 ("teof.job", self.job.clone()),
             ],
             mounts: &self.mounts,
+            users: if self.options.user.is_empty() { engine.users() } else { Users::Same },
             has_stdin: !spec.stdin.is_empty(),
             image_path: &image_path,
             own_binary: own_binary.as_deref(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::info::{Info, Users};
 use super::options::Options;
 use crate::base::{Refusal, Result, env, text};
 use crate::exec::probe::{Answer, ask_client, probe};
@@ -174,23 +175,20 @@ impl Engine<'_> {
 
     /// Whether containers run on the kernel of this process. Elsewhere they cannot reach a socket of this machine.
     pub fn shares_kernel(&self) -> bool {
-        /// What docker says, and what podman says.
-        #[derive(Deserialize)]
-        struct Info {
-            #[serde(rename = "KernelVersion")]
-            docker: Option<String>,
-            #[serde(rename = "host")]
-            podman: Option<Host>,
-        }
-        #[derive(Deserialize)]
-        struct Host {
-            kernel: String,
-        }
-        let Answer::Printed(json) = self.ask(&["info", "--format", "{{json .}}"], PATIENCE) else { return false };
-        let Ok(info) = serde_json::from_str::<Info>(&json) else { return false };
-        let kernel = info.docker.or(info.podman.map(|host| host.kernel));
         let own = rustix::system::uname();
-        kernel.is_some_and(|kernel| own.release().to_str() == Ok(&kernel))
+        self.info().is_some_and(|info| info.kernel().is_some_and(|kernel| own.release().to_str() == Ok(kernel)))
+    }
+
+    /// Which users its containers have.
+    pub(super) fn users(&self) -> Users {
+        self.info().map_or(Users::Same, |info| info.users())
+    }
+
+    fn info(&self) -> Option<Info> {
+        match self.ask(&["info", "--format", "{{json .}}"], PATIENCE) {
+            Answer::Printed(json) => serde_json::from_str(&json).ok(),
+            _ => None,
+        }
     }
 
     /// Stops and removes a container. A missing one is no error.
@@ -255,7 +253,8 @@ fn absent(answer: Answer) -> Result<(), String> {
     match answer {
         Answer::Printed(said) => Err(text::safe(&said)),
         Answer::Failed(_, said) if said.to_lowercase().contains("no such container") => Ok(()),
-        Answer::Failed(how, said) => Err(format!("{how}: {}", text::safe(&said))),
+        Answer::Failed(how, said) if said.is_empty() => Err(how),
+        Answer::Failed(_, said) => Err(text::safe(&said)),
         Answer::TimedOut => Err("the engine does not answer".to_owned()),
         Answer::NotStarted(why) => Err(text::safe(&why)),
     }

@@ -5,6 +5,7 @@ mod container;
 mod elf;
 mod ending;
 mod engine;
+mod info;
 mod options;
 mod running;
 
