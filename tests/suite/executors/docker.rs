@@ -122,12 +122,16 @@ fn a_program_that_the_image_cannot_start_is_told_from_one_that_fails() {
 }
 
 #[test]
-fn a_program_may_write_to_its_folder_under_a_rootless_engine() {
-    let place = Place::new();
-    let client = stand_in(&place.path("bin"));
-    fs::write(client.with_file_name("state").join("rootless"), "").unwrap();
-    let done = run(&docker(&place, &client), place.spec("a", "echo written > file"));
-    assert!(done.verdict.succeeded(), "{done:?}");
+fn rootless_engines_let_a_program_write_to_its_folder_and_see_nothing_hidden() {
+    for engine in ["rootless", "podman"] {
+        let place = Place::new();
+        let client = stand_in(&place.path("bin"));
+        fs::write(client.with_file_name("state").join(engine), "").unwrap();
+        let mut docker = docker(&place, &client);
+        docker.mounts.insert(place.path("hidden"), Access::Hidden);
+        let done = run(&docker, place.spec("a", "echo written > file"));
+        assert!(done.verdict.succeeded(), "{engine}: {done:?}");
+    }
 }
 
 #[test]

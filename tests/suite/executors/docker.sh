@@ -3,7 +3,7 @@
 # machine that outlives the client. Beside it, `state/` holds the engine: images/, containers/<name>/, calls.
 # Files in state/ change how it behaves: no-engine, opaque (the container hides its variables from the host), elsewhere
 # (the engine has another kernel), namespaces (the container has processes of its own, as a real one), rootless (root
-# alone may write to what is mounted).
+# alone may write to what is mounted), podman (a rootless one).
 state=$(dirname "$0")/state
 mkdir -p "$state/images" "$state/containers"
 printf '%s\n' "$*" >>"$state/calls"
@@ -54,7 +54,8 @@ mount_option() { # flag value: checks a bind mount and prints its target
     target=$(echo "$1" | tr ',' '\n' | sed -n 's/^target=//p')
     case $1 in
     type=bind,*) [ -e "$source" ] || fail 125 "invalid mount config: bind source path does not exist: $source" ;;
-    type=tmpfs,*) ;;
+    type=tmpfs,*notmpcopyup) [ -e "$state/podman" ] || fail 125 "unknown option 'notmpcopyup' in '$1'" ;;
+    type=tmpfs,*) [ ! -e "$state/podman" ] || fail 125 "tmpcopyup: failed to copy $target" ;;
     *) fail 125 "invalid mount: $1" ;;
     esac
     case $target in /*) echo "$target" ;; *) fail 125 "invalid mount target: $1" ;; esac
@@ -79,7 +80,7 @@ cannot_start() { # path program mounts: prints the exit code and the reason of a
 }
 
 run() {
-    name= dir=/ entry= stdin=/dev/null memory= user=
+    name= dir=/ entry= stdin=/dev/null memory= user= userns=
     set -- "$@"
     staging=$(mktemp -d "$state/new.XXXXXX")
     : >"$staging/labels"; : >"$staging/mounts"; : >"$staging/env"
@@ -96,7 +97,8 @@ run() {
         --interactive) stdin=interactive ;;
         --init=true | --pull=never | --stop-timeout=* | --security-opt=no-new-privileges | --cap-drop=ALL) ;;
         --user=*) user=${1#*=} ;;
-        --log-driver=json-file | --log-opt=max-* | --userns=*) ;;
+        --log-driver=json-file | --log-opt=max-*) ;;
+        --userns=*) userns=${1#*=} ;;
         --network=* | --cpus=* | --pids-limit=*) ;;
         -*) fail 125 "unknown flag: $1" ;;
         *) break ;;
@@ -123,6 +125,7 @@ Run 'docker run --help' for more information"
         echo "sh: can't create file: Permission denied" | tee "$c/err" >&2
         exit 1
     fi
+    [ ! -e "$state/podman" ] || [ "$userns" = keep-id ] || fail 125 "a stranger to what is mounted"
     cannot=$(cannot_start "$path" "$entry" "$c/mounts")
     if [ -n "$cannot" ]; then
         # The engine's init process runs, cannot start the program, and says so.
@@ -191,6 +194,10 @@ case "$1 $2" in
     ;;
 "info --format")
     [ -e "$state/elsewhere" ] && kernel=6.1.0-other || kernel=$(uname -r)
+    if [ -e "$state/podman" ]; then
+        printf '{"host":{"kernel":"%s","security":{"rootless":true}}}\n' "$kernel"
+        exit
+    fi
     security='"name=seccomp,profile=default"'
     [ -e "$state/rootless" ] && security="$security,\"name=rootless\""
     printf '{"ID":"x","KernelVersion":"%s","SecurityOptions":[%s]}\n' "$kernel" "$security"

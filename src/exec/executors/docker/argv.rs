@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::info::Users;
+use super::info::{Info, Users};
 use super::options::Options;
 
 /// What a path of this machine is in the container.
@@ -36,7 +36,7 @@ pub(super) struct Program<'a> {
     pub env: &'a [(String, String)],
     pub labels: &'a [(&'static str, String)],
     pub mounts: &'a Mounts,
-    pub users: Users,
+    pub engine: &'a Info,
     pub has_stdin: bool,
     /// `PATH` of the image.
     pub image_path: &'a str,
@@ -81,7 +81,7 @@ pub(super) fn line(options: &Options, program: &Program, of_client: Vec<(String,
     add("cap-drop", "ALL");
     match options.user.as_str() {
         "image" => {}
-        "" => match program.users {
+        "" => match program.engine.users() {
             Users::Same => add("user", &own_user()),
             Users::RootIsOwn => add("user", "0:0"),
             Users::Kept => {
@@ -132,7 +132,7 @@ fn mounts(options: &Options, program: &Program) -> Vec<String> {
         values.push(match access {
             Access::Write => bind(&at, &at, false),
             Access::Read => bind(&at, &at, true),
-            Access::Hidden => csv(&["type=tmpfs".into(), format!("target={at}"), "tmpfs-size=65536".into()]),
+            Access::Hidden => hidden(&at, program.engine.is_podman()),
         });
     }
     if let Some(own) = program.own_binary {
@@ -146,6 +146,15 @@ fn mounts(options: &Options, program: &Program) -> Vec<String> {
         values.push(bind(&keys.display().to_string(), &format!("{}/.ssh", options.home), true));
     }
     values
+}
+
+/// Podman copies into an empty folder what the one below it has, unless it is told not to.
+fn hidden(target: &str, is_podman: bool) -> String {
+    let mut fields = vec!["type=tmpfs".to_owned(), format!("target={target}"), "tmpfs-size=65536".to_owned()];
+    if is_podman {
+        fields.push("notmpcopyup".to_owned());
+    }
+    csv(&fields)
 }
 
 fn bind(source: &str, target: &str, read_only: bool) -> String {
@@ -202,10 +211,11 @@ mod tests {
     }
 
     fn built(options: &Options, env: &[(&str, &str)]) -> Line {
-        built_for(options, env, Users::Same)
+        built_for(options, env, "{}")
     }
 
-    fn built_for(options: &Options, env: &[(&str, &str)], users: Users) -> Line {
+    /// For the engine that says this of itself.
+    fn built_for(options: &Options, env: &[(&str, &str)], engine: &str) -> Line {
         let env: Vec<_> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mounts = Mounts::from([
             ("/hub".into(), Access::Read),
@@ -220,7 +230,7 @@ mod tests {
             env: &env,
             labels: &[("teof.run", "run-1".into())],
             mounts: &mounts,
-            users,
+            engine: &serde_json::from_str(engine).unwrap(),
             has_stdin: true,
             image_path: "/opt/bin:/bin",
             own_binary: Some(Path::new("/home/ann/teof")),
@@ -304,16 +314,22 @@ mod tests {
     #[test]
     fn files_belong_to_this_account_whatever_users_the_engine_has() {
         let (own, given) = (format!("--user={}", own_user()), Options { user: "claude".into(), ..options() });
-        for (users, flags) in [
-            (Users::Same, vec![own.as_str()]),
-            (Users::RootIsOwn, vec!["--user=0:0"]),
-            (Users::Kept, vec!["--userns=keep-id", &own]),
-            (Users::Remapped, vec!["--userns=host", &own]),
+        for (engine, flags) in [
+            ("{}", vec![own.as_str()]),
+            (r#"{"SecurityOptions":["name=rootless"]}"#, vec!["--user=0:0"]),
+            (r#"{"host":{"kernel":"6","security":{"rootless":true}}}"#, vec!["--userns=keep-id", &own]),
+            (r#"{"SecurityOptions":["name=userns"]}"#, vec!["--userns=host", &own]),
         ] {
             let of_users =
                 |line: Line| line.argv.into_iter().filter(|part| part.starts_with("--user")).collect::<Vec<_>>();
-            assert_eq!(of_users(built_for(&options(), &[], users)), flags);
-            assert_eq!(of_users(built_for(&given, &[], users)), ["--user=claude"]);
+            assert_eq!(of_users(built_for(&options(), &[], engine)), flags);
+            assert_eq!(of_users(built_for(&given, &[], engine)), ["--user=claude"]);
         }
+    }
+    #[test]
+    fn what_is_hidden_is_not_copied_into_the_container_by_podman() {
+        let line = built_for(&options(), &[], r#"{"host":{"kernel":"6"}}"#);
+        let hidden = "--mount=type=tmpfs,target=/hub/.git/teof,tmpfs-size=65536,notmpcopyup";
+        assert!(line.argv.iter().any(|part| part == hidden), "{:?}", line.argv);
     }
 }

@@ -12,7 +12,6 @@ use super::argv::{self, Mounts, Program};
 use super::elf;
 use super::ending::{After, Said};
 use super::engine::{self, Engine, Left};
-use super::info::Users;
 use super::options::Options;
 use super::running::Running;
 use crate::base::{Result, digest, env, files, text};
@@ -49,6 +48,7 @@ impl Executor for Docker {
     fn run(&self, supervisor: &Supervisor, spec: Spec, title: &str, observer: &mut dyn Observer) -> Result<Report> {
         let engine = Engine(&self.options);
         let image_path = engine.image_path()?;
+        let info = engine.info()?;
         let hub = self.hub.display().to_string();
         let run = spec.marks.iter().find(|(name, _)| name == env::RUN).map_or_else(String::new, |(_, run)| run.clone());
         let name = container_name(&hub, &run, title);
@@ -66,7 +66,7 @@ impl Executor for Docker {
                 ("teof.job", self.job.clone()),
             ],
             mounts: &self.mounts,
-            users: if self.options.user.is_empty() { engine.users() } else { Users::Same },
+            engine: &info,
             has_stdin: !spec.stdin.is_empty(),
             image_path: &image_path,
             own_binary: own_binary.as_deref(),

@@ -14,6 +14,9 @@ const ENGINE_FAILED: i32 = 125;
 /// How many characters of a reason are kept.
 const MAX_REASON: usize = 300;
 
+/// How lines begin in which docker and podman warn before a container runs.
+const WARNINGS: [&str; 3] = ["WARNING: ", "time=\"", "Resource limits are not supported"];
+
 /// What is known after the client exited.
 pub(super) struct After<'a> {
     /// By the client's exit code.
@@ -53,7 +56,8 @@ impl Said {
     /// Why the init process could not start the program. It prints one line; before it there can be warnings of the
     /// client. A program that started can print such a line too, but rarely nothing else.
     fn of_init(&self, program: &str) -> Option<&str> {
-        let mut lines = self.errors.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("WARNING: "));
+        let is_warning = |line: &str| WARNINGS.iter().any(|begin| line.starts_with(begin));
+        let mut lines = self.errors.lines().filter(|line| !line.trim().is_empty() && !is_warning(line));
         let (line, None) = (lines.next()?, lines.next()) else { return None };
         let tini = || {
             // A small build of it prints no label.
@@ -177,7 +181,7 @@ mod tests {
     fn a_program_that_the_init_process_cannot_start_did_not_start() {
         let denied = "WARNING: The requested image's platform (linux/arm64) does not match\n\
                       exec agent failed: Permission denied\n";
-        let podman = "ERROR (catatonit:2): failed to exec pid1: No such file or directory\n";
+        let podman = "time=\"2026-01-05T10:00:00Z\" level=warning msg=\"no shared mount\"\nERROR (catatonit:2): failed to exec pid1: No such file or directory\n";
         for (code, errors, why) in [
             (127, MISSING, "agent: No such file or directory (in the image small:1)"),
             (126, denied, "agent: Permission denied (in the image small:1)"),

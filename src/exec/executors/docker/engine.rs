@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use serde::Deserialize;
 
-use super::info::{Info, Users};
+use super::info::Info;
 use super::options::Options;
 use crate::base::{Refusal, Result, env, text};
 use crate::exec::probe::{Answer, ask_client, probe};
@@ -176,18 +177,16 @@ impl Engine<'_> {
     /// Whether containers run on the kernel of this process. Elsewhere they cannot reach a socket of this machine.
     pub fn shares_kernel(&self) -> bool {
         let own = rustix::system::uname();
-        self.info().is_some_and(|info| info.kernel().is_some_and(|kernel| own.release().to_str() == Ok(kernel)))
+        let info = self.info().unwrap_or_default();
+        info.kernel().is_some_and(|kernel| own.release().to_str() == Ok(kernel))
     }
 
-    /// Which users its containers have.
-    pub(super) fn users(&self) -> Users {
-        self.info().map_or(Users::Same, |info| info.users())
-    }
-
-    fn info(&self) -> Option<Info> {
+    /// What it says of itself.
+    pub(super) fn info(&self) -> Result<Info> {
         match self.ask(&["info", "--format", "{{json .}}"], PATIENCE) {
-            Answer::Printed(json) => serde_json::from_str(&json).ok(),
-            _ => None,
+            Answer::Printed(json) => Ok(serde_json::from_str(&json).context("read what the engine says of itself")?),
+            Answer::Failed(_, said) | Answer::NotStarted(said) => Err(no_engine(&self.0.program, &said).into()),
+            Answer::TimedOut => Err(no_engine(&self.0.program, "it does not answer").into()),
         }
     }
 

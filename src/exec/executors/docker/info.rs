@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The answer to `info`, of docker or of podman.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct Info {
     #[serde(rename = "KernelVersion")]
     kernel: Option<String>,
@@ -14,13 +14,13 @@ pub(super) struct Info {
     host: Option<Host>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct Host {
     kernel: String,
     security: Option<Security>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct Security {
     rootless: bool,
 }
@@ -42,6 +42,10 @@ pub(super) enum Users {
 impl Info {
     pub fn kernel(&self) -> Option<&str> {
         self.kernel.as_deref().or(self.host.as_ref().map(|host| host.kernel.as_str()))
+    }
+
+    pub fn is_podman(&self) -> bool {
+        self.host.is_some()
     }
 
     pub fn users(&self) -> Users {
@@ -77,8 +81,9 @@ mod tests {
             (podman(false), Users::Same),
             (podman(true), Users::Kept),
         ] {
+            let is_podman = json.contains("host");
             let info: Info = serde_json::from_str(&json).unwrap();
-            assert_eq!((info.users(), info.kernel()), (users, Some("6.1.0")), "{json}");
+            assert_eq!((info.users(), info.kernel(), info.is_podman()), (users, Some("6.1.0"), is_podman), "{json}");
         }
     }
 }
