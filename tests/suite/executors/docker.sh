@@ -43,8 +43,7 @@ list() {
         for filter in "$@"; do
             grep -qxF -e "${filter#label=}" "$c/labels" || matches=no
         done
-        [ $matches = yes ] && printf '%s\t%s\t%s\n' "$(basename "$c")" "$(sed -n 's/^teof.run=//p' "$c/labels")" \
-            "$(sed -n 's/^teof.task=//p' "$c/labels")"
+        [ $matches = yes ] && basename "$c"
     done
     return 0
 }
@@ -188,6 +187,10 @@ case "$1 $2" in
 "pull --quiet") echo '["PATH=/usr/local/bin:/usr/bin:/bin"]' >"$(image_file "$3")" ;;
 "container inspect")
     case $4 in
+    *Labels*)
+        [ -d "$state/containers/$5" ] || fail 1 "No such container: $5"
+        echo "{$(sed 's/^\([^=]*\)=\(.*\)/"\1":"\2"/' "$state/containers/$5/labels" | paste -sd, -)}"
+        ;;
     *State.Pid*) cat "$state/containers/$5/first" 2>/dev/null || echo 0 ;;
     *) inspect "$5" ;;
     esac

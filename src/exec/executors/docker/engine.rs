@@ -1,5 +1,6 @@
 //! Asks the engine through its client: whether it answers, which image there is, how a container ended.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -204,11 +205,18 @@ impl Engine<'_> {
     /// The containers of a hub. None when the engine does not answer.
     pub fn left(&self, hub: &str) -> Vec<Left> {
         let of_hub = format!("label={HUB}={hub}");
-        let format = format!("{{{{.Names}}}}\t{{{{.Label \"{RUN}\"}}}}\t{{{{.Label \"{TASK}\"}}}}");
-        match self.ask(&["ps", "--all", "--no-trunc", "--filter", &of_hub, "--format", &format], PATIENCE) {
-            Answer::Printed(lines) => lines.lines().filter_map(left).collect(),
+        let names = ["ps", "--all", "--no-trunc", "--filter", &of_hub, "--format", "{{.Names}}"];
+        match self.ask(&names, PATIENCE) {
+            Answer::Printed(names) => names.lines().filter_map(|name| self.labelled(name.trim())).collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// A container of ours; `None` when it is gone. Not every client's `ps` prints labels.
+    fn labelled(&self, name: &str) -> Option<Left> {
+        let labels = ["container", "inspect", "--format", "{{json .Config.Labels}}", name];
+        let Answer::Printed(json) = self.ask(&labels, PATIENCE) else { return None };
+        left(name, &json)
     }
 
     /// Writes the end of what a container printed, stderr too, to a file.
@@ -266,9 +274,9 @@ fn no_engine(program: &str, said: &str) -> Refusal {
         .next("or run agents without containers: executor = \"process\" under [worker]")
 }
 
-fn left(line: &str) -> Option<Left> {
-    let mut parts = line.split('\t').map(str::to_owned);
-    Some(Left { name: parts.next()?, run: parts.next()?, task: parts.next()? })
+fn left(name: &str, labels: &str) -> Option<Left> {
+    let mut labels: BTreeMap<String, String> = serde_json::from_str(labels).ok()?;
+    Some(Left { name: name.to_owned(), run: labels.remove(RUN)?, task: labels.remove(TASK)? })
 }
 
 #[cfg(test)]
@@ -282,6 +290,7 @@ mod tests {
         let state: State = serde_json::from_str(json).unwrap();
         assert_eq!(state, State { status: "exited".into(), exit_code: 137, oom_killed: true, error: String::new() });
         let found = Left { name: "teof-1".into(), run: "run-1".into(), task: "Q-1".into() };
-        assert_eq!((left("teof-1\trun-1\tQ-1"), left("")), (Some(found), None));
+        let labels = r#"{"maintainer":"Ann","teof.run":"run-1","teof.task":"Q-1"}"#;
+        assert_eq!((left("teof-1", labels), left("other", "{}")), (Some(found), None));
     }
 }
