@@ -10,6 +10,17 @@ from machine import Failed, Machine
 from project import Project
 
 
+def run_check(group, check, project):
+    """Runs one check and prints what it saw. Whether it holds."""
+    start = time.monotonic()
+    try:
+        word, said = "ok  ", check(project)
+    except Failed as why:
+        word, said = "FAIL", why
+    print(f"{word} {group}.{check.__name__}: {check.__doc__} ({time.monotonic() - start:.0f} s)\n     {said}", flush=True)
+    return word == "ok  "
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work")
@@ -33,15 +44,11 @@ def main():
         for check in module.CHECKS:
             if "." in group and check.__name__ != group.split(".")[1]:
                 continue
-            start = time.monotonic()
-            try:
-                word, said = "ok  ", check(project)
-            except Failed as why:
-                word, said, failed = "FAIL", why, failed + 1
-            print(f"{word} {group.split('.')[0]}.{check.__name__}: {check.__doc__} ({time.monotonic() - start:.0f} s)\n     {said}", flush=True)
+            failed += not run_check(group.split(".")[0], check, project)
     if not options.running and machine.process:
         machine.cut()
     sys.exit(1 if failed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,8 @@ class Failed(Exception):
 
 
 class Machine:
+    home, user, client = "/home/dev", "dev", "docker"
+
     def __init__(self, work, kind):
         self.work = pathlib.Path(work)
         self.kind = kind
@@ -93,6 +95,11 @@ class Machine:
         if code is not None and done.returncode != code:
             raise Failed(f"{command}: exit code {done.returncode}: {done.stdout[-600:]}{done.stderr[-600:]}")
         return done.stdout + done.stderr
+
+    def engine_is(self, word):
+        """Starts or stops the engine of containers."""
+        units = {"start": "docker", "stop": "docker.socket docker containerd"}[word]
+        self.run(f"systemctl {word} {units}", user="root")
 
     def json(self, command):
         done = self.ssh(command)

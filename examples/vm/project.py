@@ -39,6 +39,16 @@ class Project:
     def pid(self):
         return int(self.property("MainPID"))
 
+    def crash(self):
+        """Kills the coordinator, and waits until another runs."""
+        old = self.pid()
+        self.machine.run(f"kill -KILL {old}")
+        self.machine.until("it is restarted", lambda: self.property("SubState") == "running" and self.pid() not in (0, old))
+
+    def log(self):
+        """What the coordinator printed last."""
+        return self.machine.run(f"journalctl --user -u {self.service} -n 40 -o cat")
+
     def submit(self, name):
         self.sh(f"teof coordinator submit --name {name} --objective 'Write the file of {name}' "
                 f"--test 'grep -q \"done by one call\" jobs/{name}.txt'")

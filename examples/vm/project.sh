@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes a project in $1 whose jobs a scripted agent does. Run as the user in the machine.
+# Makes a project in $1 whose jobs a scripted agent does, the one in $2. Run as the user in the machine.
 set -e
 mkdir -p ~/agent "$1"
-cp /usr/local/share/vm/agent.sh ~/agent/agent
+cp "${2:-/usr/local/share/vm/agent.sh}" ~/agent/agent
 chmod +x ~/agent/agent
 cd "$1"
 git init -qb main

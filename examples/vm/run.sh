@@ -9,8 +9,9 @@
 # Usage: examples/vm/run.sh [--teof PATH] [--work FOLDER] [--only service,limits,docker,terminals,trouble,power]
 # Prints a line for each check and one with what was seen; exit code 1 when one fails. The folder keeps the disk image.
 #
-# Tried so far, with KIND=uml: everything but docker. Landlock is missing there, and limits.pids and trouble.clock_back
-# failed on what the checks themselves got wrong; power.cuts found a worker accused of what the cut had taken.
+# Tried so far, with KIND=uml: everything but docker, which ../docker/run.sh tries. Landlock is missing there, and
+# limits.pids and trouble.clock_back failed on what the checks themselves got wrong; power.cuts found a worker accused
+# of what the cut had taken.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 teof=$(command -v teof || true) work=/var/tmp/teof-vm only=()
