@@ -49,7 +49,7 @@ pub fn ancestors() -> Option<&'static [Ancestor]> {
 
 fn walk() -> Option<Vec<Ancestor>> {
     let mut found = Vec::new();
-    let mut at = process_tree::read_process(process_tree::own_pid())?.parent;
+    let mut at = rustix::process::getppid().map_or(0, |parent| parent.as_raw_nonzero().get());
     // The first process has no parent, and neither has the first of a container.
     while at > 0 {
         let process = process_tree::read_process(at)?;
