@@ -20,14 +20,15 @@ const MAX_INDENT: usize = 200;
 /// The last complete JSON object of a text that has a key of an answer.
 ///
 /// Text may follow it, and it may be in a code fence. The tester's and the reviewer's answers are read more strictly,
-/// so that no verdict is taken from a quotation: the object must begin a line, and text after an approval must not
-/// mention a rejection. `verdict`: the words of a role that judges, pass and fail. An object inside an unreadable
-/// answer is never taken as the answer.
+/// so that no verdict is taken from a quotation: the object must begin a line, and nothing else in the text may
+/// contradict an approval ([`contradicts`]). A rejection needs no such check: asking again costs less than merging.
+/// `verdict`: the words of a role that judges, pass and fail. An object inside an unreadable answer is never taken as
+/// the answer.
 pub(super) fn last_object(said: &str, verdict: Option<(&str, &str)>) -> Result<Map<String, Value>, String> {
     if said.len() > MAX_TEXT {
         return Err(format!("the answer is longer than {} KiB", MAX_TEXT >> 10));
     }
-    let (mut at, mut in_vain, mut unread, mut found) = (0, 0, None, None);
+    let (mut at, mut in_vain, mut unread, mut found) = (0, 0, None, Vec::new());
     while let Some(start) = next_object(said, at, verdict.is_none()) {
         let mut values = serde_json::Deserializer::from_str(&said[start..]).into_iter::<Object>();
         at = match values.next() {
@@ -37,7 +38,7 @@ pub(super) fn last_object(said: &str, verdict: Option<(&str, &str)>) -> Result<M
                     if unread.is_some_and(|from: usize| is_answer_begun(&said[from..start])) {
                         return Err("the answer is not a valid JSON object".to_owned());
                     }
-                    found = Some((object, end));
+                    found.push((object, start..end));
                     unread = None;
                 }
                 end
@@ -54,16 +55,35 @@ pub(super) fn last_object(said: &str, verdict: Option<(&str, &str)>) -> Result<M
             None => break,
         };
     }
-    let (object, end) = found.ok_or("no JSON object with \"analysis\"")?;
+    let (object, place) = found.pop().ok_or("no JSON object with \"analysis\"")?;
     if unread.is_some_and(|from| is_answer_begun(&said[from..])) {
         return Err("the answer ends with an incomplete JSON object".to_owned());
     }
-    match verdict {
-        Some((yes, no)) if object.get("verdict").is_some_and(|said| said == yes) && speaks_of(&said[end..], no) => {
-            Err(format!("the text after the verdict {yes:?} mentions {no:?}"))
+    if let Some((yes, no)) = verdict.filter(|(yes, _)| object.get("verdict").is_some_and(|said| said == yes)) {
+        let earlier = found.iter().map(|(object, _)| object);
+        if let Some(why) = contradicts(&object, earlier, (&said[..place.start], &said[place.end..]), no) {
+            return Err(format!("{why} contradicts the verdict {yes:?}; answer with one JSON object"));
         }
-        _ => Ok(object),
     }
+    Ok(object)
+}
+
+/// What contradicts an approval. It may be a quotation of what the author of the change planted, behind an answer that
+/// rejects the change or asks a question. `around`: the text before and after it.
+fn contradicts<'o>(
+    approval: &Map<String, Value>,
+    mut earlier: impl Iterator<Item = &'o Map<String, Value>>,
+    around: (&str, &str),
+    no: &str,
+) -> Option<String> {
+    let decides = |object: &Map<String, Value>| ["verdict", "question"].iter().any(|key| object.contains_key(*key));
+    if earlier.any(|object| decides(object) && object != approval) {
+        return Some("another answer before it".to_owned());
+    }
+    if says_verdict(around.0, no) {
+        return Some(format!("a verdict {no:?} before it"));
+    }
+    speaks_of(around.1, no).then(|| format!("the word {no:?} after it"))
 }
 
 /// The bytes of a text that were read before an error.
@@ -78,7 +98,17 @@ fn is_answer(object: &Map<String, Value>) -> bool {
 
 /// Whether any word of a text begins with `word`.
 fn speaks_of(said: &str, word: &str) -> bool {
-    said.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|said| said.starts_with(word))
+    words(&said.to_lowercase()).any(|said| said.starts_with(word))
+}
+
+/// Whether a text names this verdict, in an object or in a sentence: `"verdict": "reject"`, `**Verdict:** rejected`.
+fn says_verdict(said: &str, word: &str) -> bool {
+    let said = said.to_lowercase();
+    words(&said).zip(words(&said).skip(1)).any(|(key, value)| key == "verdict" && value.starts_with(word))
+}
+
+fn words(said: &str) -> impl Iterator<Item = &str> {
+    said.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
 /// The start of the next object with a key: anywhere, or only at the start of a line or after an opening code fence.
