@@ -1,8 +1,9 @@
 //! A confinement as rules of Landlock, the kernel's sandbox for unprivileged programs.
 //!
-//! Three traps: devices need rules of their own, since even `> /dev/null` is a write; `access(2)` does not know
+//! Four traps: devices need rules of their own, since even `> /dev/null` is a write; `access(2)` does not know
 //! Landlock, so a program believes that it may write to `/var/tmp` (give it a `TMPDIR`); and no mount is possible
-//! inside, so other sandboxes that need one fail.
+//! inside, so other sandboxes that need one fail; and a device file leads to the device wherever the file is, so nobody
+//! may make one, not even in a folder of their own (root can: a disk is then open to be written).
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,8 +40,9 @@ pub(super) fn apply(confinement: &Confinement) -> io::Result<()> {
     for device in DEVICES {
         rules = allow(rules, Path::new(device), (devices | reading) & handled, Links::Follow)?;
     }
+    let no_devices = !make_bitflags!(AccessFs::{MakeBlock | MakeChar});
     for path in &confinement.write {
-        rules = allow(rules, path, handled, Links::Refuse)?;
+        rules = allow(rules, path, handled & no_devices, Links::Refuse)?;
     }
     for path in confinement.read.iter().flatten() {
         rules = allow(rules, path, reading, Links::Follow)?;

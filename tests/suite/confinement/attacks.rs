@@ -29,8 +29,10 @@ const SIGNAL: Answer = Unless("signals and abstract sockets reach other programs
 /// What teof refuses, with or without a sandbox.
 const BY_TEOF: [&str; 3] = ["grant consent", "approve", "make a token"];
 /// What an account without privileges may not do without a sandbox either.
-const BY_PRIVILEGE: [&str; 8] = [
+const BY_PRIVILEGE: [&str; 10] = [
     "make a device",
+    "make a device in the worktree and write to it",
+    "make a disk in the worktree",
     "change the kernel",
     "read another process's memory",
     "trace another process",
@@ -70,6 +72,8 @@ const ATTEMPTS: &[(&str, Answer, &str)] = &[
     ("make a link", Refused, "ln -s / $out/link"),
     ("make a pipe", Refused, "mkfifo $out/pipe"),
     ("make a device", Refused, "mknod $out/null c 1 3"),
+    ("make a device in the worktree and write to it", Refused, "mknod own-null c 1 3 && echo x > own-null"),
+    ("make a disk in the worktree", Refused, "mknod own-disk b 7 0"),
     ("make a socket", Refused, "python3 -c \"import socket; socket.socket(socket.AF_UNIX).bind('$out/socket')\""),
     (
         "link a nameless file",
