@@ -9,7 +9,7 @@ use crate::agents::monitor;
 pub fn of(line: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folder = String::new();
-    for words in monitor::shell_commands(&without_heredocs(line)) {
+    for words in monitor::shell_commands(line) {
         let Some((program, rest)) = words.split_first() else { continue };
         let mut add = |path: &str| {
             if !path.is_empty() && !path.starts_with("/dev/") && !path.starts_with('&') {
@@ -30,7 +30,7 @@ pub fn of(line: &str) -> Vec<String> {
 /// The files after `>` and `>>`.
 fn redirected(words: &[String]) -> impl Iterator<Item = &str> {
     words.iter().enumerate().filter_map(|(at, word)| {
-        let target = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('>')?;
+        let target = word.trim_start_matches(|c: char| c.is_ascii_digit() || c == '&').strip_prefix('>')?;
         let target = target.trim_start_matches(['>', '|']);
         match target {
             "" => words.get(at + 1).map(String::as_str),
@@ -56,29 +56,6 @@ fn written<'w>(program: &str, rest: &'w [String]) -> Vec<&'w str> {
     }
 }
 
-/// The line without the text of its here-documents, which is written and not run.
-fn without_heredocs(line: &str) -> String {
-    let mut kept = String::new();
-    let mut until: Option<String> = None;
-    for text in line.lines() {
-        if let Some(end) = &until {
-            if text.trim_start_matches('\t') == end {
-                until = None;
-            }
-            continue;
-        }
-        kept.push_str(text);
-        kept.push('\n');
-        until = text.split_once("<<").filter(|(_, rest)| !rest.starts_with('<')).and_then(|(_, rest)| {
-            let word = rest.trim_start_matches('-').trim_start();
-            let word: String = word.chars().take_while(|c| !c.is_whitespace() && !";|&>)".contains(*c)).collect();
-            let word = word.trim_matches(['\'', '"', '\\']);
-            (!word.is_empty()).then(|| word.to_owned())
-        });
-    }
-    kept
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +71,8 @@ mod tests {
             ("bash -lc 'cp a /w/b'", vec!["/w/b"]),
             ("git rm a; git commit -m 'b > c'", vec!["a"]),
             ("cat > a <<'EOF'\nrm README.md\necho > b\nEOF\nmv c d", vec!["a", "c", "d"]),
+            ("make &>log; echo x >|y", vec!["log", "y"]),
+            ("bash <<E\nrm a\nE", vec!["a"]),
             ("dd if=a of=b", vec!["b"]),
             ("cargo test -- x", vec![]),
         ] {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::shell;
 use crate::model::run::noticed::{Action, Class};
 
 /// What an agent is about to do.
@@ -85,8 +86,7 @@ fn delete_outside(operation: &Operation) -> Option<String> {
             words.iter().any(|word| !word.starts_with('-') && is_outside(operation.worktree, word))
         }
         "find" if has(words, &["-delete"]) => {
-            let folders = words.iter().take_while(|word| !word.starts_with('-'));
-            folders.into_iter().any(|folder| is_outside(operation.worktree, folder))
+            shell::searched(words).iter().any(|folder| is_outside(operation.worktree, folder))
         }
         _ => false,
     })
@@ -192,7 +192,6 @@ fn rewrite_history(operation: &Operation) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::monitor::shell;
     use crate::hub::settings::monitor::BUILT_IN;
 
     #[test]
@@ -221,6 +220,10 @@ mod tests {
             ("find /home -name x -delete", vec!["delete-outside"]),
             ("rm -rf /tmp/../home", vec!["delete-outside"]),
             ("rm -rf /tmp/", vec!["delete-outside"]),
+            ("find / -exec rm -rf {} +", vec!["delete-outside"]),
+            ("find -L / -delete", vec!["delete-outside"]),
+            ("make # don't stop\nrm -rf ~/x", vec!["delete-outside"]),
+            ("echo \"`rm -rf ~/x`\"", vec!["delete-outside"]),
             ("cat ~/.ssh/id_rsa", vec!["read-secret"]),
             ("/home/ada/.aws/credentials", vec!["read-secret"]),
             ("cat .env", vec!["read-secret"]),
@@ -248,6 +251,8 @@ mod tests {
             "git push origin feature",
             "git commit -m 'use sudo; rm -rf /'",
             "rm -rf target",
+            "find . -exec rm -rf {} +",
+            "git commit -F - <<E\nDon't:\nsudo rm -rf /\nE",
             "rm -rf /w/j1/target ./x",
             "rm -rf /tmp/build.1",
             "rm /w/j2/file",
