@@ -79,6 +79,7 @@ pub fn before_tool(hub: &Hub, call: &Call, seat: Option<&str>) -> Result<Answer>
             action,
             tool: Some(record::plain(&tool)),
             text: record::plain(&verdict.text),
+            digest: String::new(),
             at: hub.now(),
             again: 0,
         };

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::part::Part;
 use super::shell;
 use crate::model::run::noticed::{Action, Class};
 
@@ -23,8 +24,8 @@ pub(super) struct BuiltInRule {
     pub name: &'static str,
     pub class: Class,
     pub action: Action,
-    /// The part of the operation that makes it dangerous.
-    pub find: fn(&Operation) -> Option<String>,
+    /// The parts of the operation that make it dangerous.
+    pub find: fn(&Operation) -> Vec<Part>,
 }
 
 /// None of them stops an agent by itself: a wrong match must not end a night's work.
@@ -41,10 +42,10 @@ pub(super) const BUILT_IN_RULES: [BuiltInRule; 7] = [
 /// Shared temporary folders, in which agents may delete.
 const TEMPORARY: [&str; 3] = ["/tmp/", "/var/tmp/", "/dev/shm/"];
 
-/// The first command that matches, as a line.
-fn command(operation: &Operation, matches: impl Fn(&str, &[String]) -> bool) -> Option<String> {
+/// The commands that match. All of them: a person may have allowed the first one.
+fn commands(operation: &Operation, matches: impl Fn(&str, &[String]) -> bool) -> Vec<Part> {
     let is_wanted = |words: &&Vec<String>| words.split_first().is_some_and(|(first, rest)| matches(first, rest));
-    operation.commands.iter().find(is_wanted).map(|words| words.join(" "))
+    operation.commands.iter().filter(is_wanted).map(|words| Part::command(words)).collect()
 }
 
 /// Git's subcommand and what follows it; `-C folder` and `-c key=value` come before it.
@@ -72,16 +73,16 @@ fn has(words: &[String], any: &[&str]) -> bool {
     words.iter().any(|word| any.contains(&word.as_str()))
 }
 
-fn force_push(operation: &Operation) -> Option<String> {
-    command(operation, |program, words| {
+fn force_push(operation: &Operation) -> Vec<Part> {
+    commands(operation, |program, words| {
         let Some(("push", words)) = git(program, words) else { return false };
         let forced = |word: &String| word.starts_with("--force") || word.starts_with('+') || word == "--mirror";
         has_short(words, 'f') || words.iter().any(forced)
     })
 }
 
-fn delete_outside(operation: &Operation) -> Option<String> {
-    command(operation, |program, words| match program {
+fn delete_outside(operation: &Operation) -> Vec<Part> {
+    commands(operation, |program, words| match program {
         "rm" if has_short(words, 'r') || has_short(words, 'R') || has(words, &["--recursive"]) => {
             words.iter().any(|word| !word.starts_with('-') && is_outside(operation.worktree, word))
         }
@@ -134,15 +135,15 @@ const SECRETS: &str = r#"(?x)
 
 static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(SECRETS).ok());
 
-fn read_secret(operation: &Operation) -> Option<String> {
-    let secret = SECRET.as_ref()?;
-    operation.text.lines().find(|line| secret.is_match(line)).map(str::to_owned)
+fn read_secret(operation: &Operation) -> Vec<Part> {
+    let is_secret = |line: &&str| SECRET.as_ref().is_some_and(|secret| secret.is_match(line));
+    operation.text.lines().filter(is_secret).map(Part::line).collect()
 }
 
-fn network(operation: &Operation) -> Option<String> {
+fn network(operation: &Operation) -> Vec<Part> {
     const PROGRAMS: [&str; 11] =
         ["curl", "wget", "nc", "ncat", "netcat", "socat", "telnet", "ssh", "scp", "sftp", "ftp"];
-    command(operation, |program, words| {
+    commands(operation, |program, words| {
         let syncs = program == "rsync" && words.iter().any(|word| !word.starts_with('-') && word.contains(':'));
         (PROGRAMS.contains(&program) || syncs) && !is_local(words)
     })
@@ -160,12 +161,12 @@ fn is_local(words: &[String]) -> bool {
     words.iter().any(|word| host(word)) && !words.iter().any(names_other)
 }
 
-fn sudo(operation: &Operation) -> Option<String> {
-    command(operation, |program, _| ["sudo", "doas", "su", "pkexec"].contains(&program))
+fn sudo(operation: &Operation) -> Vec<Part> {
+    commands(operation, |program, _| ["sudo", "doas", "su", "pkexec"].contains(&program))
 }
 
-fn git_config(operation: &Operation) -> Option<String> {
-    command(operation, |program, words| {
+fn git_config(operation: &Operation) -> Vec<Part> {
+    commands(operation, |program, words| {
         let Some(("config", words)) = git(program, words) else { return false };
         let reads = |word: &String| {
             word.starts_with("--get") || ["--list", "-l", "get", "list", "--show-origin"].contains(&word.as_str())
@@ -176,8 +177,8 @@ fn git_config(operation: &Operation) -> Option<String> {
     })
 }
 
-fn rewrite_history(operation: &Operation) -> Option<String> {
-    command(operation, |program, words| match git(program, words) {
+fn rewrite_history(operation: &Operation) -> Vec<Part> {
+    commands(operation, |program, words| match git(program, words) {
         Some(("filter-branch" | "filter-repo" | "rebase" | "update-ref" | "replace", _)) => true,
         Some(("reflog", rest)) => has(rest, &["expire", "delete"]),
         Some(("branch", rest)) => has(rest, &["-D", "-M", "-f", "--force"]),
@@ -203,7 +204,7 @@ mod tests {
     fn found(text: &str) -> Vec<&'static str> {
         let commands = shell::commands(text);
         let operation = Operation { text, commands: &commands, worktree: Path::new("/w/j1") };
-        BUILT_IN_RULES.iter().filter(|danger| (danger.find)(&operation).is_some()).map(|danger| danger.name).collect()
+        BUILT_IN_RULES.iter().filter(|danger| !(danger.find)(&operation).is_empty()).map(|danger| danger.name).collect()
     }
 
     #[test]

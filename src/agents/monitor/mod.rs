@@ -10,6 +10,7 @@
 mod dangers;
 mod errors;
 pub(super) mod operation;
+mod part;
 mod rules;
 mod shell;
 mod watch;

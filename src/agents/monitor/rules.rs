@@ -1,10 +1,13 @@
 //! The rules that count: the built-in ones as the settings change them, and those of the settings.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
 
 use regex::Regex;
 
 use super::dangers::{BUILT_IN_RULES, BuiltInRule, Operation};
+use super::part::Part;
 use super::shell;
 use crate::hub::settings::monitor::{self, MonitorRule};
 use crate::model::run::noticed::{Action, Class, On};
@@ -21,7 +24,7 @@ pub(super) struct Rule {
 }
 
 enum Find {
-    BuiltIn(fn(&Operation) -> Option<String>),
+    BuiltIn(fn(&Operation) -> Vec<Part>),
     Pattern(Regex),
 }
 
@@ -54,32 +57,40 @@ fn rule(name: &str, danger: Option<&BuiltInRule>, set: Option<&MonitorRule>) -> 
     })
 }
 
-/// The rules that match an operation, each with the part that matched.
+/// The rules that match an operation, each with every part that matched, once.
 pub(super) fn matching<'a>(
     rules: &'a [Rule],
     on: On,
     tool: &str,
     text: &str,
     worktree: &Path,
-) -> Vec<(&'a Rule, String)> {
+) -> Vec<(&'a Rule, Part)> {
     let commands = if on == On::Tool { shell::commands(text) } else { Vec::new() };
     let operation = Operation { text, commands: &commands, worktree };
     let wanted = rules.iter().filter(|rule| rule.on == on && rule.tool.as_ref().is_none_or(|of| of.is_match(tool)));
-    wanted.filter_map(|rule| Some((rule, rule.find(&operation)?))).collect()
+    wanted.flat_map(|rule| rule.find(&operation).into_iter().map(move |part| (rule, part))).collect()
 }
 
 impl Rule {
-    fn find(&self, operation: &Operation) -> Option<String> {
-        match &self.find {
+    fn find(&self, operation: &Operation) -> Vec<Part> {
+        let mut found = match &self.find {
             Find::BuiltIn(find) => find(operation),
             Find::Pattern(pattern) => {
-                let at = pattern.find(operation.text)?;
-                let from = operation.text[..at.start()].rfind('\n').map_or(0, |end| end + 1);
-                let to = operation.text[at.end()..].find('\n').map_or(operation.text.len(), |next| at.end() + next);
-                Some(operation.text[from..to].to_owned())
+                let lines = pattern.find_iter(operation.text).map(|at| lines(operation.text, at.range()));
+                lines.map(Part::line).collect()
             }
-        }
+        };
+        let mut seen = HashSet::new();
+        found.retain(|part| seen.insert(part.key.clone()));
+        found
     }
+}
+
+/// The lines that a part of a text is in.
+fn lines(text: &str, at: Range<usize>) -> &str {
+    let from = text[..at.start].rfind('\n').map_or(0, |end| end + 1);
+    let to = text[at.end..].find('\n').map_or(text.len(), |next| at.end + next);
+    &text[from..to]
 }
 
 #[cfg(test)]
@@ -101,12 +112,15 @@ mod tests {
         let rules = of(&settings);
         let found = |tool: &str, text: &str| {
             let found = matching(&rules, On::Tool, tool, text, Path::new("/w"));
-            found.into_iter().map(|(rule, text)| (rule.name.clone(), rule.action, text)).collect::<Vec<_>>()
+            found.into_iter().map(|(rule, text)| (rule.name.clone(), rule.action, text.text)).collect::<Vec<_>>()
         };
         assert_eq!(found("Bash", "sudo ls"), [("sudo".to_owned(), Action::Cancel, "sudo ls".to_owned())]);
         assert_eq!(found("Bash", "curl example.com"), []);
         assert_eq!(found("Bash", "rm -rf /"), [], "its pattern was replaced");
         assert_eq!(found("Bash", "ls\nshred x\nls")[0].2, "shred x");
+        let all: Vec<_> =
+            found("Bash", "shred x\nshred y; shred x\nshred x").into_iter().map(|(.., text)| text).collect();
+        assert_eq!(all, ["shred x", "shred y; shred x"], "each line once");
         assert_eq!(found("Bash", "terraform  apply")[0].1, Action::Pause);
         assert_eq!(found("Read", "terraform apply"), []);
     }

@@ -5,16 +5,24 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::errors;
+use super::part::Part;
 use super::rules::{self, Rule};
 use crate::agents::event::Event;
-use crate::base::{Stamp, text};
+use crate::base::{Stamp, digest, text};
 use crate::hub::settings::monitor::MonitorRule;
-use crate::model::run::noticed::{Class, ERROR, Errors, Noticed, On};
+use crate::model::run::noticed::{Action, Class, ERROR, Errors, Noticed, On};
 
 /// How many different operations and errors are kept, and characters of each.
 const MAX_KEPT: usize = 50;
 const MAX_TEXT: usize = 300;
 const MAX_TOOLS: usize = 256;
+
+/// What is noticed: the rule's name, its class and its action.
+type Of = (String, Class, Action);
+
+fn of(rule: &Rule) -> Of {
+    (rule.name.clone(), rule.class, rule.action)
+}
 
 /// Watches one call. Every text that it is given goes through `redact` before it is kept.
 pub struct Monitor {
@@ -53,25 +61,26 @@ impl Monitor {
         }
     }
 
-    /// What a rule says to an operation that an agent asks about: the gravest action, with the rule and the part of the
-    /// operation. Keeps nothing. `allowed`: what a person allowed.
+    /// What the rules say to an operation that an agent asks about: the gravest action, with the rule and the part of
+    /// the operation. Keeps nothing. `allowed`: the digests of what a person allowed.
     pub fn judge(&self, tool: &str, operation: &str, allowed: &[String], now: Stamp) -> Option<Noticed> {
         let matched = rules::matching(&self.rules, On::Tool, tool, operation, &self.worktree);
-        let each = matched.into_iter().map(|(rule, said)| Noticed {
-            rule: rule.name.clone(),
-            class: rule.class,
-            action: rule.action,
-            tool: Some((self.redact)(tool)),
-            text: self.shown(&said),
-            at: now,
-            again: 0,
-        });
-        each.filter(|noticed| !allowed.contains(&noticed.text)).max_by_key(|noticed| noticed.action)
+        let each = matched.into_iter().map(|(rule, part)| self.noticed(&of(rule), Some(tool), &part, now));
+        each.filter(|noticed| !allowed.contains(&noticed.digest)).max_by_key(|noticed| noticed.action)
     }
 
-    /// A text as it is kept.
-    fn shown(&self, said: &str) -> String {
-        text::clip(text::safe(&(self.redact)(said)).trim(), MAX_TEXT)
+    fn noticed(&self, of: &Of, tool: Option<&str>, part: &Part, at: Stamp) -> Noticed {
+        let (rule, class, action) = of.clone();
+        Noticed {
+            rule,
+            class,
+            action,
+            tool: tool.map(self.redact),
+            text: text::clip(text::safe(&(self.redact)(&part.text)).trim(), MAX_TEXT),
+            digest: digest::sha256(part.key.as_bytes()),
+            at,
+            again: 0,
+        }
     }
 
     fn error(&mut self, said: &str, least: Class, now: Stamp) -> Vec<Noticed> {
@@ -80,7 +89,7 @@ impl Monitor {
         let mut found = self.matched(On::Error, said, now);
         if found.is_empty() && class == Class::Critical {
             let line = said.lines().find(|line| errors::class(line, Class::Info) == class).unwrap_or(said);
-            found.extend(self.keep(ERROR.to_owned(), class, Default::default(), line, now));
+            found.extend(self.keep(&(ERROR.to_owned(), class, Action::default()), &Part::line(line), now));
         }
         found
     }
@@ -88,28 +97,18 @@ impl Monitor {
     fn matched(&mut self, on: On, text: &str, now: Stamp) -> Vec<Noticed> {
         let tool = self.tool.clone().unwrap_or_default();
         let matched = rules::matching(&self.rules, on, &tool, text, &self.worktree);
-        let matched: Vec<_> =
-            matched.into_iter().map(|(rule, text)| (rule.name.clone(), rule.class, rule.action, text)).collect();
-        let each = matched.into_iter();
-        each.filter_map(|(rule, class, action, text)| self.keep(rule, class, action, &text, now)).collect()
+        let matched: Vec<_> = matched.into_iter().map(|(rule, part)| (of(rule), part)).collect();
+        matched.into_iter().filter_map(|(of, part)| self.keep(&of, &part, now)).collect()
     }
 
     /// Keeps it; `None` when it was seen before.
-    fn keep(
-        &mut self,
-        rule: String,
-        class: Class,
-        action: crate::model::run::noticed::Action,
-        said: &str,
-        at: Stamp,
-    ) -> Option<Noticed> {
-        let text = self.shown(said);
-        if let Some(known) = self.noticed.iter_mut().find(|known| known.rule == rule && known.text == text) {
+    fn keep(&mut self, of: &Of, part: &Part, at: Stamp) -> Option<Noticed> {
+        let noticed = self.noticed(of, self.tool.as_deref(), part, at);
+        let is_same = |known: &Noticed| known.rule == noticed.rule && known.digest == noticed.digest;
+        if let Some(known) = self.noticed.iter_mut().find(|known| is_same(known)) {
             known.again += 1;
             return None;
         }
-        let tool = self.tool.as_deref().map(|tool| (self.redact)(tool));
-        let noticed = Noticed { rule, class, action, tool, text, at, again: 0 };
         // What is not kept still lets the rules act.
         if self.make_room(noticed.class) {
             self.noticed.push(noticed.clone());
@@ -134,7 +133,6 @@ mod tests {
     use super::*;
     use crate::agents::Stream;
     use crate::model::agent::Format;
-    use crate::model::run::noticed::Action;
 
     /// What a monitor makes of a stream.
     fn watched(format: Format, lines: &str) -> Monitor {
@@ -176,18 +174,46 @@ mod tests {
         assert_eq!(watched(Format::Claude, &line).noticed[0].text, "sudo ls");
     }
 
+    fn uses(command: &str) -> Event {
+        Event::ToolUse { name: "Bash".into(), input: String::new(), operation: command.into() }
+    }
+
+    #[test]
+    fn an_allowed_or_known_command_hides_no_other() {
+        let mut monitor = Monitor::new(&[], "/w/j1".into(), |text| text.replace("hunter2", "[redacted]"));
+        let now = Stamp::from_unix(0);
+        let known = monitor.take(&uses("sudo ls"), now).remove(0);
+        let new: Vec<_> =
+            monitor.take(&uses("sudo ls; sudo rm -rf /etc"), now).into_iter().map(|one| one.text).collect();
+        assert_eq!((new, monitor.noticed[0].again), (vec!["rm -rf /etc".to_owned(), "sudo rm -rf /etc".to_owned()], 1));
+        let long = "x".repeat(MAX_TEXT);
+        for (command, other) in [
+            ("sudo ls".to_owned(), "sudo id".to_owned()),
+            ("git push --force origin x".to_owned(), "git push --force origin main".to_owned()),
+            (format!("sudo {long} a"), format!("sudo {long} b")),
+            ("sudo -p hunter2 a".to_owned(), "sudo -p [redacted] a".to_owned()),
+            ("sudo rm 'a b'".to_owned(), "sudo rm a b".to_owned()),
+        ] {
+            let judge = |operation: &str, allowed: &[String]| monitor.judge("Bash", operation, allowed, now);
+            let allowed = [judge(&command, &[]).unwrap().digest, known.digest.clone()];
+            assert_eq!(judge(&command, &allowed), None, "{command}");
+            for both in [format!("{command} && {other}"), format!("{other}\n{command}"), other] {
+                assert!(judge(&both, &allowed).is_some(), "{both}");
+            }
+        }
+    }
+
     #[test]
     fn many_harmless_notices_do_not_hide_a_grave_one() {
         let mut monitor = Monitor::new(&[], "/w/j1".into(), str::to_owned);
-        let mut uses = |command: String| {
-            let operation = Event::ToolUse { name: "Bash".into(), input: String::new(), operation: command };
-            monitor.take(&operation, Stamp::from_unix(0));
+        let mut take = |command: String| {
+            monitor.take(&uses(&command), Stamp::from_unix(0));
             monitor.noticed.clone()
         };
         for n in 0..MAX_KEPT + 5 {
-            uses(format!("curl http://x/{n}"));
+            take(format!("curl http://x/{n}"));
         }
-        let noticed = uses("sudo ls".into());
+        let noticed = take("sudo ls".into());
         assert_eq!((noticed.len(), noticed.last().unwrap().rule.as_str()), (MAX_KEPT, "sudo"));
         let texts: Vec<_> = noticed.iter().map(|one| one.text.as_str()).collect();
         assert_eq!((texts[0], texts[MAX_KEPT - 2]), ("curl http://x/0", "curl http://x/48"), "the first ones stay");

@@ -158,7 +158,7 @@ impl<'a, 'w> CallObserver<'a, 'w> {
         let Some(noticed) = grave else { return };
         self.say(&format!("not allowed: {}", noticed.describe()));
         self.request.live.line(&format!("(not allowed: {})", noticed.describe()), false);
-        if noticed.action == Action::Pause && !self.request.decided.refused.contains(&noticed.text) {
+        if noticed.action == Action::Pause && !self.request.decided.refused.contains(&noticed.digest) {
             self.asks.get_or_insert(noticed);
         }
     }
@@ -166,7 +166,7 @@ impl<'a, 'w> CallObserver<'a, 'w> {
     /// What a rule says that follows.
     fn act(&mut self, mut noticed: Noticed) {
         let decided = self.request.decided;
-        if decided.allowed.contains(&noticed.text) || decided.refused.contains(&noticed.text) {
+        if decided.allowed.contains(&noticed.digest) || decided.refused.contains(&noticed.digest) {
             noticed.action = noticed.action.min(Action::Record);
         }
         self.request.live.noticed(&noticed);

@@ -39,8 +39,9 @@ pub struct Unfinished {
     pub why: String,
     /// How often this stage was continued after the agent reached its own limit.
     pub continued: u32,
-    /// What the agent asked permission for, until a person answers.
+    /// What the agent asked permission for, until a person answers, and its digest.
     pub asks: Option<Noticed>,
+    pub asks_digest: String,
     /// What a person decided about such questions in this stage.
     pub decided: Decided,
 }

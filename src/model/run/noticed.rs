@@ -56,6 +56,10 @@ pub struct Noticed {
     pub tool: Option<String>,
     /// The operation, or the error.
     pub text: String,
+    /// The digest of all of it, by which it is recognised: of a long operation, and of one with secrets, `text` is a
+    /// part. Not in the record, since a short secret can be guessed from it.
+    #[serde(skip)]
+    pub digest: String,
     /// When it was seen first.
     pub at: Stamp,
     /// How often it was seen again.
@@ -63,7 +67,7 @@ pub struct Noticed {
     pub again: u64,
 }
 
-/// Operations that a person decided about, as the monitor shows them.
+/// The digests of operations that a person decided about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Decided {

@@ -110,6 +110,7 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
 fn asks_permission(context: &mut StageContext, agent: &Agent, asked: &Noticed) -> End {
     if let Some(left) = &mut context.store.unfinished {
         left.asks = Some(asked.clone());
+        left.asks_digest.clone_from(&asked.digest);
         let job = context.report.work.job().to_owned();
         if let Err(e) = context.store.save(context.hub, &job) {
             tracing::debug!("cannot keep what the agent asked: {e:#}");

@@ -213,8 +213,8 @@ fn one_call(
     let mut decided = before.decided;
     if let Some(asked) = before.asks {
         match open.notes.iter().any(|stored| question::agrees(&stored.note.text, &asked.text)) {
-            true => decided.allowed.push(asked.text),
-            false => decided.refused.push(asked.text),
+            true => decided.allowed.push(before.asks_digest),
+            false => decided.refused.push(before.asks_digest),
         }
     }
     let begun = Unfinished {
@@ -232,6 +232,7 @@ fn one_call(
         why: String::new(),
         continued: before.continued,
         asks: None,
+        asks_digest: String::new(),
         decided: decided.clone(),
     };
     context.store.start_call(context.hub, &job, begun)?;
