@@ -1,7 +1,7 @@
 //! `teof session logs`
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -95,6 +95,10 @@ impl Reader {
 
     /// Prints what is new.
     fn rest(&mut self, file: &mut File, print: impl Fn(&str)) -> Result<()> {
+        // The log of a terminal is cut when it is over its limit.
+        if file.stream_position()? > file.metadata()?.len() {
+            file.rewind()?;
+        }
         let mut piece = vec![0; PIECE];
         loop {
             let length = file.read(&mut piece)?;

@@ -25,6 +25,7 @@ pub fn run_hidden_mode() -> Option<ExitCode> {
     match mode.to_str() {
         Some(tmux::MODE) => Some(tmux::run(args)),
         Some(tmux::MARKED) => Some(tmux::run_marked(args)),
+        Some(tmux::LOG) => Some(tmux::run_log(args)),
         Some(tmux::VIEW) => Some(tmux::run_view(args)),
         Some(docker::REMOVE) => Some(docker::remove_of_run(args)),
         Some(cgroup::REMOVE) => Some(cgroup::remove_of_run(args)),

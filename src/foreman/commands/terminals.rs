@@ -128,6 +128,7 @@ pub fn start(hub: &Hub, wanted: &Wanted) -> Result<SessionRecord> {
         name: format!("{}-{}", wanted.task, Mode::Dispatch.as_str()),
         key: id,
         log,
+        max_log: hub.settings()?.worker.max_output,
         launcher: exec::own_file()?,
     };
     open(&executor::of_people(hub), &terminal, &folder, &storage, &mut record).inspect_err(|_| {

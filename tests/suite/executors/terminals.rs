@@ -170,7 +170,8 @@ fn a_persons_terminal_outlives_its_starter_is_logged_and_tells_how_it_ended() {
         marks: place.marks.clone(),
         name: "QUEUE-1;#(touch hacked)-dispatch".into(),
         key: "session-1".into(),
-        log: folder.join("terminal.log"),
+        log: folder.join("terminal #(touch hacked) %H.log"),
+        max_log: 1 << 20,
         launcher: env!("CARGO_BIN_EXE_teof").into(),
     };
     let window = open_terminal(&tmux.server, &terminal, &folder).unwrap();
@@ -179,7 +180,31 @@ fn a_persons_terminal_outlives_its_starter_is_logged_and_tells_how_it_ended() {
     until("it has ended", || ended(&folder).is_some());
     assert_eq!(ended(&folder).unwrap().exit_code(), Some(5));
     until("its window is closed", || tmux.server.windows().unwrap().is_empty());
-    let log = read(&folder.join("terminal.log"));
+    let log = read(&terminal.log);
     assert!(log.contains("typed: hello"), "{log:?}");
     assert!(!folder.join("hacked").exists() && !place.path("hacked").exists());
+}
+
+#[test]
+fn the_log_of_a_persons_terminal_has_a_limit_and_keeps_the_end() {
+    let place = Place::new();
+    let Some(tmux) = tmux(&place) else { return };
+    let folder = place.path("session");
+    std::fs::create_dir(&folder).unwrap();
+    let terminal = Terminal {
+        argv: Spec::shell("seq 100000"),
+        cwd: folder.clone(),
+        env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        marks: place.marks.clone(),
+        name: "QUEUE-1-dispatch".into(),
+        key: "session-1".into(),
+        log: folder.join("terminal.log"),
+        max_log: 50_000,
+        launcher: env!("CARGO_BIN_EXE_teof").into(),
+    };
+    open_terminal(&tmux.server, &terminal, &folder).unwrap();
+    until("it has ended", || ended(&folder).is_some());
+    let log = read(&terminal.log);
+    assert!(log.contains("99999\r\n100000\r\n") && log.contains("exit code 0"), "{log}");
+    assert!(log.len() <= 50_000, "{}", log.len());
 }

@@ -1,10 +1,12 @@
 //! Runs programs in windows of a tmux server, where a person can watch and join them.
 
+mod log;
 mod server;
 mod terminal;
 mod view;
 mod window;
 
+pub(in crate::exec) use log::{MODE as LOG, run as run_log};
 pub(in crate::exec) use server::{MARKED, run_marked};
 pub use server::{Server, Window};
 pub use terminal::{Ended, ended, ended_at};

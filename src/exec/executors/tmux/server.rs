@@ -175,9 +175,10 @@ impl Server {
         let _ = self.answer(self.client().args(["kill-window", "-t", &window.id]));
     }
 
-    /// Copies what a window shows from now on to a file. Call it in the window.
-    pub(super) fn log(socket: &Path, pane: &str, file: &Path) -> Result<()> {
-        let command = format!("exec cat >> {}", literal(&text::shell_word(&file.display().to_string())));
+    /// Copies what a window shows from now on to the stdin of a program. Call it in the window.
+    pub(super) fn pipe(socket: &Path, pane: &str, program: &[&str]) -> Result<()> {
+        let words: Vec<String> = program.iter().map(|word| literal(&text::shell_word(word))).collect();
+        let command = format!("exec {}", words.join(" "));
         let server = Self { socket: socket.to_owned(), is_marked: false };
         server.answer(server.client().args(["pipe-pane", "-t", pane, &command])).map(drop)
     }

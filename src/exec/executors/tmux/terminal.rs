@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 
+use super::log;
 use super::server::Server;
 use crate::base::{files, text};
+use crate::exec::own_binary;
 
 /// The first argument that selects this process. What follows: the window's folder.
 pub(in crate::exec) const MODE: &str = "__window";
@@ -23,7 +25,7 @@ pub(in crate::exec) const MODE: &str = "__window";
 /// What to run, and how it ended.
 const SPEC: &str = "window.json";
 const END: &str = "window-end.json";
-/// How long tmux may take to write the end of a terminal's output to its log.
+/// How long the end of a terminal's output may take into its log.
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// What a window runs.
@@ -34,6 +36,8 @@ pub(super) struct Job {
     pub env: Vec<(String, String)>,
     /// The file for what the terminal shows.
     pub log: PathBuf,
+    /// Its limit, in bytes.
+    pub max_log: u64,
 }
 
 /// How a program in a window ended.
@@ -113,7 +117,7 @@ fn in_terminal(job: &Job) -> std::io::Result<Ended> {
     if let (Some(tmux), Some(pane)) = (of_tmux("TMUX"), of_tmux("TMUX_PANE"))
         && let Some(socket) = tmux.split(',').next()
     {
-        match Server::log(Path::new(socket), &pane, &job.log) {
+        match keep_log(Path::new(socket), &pane, job) {
             Ok(()) => is_logged = true,
             Err(e) => tell(&format!("this terminal is not logged: {e:#}")),
         }
@@ -130,6 +134,13 @@ fn in_terminal(job: &Job) -> std::io::Result<Ended> {
         tell_end(&ended, &job.log);
     }
     Ok(ended)
+}
+
+/// Has tmux copy what the terminal shows to its log.
+fn keep_log(socket: &Path, pane: &str, job: &Job) -> crate::base::Result<()> {
+    let own = own_binary::own_file()?;
+    let (own, file) = (own.display().to_string(), job.log.display().to_string());
+    Server::pipe(socket, pane, &[&own, log::MODE, &file, &job.max_log.to_string()])
 }
 
 /// Says in the terminal how the program ended, and waits until the log has it: tmux copies it in the background, and

@@ -82,9 +82,9 @@ impl Tmux {
 
 /// Opens a window for a person. `folder`: private, where it is noted how the program ended.
 pub fn open_terminal(server: &Server, terminal: &Terminal, folder: &Path) -> Result<Window> {
-    let Terminal { argv, cwd, env, marks, log, .. } = terminal.clone();
+    let Terminal { argv, cwd, env, marks, log, max_log, .. } = terminal.clone();
     let env = env.into_iter().chain(marks).collect();
-    terminal::prepare(folder, &Job { argv, cwd, env, log })?;
+    terminal::prepare(folder, &Job { argv, cwd, env, log, max_log })?;
     let argv = own_mode(terminal.launcher.clone(), terminal::MODE, folder);
     let opened = server.open(&terminal.name, &terminal.key, &terminal.cwd, &terminal.marks, &argv);
     if opened.is_err() {
@@ -107,6 +107,8 @@ pub struct Terminal {
     pub key: String,
     /// The file for what the terminal shows.
     pub log: PathBuf,
+    /// Its limit, in bytes; the end is kept.
+    pub max_log: u64,
     /// Our own binary: [`own_file`](crate::exec::own_file).
     pub launcher: OsString,
 }
