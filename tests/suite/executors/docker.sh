@@ -94,6 +94,8 @@ run() {
         --env=*=*) echo "${1#*=}" >>"$staging/env" ;;
         --env=*) echo "${1#*=}=$(printenv "${1#*=}")" >>"$staging/env" ;;
         --interactive) stdin=interactive ;;
+        --log-driver=json-file) ;;
+        --log-opt=max-size=1m | --log-opt=max-file=1) echo "$1" >>"$staging/log" ;;
         --init=true | --pull=never | --stop-timeout=* | --security-opt=no-new-privileges | --cap-drop=ALL) ;;
         --user=*) user=${1#*=} ;;
         --log-driver=json-file | --log-opt=max-*) ;;
@@ -104,6 +106,9 @@ run() {
         esac
         shift
     done
+    # Otherwise a program that prints without end fills the engine's disk.
+    [ "$(sort "$staging/log" 2>/dev/null | tr '\n' ' ')" = "--log-opt=max-file=1 --log-opt=max-size=1m " ] ||
+        fail 125 "no limit of the log"
     image=$1; shift
     [ -e "$(image_file "$image")" ] || fail 125 "Unable to find image '$image' locally"
     c=$state/containers/$name
