@@ -21,6 +21,28 @@ pub fn hashed(hub: &Hub, path: &str) -> Result<(String, String)> {
     Ok((relative.to_owned(), digest::sha256_reader(file)?))
 }
 
+/// Where a receipt of a run enters the hub, and whether it is there: under its own name, or next to another file of that
+/// name, as `<name>-<run>`.
+///
+/// # Errors
+/// When the file at its place cannot be read.
+pub fn place_for(hub: &Hub, target: &str, run: &str, content: &[u8]) -> Result<(String, bool)> {
+    let is_same = |path: &str| {
+        Ok::<_, anyhow::Error>(files::read(&hub.path(path)?, files::MAX_DOCUMENT)?.map(|known| known == content))
+    };
+    let (stem, ending) = target.rsplit_once('.').filter(|(_, ending)| !ending.contains('/')).unwrap_or((target, ""));
+    let ending = if ending.is_empty() { String::new() } else { format!(".{ending}") };
+    let stem = format!("{}-{run}", if ending.is_empty() { target } else { stem });
+    for path in [target.to_owned(), format!("{stem}{ending}")] {
+        match is_same(&path)? {
+            None => return Ok((path, false)),
+            Some(true) => return Ok((path, true)),
+            Some(false) => {}
+        }
+    }
+    Ok((hub.free_path(&stem, &ending)?, false))
+}
+
 /// Whether a file may be added by hand: only below `_report/`, where evidence is stored and not edited.
 pub fn is_place(path: &str) -> bool {
     path.starts_with("_report/") && path != paths::LEDGER

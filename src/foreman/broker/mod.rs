@@ -66,6 +66,7 @@ impl Seat {
             receipts: receipts.to_owned(),
             agent: order.agent_id.clone(),
             task: order.task_id.clone(),
+            run: run.to_owned(),
             epoch: work.fenced.then_some(order.epoch),
         };
         Seat { root: root.to_owned(), own, places }

@@ -3,8 +3,8 @@
 //! A confined program cannot write there, so it names a file of its worktree or of the run's receipts folder. The
 //! program runs while its file is read and may exchange it at any moment. So the file is opened once, in one step that
 //! follows no link and leaves the folder by no way, and what was opened is checked: a regular file with one name,
-//! small, text, without secrets, for a place where the seat may leave receipts. A path that exists in the hub is left
-//! alone.
+//! small, text, without secrets, for a place where the seat may leave receipts. A file that exists in the hub is left
+//! alone: one with another content is entered next to it, under a name of the run.
 
 use std::fs::File;
 use std::io::Read;
@@ -27,6 +27,7 @@ pub struct RunFolders {
     pub receipts: PathBuf,
     pub agent: String,
     pub task: String,
+    pub run: String,
     /// Of the claim, if the order names it.
     pub epoch: Option<u64>,
 }
@@ -51,8 +52,8 @@ pub fn import(hub_root: &Path, places: &RunFolders, beside: &Beside, request: &m
             Some(hub) => hub,
             None => hub.insert(Hub::find(Some(hub_root), Clock::Machine)?),
         };
-        if copy(hub, places, beside, &found)? {
-            path.clone_from(&found.target);
+        if let Some(target) = copy(hub, places, beside, &found)? {
+            *path = target;
         }
     }
     Ok(())
@@ -81,33 +82,37 @@ impl RunFolders {
     }
 }
 
-/// Whether the hub has the file now. It has not when there is none.
-fn copy(hub: &Hub, places: &RunFolders, beside: &Beside, named: &Named) -> Result<bool> {
-    let exists = |hub: &Hub| Ok::<_, anyhow::Error>(hub.path(&named.target)?.symlink_metadata().is_ok());
-    if exists(hub)? {
-        return Ok(true);
+/// Where the hub has the file now; `None` when there is none.
+fn copy(hub: &Hub, places: &RunFolders, beside: &Beside, named: &Named) -> Result<Option<String>> {
+    let exists = hub.path(&named.target)?.symlink_metadata().is_ok();
+    let Some(text) = read(named, hub.settings()?.guard.receipt_max_bytes)? else {
+        return Ok(exists.then(|| named.target.clone()));
+    };
+    let place = || entry::place_for(hub, &named.target, &places.run, text.as_bytes());
+    let (target, is_there) = place()?;
+    if is_there {
+        return Ok(Some(target));
     }
-    let Some(text) = read(named, hub.settings()?.guard.receipt_max_bytes)? else { return Ok(false) };
-    if !entry::may_leave(&named.target, &paths::agent(&places.agent)) {
-        return Err(
-            Refusal::guard("receipt.not_yours", format!("{} is no place for it", text::safe(&named.target))).into()
-        );
+    if !entry::may_leave(&target, &paths::agent(&places.agent)) {
+        return Err(Refusal::guard("receipt.not_yours", format!("{} is no place for it", text::safe(&target))).into());
     }
     if let Some(hit) = secrets::scan(text.as_bytes()).first() {
         let what = format!("line {} of {} looks like a secret ({})", hit.line, text::safe(&named.inside), hit.kind);
         return Err(Refusal::guard("receipt.secret", what).into());
     }
-    let receipt = [(named.target.clone(), digest::sha256(text.as_bytes()))];
+    let receipt = [(target, digest::sha256(text.as_bytes()))];
     // It asks git, which is no program of the run.
     beside.unseen(|| entry::check(hub, &receipt, &places.agent))?;
     let mut writer = hub.lock("receipts add")?;
     check_epochs(hub, &places.task, places.epoch)?;
-    if !exists(hub)? {
+    // Another program may have written one meanwhile.
+    let (target, is_there) = place()?;
+    if !is_there {
         let mut transaction = Transaction::new("receipts add");
-        transaction.create(&named.target, text);
+        transaction.create(&target, text);
         writer.commit(transaction)?;
     }
-    Ok(true)
+    Ok(Some(target))
 }
 
 /// The file's text; `None` when there is no such file.
@@ -192,6 +197,7 @@ mod tests {
             receipts: "/s/receipts".into(),
             agent: "a".into(),
             task: "T".into(),
+            run: "run-1".into(),
             epoch: None,
         };
         let target = |path: &str| places.find(path).map(|found| found.target);

@@ -149,21 +149,10 @@ fn enter(
         report.findings.push(Finding::medium("receipt.obstructed", receipt.target.as_str(), message));
         return Ok(());
     }
-    let mut path = receipt.target.clone();
-    let known = crate::base::files::read(&hub.path(&path)?, crate::base::files::MAX_DOCUMENT)?;
-    match known {
-        // An earlier attempt of the same work added it.
-        Some(bytes) if bytes == text.as_bytes() => {}
-        Some(_) => {
-            let (stem, ending) = path.rsplit_once('.').unwrap_or((&path, ""));
-            let beside = if ending.is_empty() || ending.contains('/') { path.clone() } else { stem.to_owned() };
-            let ending = if beside == path { String::new() } else { format!(".{ending}") };
-            path = hub.free_path(&format!("{beside}-{}", report.run), &ending)?;
-            transaction.create(&path, text);
-        }
-        None => {
-            transaction.create(&path, text);
-        }
+    // An earlier attempt of the same work may have added it.
+    let (path, is_there) = receipts::entry::place_for(hub, &receipt.target, &report.run, text.as_bytes())?;
+    if !is_there {
+        transaction.create(&path, text);
     }
     ledger::enter(writer, transaction, agent, &[(path.clone(), receipt.sha256.clone())])?;
     report.receipts.push(RecordedReceipt { path, sha256: receipt.sha256.clone() });

@@ -72,6 +72,9 @@ try with.left bash -c 'echo proof > $TEOF_RECEIPTS_DIR/left.txt && '"$T"' receip
 mkdir -p _report/agent/codex-1; echo mine > _report/agent/codex-1/own.txt
 try with.claim $T bus claim QUEUE-001 --notes half
 try with.add $T receipts add _report/agent/codex-1/x.txt --json
+echo other > $TEOF_RECEIPTS_DIR/x.txt
+try with.other $T receipts add $TEOF_RECEIPTS_DIR/x.txt --json
+try with.again $T receipts add $TEOF_RECEIPTS_DIR/x.txt --json
 try with.own $T receipts add _report/agent/codex-1/own.txt
 try with.inbox_file $T bus inbox --receipt build/inbox.txt --json
 try with.gone env TEOF_BROKER=/nonexistent $T bus event --event status --summary gone --task QUEUE-001 --json
@@ -100,6 +103,8 @@ try with.gone env TEOF_BROKER=/nonexistent $T bus event --event status --summary
         ("with.add", 0),
         ("with.claim", 0),
         ("with.left", 0),
+        ("with.other", 0),
+        ("with.again", 0),
         ("with.own", 0),
         ("with.inbox_file", 6),
         ("with.gone", 6),
@@ -108,6 +113,15 @@ try with.gone env TEOF_BROKER=/nonexistent $T bus event --event status --summary
     }
     assert!(fort.said("with.gone").contains("broker.gone") && fort.said("with.inbox_file").contains("broker.flag"));
     assert!(fort.said("with.add").contains("\"path\": \"_report/agent/codex-1/x.txt\""), "{}", fort.said("with.add"));
+    // A file of that name with another content is not confirmed in its place.
+    let beside = "_report/agent/codex-1/x-run-1.txt";
+    let other = fort.said("with.other");
+    assert!(other.contains(&format!("\"path\": \"{beside}\"")), "{other}");
+    let of_run = fs::read_dir(fort.world.repo.join("_report/agent/codex-1")).unwrap().flatten();
+    let names = of_run.map(|entry| entry.file_name().into_string().unwrap()).filter(|name| name.starts_with("x"));
+    assert_eq!(names.count(), 2, "the same file again needs no other name");
+    let kept = [beside, "_report/agent/codex-1/x.txt"].map(|path| fort.world.read(path));
+    assert_eq!(kept, ["other\n", "x\n"]);
     assert_eq!(fort.world.read("_report/agent/codex-1/left.txt"), "proof\n");
     assert_eq!(fort.world.read("_report/agent/codex-1/own.txt"), "mine\n");
     fort.world.ok(&["receipts", "verify"]);
