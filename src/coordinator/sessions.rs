@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::executor::workers::{self, LOGS};
 use super::state::State;
 use crate::base::{Result, Stamp, text};
-use crate::foreman::commands::terminals;
+use crate::foreman::commands::{executor, terminals};
 use crate::hub::{Hub, worktrees};
 use crate::ops::session::archive;
 use crate::sessions::{self, Archived, Listing, LocalStorage, SessionRecord, SessionStorage};
@@ -40,7 +40,11 @@ pub fn archive_with_outcome(hub: &Hub, agent: &str, record: &SessionRecord) -> R
 /// Archives sessions of finished jobs, if the settings ask for it, and removes what they do not keep: sessions, runs'
 /// folders, workers' logs and outcomes. Never what a job that is not over may need. Returns messages.
 pub fn retire(hub: &Hub, state: &State) -> Vec<String> {
-    retired(hub, state).unwrap_or_else(|e| vec![format!("cannot remove old sessions: {e:#}")])
+    let mut told = retired(hub, state).unwrap_or_else(|e| vec![format!("cannot remove old sessions: {e:#}")]);
+    if let Err(e) = sweep_runs(hub, state) {
+        told.push(format!("cannot remove what old runs left: {e:#}"));
+    }
+    told
 }
 
 fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
@@ -70,20 +74,23 @@ fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
         let fits = bytes.saturating_add(size) <= settings.agent_sessions.keep_bytes;
         if fits && !is_old {
             bytes += size;
-        } else {
-            storage.remove(&record.id)?;
-            removed += 1;
+            continue;
+        }
+        match storage.remove(&record.id) {
+            Ok(()) => removed += 1,
+            // The others are removed all the same.
+            Err(e) => told.push(format!("cannot remove session {}: {e:#}", record.id)),
         }
     }
     if removed > 0 {
         told.push(format!("removed {}", text::counted(removed, "old session")));
     }
-    sweep_runs(hub, state, hub.now().minus(keep_for))?;
     Ok(told)
 }
 
 /// Removes what old runs left that no job, worktree or session refers to.
-fn sweep_runs(hub: &Hub, state: &State, before: Stamp) -> Result<()> {
+fn sweep_runs(hub: &Hub, state: &State) -> Result<()> {
+    let before = hub.now().minus(hub.settings()?.agent_sessions.keep_for);
     let worktrees: HashSet<String> =
         worktrees::statuses(hub)?.into_iter().flat_map(|one| [one.run, one.job]).flatten().collect();
     let is_used = |name: &str| {
@@ -93,7 +100,8 @@ fn sweep_runs(hub: &Hub, state: &State, before: Stamp) -> Result<()> {
     };
     // What was kept for the next attempt of a job that came to nothing, or in a worktree that is gone.
     let of_jobs = ["stages", "evidence", "surroundings", "setups"].map(|folder| hub.local(folder));
-    for folder in [hub.local(LOGS), hub.local("runs"), hub.state_home().join("runs")].into_iter().chain(of_jobs) {
+    let of_runs = [hub.local(LOGS), hub.local("runs"), hub.state_home().join("runs"), executor::left_output(hub)];
+    for folder in of_runs.into_iter().chain(of_jobs) {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if !is_used(&name) && modified(&entry.path()).is_some_and(|at| at < before) {

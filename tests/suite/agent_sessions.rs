@@ -113,6 +113,18 @@ fn the_coordinator_removes_old_sessions_but_none_that_it_still_has_to_archive() 
     let newest = world.json(&["session", "list"])["sessions"][0]["id"].clone();
     let files = fs::read_dir(world.sessions().join(newest.as_str().unwrap())).unwrap();
     let size: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    // One that cannot be removed keeps no other, and no output of containers.
+    let of_container = world.sessions().with_file_name("containers").join("teof-1.log");
+    fs::create_dir_all(of_container.parent().unwrap()).unwrap();
+    fs::write(&of_container, "").unwrap();
+    fs::File::options().write(true).open(&of_container).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    let all = world.json(&["session", "list", "--all"])["sessions"].clone();
+    let oldest = all.as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
+    let in_the_way = world.sessions().join(format!(".removed-{oldest}"));
+    fs::write(&in_the_way, "").unwrap();
+    keep(&format!("keep_bytes = {size}"));
+    assert_eq!((count(), of_container.exists()), (2, false), "the newest, and the one that cannot be removed");
+    fs::remove_file(in_the_way).unwrap();
     keep(&format!("keep_bytes = {size}"));
     let left = world.json(&["session", "list"])["sessions"].clone();
     assert_eq!((left.as_array().map(Vec::len), &left[0]["id"]), (Some(1), &newest), "the oldest are removed");

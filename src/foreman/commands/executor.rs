@@ -46,7 +46,7 @@ impl Chosen {
                 job: subject.job.to_owned(),
                 task: subject.task.to_owned(),
                 mounts: mounts(hub, at)?,
-                logs: logs(hub),
+                logs: left_output(hub),
                 running: Running::default(),
             })),
             ExecutorKind::Tmux => Chosen::Tmux(tmux::Tmux { server: of_runs(hub), task: subject.task.to_owned() }),
@@ -138,10 +138,11 @@ fn remove(hub: &Hub, is_left: &dyn Fn(&docker::Left) -> bool) -> Result<Vec<Stri
     if !in_containers(hub)? {
         return Ok(Vec::new());
     }
-    Ok(docker::remove_left(&options(hub)?, &hub.root, &logs(hub), is_left))
+    Ok(docker::remove_left(&options(hub)?, &hub.root, &left_output(hub), is_left))
 }
 
-fn logs(hub: &Hub) -> PathBuf {
+/// What containers printed last that a killed worker left behind, a file each.
+pub fn left_output(hub: &Hub) -> PathBuf {
     hub.state_home().join("containers")
 }
 
