@@ -1,5 +1,6 @@
 //! Turns messages, signals and polls into inputs of the decision.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -24,8 +25,10 @@ use crate::hub::settings::notify::Topic;
 use crate::model::run::job_name::short;
 use crate::ops::session::boot;
 
-/// How many of the last events are searched for alerts of workers.
-const ALERTS: usize = 100;
+/// How much of the event log is searched for alerts of workers, in bytes.
+const ALERTS: u64 = 8 << 20;
+/// Older alerts are not news: an urgent notification is not retried for longer either.
+const ALERTS_FOR: Duration = Duration::from_secs(24 * 3600);
 /// How often running workers' usage is read while the day has a budget.
 const USAGE_EVERY: Duration = Duration::from_secs(3);
 /// The same without a budget, for what their agents say of their limits.
@@ -117,29 +120,31 @@ impl Shell<'_> {
         self.feed(Input::Reply { id: action, reply });
     }
 
-    /// Passes on what workers reported to the bus since the last look: an agent gives no sign of life, or does what a
-    /// rule is about.
-    fn tell_alerts(&mut self) {
-        let since = std::mem::replace(&mut self.alerts_since, self.hub.now());
-        if self.hub.settings().is_ok_and(|settings| settings.notify.is_empty()) {
+    /// Passes on what workers reported to the bus since the last time, also while no coordinator ran: an agent gives no
+    /// sign of life, or does what a rule is about.
+    pub(super) fn tell_alerts(&mut self) {
+        // It notifies nobody, so the next coordinator passes them on.
+        if self.options.one_shot {
             return;
         }
-        let lines = self.hub.path(paths::EVENTS).and_then(|log| jsonl::tail(&log, ALERTS)).unwrap_or_default();
-        for line in lines {
-            let Ok(event) = serde_json::from_slice::<Value>(&line) else { continue };
-            let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
-            // One of this second may be read twice; it is told once.
-            let is_new = text("/ts").and_then(Stamp::parse).is_some_and(|at| at >= since);
-            let topic = match text("/meta/kind") {
-                Some(alert::STUCK) => Topic::Stuck,
-                Some(alert::NOTICED) => Topic::Problem,
-                _ => continue,
-            };
-            if is_new && text("/event") == Some("alert") {
-                let job = text("/meta/job").map(str::to_owned);
-                let text = text("/summary").unwrap_or_default().to_owned();
-                self.feed(Input::Noticed { topic, job, text });
+        let Ok(log) = self.hub.path(paths::EVENTS) else { return };
+        let length = fs::symlink_metadata(&log).map_or(0, |found| found.len());
+        // What was there before the first coordinator is history. A shorter log is another one.
+        let known = self.state.alerts_until.unwrap_or(length).min(length);
+        let mut found = Vec::new();
+        let oldest = self.hub.now().minus(ALERTS_FOR);
+        // In the middle of a line, which is none then, when there is too much.
+        let until = jsonl::for_each_line(&log, known.max(length.saturating_sub(ALERTS)), |_, _, line| {
+            found.extend(alert_of(line, oldest));
+            Ok(true)
+        });
+        match until {
+            Ok(until) if self.state.alerts_until != Some(until) => {
+                found.into_iter().for_each(|alert| self.feed(alert));
+                self.feed(Input::AlertsUntil(until));
             }
+            Ok(_) => {}
+            Err(e) => tracing::debug!("cannot read alerts: {e:#}"),
         }
     }
 
@@ -383,4 +388,18 @@ impl Shell<'_> {
             }
         }
     }
+}
+
+/// What a line of the event log tells people of, if it is a worker's alert that is not older than `oldest`.
+fn alert_of(line: &[u8], oldest: Stamp) -> Option<Input> {
+    let event: Value = serde_json::from_slice(line).ok()?;
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+    let topic = match text("/meta/kind")? {
+        alert::STUCK => Topic::Stuck,
+        alert::NOTICED => Topic::Problem,
+        _ => return None,
+    };
+    let is_news = text("/event") == Some("alert") && text("/ts").and_then(Stamp::parse)? >= oldest;
+    let job = text("/meta/job").map(str::to_owned);
+    is_news.then(|| Input::Noticed { topic, job, text: text("/summary").unwrap_or_default().to_owned() })
 }

@@ -107,7 +107,6 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         hung_up: None,
         supervisor,
         deliverer: Deliverer::default(),
-        alerts_since: hub.now(),
         unreachable: BTreeSet::new(),
         send,
         facts,
@@ -195,6 +194,7 @@ impl Shell<'_> {
             self.retire_old();
         }
         self.feed(Input::Started(config));
+        self.tell_alerts();
         // Commands about a result come after its outcome.
         self.ask_runs();
         self.read_inbox();

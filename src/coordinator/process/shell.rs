@@ -78,8 +78,6 @@ pub(super) struct Shell<'t> {
     pub hung_up: Option<Instant>,
     pub supervisor: Supervisor,
     pub deliverer: Deliverer,
-    /// When the alerts of workers were last looked for.
-    pub alerts_since: Stamp,
     /// The receivers of notifications to which the last delivery failed.
     pub unreachable: BTreeSet<String>,
     /// For what is done beside the loop.

@@ -48,6 +48,8 @@ pub enum Input {
     Unknown { decision: Box<ReviewDecision>, title: String },
     /// Something happened that people are told about, and nothing is decided by it.
     Noticed { topic: Topic, job: Option<String>, text: String },
+    /// The alerts before this byte of the event log were passed on.
+    AlertsUntil(u64),
     /// SIGTERM or SIGINT; `Now` for the second one.
     Terminate(How),
 }

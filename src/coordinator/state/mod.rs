@@ -95,6 +95,9 @@ pub struct State {
     /// What each receiver of notifications was told.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub notified: BTreeMap<String, notice::Sent>,
+    /// Up to which byte of the event log workers' alerts were passed on; `None`: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts_until: Option<u64>,
     /// A process works with this state; one that finds it set follows one that was killed.
     #[serde(skip_serializing_if = "crate::model::is_default")]
     pub in_use: bool,

@@ -98,6 +98,7 @@ impl StepContext<'_> {
             Input::Command { id, word, command } => self.command(id, word, command),
             Input::Unknown { decision, title } => self.take_up(*decision, title),
             Input::Noticed { topic, job, text } => self.notify(topic, job.as_deref(), &text),
+            Input::AlertsUntil(at) => self.state.alerts_until = Some(at),
             // A one-shot run ends soon anyway and does not own the workers.
             Input::Terminate(_) if self.config.one_shot => {}
             Input::Terminate(how) => self.end(how),

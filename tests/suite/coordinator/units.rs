@@ -219,6 +219,16 @@ fn status_shows_why_actions_keep_failing() {
     assert_eq!(*failing, json!([{"why": "the hub is on branch other", "failures": 5, "jobs": ["j1"]}]));
 }
 
+fn add_events(yard: &Yard, added: impl Iterator<Item = Event>) {
+    let hub = yard.world.hub();
+    let mut writer = hub.lock("report").unwrap();
+    let mut transaction = Transaction::new("report");
+    for event in added {
+        events::stage(&writer, &mut transaction, &event).unwrap();
+    }
+    writer.commit(transaction).unwrap();
+}
+
 #[test]
 fn a_coordinator_that_was_killed_is_told_of_and_its_log_is_kept_as_json() {
     let yard = Yard::new();
@@ -234,15 +244,19 @@ fn a_coordinator_that_was_killed_is_told_of_and_its_log_is_kept_as_json() {
     let mut service = Service::start(&yard, &[]);
     until("the word that it recovered", || told(&yard).iter().any(|one| one["event"] == "recovered"));
     // What a worker reports while its agent works.
-    let hub = yard.world.hub();
     let job = yard.status()["jobs"][0]["id"].as_str().unwrap().to_owned();
-    let event = Event::new("codex-1", "alert", "claude is silent").meta("kind", "agent.stuck").meta("job", job);
-    let mut writer = hub.lock("report an alert").unwrap();
-    let mut transaction = Transaction::new("report an alert");
-    events::stage(&writer, &mut transaction, &event).unwrap();
-    writer.commit(transaction).unwrap();
-    drop(writer);
+    let alert = |kind: &str| Event::new("codex-1", "alert", "claude is silent").meta("kind", kind).meta("job", &*job);
+    let others = || (0..150).map(|n| Event::new("codex-1", "status", format!("event {n}")));
+    add_events(&yard, [alert("agent.stuck")].into_iter().chain(others()));
     until("the alert", || told(&yard).iter().any(|one| one["event"] == "stuck" && one["job"] == "j1"));
+    service.child.kill().unwrap();
+    service.child.wait().unwrap();
+    add_events(&yard, [alert("agent.noticed")].into_iter().chain(others()));
+    let mut service = Service::start(&yard, &[]);
+    until("the alert of the time without a coordinator", || told(&yard).iter().any(|one| one["event"] == "problem"));
+    // A delivery that the kill cut short may be repeated; it keeps its time.
+    let stuck = told(&yard).into_iter().filter(|one| one["event"] == "stuck").map(|one| one["at"].to_string());
+    assert_eq!(stuck.collect::<std::collections::HashSet<_>>().len(), 1, "an alert is passed on once");
     yard.open();
     until("the end of the job", || told(&yard).iter().any(|one| one["event"] == "completed"));
     service.signal(Signal::TERM);
