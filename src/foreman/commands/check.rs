@@ -9,9 +9,10 @@ use anyhow::Context;
 
 use super::executor::{Chosen, Subject};
 use super::{runner, spec};
-use crate::base::{Result, text};
+use crate::base::{Result, env, text};
 use crate::exec::{self, Control, Spec, Supervisor, TimedOut, Verdict};
 use crate::foreman::sandbox::{Sandbox, Workplace};
+use crate::foreman::telemetry;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::hub::worktrees::setup;
@@ -30,19 +31,25 @@ pub struct Trial {
     pub log: String,
 }
 
-/// Runs command lines in `folder` as `run`, up to the first that fails.
+/// Runs command lines in `folder` as `run`, for a job, up to the first that fails.
 ///
 /// # Errors
 /// As [`commands`].
-pub fn tests(hub: &Hub, folder: &Path, run: &str, lines: &[String], say: &dyn Fn(&str)) -> Result<Vec<Trial>> {
-    commands(hub, folder, run, &lines.iter().map(|line| Command::shell(line)).collect::<Vec<_>>(), say)
+pub fn tests(hub: &Hub, folder: &Path, of: (&str, &str), lines: &[String], say: &dyn Fn(&str)) -> Result<Vec<Trial>> {
+    commands(hub, folder, of, &lines.iter().map(|line| Command::shell(line)).collect::<Vec<_>>(), say)
 }
 
-/// Runs commands in `folder` as `run`, up to the first that fails.
+/// Runs commands in `folder` as `run`, for a job, up to the first that fails.
 ///
 /// # Errors
 /// When the output cannot be stored or a process cannot be created. A command that fails is not an error.
-pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: &dyn Fn(&str)) -> Result<Vec<Trial>> {
+pub fn commands(
+    hub: &Hub,
+    folder: &Path,
+    (run, job): (&str, &str),
+    commands: &[Command],
+    say: &dyn Fn(&str),
+) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     if commands.is_empty() {
         return Ok(trials);
@@ -59,12 +66,14 @@ pub fn commands(hub: &Hub, folder: &Path, run: &str, commands: &[Command], say: 
     let executor = Chosen::new(hub, &Subject { job: run, task: "" }, &at)?.with(&[]);
     let after = sandbox.after_death(executor.after_death(run));
     let _reaper = supervisor.start_reaper(&marks, settings.grace, after)?;
+    let trace = telemetry::parent_of_job(hub, job);
     let slot = setup::slot_of(hub, repository.path())?;
     for (at, command) in commands.iter().enumerate() {
         say(&format!("[{}/{}] {}", at + 1, commands.len(), text::safe(&command.to_string())));
         let mut env = exec::allowed(&settings.env);
         env.extend(sandbox.variables());
         env.extend(slot.variables());
+        env.extend(trace.iter().map(|parent| (env::TRACEPARENT.to_owned(), parent.clone())));
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         let clocks = spec::clocks(settings, settings.no_output, settings.wall, command);
         let output = session.join(format!("test-{}.log", at + 1));

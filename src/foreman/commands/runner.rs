@@ -234,6 +234,7 @@ impl<'a> Runner<'a> {
         let folder = self.live.reserve(name)?;
         let mut env = self.env.clone();
         env.extend(self.live.stage_variable());
+        env.extend(self.live.trace.parent_of_programs().map(|parent| (env::TRACEPARENT.to_owned(), parent)));
         env.extend(command.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         self.push_block.add_variables(&mut env, self.sandbox.git_settings());
         let clocks = spec::clocks(self.settings, self.no_output, self.wall, command);

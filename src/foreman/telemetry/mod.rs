@@ -7,4 +7,4 @@
 mod export;
 mod trace;
 
-pub use trace::{JobSpan, StageEnd, Tracer, job_over};
+pub use trace::{JobSpan, StageEnd, Tracer, job_over, parent_of_job};

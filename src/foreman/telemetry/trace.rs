@@ -85,7 +85,7 @@ impl Tracer {
         self.to.as_ref()?;
         let spans = self.spans.borrow();
         let open = spans.iter().rev().find(|span| span.ended.is_none()).unwrap_or(&self.run);
-        Some(format!("00-{}-{}-01", self.trace, open.id))
+        Some(trace_parent(&self.trace, &open.id))
     }
 
     /// What became of the stages.
@@ -201,6 +201,17 @@ pub fn job_over(hub: &Hub, job: &JobSpan) {
         Ok(mut child) => drop(std::thread::Builder::new().spawn(move || child.wait())),
         Err(e) => tracing::debug!("cannot send the trace of {}: {e:#}", job.job),
     }
+}
+
+/// The `TRACEPARENT` of a program that works for a job outside of its runs; `None` without a collector.
+pub fn parent_of_job(hub: &Hub, job: &str) -> Option<String> {
+    Collector::from_env()?;
+    let root = hub.root.display().to_string();
+    Some(trace_parent(&trace_id(&root, job), &job_span(&root, job)))
+}
+
+fn trace_parent(trace: &str, span: &str) -> String {
+    format!("00-{trace}-{span}-01")
 }
 
 /// Hex digits of ids.

@@ -27,6 +27,7 @@ const NAME: &str = "review-";
 /// Removed when dropped.
 pub struct TempWorktree<'h> {
     hub: &'h Hub,
+    job: String,
     root: PathBuf,
     /// Git's own folder for it, even if `.git` in the worktree is changed later.
     git_dir: PathBuf,
@@ -45,7 +46,7 @@ impl<'h> TempWorktree<'h> {
             .map(|n| home.join(name(n)))
             .find(|root| fs::symlink_metadata(root).is_err())
             .context("no free folder for a temporary worktree")?;
-        let mut worktree = TempWorktree { hub, root, git_dir: PathBuf::new(), commit };
+        let mut worktree = TempWorktree { hub, job: job.to_owned(), root, git_dir: PathBuf::new(), commit };
         let (reason, id) = (format!("{REASON}{job}"), commit.to_string());
         let path = worktree.root.to_str().context("the worktree's path is not UTF-8")?;
         hub.git().run(&[
@@ -88,7 +89,7 @@ impl<'h> TempWorktree<'h> {
         {
             return Ok(());
         }
-        let done = check::tests(self.hub, &self.root, run, &settings.setup, progress)?;
+        let done = check::tests(self.hub, &self.root, (run, &self.job), &settings.setup, progress)?;
         let Some(failed) = done.iter().find(|trial| !trial.test.passed) else {
             return self.restore_tracked(&place, progress);
         };
@@ -119,7 +120,7 @@ impl<'h> TempWorktree<'h> {
     pub fn roll_back(&self, bundle: &Bundle, commands: &[Command], progress: &dyn Fn(&str)) -> Result<Vec<Trial>> {
         let run = format!("rollback-{}", bundle.run);
         self.set_up(&run, progress)?;
-        check::commands(self.hub, &self.root, &run, commands, progress)
+        check::commands(self.hub, &self.root, (&run, &self.job), commands, progress)
     }
 
     /// Runs `lines` and the tests of the settings, each once, until one fails.
@@ -135,7 +136,7 @@ impl<'h> TempWorktree<'h> {
         }
         let run = format!("review-{}", bundle.run);
         self.set_up(&run, progress)?;
-        let trials = check::tests(self.hub, &self.root, &run, &lines, progress)?;
+        let trials = check::tests(self.hub, &self.root, (&run, &self.job), &lines, progress)?;
         let Some(failed) = trials.iter().find(|trial| !trial.test.passed) else { return Ok(trials) };
         Err(Refusal::guard("review.tests_failed", format!("{:?} failed on the merged tree", failed.test.command))
             .because(format!("{}\n{}", failed.outcome, failed.tail).trim().to_owned())

@@ -43,12 +43,15 @@ fn work_is_counted_for_prometheus_the_summary_and_a_collector_of_traces() {
     for seat in ["manager", "worker-1"] {
         world.ok(&["init", "--agent", seat, "-q"]);
     }
-    let stages = "[pipeline]\nstages = [\"coder\"]\n[coordinator]\nrecord = false\n";
+    // Set-up and tests fail without it.
+    let traced = "case $TRACEPARENT in 00-*-01) ;; *) exit 1;; esac";
+    let stages =
+        format!("[pipeline]\nstages = [\"coder\"]\n[coordinator]\nrecord = false\n[worktrees]\nsetup = [{traced:?}]\n");
     world.write("teof.toml", &format!("{}[roles.coder]\nagent = \"fake\"\n{stages}", agent.settings()));
     world.git(&["add", "-A"]);
     world.git(&["commit", "-qm", "Set up"]);
     world.ok(&["consent", "grant", "--continuous"]);
-    world.ok(&["coordinator", "submit", "--test", "true", "--objective", "Do it"]);
+    world.ok(&["coordinator", "submit", "--test", traced, "--objective", "Do it"]);
     let (url, bodies) = collector();
     let mut run = world.teof(&["coordinator", "run", "--until-idle"]);
     run.env("OTEL_EXPORTER_OTLP_ENDPOINT", &url).env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k1");
