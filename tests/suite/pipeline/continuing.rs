@@ -1,13 +1,14 @@
 //! The next call continues what an unfinished call left, whatever stopped it.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use teof::foreman::calls::notes;
 
 use super::{Fixture, assert_verdict, finding};
 use crate::harness::agents::{APPROVE, DONE, Fake};
+use crate::harness::until;
 
 const HALF: &str = "say 'half of it'; echo half >> src/code.txt; use_tokens 70";
 const OVERLOADED: &str = r#"result success true 'API Error: 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'; exit 1"#;
@@ -88,11 +89,7 @@ fn a_killed_workers_call_is_counted_from_its_stream_and_gone_on_with() {
     fixture.coder.on(1, &format!("{HALF}\nexec sleep 1000"));
     let order = fixture.write_order();
     let mut worker = fixture.world.spawn(&["foreman", "run", &order, "--execute", "--run", "run-1"]);
-    let patience = Instant::now() + Duration::from_secs(30);
-    while !heard(&fixture) {
-        assert!(Instant::now() < patience, "the coder never began");
-        std::thread::yield_now();
-    }
+    until("the coder begins", || heard(&fixture));
     worker.kill().unwrap();
     worker.wait().unwrap();
     let session = |id: &str| fixture.world.json(&["session", "show", id]);
@@ -109,12 +106,44 @@ fn a_killed_workers_call_is_counted_from_its_stream_and_gone_on_with() {
     assert_eq!(notes::given(&note), None, "with the job its notes are gone");
 }
 
+#[test]
+fn a_killed_workers_stream_that_cannot_be_read_counts_nothing_and_stops_no_attempt() {
+    for (is_readable, tokens) in [(true, 290), (false, 220)] {
+        let fixture = Fixture::new();
+        fixture.coder.on(1, &format!("{HALF}\nexec sleep 1000"));
+        let order = fixture.write_order();
+        let mut worker = fixture.world.spawn(&["foreman", "run", &order, "--execute", "--run", "run-1"]);
+        until("the coder begins", || heard(&fixture));
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        let stream = stream(&fixture).unwrap();
+        if is_readable {
+            // More than is read at once; the kernel keeps no zeros of it.
+            fs::File::options().write(true).open(&stream).unwrap().set_len(260 << 20).unwrap();
+        } else {
+            fs::rename(&stream, stream.with_extension("moved")).unwrap();
+            std::os::unix::fs::symlink("stream.moved", &stream).unwrap();
+        }
+        let outcome = fixture.run("run-1");
+        assert_verdict(&outcome, "succeeded");
+        let usage = &outcome["usage"];
+        assert_eq!(
+            usage["input_tokens"].as_u64().unwrap() + usage["output_tokens"].as_u64().unwrap(),
+            tokens,
+            "{usage}"
+        );
+    }
+}
+
 /// Whether the worker has heard what the coder used.
 fn heard(fixture: &Fixture) -> bool {
+    stream(fixture).is_some_and(|path| fs::read_to_string(path).unwrap().contains("input_tokens"))
+}
+
+/// The raw output of the coder's first call.
+fn stream(fixture: &Fixture) -> Option<PathBuf> {
     let projects = fs::read_dir(fixture.world.folder().join("state/teof/projects")).into_iter().flatten().flatten();
-    let stream =
-        projects.map(|project| project.path().join("sessions/run-1-coder-1-1/stream.log")).find(|path| path.exists());
-    stream.is_some_and(|path| fs::read_to_string(path).unwrap().contains("input_tokens"))
+    projects.map(|project| project.path().join("sessions/run-1-coder-1-1/stream.log")).find(|path| path.exists())
 }
 
 fn hub(fixture: &Fixture) -> teof::hub::Hub {

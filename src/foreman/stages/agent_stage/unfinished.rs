@@ -5,6 +5,9 @@
 //! possible, a new session starts; the uncommitted work is in the worktree, and the prompt lists it. Like every prompt,
 //! both quote what people said.
 
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
 use crate::agents::{self, Agent, Stream};
 use crate::base::{Result, files, quote, text};
 use crate::foreman::calls::notes::{self, Stored};
@@ -20,8 +23,8 @@ use crate::model::run::stage::CODER;
 const MAX_NAMED: usize = 50;
 /// Characters of the reason in a prompt.
 const MAX_REASON: usize = 300;
-/// Limit on the bytes read from a raw stream.
-const MAX_STREAM: u64 = 256 << 20;
+/// Bytes of a raw stream that are read at once.
+const CHUNK: usize = 256 << 10;
 
 /// How a call begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,11 +148,11 @@ pub fn resume(context: &mut StageContext, plan: &Plan, history: &[next_stage::Do
     Ok(())
 }
 
-/// Counts the usage of a call whose worker was killed, from the call's raw stream.
+/// Counts the usage of a call whose worker was killed, from the call's raw stream. Of a stream that cannot be read
+/// nothing is counted, and no later attempt reads it again.
 fn count(context: &mut StageContext) -> Result<()> {
     let Some(left) = context.store.unfinished.clone() else { return Ok(()) };
     let Some(output) = left.output.clone() else { return Ok(()) };
-    let stream = files::read(&output, MAX_STREAM)?.unwrap_or_default();
     let agent = agents::find(context.hub.settings()?, &left.agent);
     let job = context.report.work.job().to_owned();
     let mut now = Unfinished { output: None, ..left };
@@ -157,14 +160,32 @@ fn count(context: &mut StageContext) -> Result<()> {
     if let Ok(agent) = agent {
         let earlier = now.session.as_deref().and_then(|session| used_before(context, session));
         let mut reading = Stream::new(agent.format, earlier);
-        reading.take(&stream);
-        usage = reading.usage();
-        now.worked = reading.has_answered();
-        now.session = reading.session().map(str::to_owned).or(now.session);
+        match feed(&mut reading, &output) {
+            Ok(()) => {
+                usage = reading.usage();
+                now.worked = reading.has_answered();
+                now.session = reading.session().map(str::to_owned).or(now.session);
+            }
+            Err(e) => tracing::warn!("cannot count what the last call used: {e:#}"),
+        }
     }
     let (run, session) = (now.run.clone(), now.session.clone());
     context.store.unfinished = Some(now);
     context.store.add_usage(context.hub, &job, &run, session.as_deref(), usage)
+}
+
+/// Reads a whole stream, however long it is.
+fn feed(reading: &mut Stream, output: &Path) -> Result<()> {
+    let Some(mut file) = files::open_regular(output)? else { return Ok(()) };
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(length) => drop(reading.take(&chunk[..length])),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(files::io_refusal(e, "read", output)),
+        }
+    }
 }
 
 /// What a session used so far, in this order and before the work was sent back.
