@@ -10,7 +10,8 @@ use super::state::State;
 use crate::base::{Result, Stamp, text};
 use crate::foreman::commands::{executor, terminals};
 use crate::hub::{Hub, worktrees};
-use crate::ops::session::archive;
+use crate::ops::session::archive::{self, Known};
+use crate::review::decision::{Decision, Files};
 use crate::sessions::{self, Archived, Listing, LocalStorage, SessionRecord, SessionStorage};
 
 /// All sessions, the newest last; those whose processes are gone are lost.
@@ -31,10 +32,19 @@ pub fn find(hub: &Hub, name: &str) -> Result<SessionRecord> {
     sessions::find(&all(hub)?.sessions, name).cloned()
 }
 
-/// Archives a session with the outcome of its run; see [`archive::archive`].
-pub fn archive_with_outcome(hub: &Hub, agent: &str, record: &SessionRecord) -> Result<Archived> {
+/// Archives a session with the outcome of its run and the decisions about its job; see [`archive::archive`].
+pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, reviews: &Files) -> Result<Archived> {
     let outcome = record.run.as_deref().map(|run| workers::outcome(hub, run)).transpose()?.flatten();
-    archive::archive(hub, agent, record, outcome.as_ref())
+    let decisions = record.job.as_deref().map(|job| reviews.of_job(hub, job)).transpose()?.unwrap_or_default();
+    let decisions = decisions.iter().map(describe).collect();
+    archive::archive(hub, agent, record, &Known { outcome, decisions })
+}
+
+/// A decision on one line: who, when and why.
+fn describe(decision: &Decision) -> String {
+    let commit = decision.merge_commit.iter().map(|commit| format!(" as {commit}")).collect::<String>();
+    let note = decision.note.iter().map(|note| format!(": {note}")).collect::<String>();
+    format!("{} {} of {} by {}{commit}{note}", decision.at, decision.decision.as_str(), decision.run, decision.by)
 }
 
 /// Archives sessions of finished jobs, if the settings ask for it, and removes what they do not keep: sessions, runs'
@@ -57,8 +67,9 @@ fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
     over.retain(|record| record.status.is_over() && !is_live(&record.job));
     let mut told = Vec::new();
     if settings.agent_sessions.archive {
+        let reviews = Files::list(hub)?;
         for record in over.iter_mut().filter(|record| record.archive.is_none()) {
-            match archive_with_outcome(hub, manager, record) {
+            match archive(hub, manager, record, &reviews) {
                 Ok(archived) => record.archive = Some(archived),
                 Err(e) => told.push(format!("cannot archive session {}: {e:#}", record.id)),
             }

@@ -71,6 +71,19 @@ fn a_session_is_started_told_continued_and_archived() {
     assert_eq!(session(&world, &id)["archive"]["path"], folder.as_str());
     let summary = world.read(&format!("{folder}/summary.md"));
     assert!(summary.contains("- Task: parser-docs") && summary.contains("## Outcome of its run"), "{summary}");
+    let part = |heading: &str| {
+        let (_, rest) =
+            summary.split_once(&format!("## {heading}\n")).unwrap_or_else(|| panic!("{heading}: {summary}"));
+        rest.split("## ").next().unwrap().to_owned()
+    };
+    assert!(part("Questions, answers and notes").contains(": the fixtures are in tests/data\n"), "{summary}");
+    assert!(part("Decisions").contains(": handle the empty list\n"), "{summary}");
+    let outcome = world.outcome(id.split_once("-coder").unwrap().0).unwrap();
+    let envelope = outcome["envelope"].as_str().unwrap();
+    let hash = world.lines("_report/receipts.jsonl").into_iter().find(|line| line["path"] == envelope).unwrap();
+    let hash = hash["sha256"].as_str().unwrap_or_else(|| panic!("{hash}"));
+    assert!(part("Artefacts").contains(outcome["commit"].as_str().unwrap()), "{summary}");
+    assert!(part("Artefacts").contains(&format!(": SHA-256 {hash}\n")), "{summary}");
     let log = world.read(&format!("{folder}/log.txt"));
     assert!(log.contains("key ") && !log.contains(secret), "{log}");
     assert_eq!(world.read_json(&format!("{folder}/session.json"))["status"], "done");
@@ -119,8 +132,8 @@ fn the_coordinator_removes_old_sessions_but_none_that_it_still_has_to_archive() 
     fs::write(&of_container, "").unwrap();
     fs::File::options().write(true).open(&of_container).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     let all = world.json(&["session", "list", "--all"])["sessions"].clone();
-    let oldest = all.as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
-    let in_the_way = world.sessions().join(format!(".removed-{oldest}"));
+    let stuck = all[1]["id"].as_str().unwrap();
+    let in_the_way = world.sessions().join(format!(".removed-{stuck}"));
     fs::write(&in_the_way, "").unwrap();
     keep(&format!("keep_bytes = {size}"));
     assert_eq!((count(), of_container.exists()), (2, false), "the newest, and the one that cannot be removed");

@@ -1,7 +1,8 @@
 //! Archives an agent session: what matters of it goes into the record, as receipts.
 //!
-//! The archive is `_report/agent/<seat>/sessions/<id>/`: `summary.md`, `session.json` and the end of the stream without
-//! secrets, `log.txt`. The session itself stays where it is; retention removes it later.
+//! The archive is `_report/agent/<seat>/sessions/<id>/`: `summary.md` with decisions, notes and the artefacts' hashes,
+//! `session.json`, and the end of the stream without secrets, `log.txt`. Artefacts are in the record or in git already,
+//! so they are listed and not copied. The session itself stays where it is; retention removes it later.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -13,7 +14,7 @@ use crate::base::{Refusal, Result, digest, files, text};
 use crate::guard::secrets;
 use crate::hub::{Hub, Transaction, paths};
 use crate::model::run::outcome::Outcome;
-use crate::receipts::{ledger, seal};
+use crate::receipts::{entry, ledger, seal};
 use crate::sessions::{Archived, LocalStorage, SessionRecord, SessionStorage};
 
 /// How much of the stream's end is kept, in bytes; and how much more is read, so that a secret that begins before it is
@@ -21,13 +22,25 @@ use crate::sessions::{Archived, LocalStorage, SessionRecord, SessionStorage};
 const LOG: usize = 256 << 10;
 const MARGIN: u64 = 256 << 10;
 
-/// Archives a session that is over, as receipts of `agent`. `outcome` is its run's. An archived session stays as it is.
+/// Longest text of a note or a decision, in characters.
+const SAID: usize = 2000;
+
+/// What is known of a session's work besides its record.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Of its run.
+    pub outcome: Option<Outcome>,
+    /// What was decided about its job, oldest first.
+    pub decisions: Vec<String>,
+}
+
+/// Archives a session that is over, as receipts of `agent`. An archived session stays as it is.
 ///
 /// # Errors
 /// `session.not_over` (exit 1).
-pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, outcome: Option<&Outcome>) -> Result<Archived> {
-    if let Some(known) = &record.archive {
-        return Ok(known.clone());
+pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, known: &Known) -> Result<Archived> {
+    if let Some(archived) = &record.archive {
+        return Ok(archived.clone());
     }
     if !record.status.is_over() {
         return Err(Refusal::guard("session.not_over", format!("session {} is {}", record.id, record.status.as_str()))
@@ -38,8 +51,8 @@ pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, outcome: Option<&
     let storage = LocalStorage::of(hub);
     let mut writer = hub.lock("archive a session")?;
     // Another process may have archived it by now.
-    if let Some(known) = storage.get(&record.id)?.and_then(|record| record.archive) {
-        return Ok(known);
+    if let Some(archived) = storage.get(&record.id)?.and_then(|record| record.archive) {
+        return Ok(archived);
     }
     let seat = record.agent_id.as_deref().unwrap_or(agent);
     let folder = hub.free_path(&format!("{}/sessions/{}", paths::agent(seat), record.id), "")?;
@@ -47,7 +60,7 @@ pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, outcome: Option<&
     secrets::redact_json(&mut document);
     let Value::Object(document) = document else { anyhow::bail!("a session is an object") };
     let parts = [
-        ("summary.md", summary(record, outcome)),
+        ("summary.md", summary(hub, record, known)),
         ("session.json", seal::sealed(without_places(document))),
         ("log.txt", log_end(record)?),
     ];
@@ -79,7 +92,7 @@ fn without_places(mut document: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// What a person wants to know of the session, as Markdown.
-fn summary(record: &SessionRecord, outcome: Option<&Outcome>) -> String {
+fn summary(hub: &Hub, record: &SessionRecord, known: &Known) -> String {
     let mut page = format!("# Session {}\n\n", text::markdown(&record.id));
     let mut add = |label: &str, value: Option<&str>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -99,18 +112,52 @@ fn summary(record: &SessionRecord, outcome: Option<&Outcome>) -> String {
     record.noticed.iter().for_each(|noticed| add("Noticed", Some(&noticed.describe())));
     add("Used", record.used().as_deref());
     add("Last message", record.last_message.as_deref());
-    if let Some(outcome) = outcome {
-        page += "\n## Outcome of its run\n\n";
-        let mut add = |label: &str, value: &str| {
-            let _ = writeln!(page, "- {label}: {}", text::markdown(&secrets::redact(value)));
-        };
-        add("Verdict", &outcome.reason);
-        outcome.commit.iter().for_each(|commit| add("Commit", commit));
-        outcome.envelope.iter().for_each(|path| add("Envelope", path));
-        outcome.bundle.iter().for_each(|path| add("Review", path));
-        outcome.receipts.iter().for_each(|path| add("Receipt", path));
+    if let Some(outcome) = &known.outcome {
+        section(&mut page, "Outcome of its run", &[format!("Verdict: {}", outcome.reason)]);
+        let question = outcome.question.iter().map(|question| format!("It asked: {question}"));
+        let notes = outcome.envelope.iter().flat_map(|path| notes(hub, path));
+        section(&mut page, "Questions, answers and notes", &question.chain(notes).collect::<Vec<_>>());
+    }
+    section(&mut page, "Decisions", &known.decisions);
+    if let Some(outcome) = &known.outcome {
+        section(&mut page, "Artefacts", &artefacts(hub, outcome));
     }
     page
+}
+
+/// A heading and its lines, without secrets; nothing when there are none.
+fn section(page: &mut String, heading: &str, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(page, "\n## {heading}\n");
+    for line in lines {
+        let _ = writeln!(page, "- {}", text::markdown(&text::clip(&secrets::redact(line), SAID)));
+    }
+}
+
+/// What people wrote to the agents of a run, as its envelope has it. An answer is a note, too.
+fn notes(hub: &Hub, envelope: &str) -> Vec<String> {
+    let bytes = hub.path(envelope).and_then(|path| files::read(&path, files::MAX_DOCUMENT)).ok().flatten();
+    let envelope: Value = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let each = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let calls = each(&envelope, "stages").into_iter().flat_map(|stage| each(&stage, "calls"));
+    let describe = |note: Value| {
+        let text = |key: &str| note[key].as_str().unwrap_or_default().to_owned();
+        format!("{} by {}: {}", text("at"), text("by"), text("text"))
+    };
+    calls.flat_map(|call| each(&call, "notes")).map(describe).collect()
+}
+
+/// The result and the evidence of a run: its commit, and its files with their SHA-256.
+fn artefacts(hub: &Hub, outcome: &Outcome) -> Vec<String> {
+    let hashed = |path: &String| match entry::hashed(hub, path) {
+        Ok((path, sha256)) => format!("{path}: SHA-256 {sha256}"),
+        Err(_) => format!("{path}: missing"),
+    };
+    let commit = outcome.commit.iter().map(|commit| format!("Commit {commit} on {}", outcome.branch));
+    let files = outcome.envelope.iter().chain(&outcome.bundle).chain(&outcome.receipts);
+    commit.chain(files.map(hashed)).collect()
 }
 
 /// The end of the stream from the start of a line, without secrets.
