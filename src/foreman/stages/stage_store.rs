@@ -65,6 +65,9 @@ pub struct StageStore {
     /// The call that did not finish its stage, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Unfinished>,
+    /// How often in a row its text agent said that its service is down; a stage that is done ends it.
+    #[serde(default, skip_serializing_if = "crate::model::is_default")]
+    pub outages: u32,
     /// Usage per session.
     sessions: BTreeMap<String, Usage>,
     results: Vec<StageReport>,
@@ -129,6 +132,7 @@ impl StageStore {
             last.commit = Some(commit.to_owned());
         }
         self.unfinished = None;
+        self.outages = 0;
         self.save(hub, job)
     }
 

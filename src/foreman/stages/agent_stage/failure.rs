@@ -15,6 +15,7 @@ use crate::foreman::results::question;
 use crate::foreman::stages::commit;
 use crate::foreman::stages::context::StageContext;
 use crate::guard::secrets;
+use crate::model::agent::Format;
 use crate::model::run::noticed::Noticed;
 use crate::model::run::outcome::{Finding, Suspended, Verdict};
 
@@ -22,6 +23,8 @@ use crate::model::run::outcome::{Finding, Suspended, Verdict};
 const UNKNOWN_LIMIT: std::time::Duration = std::time::Duration::from_secs(3600);
 /// How often a stage is continued after the agent reached its own limit.
 const CONTINUED: u32 = 3;
+/// How often in a row one job suspends an agent because its plain text reads like an outage.
+const OUTAGES: u32 = 3;
 /// Code of the finding about an agent that a rule of the monitor stopped.
 const STOPPED: &str = "monitor.stopped";
 
@@ -79,6 +82,9 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
     };
     Err(match kind {
         Kind::Busy => FollowUp::Restart,
+        Kind::Service if agent.format == Format::Text && is_said_too_often(context) => {
+            FollowUp::End(failed(agent, said))
+        }
         Kind::Service | Kind::Limit => FollowUp::End(suspended(context, agent, why, None)),
         Kind::Turns => continued(context, agent, why),
         // The agent works but has not finished: this is not a failed attempt.
@@ -188,6 +194,17 @@ fn suspended(context: &mut StageContext, agent: &Agent, why: &str, until: Option
         outage: until.is_none(),
     });
     end
+}
+
+/// Whether a job's text agent said once too often in a row that its service is down. In plain text that is a guess: the
+/// words may be of a test or of a program that the work is about, and other jobs would wait for them.
+fn is_said_too_often(context: &mut StageContext) -> bool {
+    context.store.outages += 1;
+    let job = context.report.work.job().to_owned();
+    if let Err(e) = context.store.save(context.hub, &job) {
+        tracing::debug!("cannot count an outage: {e:#}");
+    }
+    context.store.outages > OUTAGES
 }
 
 /// Counts a continuation; false when the stage has none left.
