@@ -176,7 +176,7 @@ fn containers_that_a_killed_client_left_are_removed_by_label_with_their_last_out
     for (name, hub) in [("ours", root.as_str()), ("other", "/elsewhere")] {
         let started = Command::new(&client)
             .args(["run", &format!("--name={name}"), &format!("--label=teof.hub={hub}"), "--label=teof.run=run-1"])
-            .args(["--label=teof.task=Q-1", "--log-driver=json-file", "--log-opt=max-size=1m", "--log-opt=max-file=1"])
+            .arg("--label=teof.task=Q-1")
             .args(["--env=PATH=/usr/bin:/bin", "--entrypoint=sh", IMAGE, "-c", "echo last words; exec sleep 600"])
             // What the killed client leaves must not hold the output of the tests open.
             .stdout(std::process::Stdio::null())

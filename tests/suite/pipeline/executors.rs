@@ -117,7 +117,6 @@ fn a_killed_foremans_containers_are_removed_and_its_job_goes_on() {
     let root = format!("--label=teof.hub={}", fixture.world.repo.display());
     let planted = std::process::Command::new(&client)
         .args(["run", "--name=planted", &root, "--label=teof.run=run-1", &format!("--label=teof.task={TASK}")])
-        .args(["--log-driver=json-file", "--log-opt=max-size=1m", "--log-opt=max-file=1"])
         .args(["--env=PATH=/usr/bin:/bin", "--entrypoint=true", "my-claude:authenticated"])
         .status();
     assert!(planted.unwrap().success() && containers(&client) == ["planted"]);

@@ -76,10 +76,6 @@ pub(super) fn line(options: &Options, program: &Program, of_client: Vec<(String,
     add("log-opt", "max-size=8m");
     add("log-opt", "max-file=2");
     add("stop-timeout", &program.grace.to_string());
-    // We read the output as it comes; the engine's own copy is only for what a killed worker left behind.
-    add("log-driver", "json-file");
-    add("log-opt", "max-size=1m");
-    add("log-opt", "max-file=1");
     program.labels.iter().for_each(|(name, value)| add("label", &format!("{name}={value}")));
     add("security-opt", "no-new-privileges");
     add("cap-drop", "ALL");
