@@ -18,7 +18,7 @@ pub use tree::{Base, Tree};
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
 use std::path::Path;
 
 use git2::{ObjectType, Oid};
@@ -129,13 +129,13 @@ fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
     let mut chain = rules::events::Chain::default();
     let events = folder(tree, base, paths::EVENTS_FOLDER, report, |path, log, report| {
         chain.read(path, log, report)?;
-        rules::named::missing(tree, path, "event.receipt", report)
+        rules::named::missing(tree, path, again(log)?, "event.receipt", report)
     })?;
     report.findings.extend(chain.findings());
     let mut directives = rules::messages::Directives::default();
     let messages = folder(tree, base, paths::MESSAGES, report, |path, log, report| {
         directives.read(path, log, report)?;
-        rules::named::missing(tree, path, "message.receipt", report)
+        rules::named::missing(tree, path, again(log)?, "message.receipt", report)
     })?;
     report.findings.extend(directives.findings());
     let Some(base) = base else { return Ok(()) };
@@ -148,6 +148,11 @@ fn logs(tree: &Tree, base: Option<&Base>, report: &mut Report) -> Result<()> {
         report.findings.extend(rules::appended::lost(&before, &now));
     }
     Ok(())
+}
+
+/// The log, to be read from its start.
+fn again(mut log: &File) -> io::Result<&File> {
+    log.rewind().map(|()| log)
 }
 
 /// The append-only logs, which `bus restore` repairs.
@@ -194,7 +199,7 @@ fn folder(
     base: Option<&Base>,
     folder: &str,
     report: &mut Report,
-    mut take: impl FnMut(&str, File, &mut Report) -> io::Result<()>,
+    mut take: impl FnMut(&str, &File, &mut Report) -> io::Result<()>,
 ) -> Result<Logs> {
     let before = base.map_or(Ok(Vec::new()), |base| base.logs(folder))?;
     let mut now = Vec::new();
@@ -204,7 +209,7 @@ fn folder(
         match tree.open_log(&path) {
             Ok(None) => continue,
             Ok(Some(log)) => {
-                if let Err(e) = take(&path, log, report) {
+                if let Err(e) = take(&path, &log, report) {
                     let message = format!("cannot be read completely: {}", text::safe(&e.to_string()));
                     report.findings.push(Finding::high("file.unreadable", path.as_str(), message));
                 }

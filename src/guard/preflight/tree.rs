@@ -1,5 +1,6 @@
 //! The two trees that preflight reads: the checked-out files, and a base through libgit2.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -57,6 +58,14 @@ impl Tree {
     /// The backlog and the plans, read once.
     pub fn work(&self) -> &Work {
         self.work.get_or_init(|| Work::of(&self.root, &|path| self.read(path).ok().flatten()))
+    }
+
+    /// The bytes of a plan. One that [`Tree::work`] read is not read again.
+    pub fn read_plan(&self, path: &str) -> Result<Option<Cow<'_, [u8]>>, Finding> {
+        match self.work().files.get(path) {
+            Some(known) => Ok(Some(Cow::Borrowed(known))),
+            None => Ok(self.read(path)?.map(Cow::Owned)),
+        }
     }
 
     pub fn is_tracked(&self, path: &str) -> bool {

@@ -18,7 +18,7 @@ pub fn invalid(hub: &Hub, tree: &Tree) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for path in store::paths(&hub.root) {
         found.extend(preflight::unjustified(&hub.root, &path));
-        match tree.read(&path) {
+        match tree.read_plan(&path) {
             Ok(bytes) => found.extend(validate::check(&path, &bytes.unwrap_or_default(), Some(&evidence))),
             Err(damaged) => found.push(damaged),
         }
