@@ -130,6 +130,9 @@ fn of_runtime(facts: &Facts, found: &mut Vec<Problem>) {
         let problem = Problem::new(Medium, "choice.waits", format!("no job starts: {}", text::clip(why, 300)));
         found.push(problem.command("teof coordinator explain"));
     }
+    if let Some(why) = &runtime.uncommitted {
+        found.push(Problem::new(Medium, "record.uncommitted", why.clone()).command("teof bus commit"));
+    }
     if let Some(paused) = &runtime.paused {
         let problem = Problem::new(Medium, "coordinator.paused", format!("paused by {}", paused.by));
         found.push(problem.command("teof coordinator resume").since(Some(paused.at)));

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::cached::{Cached, Timed};
 use crate::base::{Result, Stamp, text};
 use crate::coordinator::process::service::facts;
-use crate::coordinator::state::{State, Totals};
+use crate::coordinator::state::{CommitFailing, State, Totals};
 use crate::coordinator::{inbox, pauses, process};
 use crate::guard::consent::{self, Standing};
 use crate::hub::settings::Review;
@@ -40,6 +40,8 @@ pub struct Runtime {
     pub nothing_is_chosen: Vec<String>,
     /// Why no job starts, as the running coordinator says: also a full disk, or a limit of seats.
     pub obstacle: Option<String>,
+    /// Why the record is not committed, and how often that failed, when it keeps failing.
+    pub uncommitted: Option<String>,
     /// Why no item of the backlog is started.
     pub no_item_is_taken: Option<String>,
     /// Why the record may be out of date: the hub is on another branch, or a log lost lines.
@@ -309,6 +311,7 @@ impl Observer {
                 job: state.breaker.open.as_ref().map(|trip| short(&trip.job).into_owned()),
             },
             nothing_is_chosen: slow.choice.clone(),
+            uncommitted: state.commit_failing.as_ref().and_then(CommitFailing::describe),
             no_item_is_taken: slow.backlog.clone(),
             record_behind: slow.behind.clone(),
             unread_commands: inbox::read(hub)?.len(),

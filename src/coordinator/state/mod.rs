@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Refusal, Result, Stamp, json};
+use crate::base::{Refusal, Result, Stamp, json, text};
 use crate::guard::trust::Only;
 use crate::model::agent::Quotas;
 use crate::model::run::job_name;
@@ -84,6 +84,9 @@ pub struct State {
     pub spent: Spent,
     /// Since when the record has uncommitted changes.
     pub unrecorded_since: Option<Stamp>,
+    /// Why the record cannot be committed, as often in a row as it was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit_failing: Option<CommitFailing>,
     /// When the record was last committed because no work was left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded_at_rest: Option<Stamp>,
@@ -127,6 +130,28 @@ pub struct Pending {
     /// The last error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+/// A commit of the record that fails.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CommitFailing {
+    /// How often in a row.
+    pub failures: u32,
+    /// The last reason.
+    pub why: String,
+}
+
+impl CommitFailing {
+    /// Whether waiting alone does not help.
+    pub fn is_stuck(&self) -> bool {
+        self.failures >= STUCK_AFTER
+    }
+
+    /// For people, when it is stuck: `the record is not committed (5 failures): a merge is in progress`.
+    pub fn describe(&self) -> Option<String> {
+        let failures = text::counted(u64::from(self.failures), "failure");
+        self.is_stuck().then(|| format!("the record is not committed ({failures}): {}", text::safe(&self.why)))
+    }
 }
 
 /// After this many failures in a row, waiting alone does not help.

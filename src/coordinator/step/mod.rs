@@ -221,8 +221,12 @@ impl StepContext<'_> {
             Action::Finalize { job, ending } => self.was_finalized(&job, ending, reply),
             Action::Commit => match reply {
                 Reply::Refused { why } | Reply::NotNow { why } => self.commit_later(&why),
-                Reply::Unchanged => self.state.recorded_at_rest = None,
-                _ => {}
+                reply => {
+                    self.state.commit_failing = None;
+                    if matches!(reply, Reply::Unchanged) {
+                        self.state.recorded_at_rest = None;
+                    }
+                }
             },
             Action::Reset { task } => self.was_reset(task, reply),
             // A lost claim is noticed at the next renewal.
@@ -302,7 +306,7 @@ impl StepContext<'_> {
     fn commit_later(&mut self, why: &str) {
         (self.state.unrecorded_since, self.state.recorded_at_rest) = (Some(self.now), None);
         self.state.volatile.commit_after = self.config.commit_every.map(|every| self.now.plus(every));
-        self.say(None, format!("cannot commit the record now: {why}"));
+        self.commit_failed(why);
     }
 
     /// Removes data that is no longer needed.

@@ -256,6 +256,9 @@ impl Overview {
             lines.push(attention(&format!("The coordinator {}", one.describe())));
             lines.push("  see what is wrong: teof doctor".to_owned());
         }
+        if let Some(why) = &runtime.uncommitted {
+            lines.extend([attention(&format!("Problem: {why}")), "  commit it: teof bus commit".to_owned()]);
+        }
         lines.extend(obstacles(state, runtime.unread_commands, times));
         lines.extend(runtime.quotas.iter().flat_map(|one| quota(one, times)));
         for one in &runtime.conflicts {

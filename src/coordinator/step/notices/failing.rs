@@ -74,6 +74,23 @@ impl StepContext<'_> {
         self.notify(Topic::Problem, None, &text);
     }
 
+    /// Says that the record could not be committed, and tells people once when it goes on.
+    pub(in crate::coordinator::step) fn commit_failed(&mut self, why: &str) {
+        let failing = self.state.commit_failing.get_or_insert_default();
+        let was_stuck = failing.is_stuck();
+        (failing.failures, failing.why) = (failing.failures.saturating_add(1), text::clip(why, MAX_WHY));
+        let (failures, is_stuck) = (failing.failures, failing.is_stuck());
+        self.say(None, format!("cannot commit the record now: {why}"));
+        if is_stuck && !was_stuck {
+            let failures = text::counted(u64::from(failures), "failure");
+            self.notify(
+                Topic::Problem,
+                None,
+                &format!("cannot commit the record after {failures}, and retries: {why}"),
+            );
+        }
+    }
+
     /// Says that the last action works that people were told of.
     pub(in crate::coordinator::step) fn tell_unstuck(&mut self, done: &Pending) {
         if done.is_stuck() && !done.is_held_back() && self.state.failing().next().is_none() {
@@ -120,6 +137,24 @@ mod tests {
             }
         }
         (said, sent)
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_committed_is_told_once_until_it_is_committed() {
+        let now = Stamp::from_unix(1_000_000);
+        let mut state = State::new();
+        let phone = Receiver { name: "phone".into(), on: Vec::new(), repeat: Duration::from_secs(60), per_hour: 9 };
+        let every = Some(Duration::from_secs(600));
+        let config = Config { commit_every: every, receivers: vec![phone], ..Config::default() };
+        step(&mut state, Input::Started(config), now);
+        state.unrecorded_since = Some(now);
+        let later = |hours: u64| now.plus(Duration::from_secs(hours * 3600));
+        let refused = Reply::Refused { why: "a merge is in progress".into() };
+        let (_, sent) = answer_all(&mut state, Input::Tick, &refused, later(9));
+        assert_eq!(sent, ["cannot commit the record after 3 failures, and retries: a merge is in progress"]);
+        assert!(state.commit_failing.as_ref().is_some_and(|failing| failing.is_stuck() && failing.failures > 9));
+        answer_all(&mut state, Input::Tick, &Reply::Done, later(10));
+        assert_eq!(state.commit_failing, None);
     }
 
     #[test]

@@ -194,6 +194,7 @@ fn runtime() -> Runtime {
         nothing_is_chosen: Vec::new(),
         obstacle: None,
         no_item_is_taken: None,
+        uncommitted: None,
         record_behind: None,
         unread_commands: 0,
         queued: Vec::new(),
