@@ -81,8 +81,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let progress = app.progress("Reading the record");
     let mut found = Vec::new();
     let records = verify::Records::find(&repo, args.record.as_deref(), hub.as_ref())?;
+    let tip = commits.last().copied();
     for commit in commits {
-        found.push(verify::verify(&repo, commit, &records)?);
+        found.push(verify::verify(&repo, commit, tip.unwrap_or(commit), &records)?);
     }
     drop(progress);
     if args.statement || args.against.is_some() {
@@ -139,7 +140,9 @@ fn problem(one: &Verified, args: &Args, is_range: bool) -> Option<String> {
         Role::NoJob if args.require || !is_range => return Some("no job made it".to_owned()),
         Role::NoJob | Role::Record => return None,
         Role::Offered if !args.unapproved && !is_approved(one) => {
-            return Some("no person has approved it yet (accept that: --unapproved)".to_owned());
+            let why = one.checks.iter().find(|check| check.name == "decision").map(|check| check.message.as_str());
+            let why = why.unwrap_or("no person has approved it yet");
+            return Some(format!("{why} (accept that: --unapproved)"));
         }
         Role::Offered | Role::Delivered | Role::Revert => {}
     }

@@ -31,6 +31,13 @@ pub fn short(id: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether the checkpoints of a job have this name: its id, or after the n-th time that it was sent back `<id>-r<n>`.
+pub fn is_pass_of(name: &str, job: &str) -> bool {
+    let rest = name.strip_prefix(job);
+    let is_number = |nth: &str| !nth.is_empty() && nth.bytes().all(|c| c.is_ascii_digit());
+    rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix("-r").is_some_and(is_number))
+}
+
 /// `20260105T120000Z-7.2` → 7 and `.2`.
 fn split(id: &str) -> Option<(u64, &str)> {
     const TIME: &[u8; 17] = b"00000000T000000Z-";

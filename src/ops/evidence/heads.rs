@@ -113,6 +113,11 @@ impl Chain {
         self.lines.contains_key(id)
     }
 
+    /// Whether the log has every line of another one.
+    pub fn continues(&self, other: &Chain) -> bool {
+        other.ids.iter().all(|id| self.has(id))
+    }
+
     /// Lines that were altered, and lines whose predecessor is missing.
     pub fn problems(&self) -> Vec<String> {
         let altered = self.altered.iter().map(|id| format!("the line {id} was altered"));

@@ -52,7 +52,7 @@ pub fn check(repo: &Repository, commit: &Commit, papers: &Papers, checks: &mut C
 }
 
 /// The parents that a commit names, whatever a shallow clone makes of it.
-fn parents(commit: &Commit) -> Vec<Oid> {
+pub fn parents(commit: &Commit) -> Vec<Oid> {
     let lines = commit.raw_header_bytes().split(|b| *b == b'\n').filter_map(|line| line.strip_prefix(b"parent "));
     lines.filter_map(|hex| object_ids::parse(std::str::from_utf8(hex).ok()?).ok()).collect()
 }

@@ -8,19 +8,21 @@ use super::change;
 use super::document::{AgentUse, Approver, Checks, Evidence, Guard, HeadsOf, Outcome, RecordUsed, Role, Verified};
 use super::papers::{self, EnvelopeRead, Paper};
 use super::record::{self, Record, Records};
+use super::standing;
 use super::subject::Trailers;
 use crate::base::{Refusal, Result, files, text};
 use crate::foreman::results::command_result::CommandResult;
 use crate::hub::git::{ancestry, object_ids};
 use crate::model::run::bundle::Receipt;
-use crate::model::run::job_name::short;
+use crate::model::run::job_name::{self, short};
 use crate::review::decision::{Decision, Kind};
 
-/// Verifies `commit` against the record, wherever it is.
+/// Verifies `commit` against the record, wherever it is. `tip`: the newest commit of the history in which it is looked
+/// at.
 ///
 /// # Errors
 /// `verify.no_record` when the commit names a job and no branch here has a record; when the repository cannot be read.
-pub fn verify(repo: &Repository, commit: Oid, records: &Records) -> Result<Verified> {
+pub fn verify(repo: &Repository, commit: Oid, tip: Oid, records: &Records) -> Result<Verified> {
     check_grafts(repo)?;
     let commit = repo.find_commit(commit)?;
     let trailers = Trailers::of(&commit);
@@ -40,7 +42,7 @@ pub fn verify(repo: &Repository, commit: Oid, records: &Records) -> Result<Verif
             // Anybody may push a branch with a record; a better place may tell that another commit brought the result.
             let other = contradicts(&better, &decision.says)?;
             let subject = Subject { repo, commit: &commit, trailers: &trailers, record: other.unwrap_or(record) };
-            return if other.is_some() { subject.undecided() } else { subject.decided(decision) };
+            return if other.is_some() { subject.undecided(tip) } else { subject.decided(decision) };
         }
         better.push(record);
         first = first.or(Some(record));
@@ -48,9 +50,12 @@ pub fn verify(repo: &Repository, commit: Oid, records: &Records) -> Result<Verif
             knows = papers::bundle_of(record, run)?.map(|_| record);
         }
     }
+    // The hub's own files have what was decided since they were committed.
+    let newest = better.iter().rfind(|record| record.commit.is_none()).copied();
+    let knows = knows.map(|known| newest.filter(|newest| newest.is_newer_than(known)).unwrap_or(known));
     let claims_job = run.is_some() || trailers.reverts.is_some();
     match knows.or(first) {
-        Some(record) if claims_job => Subject { repo, commit: &commit, trailers: &trailers, record }.undecided(),
+        Some(record) if claims_job => Subject { repo, commit: &commit, trailers: &trailers, record }.undecided(tip),
         Some(_) => Ok(without_job(&commit, Role::NoJob, "no job made it")),
         None if claims_job => Err(record::no_record(repo, "no branch here has it, and the commit names a job").into()),
         None => Ok(without_job(&commit, Role::NoJob, "it names no job, and no record is here to look it up in")),
@@ -63,7 +68,7 @@ fn contradicts<'b, 'r>(records: &[&'b Record<'r>], decision: &Decision) -> Resul
         return Ok(None);
     }
     for record in records {
-        let known = papers::decisions(record, Kind::Approved, Some(&decision.job))?;
+        let known = papers::decisions(record, Some(Kind::Approved), Some(&decision.job))?;
         if known.iter().any(|found| found.says.run == decision.run && found.says.merge_commit.is_some()) {
             return Ok(Some(record));
         }
@@ -109,7 +114,7 @@ fn decision_on(
     let job = trailers.job.as_deref();
     let kinds: &[Kind] = if trailers.reverts.is_some() { &[Kind::Reverted] } else { &[Kind::Approved] };
     for kind in kinds {
-        let of_job = papers::decisions(record, *kind, job)?;
+        let of_job = papers::decisions(record, Some(*kind), job)?;
         let is_on = |said: &Decision| match &said.merge_commit {
             Some(merged) => *merged == id,
             // The target was moved to the work by hand.
@@ -148,21 +153,14 @@ impl Subject<'_> {
         self.finish(role, &papers, checks)
     }
 
-    /// A commit with a job's trailers that no decision names: work that no person has approved, or a forgery.
-    fn undecided(&self) -> Result<Verified> {
+    /// A commit with a job's trailers that no decision names: work on its way to the target, or a forgery.
+    fn undecided(&self, tip: Oid) -> Result<Verified> {
         let mut checks = Checks::default();
         let (job, run) = (self.trailers.job.as_deref(), self.trailers.run.as_deref());
         let claims_approval = self.trailers.by.is_some() || self.trailers.reverts.is_some();
         let role = if claims_approval { Role::Delivered } else { Role::Offered };
-        let others = papers::decisions(self.record, Kind::Approved, job)?;
-        let other = others.last().map(|found| &found.says);
-        let name = job.map(|job| text::clip(&text::safe(&short(job)), 60)).unwrap_or_default();
         if claims_approval {
-            let why = match other.map(|said| said.clone().on_target()) {
-                Some(merged) => format!("{name} was delivered as {merged}; this commit differs from it"),
-                None => format!("no decision about {name} in the record of {} names it", text::safe(&self.record.name)),
-            };
-            checks.failed("decision", why);
+            checks.failed("decision", self.other_delivery(job)?);
         }
         let Some(bundle) = run.map(|run| papers::bundle_of(self.record, run)).transpose()?.flatten() else {
             checks.failed("bundle", papers::not_there("bundle", run.unwrap_or_default()));
@@ -170,22 +168,35 @@ impl Subject<'_> {
         };
         let papers = Papers::collect(self.record, bundle, None)?;
         let made = &papers.bundle.says;
-        if self.trailers.job.as_ref() != Some(&made.job) {
+        if !job.is_some_and(|job| job_name::is_pass_of(job, &made.job)) {
             checks.failed("message", "the commit's Teof-Job is not the job of its Teof-Run");
         }
-        let is_inner = self.is_inner(&made.commit)?;
-        match other {
-            Some(said) if !claims_approval => {
-                let merged = said.clone().on_target();
-                checks.ok("decision", format!("{name} was approved, and delivered as {merged}"));
-            }
-            None if !claims_approval => checks.unchecked("decision", format!("no person has decided about {name} yet")),
-            _ => {}
+        match self.is_inner(&made.commit)? {
+            true => checks.ok("tree", format!("a commit below the reviewed {}", made.commit)),
+            false => change::check(self.repo, self.commit, &papers, &mut checks)?,
         }
-        if is_inner {
-            checks.ok("tree", format!("a commit below the reviewed {}", made.commit));
+        if !claims_approval {
+            standing::check(self.repo, (self.commit, tip), self.record, made, &mut checks)?;
         }
-        self.finish_undecided(role, &papers, is_inner, checks)
+        agreement::check(self.record, &papers, self.trailers, &mut checks)?;
+        chains::check_whole(self.record, &mut checks);
+        // Commits of the branch carry no heads; an offered one does.
+        let mut heads = None;
+        if self.trailers.heads() != super::subject::Carried::None {
+            heads = chains::check_heads(self.repo, self.commit, self.record, &papers, &mut checks)?;
+        }
+        let evidence = self.evidence(&papers, heads, None);
+        Ok(verified(self.commit, role, Some(evidence), checks))
+    }
+
+    /// Why a commit that claims an approval does not have it.
+    fn other_delivery(&self, job: Option<&str>) -> Result<String> {
+        let approved = papers::decisions(self.record, Some(Kind::Approved), job)?;
+        let name = job.map(|job| text::clip(&text::safe(&short(job)), 60)).unwrap_or_default();
+        Ok(match approved.last().map(|found| found.says.clone().on_target()) {
+            Some(merged) => format!("{name} was delivered as {merged}; this commit differs from it"),
+            None => format!("no decision about {name} in the record of {} names it", text::safe(&self.record.name)),
+        })
     }
 
     /// Whether the commit is one of the job's commits before the reviewed one.
@@ -193,21 +204,6 @@ impl Subject<'_> {
         let Ok(reviewed) = object_ids::parse(reviewed) else { return Ok(false) };
         let is_here = self.repo.find_commit(reviewed).is_ok();
         Ok(is_here && reviewed != self.commit.id() && ancestry::holds(self.repo, reviewed, self.commit.id())?)
-    }
-
-    fn finish_undecided(&self, role: Role, papers: &Papers, is_inner: bool, mut checks: Checks) -> Result<Verified> {
-        agreement::check(self.record, papers, self.trailers, &mut checks)?;
-        if !is_inner {
-            change::check(self.repo, self.commit, papers, &mut checks)?;
-        }
-        chains::check_whole(self.record, &mut checks);
-        // Commits of the branch carry no heads; an offered one does.
-        let mut heads = None;
-        if self.trailers.heads() != super::subject::Carried::None {
-            heads = chains::check_heads(self.repo, self.commit, self.record, papers, &mut checks)?;
-        }
-        let evidence = self.evidence(papers, heads, None);
-        Ok(verified(self.commit, role, Some(evidence), checks))
     }
 
     fn finish(&self, role: Role, papers: &Papers, mut checks: Checks) -> Result<Verified> {

@@ -81,19 +81,21 @@ pub fn paper<T: DeserializeOwned>(record: &Record, path: &str) -> Result<Option<
     Ok(serde_json::from_slice(&filed.bytes).ok().map(|says| Paper { filed, says }))
 }
 
-/// The decisions of a kind that the ledger lists, of a job or of all.
+/// The decisions that the ledger lists, in its order: of a kind or of all, about a job or about all.
 ///
 /// # Errors
 /// When the repository cannot be read.
-pub fn decisions(record: &Record, kind: Kind, job: Option<&str>) -> Result<Vec<Paper<Decision>>> {
-    let of_kind = format!("-{}", kind.as_str());
+pub fn decisions(record: &Record, kind: Option<Kind>, job: Option<&str>) -> Result<Vec<Paper<Decision>>> {
+    let of_kind = kind.map(|kind| format!("-{}", kind.as_str())).unwrap_or_default();
     let fits = |path: &str| path.contains("/reviews/") && path.contains(&of_kind) && path.contains(job.unwrap_or(""));
     let mut found: Vec<Paper<Decision>> = Vec::new();
     for path in record.listed(fits) {
         let read = paper::<Decision>(record, path)?;
-        found.extend(read.filter(|paper| paper.says.decision == kind && job.is_none_or(|job| paper.says.job == job)));
+        let is_meant =
+            |said: &Decision| kind.is_none_or(|kind| said.decision == kind) && job.is_none_or(|job| said.job == job);
+        found.extend(read.filter(|paper| is_meant(&paper.says)));
     }
-    found.sort_by_key(|paper| paper.says.at);
+    found.sort_by_key(|paper| record.position(&paper.filed.path));
     Ok(found)
 }
 

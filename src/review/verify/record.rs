@@ -26,10 +26,18 @@ pub struct Record<'r> {
     /// The parts of the event log, oldest first.
     pub log: Vec<Vec<u8>>,
     pub ledger: Vec<u8>,
-    /// The ledger's lines by path: the digest, and the line's id.
-    listed: HashMap<String, (String, String)>,
+    /// The ledger's lines by path.
+    listed: HashMap<String, Listed>,
     events: OnceCell<Chain>,
     entries: OnceCell<Chain>,
+}
+
+/// The first line of the ledger about a path.
+struct Listed {
+    sha256: String,
+    id: String,
+    /// Which line of the ledger it is.
+    at: usize,
 }
 
 enum Files<'r> {
@@ -63,11 +71,11 @@ impl<'r> Record<'r> {
     fn read(name: String, commit: Option<Oid>, files: Files<'r>) -> Result<Option<Record<'r>>> {
         let Some(ledger) = files.read(paths::LEDGER)? else { return Ok(None) };
         let mut listed = HashMap::new();
-        for line in ledger.split(|b| *b == b'\n') {
+        for (at, line) in ledger.split(|b| *b == b'\n').enumerate() {
             if let (Some(entry), crate::model::event::Seal::Right(id)) =
                 (Entry::parse(line), crate::model::event::check_seal(line.trim_ascii()))
             {
-                listed.entry(entry.path).or_insert((entry.sha256, id.to_owned()));
+                listed.entry(entry.path).or_insert(Listed { sha256: entry.sha256, id: id.to_owned(), at });
             }
         }
         let mut log = Vec::new();
@@ -103,13 +111,13 @@ impl<'r> Record<'r> {
         let problem = match known {
             _ if missing => Some(format!("{shown} is in the ledger and not in the record")),
             None => Some(format!("the ledger does not list {shown}")),
-            Some((listed, _)) if *listed != sha256 => Some(format!("{shown} differs from its digest in the ledger")),
+            Some(listed) if listed.sha256 != sha256 => Some(format!("{shown} differs from its digest in the ledger")),
             Some(_) if path.ends_with(".json") && seal::check(&bytes) == Seal::Wrong => {
                 Some(format!("{shown} does not match its {}", seal::KEY))
             }
             Some(_) => None,
         };
-        Ok(Some(Filed { path: path.to_owned(), sha256, line: known.map(|(_, id)| id.clone()), bytes, problem }))
+        Ok(Some(Filed { path: path.to_owned(), sha256, line: known.map(|listed| listed.id.clone()), bytes, problem }))
     }
 
     /// The paths that the ledger lists and that fit.
@@ -117,6 +125,17 @@ impl<'r> Record<'r> {
         let mut found: Vec<_> = self.listed.keys().map(String::as_str).filter(|path| fits(path)).collect();
         found.sort_unstable();
         found
+    }
+
+    /// Which line of the ledger lists a path: the order in which receipts were entered, whatever the clock said.
+    pub fn position(&self, path: &str) -> Option<usize> {
+        self.listed.get(path).map(|listed| listed.at)
+    }
+
+    /// Whether its ledger goes on from another record's.
+    pub fn is_newer_than(&self, other: &Record) -> bool {
+        let (own, other) = (self.entries(), other.entries());
+        own.continues(other) && !other.continues(own)
     }
 
     /// The lines of the log.

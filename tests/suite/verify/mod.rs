@@ -3,6 +3,7 @@
 //! The tests verify copies of `tests/fixtures/verify/sample.bundle`, which its `make.sh` made.
 
 mod pull_requests;
+mod standing;
 mod styles;
 mod tampering;
 
