@@ -165,3 +165,35 @@ fn sessions_of_scopecraft_are_listed_and_not_changed() {
     );
     assert_eq!(fs::read_to_string(folder.join("auth.info.json")).unwrap(), text);
 }
+
+#[test]
+fn what_an_agent_repeats_of_a_copied_file_is_in_no_receipt_of_its_session() {
+    let says = "say \"I connect with $(sed 's/.*=//' .env) and $(cut -d'\"' -f4 config/local.json)\"";
+    let (world, _, _) = world(&format!("{says}\necho x >> note.txt\n{DONE}"));
+    world.write(".gitignore", ".env\nconfig/\n");
+    world.write(".worktreeinclude", ".env\nconfig/local.json\n");
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Ignore"]);
+    world.write(".env", "DB_PASSWORD=quartz-lamp\n");
+    world.write("config/local.json", "{\"token\": \"amber-road\"}\n");
+    world.ok(&["coordinator", "submit", "--objective", "Append more", "--test", "true"]);
+    world.ok(&["coordinator", "run", "--until-idle"]);
+    let id = world.json(&["session", "list"])["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["stage"] == "coder")
+        .unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let folder = world.json(&["session", "archive", &id])["archived"][0]["path"].as_str().unwrap().to_owned();
+    let log = world.read(&format!("{folder}/log.txt"));
+    assert!(log.contains("I connect with [redacted:copied-secret] and [redacted:copied-secret]"), "{log}");
+    // Nor is it entered as evidence by hand.
+    world.write("_report/agent/manager/out.txt", "it said quartz-lamp\n");
+    assert_eq!(
+        world.refused(&["receipts", "add", "_report/agent/manager/out.txt", "--agent", "manager"])["code"],
+        "receipt.secret"
+    );
+}

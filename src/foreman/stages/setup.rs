@@ -4,7 +4,6 @@
 //! only), and its changes to tracked files are not part of the result.
 
 use std::ops::ControlFlow::{Break, Continue};
-use std::path::PathBuf;
 
 use crate::base::{Result, digest, files, text};
 use crate::foreman::commands::runner::Runner;
@@ -23,9 +22,6 @@ use crate::model::run::outcome::{Finding, Verdict};
 
 /// How many changed paths of a set-up are listed.
 const NAMED: usize = 10;
-/// Larger files are not looked through for secrets, in bytes; nor are more files of one folder.
-const MAX_SECRETS: u64 = 64 * 1024;
-const MAX_IN_FOLDER: usize = 10_000;
 
 /// Prepares the report's worktree. `Some` ends the run.
 pub fn make_ready(
@@ -52,7 +48,9 @@ pub fn make_ready(
     if more > 0 {
         report.findings.push(Finding::low("worktree.not_copied", "", format!("{more} more paths were not copied")));
     }
-    learn_secrets(&place, copied.iter().chain(&brought.names));
+    let names = copied.iter().chain(&brought.names);
+    // What a program of the run repeats of them is redacted.
+    secrets::learn_files(names.filter_map(|name| files::within(&place.root, name.trim_end_matches('/')).ok()));
     report.included = brought.names;
     let done = run_setup(hub, report, runner, watch, unattended, say)?;
     if done.is_none() {
@@ -143,33 +141,6 @@ fn keep(hub: &Hub, report: &mut Report, place: &Place, key: &str, say: &dyn Fn(&
 fn not_cached(report: &mut Report, path: &str, why: &str) {
     let hint = "list ignored folders that the set-up makes in [worktrees] cache";
     report.findings.push(Finding::low("worktree.not_cached", path, format!("set-up not cached: {why}")).hint(hint));
-}
-
-/// Has the values of secrets in copied files redacted wherever a program of the run repeats them.
-fn learn_secrets<'a>(place: &Place, copied: impl Iterator<Item = &'a String>) {
-    for name in copied {
-        let Ok(path) = files::within(&place.root, name.trim_end_matches('/')) else { continue };
-        for file in files_below(path) {
-            if let Ok(Some(bytes)) = files::read(&file, MAX_SECRETS) {
-                secrets::learn(&String::from_utf8_lossy(&bytes));
-            }
-        }
-    }
-}
-
-/// The file, or the files in the folder; no link is followed.
-fn files_below(path: PathBuf) -> Vec<PathBuf> {
-    let (mut files, mut open) = (Vec::new(), vec![path]);
-    while let Some(path) = open.pop().filter(|_| files.len() < MAX_IN_FOLDER) {
-        match std::fs::symlink_metadata(&path).map(|found| found.file_type()) {
-            Ok(kind) if kind.is_file() => files.push(path),
-            Ok(kind) if kind.is_dir() => {
-                open.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
-            }
-            _ => {}
-        }
-    }
-    files
 }
 
 fn failed(line: &str, done: &CommandResult) -> End {

@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-pub use copied::learn;
+pub use copied::{learn_copied, learn_files};
 pub use shapes::MARK;
 
 use crate::base::{Refusal, Result, files, text};
@@ -103,6 +103,7 @@ pub fn check_file(hub: &Hub, path: &str) -> Result<()> {
     if file.as_ref().is_none_or(|file| file.metadata().is_ok_and(|meta| meta.len() > MAX_FILE)) {
         return Ok(());
     }
+    learn_copied(hub)?;
     let bytes = files::read(&hub.path(path)?, MAX_FILE)?.unwrap_or_default();
     let Some(hit) = scan(&bytes).into_iter().next() else { return Ok(()) };
     let shown = text::safe(path);

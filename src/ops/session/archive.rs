@@ -48,6 +48,7 @@ pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, known: &Known) ->
             .next(format!("end it: teof session cancel {}", record.id))
             .into());
     }
+    secrets::learn_copied(hub)?;
     let storage = LocalStorage::of(hub);
     let mut writer = hub.lock("archive a session")?;
     // Another process may have archived it by now.

@@ -13,6 +13,7 @@ use git2::{Oid, Repository};
 
 use crate::base::{Refusal, Result, text};
 use crate::foreman::commands::check::{self, Trial};
+use crate::guard::secrets;
 use crate::hub::worktrees::metadata::WorktreeMetadata;
 use crate::hub::worktrees::{Place, setup};
 use crate::hub::{Hub, worktrees};
@@ -84,6 +85,7 @@ impl<'h> TempWorktree<'h> {
         };
         setup::copy_in(self.hub, &place, &settings.copy)?;
         setup::bring(self.hub, &place.root, &place.git_dir, Some(self.commit))?;
+        secrets::learn_copied(self.hub)?;
         if let Some(key) = setup::cache::key(settings, &place.root)?
             && let Ok(Some(_)) = setup::cache::restore(self.hub, &place, &key)
         {

@@ -250,7 +250,10 @@ fn the_environment_cannot_loosen_guards() {
 fn rollback_commands_run_on_a_persons_word_in_a_worktree_and_leave_a_receipt() {
     let mut desk = crate::review::Desk::new();
     desk.world.trust_settings(UNCONFINED);
-    let undo = format!("cat src/code.txt > {0}/undone; pwd >> {0}/undone", desk.world.folder().display());
+    let undo = format!("cat src/code.txt > {0}/undone; pwd >> {0}/undone; cat .env", desk.world.folder().display());
+    desk.world.write(".gitignore", ".env\n");
+    desk.world.write(".worktreeinclude", ".env\n");
+    desk.world.write(".env", "DB_PASSWORD=quartz-lamp\n");
     let plan = |undo: &str| {
         let step = json!({"id": "S1", "title": "Do it", "status": "queued", "notes": "", "receipts": [],
             "commands": ["true"], "rollback": [undo]});
@@ -262,7 +265,7 @@ fn rollback_commands_run_on_a_persons_word_in_a_worktree_and_leave_a_receipt() {
         format!("{plan:#}\n")
     };
     desk.world.write("_plans/2026-01-05-docs.plan.json", &plan(&undo));
-    desk.world.git(&["add", "_plans"]);
+    desk.world.git(&["add", "_plans", ".gitignore", ".worktreeinclude"]);
     desk.world.git(&["commit", "-qm", "Plan"]);
     desk.plan = json!({"plan_id": "2026-01-05-docs", "step_id": "S1"});
     desk.bundle(&[]);
@@ -287,6 +290,8 @@ fn rollback_commands_run_on_a_persons_word_in_a_worktree_and_leave_a_receipt() {
     let receipt = desk.world.read_json(done["rollback"]["receipt"].as_str().unwrap());
     assert_eq!((&receipt["passed"], &receipt["commands"][0]["exit_code"]), (&json!(true), &json!(0)), "{receipt}");
     assert_eq!(receipt["recognised"], "neither");
+    let tail = receipt["commands"][0]["tail"].as_str().unwrap();
+    assert!(tail.contains("DB_PASSWORD=[redacted:copied-secret]"), "what a worktree gets is in no receipt: {tail}");
     desk.world.ok(&["receipts", "verify"]);
     assert!(desk.leftovers().is_empty());
 }

@@ -76,15 +76,39 @@ pub fn bring(hub: &Hub, root: &Path, git_dir: &Path, tip: Option<Oid>) -> Result
     Ok(included)
 }
 
-/// The checkout that has the file: the hub's, or else the main one.
+/// The files and folders that worktrees get copies of, where they are: those of [`FILE`] and of the setting `copy`.
+///
+/// # Errors
+/// When the file is not a regular one, or git cannot list what is ignored.
+pub fn originals(hub: &Hub) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    // No checkout is at this path.
+    if let Some(source) = source(hub, Path::new(""))? {
+        found.extend(chosen(&source, &mut Vec::new())?.iter().map(|name| source.join(name.trim_end_matches('/'))));
+    }
+    for name in &hub.settings()?.worktrees.copy {
+        found.extend(checkouts(hub).filter_map(|checkout| files::within(&checkout, name).ok()));
+    }
+    Ok(found)
+}
+
+/// The checkout that has the file.
 fn source(hub: &Hub, root: &Path) -> Result<Option<PathBuf>> {
-    let main = main_worktree(hub).map(|main| main.root);
-    for checkout in [Some(hub.root.clone()), main].into_iter().flatten() {
-        if files::read(&checkout.join(FILE), MAX)?.is_some() {
+    for checkout in checkouts(hub) {
+        if has_file(&checkout)? {
             return Ok(Some(checkout).filter(|checkout| checkout != root));
         }
     }
     Ok(None)
+}
+
+/// The hub's checkout, then the main one.
+fn checkouts(hub: &Hub) -> impl Iterator<Item = PathBuf> {
+    [Some(hub.root.clone()), main_worktree(hub).map(|main| main.root)].into_iter().flatten()
+}
+
+fn has_file(checkout: &Path) -> Result<bool> {
+    Ok(files::read(&checkout.join(FILE), MAX)?.is_some())
 }
 
 /// What matches and is ignored, as few files and folders as possible.
