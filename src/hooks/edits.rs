@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::call::Call;
 use super::shell_writes;
+use crate::agents::monitor;
+use crate::base::text;
 
 /// Tools that change the file that they name, as the programs call them; tools of MCP servers by their last part.
 const EDITORS: [&str; 20] = [
@@ -55,9 +57,11 @@ pub fn of(call: &Call, cwd: &Path) -> Vec<Change> {
             found.push(change);
         }
     };
-    if let Some(patch) = patch(call) {
-        patched(patch).for_each(|path| add(path, false));
-    } else if let Some(line) = command(call) {
+    patch(call).into_iter().flat_map(patched).for_each(|path| add(path, false));
+    if is_patch_tool(call) {
+        return found;
+    }
+    if let Some(line) = command(call) {
         shell_writes::of(line).iter().for_each(|path| add(path, true));
     } else if is_editor(call.tool.as_deref().unwrap_or_default()) {
         PATHS.iter().filter_map(|key| call.argument(key)).for_each(|path| add(path, false));
@@ -69,8 +73,28 @@ pub fn of(call: &Call, cwd: &Path) -> Vec<Change> {
 pub fn patch(call: &Call) -> Option<&str> {
     let texts = ["command", "cmd", "input", "patch"].iter().filter_map(|key| call.argument(key));
     let text = call.input.as_str().into_iter().chain(texts).find(|text| text.contains(PATCH))?;
-    let is_own = call.tool.as_deref() == Some("apply_patch");
-    (is_own || text.trim_start().starts_with("apply_patch") || text.contains("\napply_patch")).then_some(text)
+    (is_patch_tool(call) || text.contains("apply_patch")).then_some(text)
+}
+
+/// Whether a call applies a patch and does nothing else.
+pub fn is_patch_tool(call: &Call) -> bool {
+    call.tool.as_deref() == Some("apply_patch")
+}
+
+/// What a call does, for the rules about dangerous operations. The text of a patch is written, not run; the rest of its
+/// command line is.
+pub fn operation(call: &Call, changes: &[Change]) -> String {
+    if patch(call).is_none() {
+        return monitor::operation(&call.input);
+    }
+    let mut parts: Vec<String> = changes.iter().map(|change| change.path.display().to_string()).collect();
+    if let Some(line) = command(call).filter(|_| !is_patch_tool(call)) {
+        // As a shell reads it: a here-document is a command only where a shell reads it.
+        let line_of =
+            |words: &Vec<String>| words.iter().map(|word| text::shell_word(word)).collect::<Vec<_>>().join(" ");
+        parts.extend(monitor::shell_commands(line).iter().map(line_of));
+    }
+    parts.join("\n")
 }
 
 /// The command line that a call runs.
@@ -112,10 +136,13 @@ mod tests {
 
     use super::*;
 
-    fn found(tool: &str, input: Value) -> Vec<String> {
+    fn call(tool: &str, input: Value) -> Call {
         let text = json!({ "session_id": "s", "tool_name": tool, "tool_input": input }).to_string();
-        let call = Call::parse(text.as_bytes()).unwrap();
-        of(&call, Path::new("/w")).into_iter().map(|change| change.path.display().to_string()).collect()
+        Call::parse(text.as_bytes()).unwrap()
+    }
+
+    fn found(tool: &str, input: Value) -> Vec<String> {
+        of(&call(tool, input), Path::new("/w")).into_iter().map(|change| change.path.display().to_string()).collect()
     }
 
     #[test]
@@ -129,6 +156,12 @@ mod tests {
             ("mcp__files__move_file", json!({"source": "a", "destination": "b"}), vec!["/w/a", "/w/b"]),
             ("apply_patch", json!({"command": patch}), vec!["/w/a.rs", "/w/sub/b.rs"]),
             ("Bash", json!({"command": format!("apply_patch <<'EOF'\n{patch}EOF")}), vec!["/w/a.rs", "/w/sub/b.rs"]),
+            (
+                "Bash",
+                json!({"command": format!("cd sub; apply_patch <<'EOF'\n{patch}EOF\necho x > teof.toml")}),
+                vec!["/w/a.rs", "/w/sub/b.rs", "/w/sub/teof.toml"],
+            ),
+            ("Bash", json!({"command": ": *** Begin Patch\n: \napply_patch --help; rm z"}), vec!["/w/z"]),
             ("Bash", json!({"command": "cat x > y"}), vec!["/w/y"]),
             ("run_shell_command", json!({"command": "rm -f z"}), vec!["/w/z"]),
             ("Read", json!({"file_path": "/w/a"}), vec![]),
@@ -137,5 +170,17 @@ mod tests {
         ] {
             assert_eq!(found(tool, input.clone()), wanted, "{tool} {input}");
         }
+    }
+
+    #[test]
+    fn a_patch_is_written_and_the_rest_of_its_line_is_run() {
+        let patch = "*** Begin Patch\n*** Add File: /w/a\n+sudo rm b\n*** End Patch\n";
+        let does = |tool: &str, line: String| operation(&call(tool, json!({ "command": line })), &[]);
+        assert_eq!(does("apply_patch", patch.to_owned()), "");
+        let line = format!("apply_patch <<EOF\n{patch}EOF\nsudo ls");
+        assert!(does("Bash", line.clone()).ends_with("\nsudo ls") && !does("Bash", line).contains("sudo rm"));
+        // A shell reads this one.
+        let line = format!("apply_patch --help; bash <<EOF\n{patch}EOF\n");
+        assert!(does("Bash", line).contains("sudo rm b"));
     }
 }

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::edits::{self, Change};
 use super::record;
 use super::task::{self, Held};
-use crate::agents::monitor::{self, Monitor};
+use crate::agents::monitor::Monitor;
 use crate::agents::{self, Event};
 use crate::base::{Result, text};
 use crate::guard::result::{Limits, PathRules};
@@ -57,11 +57,7 @@ pub fn before_tool(hub: &Hub, call: &Call, seat: Option<&str>) -> Result<Answer>
         shared(hub, &places, seat, &mut verdicts);
         renew(hub, seat);
     }
-    let operation = match edits::patch(call) {
-        // The text of a patch is written, not run.
-        Some(_) => changes.iter().map(|change| change.path.display().to_string()).collect::<Vec<_>>().join("\n"),
-        None => monitor::operation(&call.input),
-    };
+    let operation = edits::operation(call, &changes);
     let tool = call.tool.clone().unwrap_or_default();
     let mut monitor = Monitor::new(&settings.monitor, hub.here.root.clone(), secrets::redact);
     let event = Event::ToolUse { name: tool.clone(), input: String::new(), operation: operation.clone() };
@@ -310,8 +306,7 @@ fn joined(messages: impl Iterator<Item = String>) -> String {
 
 /// Notes a patch in a command line before it runs: codex calls no hook after it.
 fn note_patch(hub: &Hub, call: &Call, seat: &str) -> Result<()> {
-    let is_own = call.tool.as_deref() == Some("apply_patch");
-    if edits::patch(call).is_none() || is_own {
+    if edits::patch(call).is_none() || edits::is_patch_tool(call) {
         return Ok(());
     }
     let changes = edits::of(call, &cwd(hub, call));

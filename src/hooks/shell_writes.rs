@@ -72,7 +72,9 @@ mod tests {
             ("git rm a; git commit -m 'b > c'", vec!["a"]),
             ("cat > a <<'EOF'\nrm README.md\necho > b\nEOF\nmv c d", vec!["a", "c", "d"]),
             ("make &>log; echo x >|y", vec!["log", "y"]),
-            ("bash <<E\nrm a\nE", vec!["a"]),
+            ("n=$((1<<4))\nsed -i s/a/b/ c", vec!["s/a/b/", "c"]),
+            ("echo 'a <<EOF'\nrm c", vec!["c"]),
+            ("bash <<EOF\nrm c\nEOF", vec!["c"]),
             ("dd if=a of=b", vec!["b"]),
             ("cargo test -- x", vec![]),
         ] {
