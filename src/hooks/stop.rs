@@ -10,6 +10,7 @@ use crate::base::{Result, Stamp, digest, text};
 use crate::bus::log::Log;
 use crate::bus::messages;
 use crate::hub::git::Git;
+use crate::hub::worktrees::metadata::WorktreeMetadata;
 use crate::hub::{Hub, Worktree};
 use crate::plans;
 use crate::seats::editing::{self, Edit};
@@ -70,8 +71,8 @@ pub fn end(hub: &Hub, call: &Call) -> Result<Answer> {
     Ok(Answer::default())
 }
 
-/// Removes a worktree in which nothing was done: git keeps one with changes. One with ignored files, or with commits
-/// that no other branch has, is kept too.
+/// Removes a worktree in which nothing was done: git keeps one with changes. One with ignored files besides those that
+/// teof copied there, or with commits that no other branch has, is kept too.
 fn remove(hub: &Hub, path: &Path) -> bool {
     let Some(worktree) = Worktree::at(path).filter(|found| found.common_dir == hub.common_dir) else {
         return !path.exists();
@@ -84,7 +85,14 @@ fn remove(hub: &Hub, path: &Path) -> bool {
     own.extend(others.as_deref());
     own.extend(["--branches", "--remotes"]);
     let is_unused = |printed: Result<String>| printed.is_ok_and(|printed| printed.trim().is_empty());
-    if !is_unused(git.run(&own)) || !is_unused(git.run(&["status", "--porcelain", "--ignored"])) {
+    let metadata = WorktreeMetadata::read(&worktree.git_dir);
+    let is_copied = |line: &str| {
+        let path = line.strip_prefix("!! ").or_else(|| line.strip_prefix("?? "));
+        path.is_some_and(|path| metadata.is_copied(Path::new(path.trim_end_matches('/'))))
+    };
+    let changed = git.run(&["status", "--porcelain", "--ignored", "--untracked-files=all", "-z"]);
+    let is_unchanged = changed.is_ok_and(|changed| changed.split('\0').all(|line| line.is_empty() || is_copied(line)));
+    if !is_unused(git.run(&own)) || !is_unchanged {
         return false;
     }
     if hub.git().run(&["worktree", "remove", shown]).is_err() {

@@ -281,12 +281,29 @@ fn where_teof_is_not_set_up_and_inside_a_run_a_hook_answers_nothing() {
 #[test]
 fn a_worktree_is_made_for_claude_and_removed_when_nothing_was_done_in_it() {
     let world = world("");
+    world.write(".worktreeinclude", ".env\nsub/.env\n");
+    world.write(".gitignore", ".env\n");
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Ignore"]);
+    world.write(".env", "PORT=1\n");
+    world.write("sub/.env", "PORT=2\n");
     let made = |name: &str| {
         let out = hook(&world, "worktree-create", &call(&world, json!({ "name": name })).to_string(), &[]);
         String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
     };
     let (empty, used) = (made("agent-a1b2"), made("feature/x"));
     assert!(fs::exists(format!("{empty}/README.md")).unwrap() && used.ends_with("feature-x"), "{empty} {used}");
+    for included in [".env", "sub/.env"] {
+        assert!(fs::exists(format!("{empty}/{included}")).unwrap(), "{included}");
+    }
+    let slots: Vec<_> = [&empty, &used]
+        .map(|root| {
+            let rows = world.json(&["worktree", "list"]);
+            let all = rows.as_array().or_else(|| rows["worktrees"].as_array()).unwrap().clone();
+            all.iter().find(|row| row["path"] == **root).unwrap()["slot"].clone()
+        })
+        .into();
+    assert_eq!(slots, [json!(1), json!(2)]);
     fs::write(format!("{used}/note.txt"), "x").unwrap();
     let committed = made("committed");
     world.git(&["-C", &committed, "commit", "-q", "--allow-empty", "-m", "Work"]);
@@ -323,4 +340,23 @@ fn a_program_that_another_agent_starts_is_listed_below_it() {
     let of = |program: &str| sessions.as_array().unwrap().iter().find(|one| one["program"] == program).unwrap().clone();
     assert_eq!((&of("codex")["started_by"], &of("claude")["started_by"]), (&of("claude")["id"], &Value::Null));
     assert_eq!(of("claude")["status"], "lost", "its program is gone, and did not say that it ended");
+}
+
+#[test]
+fn what_is_beside_a_patch_in_a_command_line_is_gated_too() {
+    let world = world("claim = \"refuse\"\n[[monitor]]\nname = \"sudo\"\naction = \"cancel\"");
+    world.write("README.md", "a\n");
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Read me"]);
+    let ask = |command: &str| {
+        let input =
+            json!({"session_id": "s1", "cwd": world.repo, "tool_name": "Bash", "tool_input": {"command": command}});
+        answer(&world, "before-tool", &input)["hookSpecificOutput"]["permissionDecisionReason"].to_string()
+    };
+    let patch = "apply_patch <<EOF\n*** Begin Patch\n*** Add File: /tmp/zz\n+x\n*** End Patch\nEOF\n";
+    for before in [patch, ": *** Begin Patch\n: \napply_patch --help\n", "n=$((1<<4))\n"] {
+        let why = ask(&format!("{before}sudo ls; sed -i s/a/b/ README.md"));
+        assert!(why.contains("sudo") && why.contains("README.md: edited without a claim"), "{before}: {why}");
+    }
+    assert_eq!(ask(patch), "null");
 }
