@@ -55,6 +55,9 @@ pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
 pub const HOME: &str = "HOME";
 /// The person's shell.
 pub const SHELL: &str = "SHELL";
+/// The folders of agent programs.
+pub const CLAUDE_CONFIG_DIR: &str = "CLAUDE_CONFIG_DIR";
+pub const CODEX_HOME: &str = "CODEX_HOME";
 /// Where the person's own settings are.
 pub const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 

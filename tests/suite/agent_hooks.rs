@@ -360,3 +360,31 @@ fn what_is_beside_a_patch_in_a_command_line_is_gated_too() {
     }
     assert_eq!(ask(patch), "null");
 }
+
+#[test]
+fn only_a_transcript_in_the_programs_own_folder_is_archived() {
+    let world = world("");
+    let own = world.folder().join("home/.claude/projects/p");
+    fs::create_dir_all(&own).unwrap();
+    let outside = world.folder().join("private.txt");
+    fs::write(&outside, "my diary\n").unwrap();
+    fs::write(own.join("one.jsonl"), "what was said\n").unwrap();
+    std::os::unix::fs::symlink(&outside, own.join("link.jsonl")).unwrap();
+    for (session, transcript, is_kept) in [
+        ("own-1", own.join("one.jsonl"), true),
+        ("other-2", outside.clone(), false),
+        ("link-3", own.join("link.jsonl"), false),
+        ("dots-4", own.join("../../../../private.txt"), false),
+    ] {
+        let start = json!({ "session_id": session, "source": "startup", "transcript_path": transcript });
+        answer(&world, "session-start", &call(&world, start));
+        answer(&world, "session-end", &call(&world, json!({ "session_id": session })));
+        let id = format!("claude-{}", session.replace('-', ""));
+        let folder = world.json(&["session", "archive", &id, "--agent", "a1"])["archived"][0]["path"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(world.exists(&format!("{folder}/log.txt")), is_kept, "{session}");
+        assert!(world.exists(&format!("{folder}/summary.md")), "{session}");
+    }
+}

@@ -15,7 +15,7 @@ use crate::guard::secrets;
 use crate::hub::{Hub, Transaction, paths};
 use crate::model::run::outcome::Outcome;
 use crate::receipts::{entry, ledger, seal};
-use crate::sessions::{Archived, LocalStorage, SessionRecord, SessionStorage};
+use crate::sessions::{Archived, LocalStorage, Mode, SessionRecord, SessionStorage, is_own_transcript};
 
 /// How much of the stream's end is kept, in bytes; and how much more is read, so that a secret that begins before it is
 /// recognised.
@@ -163,6 +163,11 @@ fn artefacts(hub: &Hub, outcome: &Outcome) -> Vec<String> {
 
 /// The end of the stream from the start of a line, without secrets.
 fn log_end(record: &SessionRecord) -> Result<String> {
+    let program = record.program.as_deref().unwrap_or_default();
+    // Whatever called the hook named this file.
+    if record.mode == Mode::Hooked && !is_own_transcript(program, &record.log) {
+        return Ok(String::new());
+    }
     let Some(mut file) = files::open_regular(&record.log)? else { return Ok(String::new()) };
     let length = file.metadata()?.len();
     let from = length.saturating_sub(LOG as u64 + MARGIN);
