@@ -4,7 +4,9 @@
 //! line names as its predecessor. Whoever has them can tell from any later state of the log, in whatever order a merge
 //! left its lines, that no line before them was removed or rewritten, and that the log was not cut off before them.
 //!
-//! As a trailer: the number of covered lines, the digest of these lines (the first half of a SHA-256), and the heads.
+//! As a trailer: the number of all lines of then, the digest of these lines (the first half of a SHA-256), and the
+//! newest heads. The lines of authors whose last line is older than these are found by their place: before the newest
+//! head, and after none of the named ones.
 //! Lines that other tools wrote without an id are not covered.
 
 use std::borrow::Cow;
@@ -130,15 +132,40 @@ impl Chain {
         let named: HashSet<&str> = self.lines.values().filter_map(|link| link.prev.as_deref()).collect();
         let last: Vec<_> = self.ids.iter().filter(|id| !named.contains(id.as_str())).cloned().collect();
         let ids = last[last.len().saturating_sub(MOST)..].to_vec();
-        let covered = self.covered(&ids).unwrap_or_default();
+        let covered = self.covered(&last).unwrap_or_default();
         Heads { lines: covered.len() as u64, digest: self.digest(&covered), ids }
     }
 
     /// Checks that this log continues the one that had these heads; returns the ids of the covered lines.
     pub fn check(&self, heads: &Heads) -> Result<HashSet<&str>, Broken> {
-        let covered = self.covered(&heads.ids)?;
-        let same = covered.len() as u64 == heads.lines && self.digest(&covered) == heads.digest;
-        if same { Ok(covered) } else { Err(Broken::Lines { now: covered.len() as u64 }) }
+        let named = self.covered(&heads.ids)?;
+        let is_it =
+            |covered: &HashSet<&str>| covered.len() as u64 == heads.lines && self.digest(covered) == heads.digest;
+        // Older versions counted the lines of the named heads alone.
+        if is_it(&named) {
+            return Ok(named);
+        }
+        let all = self.lines_of_then(heads, named);
+        if is_it(&all) { Ok(all) } else { Err(Broken::Lines { now: all.len() as u64 }) }
+    }
+
+    /// With the lines of other authors that are before the newest head and follow none of the heads.
+    fn lines_of_then<'c>(&'c self, heads: &Heads, mut found: HashSet<&'c str>) -> HashSet<&'c str> {
+        if heads.ids.len() < MOST {
+            return found;
+        }
+        let mut after: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (id, link) in &self.lines {
+            link.prev.iter().for_each(|prev| after.entry(prev).or_default().push(id));
+        }
+        let mut later = HashSet::new();
+        let mut next: Vec<&str> = heads.ids.iter().map(String::as_str).collect();
+        while let Some(id) = next.pop() {
+            next.extend(after.get(id).into_iter().flatten().filter(|id| later.insert(**id)));
+        }
+        let newest = self.ids.iter().rposition(|id| heads.ids.contains(id)).unwrap_or_default();
+        found.extend(self.ids[..=newest].iter().map(String::as_str).filter(|id| !later.contains(id)));
+        found
     }
 
     /// The heads' lines and all lines before them.
@@ -307,12 +334,30 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_many_heads_are_named_and_cover_their_own_lines() {
+    fn the_newest_of_many_heads_are_named_and_all_lines_of_then_are_covered() {
         let names: Vec<_> = (0..MOST + 3).map(|n| format!("a{n}")).collect();
-        let all = log(&names.iter().map(String::as_str).collect::<Vec<_>>(), 2);
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let (all, longer) = (log(&names, 2), log(&names, 4));
         let then = heads(&all);
-        assert_eq!((then.ids.len(), then.lines), (MOST, 2 * MOST as u64));
-        assert_eq!(check(&all, &then), Ok(2 * MOST));
+        assert_eq!((then.ids.len(), then.lines), (MOST, 2 * names.len() as u64));
+        assert_eq!(check(&all, &then), Ok(all.len()));
+        assert_eq!(check(&longer, &then), Ok(all.len()));
+        // The first author's last line is older than all that are named.
+        for without in [vec![0], vec![names.len()], vec![0, names.len()]] {
+            let kept = |lines: &[Vec<u8>]| {
+                let kept = lines.iter().enumerate().filter(|(at, _)| !without.contains(at));
+                kept.map(|(_, line)| line.clone()).collect::<Vec<_>>()
+            };
+            assert!(check(&kept(&all), &then).is_err(), "{without:?}");
+            assert!(check(&kept(&longer), &then).is_err(), "{without:?}");
+        }
+        // As older versions wrote it: the lines of the named heads alone.
+        let named: HashSet<_> = then.ids.iter().map(String::as_str).collect();
+        let chain = Chain::read([all.concat().as_slice()]);
+        let covered = chain.covered(&then.ids).unwrap();
+        assert!(named.is_subset(&covered) && covered.len() == 2 * MOST);
+        let old = Heads { lines: covered.len() as u64, digest: chain.digest(&covered), ids: then.ids.clone() };
+        assert_eq!(check(&longer, &old), Ok(2 * MOST));
     }
 
     proptest! {
