@@ -98,6 +98,7 @@ fn trial(command: &Command, report: &exec::Report) -> Trial {
             passed: report.verdict.succeeded(),
             exit_code: if let Verdict::Exited(code) = report.verdict { Some(code) } else { None },
             duration_seconds: spec::seconds(report),
+            output_sha256: Some(report.output.sha256.clone()),
         },
         outcome: describe(&report.verdict),
         tail: spec::tail(report),

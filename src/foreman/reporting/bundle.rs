@@ -110,5 +110,6 @@ fn test(done: &CommandResult) -> Test {
         passed: done.succeeded(),
         exit_code: done.exit_code,
         duration_seconds: done.duration_seconds,
+        output_sha256: Some(done.output.sha256.clone()),
     }
 }

@@ -304,7 +304,7 @@ fn guards(envelope: Option<&EnvelopeRead>, decision: Option<&Decision>) -> Vec<G
         command: test.command.clone(),
         passed: test.passed,
         exit_code: test.exit_code,
-        output_sha256: None,
+        output_sha256: test.output_sha256.clone(),
     });
     found.extend(merged);
     found
