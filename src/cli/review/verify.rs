@@ -13,7 +13,7 @@ use crate::cli::support::terminal::{Meaning, paint};
 use crate::hub::{Hub, Worktree};
 use crate::model::run::job_name::short;
 use crate::review::verify::document::{AgentUse, Evidence, Outcome, Role, Verified};
-use crate::review::verify::{self, statement};
+use crate::review::verify::{self, record_commit, statement};
 
 /// Verify which order, agents, checks and person made a commit
 ///
@@ -90,8 +90,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         let [one] = &found[..] else { return Err(one_commit().into()) };
         return stated(&args, app, one);
     }
-    let problems: Vec<_> = found.iter().map(|one| problem(one, &args, is_range)).collect();
-    let no_job = !is_range && found.iter().all(|one| one.role == Role::NoJob || one.role == Role::Record);
+    let no_job = !is_range && found.iter().all(|one| matches!(one.role, Role::NoJob | Role::Record) && one.ok);
     let document = Document { ok: problems.iter().all(Option::is_none), commits: found };
     if args.format == Words::Github && !app.json() {
         let lines = document
@@ -142,6 +141,11 @@ fn problem(one: &Verified, args: &Args, is_range: bool) -> Option<String> {
         Role::Offered if !args.unapproved && !is_approved(one) => {
             let why = one.checks.iter().find(|check| check.name == "decision").map(|check| check.message.as_str());
             let why = why.unwrap_or("no person has approved it yet");
+        Role::Record if args.require => {
+            let consent = one.checks.iter().find(|check| check.name == record_commit::CONSENT);
+            let consent = consent.filter(|check| check.outcome == Outcome::Unchecked);
+            return consent.map(|check| format!("{}: {}", check.name, check.message));
+        }
             return Some(format!("{why} (accept that: --unapproved)"));
         }
         Role::Offered | Role::Delivered | Role::Revert => {}

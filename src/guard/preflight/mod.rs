@@ -13,6 +13,7 @@ mod work;
 
 pub use self::core::core;
 pub use report::{Format, Report};
+pub use rules::appended::lost as lost_lines;
 pub use rules::plans::unjustified;
 pub use tree::{Base, Tree};
 
@@ -185,7 +186,8 @@ pub fn lost(root: &Path, base: &Base, changed: &[String]) -> Result<Vec<Finding>
     Ok(found)
 }
 
-fn is_log_of(path: &str, folder: &str) -> bool {
+/// Whether a path is a log of [`APPENDED`]: that file, or one in that folder.
+pub fn is_log_of(path: &str, folder: &str) -> bool {
     let inside = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
     path == folder || inside.is_some_and(|name| name.ends_with(".jsonl") && !name.contains('/'))
 }

@@ -8,9 +8,7 @@ use super::subject::Trailers;
 use crate::base::{Result, text};
 use crate::guard::result::changes;
 use crate::hub::git::{ancestry, object_ids};
-use crate::hub::paths;
 use crate::model::run::bundle::Bundle;
-use crate::plans::requests::front_matter::differ_in_status_only;
 use crate::review::decision::Kind;
 use crate::review::target::merge;
 
@@ -116,30 +114,6 @@ fn tree(
     let fetch = format!("the reviewed commit {shown} is not here; fetch its branch {}", text::safe(&bundle.branch));
     checks.unchecked("tree", fetch);
     Ok(())
-}
-
-/// Whether a commit changes nothing but the record, and status lines of requests.
-///
-/// # Errors
-/// When the repository cannot be read.
-pub fn is_of_record(repo: &Repository, commit: &Commit) -> Result<bool> {
-    let (Ok(parent), 1) = (commit.parent(0), commit.parent_count()) else { return Ok(false) };
-    let (before, after) = (parent.tree()?, commit.tree()?);
-    let text = |tree: &git2::Tree, path: &str| {
-        let blob = tree.get_path(std::path::Path::new(path)).ok()?.to_object(repo).ok()?.into_blob().ok()?;
-        String::from_utf8(blob.content().to_vec()).ok()
-    };
-    for path in changes::paths(repo, parent.id(), commit.id())? {
-        let Ok(path) = String::from_utf8(path) else { return Ok(false) };
-        let is_status = || {
-            let texts = text(&before, &path).zip(text(&after, &path));
-            path.ends_with(".md") && texts.is_some_and(|(before, after)| differ_in_status_only(&before, &after))
-        };
-        if !paths::is_record(&path) && !is_status() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// Checks that a commit undoes exactly what a delivered one brought.

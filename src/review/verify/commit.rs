@@ -8,6 +8,7 @@ use super::change;
 use super::document::{AgentUse, Approver, Checks, Evidence, Guard, HeadsOf, Outcome, RecordUsed, Role, Verified};
 use super::papers::{self, EnvelopeRead, Paper};
 use super::record::{self, Record, Records};
+use super::record_commit;
 use super::standing;
 use super::subject::Trailers;
 use crate::base::{Refusal, Result, files, text};
@@ -27,10 +28,13 @@ pub fn verify(repo: &Repository, commit: Oid, tip: Oid, records: &Records) -> Re
     let commit = repo.find_commit(commit)?;
     let trailers = Trailers::of(&commit);
     if trailers.record {
-        return Ok(match change::is_of_record(repo, &commit)? {
-            true => without_job(&commit, Role::Record, "a commit of the record: it delivers no work"),
-            false => without_job(&commit, Role::NoJob, "no job made it: it changes more than the record"),
-        });
+        if !record_commit::is_of_record(repo, &commit)? {
+            return Ok(without_job(&commit, Role::NoJob, "no job made it: it changes more than the record"));
+        }
+        let mut checks = Checks::default();
+        checks.unchecked("job", "a commit of the record: it delivers no work");
+        record_commit::check(repo, &commit, &mut checks)?;
+        return Ok(verified(&commit, Role::Record, None, checks));
     }
     let run = trailers.run.as_deref().filter(|_| trailers.job.is_some());
     // The first record that has the decision; else the first that has the run's bundle; else the first that there is.

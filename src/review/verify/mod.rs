@@ -20,6 +20,7 @@ pub mod document;
 mod papers;
 mod range;
 mod record;
+pub mod record_commit;
 mod standing;
 pub mod statement;
 mod subject;

@@ -283,3 +283,67 @@ fn a_record_on_a_branch_of_somebody_does_not_win_over_the_records_own() {
     assert!(found.iter().any(is_it), "{found:#?}");
     sample.verify(&[&sample.commit()]).expect(0);
 }
+
+#[test]
+fn where_the_record_has_a_branch_of_its_own_no_other_branch_counts() {
+    let sample = Sample::new();
+    let (commit, set_up) = (sample.commit(), format!("{}^", sample.jobs[0]));
+    sample.world.git(&["branch", "teof/record", &set_up]);
+    let ran = sample.verify(&[&commit]).expect(1);
+    assert!(ran.stdout.contains("record of teof/record"), "{}", ran.stdout);
+    sample.verify(&[&commit, "--record", "HEAD"]).expect(0);
+    sample.world.git(&["update-ref", "refs/heads/teof/record", &sample.record]);
+    sample.verify(&[&commit]).expect(0);
+}
+
+/// What a commit of the record says of the record before it.
+#[track_caller]
+fn record_commit(sample: &Sample, args: &[&str], code: i32) -> Ran {
+    sample.world.git(&["add", "-A"]);
+    sample.world.git(&["commit", "-qm", "Commit the record\n\nTeof-Record: _bus _plans _report"]);
+    sample.verify(&[&["HEAD~1..HEAD"], args].concat()).expect(code)
+}
+
+#[test]
+fn a_commit_of_the_record_that_takes_lines_out_of_it_fails() {
+    for log in [LEDGER, LOG, MEMORY] {
+        let sample = Sample::new();
+        sample.cut(log, 2);
+        let ran = record_commit(&sample, &[], 1);
+        assert!(ran.stdout.contains("append-only"), "{log}: {}", ran.stdout);
+        assert!(sample.verify(&["HEAD"]).expect(1).stdout.starts_with("FAILED"), "{log}");
+    }
+    // Sealing moves lines, and a merge may order them anew.
+    let sample = Sample::new();
+    let lines = sample.world.read(LOG);
+    let (old, new) = lines.split_at(lines.find('\n').unwrap() + 1);
+    sample.world.write("_bus/events/events-20260101T000000Z.jsonl", old);
+    sample.world.write(LOG, new);
+    let turned: Vec<_> = sample.world.read(LEDGER).lines().rev().map(str::to_owned).collect();
+    sample.world.write(LEDGER, &(turned.join("\n") + "\n"));
+    record_commit(&sample, &["--require"], 0);
+}
+
+#[test]
+fn a_consent_in_a_commit_of_the_record_needs_the_event_of_its_grant() {
+    const CONSENT: &str = "docs/automation/autonomy-consent.json";
+    let sample = Sample::new();
+    let permits = "{\"auto_enabled\": true, \"continuous\": true, \"allow_apply\": true}\n";
+    sample.world.write(CONSENT, permits);
+    record_commit(&sample, &[], 0);
+    let ran = sample.verify(&["HEAD~1..HEAD", "--require"]).expect(1);
+    assert!(ran.stdout.contains("consent: ") && ran.stdout.contains("has no grant of it"), "{}", ran.stdout);
+    sample.world.write(CONSENT, "{\"auto_enabled\": false}\n");
+    record_commit(&sample, &["--require"], 0);
+    let grant = json!({"ts": "2026-01-05T10:00:00Z", "agent_id": "operator", "event": "consent", "summary": "granted",
+        "meta": {"consent_sha256": digest::sha256(permits.as_bytes())}});
+    let line = String::from_utf8(event::seal(grant.as_object().unwrap()).0).unwrap();
+    sample.world.write(LOG, &(sample.world.read(LOG) + &line));
+    sample.world.write(CONSENT, permits);
+    record_commit(&sample, &["--require"], 0);
+    // The same file again is another grant.
+    sample.world.write(CONSENT, "{\"auto_enabled\": false}\n");
+    record_commit(&sample, &["--require"], 0);
+    sample.world.write(CONSENT, permits);
+    record_commit(&sample, &["--require"], 1);
+}
