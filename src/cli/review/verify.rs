@@ -47,7 +47,7 @@ pub struct Args {
     /// Check that a file has the in-toto Statement of the commit
     #[arg(long, value_name = "FILE", help_heading = MORE)]
     against: Option<PathBuf>,
-    /// Where the record is [default: teof/record, here or at a remote; else HEAD, then other branches]
+    /// Where the record is [default: the record's branch, here or at a remote; where there is none, HEAD, then others]
     #[arg(long, value_name = "REF", help_heading = MORE)]
     record: Option<String>,
     /// Output format

@@ -189,8 +189,10 @@ pub struct Records<'r> {
 }
 
 impl<'r> Records<'r> {
-    /// The record's own branch, here and at remotes, then HEAD, then the other branches, then the files of `hub`.
-    /// `named`: only this one.
+    /// The record's own branch, here and at remotes, and the files of `hub` when it is on that branch. Only where no
+    /// such branch exists: HEAD, the other branches, then the files of `hub`. `named`: only this one.
+    ///
+    /// Anybody may push a branch with a record; so it counts for nothing beside the record's own.
     ///
     /// # Errors
     /// `verify.unknown_ref`, `verify.no_record`.
@@ -207,8 +209,11 @@ impl<'r> Records<'r> {
             }
             places.push((name.to_owned(), Some(commit.id())));
         } else {
+            let official = official(repo, hub)?;
+            let own: Vec<String> = official.iter().flat_map(|(_, refs)| refs.clone()).collect();
+            let names = if own.is_empty() { branches(repo)? } else { own };
             let mut known = Vec::new();
-            for name in branches(repo)? {
+            for name in names {
                 let Ok(commit) = repo.revparse_single(&name).and_then(|object| object.peel_to_commit()) else {
                     continue;
                 };
@@ -218,7 +223,11 @@ impl<'r> Records<'r> {
                     places.push((short.to_owned(), Some(commit.id())));
                 }
             }
-            places.extend(hub.map(|hub| (hub.root.display().to_string(), None)));
+            let is_official = |hub: &&Hub| {
+                official.is_empty()
+                    || hub.worktree().branch().is_some_and(|on| official.iter().any(|(own, _)| *own == on))
+            };
+            places.extend(hub.filter(is_official).map(|hub| (hub.root.display().to_string(), None)));
         }
         let read = places.iter().map(|_| OnceCell::new()).collect();
         Ok(Records { repo, places, hub, read })
@@ -243,29 +252,38 @@ impl<'r> Records<'r> {
     }
 }
 
-/// The names of the branches that may hold the record, best first.
-fn branches(repo: &Repository) -> Result<Vec<String>> {
-    let mut names = vec![format!("refs/heads/{}", paths::RECORD_BRANCH)];
-    // Exactly: a remote may have branches of anybody whose names end like this.
+/// The record's own branches that exist, each with its refs, here and at remotes: [`paths::RECORD_BRANCH`], and the one
+/// of the hub that this repository is set up with.
+fn official(repo: &Repository, hub: Option<&Hub>) -> Result<Vec<(String, Vec<String>)>> {
+    let pinned = hub.and_then(Hub::pin).map(|pin| pin.branch.clone());
+    let mut names = vec![paths::RECORD_BRANCH.to_owned()];
+    names.extend(pinned.filter(|pinned| pinned != paths::RECORD_BRANCH));
     let remotes = repo.remotes()?;
-    let own: Vec<String> = remotes
-        .iter()
-        .flatten()
-        .flatten()
-        .map(|remote| format!("refs/remotes/{remote}/{}", paths::RECORD_BRANCH))
-        .collect();
-    let mut others = vec!["HEAD".to_owned()];
+    let remotes: Vec<&str> = remotes.iter().flatten().flatten().collect();
+    let mut found = Vec::new();
+    for name in names {
+        // Exactly: a remote may have branches of anybody whose names end like this.
+        let of_remotes = remotes.iter().map(|remote| format!("refs/remotes/{remote}/{name}"));
+        let refs = [format!("refs/heads/{name}")].into_iter().chain(of_remotes);
+        let refs: Vec<String> = refs.filter(|name| repo.find_reference(name).is_ok()).collect();
+        if !refs.is_empty() {
+            found.push((name, refs));
+        }
+    }
+    Ok(found)
+}
+
+/// HEAD and the branches that may hold the record, where it has none of its own.
+fn branches(repo: &Repository) -> Result<Vec<String>> {
+    let mut names = vec!["HEAD".to_owned()];
     for reference in repo.references()?.flatten() {
         let Ok(name) = reference.name() else { continue };
         let is_branch = name.starts_with("refs/heads/") || name.starts_with("refs/remotes/");
-        match is_branch {
-            true if own.iter().any(|own| own == name) => names.push(name.to_owned()),
-            // Branches of workers never carry the record.
-            true if !name.contains("/agent/") => others.push(name.to_owned()),
-            _ => {}
+        // Branches of workers never carry the record.
+        if is_branch && !name.contains("/agent/") {
+            names.push(name.to_owned());
         }
     }
-    names.extend(others);
     Ok(names)
 }
 

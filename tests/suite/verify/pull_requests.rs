@@ -207,12 +207,22 @@ fn the_commit_of_a_pull_request_is_verified_before_and_after_its_approval() {
 
 /// What the action runs, as GitHub runs it.
 fn action(world: &World, base: &str, receipts: &str) -> Ran {
+    action_with(world, base, receipts, "")
+}
+
+fn action_with(world: &World, base: &str, receipts: &str, record: &str) -> Ran {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/check-pull-request.sh");
     let teof = Path::new(env!("CARGO_BIN_EXE_teof")).parent().unwrap();
     let path = format!("{}:{}", teof.display(), std::env::var("PATH").unwrap());
     let mut command = std::process::Command::new("bash");
     world.clear(&mut command);
-    command.arg(script).env("PATH", path).env("BASE", base).env("HEAD_COMMIT", "HEAD").env("RECEIPTS", receipts);
+    command
+        .arg(script)
+        .env("PATH", path)
+        .env("BASE", base)
+        .env("HEAD_COMMIT", "HEAD")
+        .env("RECEIPTS", receipts)
+        .env("RECORD", record);
     Ran::of(command.current_dir(&world.repo).output().unwrap(), &["action"])
 }
 
@@ -240,6 +250,7 @@ fn the_action_fetches_a_record_with_a_branch_of_its_own_and_refuses_commits_with
 fn the_action_passes_what_jobs_made_and_refuses_commits_without_receipts() {
     let sample = Sample::new();
     let base = format!("{}^", sample.jobs[0]);
+    let action = |world: &World, base: &str, receipts: &str| action_with(world, base, receipts, "HEAD");
     action(&sample.world, &base, "all").expect(0);
     sample.world.write("person.txt", "by hand\n");
     sample.commit_all();
@@ -253,4 +264,15 @@ fn the_action_passes_what_jobs_made_and_refuses_commits_without_receipts() {
     let ran = action(&sample.world, &base, "jobs").expect(1);
     assert!(ran.stdout.contains("::error"), "{}{}", ran.stdout, ran.stderr);
     action(&sample.world, &base, "sometimes").expect(2);
+}
+
+#[test]
+fn a_record_that_the_pull_request_brings_itself_does_not_count() {
+    let sample = Sample::new();
+    let base = format!("{}^", sample.jobs[0]);
+    let ran = action(&sample.world, &base, "all").expect(1);
+    assert!(ran.stdout.matches("::error title=teof verify::").count() >= 3, "{}{}", ran.stdout, ran.stderr);
+    // The branch that it is for has the record by now.
+    sample.world.git(&["update-ref", "refs/heads/teof/record", &sample.record]);
+    action(&sample.world, &base, "all").expect(0);
 }
