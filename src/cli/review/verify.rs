@@ -88,7 +88,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     drop(progress);
     if args.statement || args.against.is_some() {
         let [one] = &found[..] else { return Err(one_commit().into()) };
-        return stated(&args, app, one);
+        return stated(&args, app, (one, problems.into_iter().next().flatten()));
+    let problems: Vec<_> = found.iter().map(|one| problem(one, &args, is_range)).collect();
     }
     let no_job = !is_range && found.iter().all(|one| matches!(one.role, Role::NoJob | Role::Record) && one.ok);
     let document = Document { ok: problems.iter().all(Option::is_none), commits: found };
@@ -163,12 +164,20 @@ fn one_commit() -> Refusal {
     Refusal::usage("verify.one_commit", "a statement is about one commit").next("name it: teof verify HEAD --statement")
 }
 
-/// Prints the statement about a commit, or compares it with the one of a file.
-fn stated(args: &Args, app: &App, one: &Verified) -> Result<ExitCode> {
+/// Prints the statement about a commit, or compares it with the one of a file. Nothing is stated of a commit that is not
+/// as it was asked for.
+fn stated(args: &Args, app: &App, (one, problem): (&Verified, Option<String>)) -> Result<ExitCode> {
     let made = statement::of(one)?;
     let Some(path) = &args.against else {
         app.out(json::printable(json::pretty(&made)));
         return Ok(ExitCode::SUCCESS);
+    if let Some(why) = problem {
+        let commit = &one.commit;
+        return Err(Refusal::guard("verify.no_statement", format!("there is nothing to state about {commit}"))
+            .because(why)
+            .next(format!("see what was found: teof verify {commit}"))
+            .into());
+    }
     };
     let shown = text::safe(&path.display().to_string());
     let bytes = files::read(path, files::MAX_DOCUMENT)?

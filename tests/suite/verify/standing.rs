@@ -79,3 +79,26 @@ fn a_change_that_a_person_reverted_does_not_come_back_with_the_trailers_of_its_j
     let found: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(found["commits"][0]["role"], "offered");
 }
+
+#[test]
+fn nothing_is_stated_of_a_commit_that_is_not_as_it_was_asked_for() {
+    let site = Site::appending("");
+    site.submit("Append two");
+    assert_eq!(site.run().code, 0);
+    let commit = reviewed(&site);
+    let said = site.world.ok(&["verify", &commit, "--unapproved", "--statement"]);
+    let file = site.world.folder().join("statement.json");
+    std::fs::write(&file, said).unwrap();
+    let file = file.to_str().unwrap();
+    site.world.run(&["verify", &commit, "--unapproved", "--against", file]).expect(0);
+    for args in [&["--statement"][..], &["--against", file], &["--unapproved", "--strict", "--statement"]] {
+        let refused = site.world.refused(&[&["verify", &commit], args].concat());
+        assert_eq!(refused["code"], "verify.no_statement", "{args:?}: {refused}");
+    }
+    site.world.ok(&["review", "approve", &site.waiting()]);
+    let said = site.world.json(&["verify", "main"]);
+    let guards = said["commits"][0]["evidence"]["guards"].as_array().unwrap().clone();
+    let on_merge: Vec<_> = guards.iter().filter(|guard| guard["of"] == "merge").collect();
+    let is_kept = |guard: &&Value| guard["output_sha256"].as_str().is_some_and(|sha256| sha256.len() == 64);
+    assert!(!on_merge.is_empty() && on_merge.iter().all(is_kept), "{on_merge:#?}");
+}
