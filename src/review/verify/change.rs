@@ -141,13 +141,17 @@ pub fn check_revert(
         (before, _) => checks.ok("parent", format!("the target was at {}", before.unwrap_or("its parent"))),
     }
     let undone = object_ids::parse(reverted).and_then(|id| repo.find_commit(id));
-    let parent = parent.filter(|parent| repo.find_commit(*parent).is_ok());
+    let parent = parent.and_then(|parent| repo.find_commit(parent).ok());
+    let shown = text::clip(&text::safe(reverted), 64);
     let (Ok(undone), Some(parent)) = (undone, parent) else {
-        checks.unchecked("tree", format!("the reverted commit {} is not here", text::clip(&text::safe(reverted), 64)));
+        checks.unchecked("tree", format!("the reverted commit {shown}, or the commit before this one, is not here"));
         return Ok(());
     };
-    let tree = |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree());
-    let mut index = repo.merge_trees(&undone.tree()?, &tree(parent)?, &tree(undone.parent_id(0)?)?, None)?;
+    let Some(before) = self::parents(&undone).first().and_then(|before| repo.find_commit(*before).ok()) else {
+        checks.unchecked("tree", format!("the commit before the reverted {shown} is not here"));
+        return Ok(());
+    };
+    let mut index = repo.merge_trees(&undone.tree()?, &parent.tree()?, &before.tree()?, None)?;
     match !index.has_conflicts() && index.write_tree_to(repo)? == commit.tree_id() {
         true => checks.ok("tree", format!("it undoes {} exactly", undone.id())),
         false => checks.failed("tree", format!("it does not undo {} exactly", undone.id())),

@@ -92,3 +92,68 @@ fn a_clone_without_the_record_is_told_how_to_fetch_it_and_then_verifies() {
     assert!(said.starts_with("Verified") && said.contains("origin/teof/record at "), "{said}");
     assert!(world.ok(&["verify", "HEAD~1..HEAD", "--require", "--strict"]).starts_with("Verified"));
 }
+
+#[test]
+fn a_revert_in_a_clone_without_the_commits_before_it_cannot_be_checked() {
+    let mut site = Site::appending("");
+    let (job, _) = merged(&site);
+    site.world.ok(&["review", "revert", &job, "--note", "not now"]);
+    let revert = site.world.git(&["rev-parse", "main"]);
+    site.world.ok(&["bus", "commit"]);
+    let from = format!("file://{}", site.world.repo.display());
+    for depth in 1..6 {
+        let clone = site.world.folder().join(format!("clone-{depth}"));
+        let depth = format!("--depth={depth}");
+        site.world.git(&[
+            "-c",
+            "protocol.file.allow=always",
+            "clone",
+            "-q",
+            &depth,
+            "-b",
+            "main",
+            &from,
+            clone.to_str().unwrap(),
+        ]);
+        let whole = std::mem::replace(&mut site.world.repo, clone);
+        if site.world.git(&["log", "--format=%H"]).contains(&revert) {
+            let ran = site.world.run(&["verify", &revert, "--json"]).expect(0);
+            let tree = checks(&ran).into_iter().find(|(name, ..)| name == "tree").unwrap();
+            assert!(["ok", "unchecked"].contains(&&*tree.1), "{depth}: {tree:?}");
+        }
+        site.world.repo = whole;
+    }
+}
+
+#[test]
+fn nothing_is_written_so_that_a_read_only_clone_is_verified() {
+    let site = Site::appending("");
+    site.submit("Append two");
+    assert_eq!(site.run().code, 0);
+    let said = site.world.git(&["log", "-1", "--format=%B", "refs/heads/agent/worker-1/append-two"]);
+    // Merging the reviewed work onto this parent makes a tree that no commit has.
+    for (path, text) in [("src/other.txt", "a person's\n"), ("src/code.txt", "one\ntwo\nthree\n")] {
+        site.world.write(path, text);
+        site.world.git(&["add", path]);
+        site.world.git(&["commit", "-qm", &said]);
+    }
+    let count = || site.world.git(&["count-objects", "-v"]);
+    let before = count();
+    read_only(&site.world.repo.join(".git/objects"), true);
+    let ran = site.world.run(&["verify", "main", "--unapproved"]);
+    read_only(&site.world.repo.join(".git/objects"), false);
+    assert!(ran.code == 1 && ran.stdout.contains("the change is not that of the reviewed commit"), "{}", ran.stdout);
+    // Somebody who may write everywhere writes nothing either.
+    assert_eq!(count(), before);
+}
+
+fn read_only(folder: &std::path::Path, is_read_only: bool) {
+    use std::os::unix::fs::PermissionsExt;
+    let set = |mode| std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    set(0o755);
+    let entries: Vec<_> = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
+    entries.iter().filter(|path| path.is_dir()).for_each(|path| read_only(path, is_read_only));
+    if is_read_only {
+        set(0o555);
+    }
+}
