@@ -10,6 +10,7 @@ use crate::base::{Exit, Refusal, Result, env, files, json, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
 use crate::cli::support::terminal::{Meaning, paint};
+use crate::hub::git::libgit2;
 use crate::hub::{Hub, Worktree};
 use crate::model::run::job_name::short;
 use crate::review::verify::document::{AgentUse, Evidence, Outcome, Role, Verified};
@@ -17,7 +18,7 @@ use crate::review::verify::{self, record_commit, statement};
 
 /// Verify which order, agents, checks and person made a commit
 ///
-/// Reads only this repository, offline; a fresh clone with the record is enough. Checks that order, envelope, bundle,
+/// Reads only this repository, offline, and writes nothing; a fresh clone with the record is enough. Checks that order, envelope, bundle,
 /// decision, log and ledger are unchanged, agree, and still have every line that they had when the commit was made.
 /// Exit code 1 when a check failed, 4 when no job made the commit; in a range, such commits only count with
 /// --require.
@@ -75,6 +76,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let start = app.global.root.clone().or_else(|| env::var(env::ROOT).map(PathBuf::from));
     let start = start.as_deref().unwrap_or(Path::new("."));
     let repo = open(start)?;
+    // Merges are made to compare them, and a clone may be read-only.
+    libgit2::keep_new_objects_in_memory(&repo)?;
     let hub = Hub::find(Some(start), app.clock).ok();
     let commits = verify::commits(&repo, &args.commit)?;
     let is_range = args.commit.contains("..");
@@ -86,10 +89,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         found.push(verify::verify(&repo, commit, tip.unwrap_or(commit), &records)?);
     }
     drop(progress);
+    let problems: Vec<_> = found.iter().map(|one| problem(one, &args, is_range)).collect();
     if args.statement || args.against.is_some() {
         let [one] = &found[..] else { return Err(one_commit().into()) };
         return stated(&args, app, (one, problems.into_iter().next().flatten()));
-    let problems: Vec<_> = found.iter().map(|one| problem(one, &args, is_range)).collect();
     }
     let no_job = !is_range && found.iter().all(|one| matches!(one.role, Role::NoJob | Role::Record) && one.ok);
     let document = Document { ok: problems.iter().all(Option::is_none), commits: found };
@@ -138,15 +141,15 @@ fn problem(one: &Verified, args: &Args, is_range: bool) -> Option<String> {
     }
     match one.role {
         Role::NoJob if args.require || !is_range => return Some("no job made it".to_owned()),
-        Role::NoJob | Role::Record => return None,
-        Role::Offered if !args.unapproved && !is_approved(one) => {
-            let why = one.checks.iter().find(|check| check.name == "decision").map(|check| check.message.as_str());
-            let why = why.unwrap_or("no person has approved it yet");
         Role::Record if args.require => {
             let consent = one.checks.iter().find(|check| check.name == record_commit::CONSENT);
             let consent = consent.filter(|check| check.outcome == Outcome::Unchecked);
             return consent.map(|check| format!("{}: {}", check.name, check.message));
         }
+        Role::NoJob | Role::Record => return None,
+        Role::Offered if !args.unapproved && !is_approved(one) => {
+            let why = one.checks.iter().find(|check| check.name == "decision").map(|check| check.message.as_str());
+            let why = why.unwrap_or("no person has approved it yet");
             return Some(format!("{why} (accept that: --unapproved)"));
         }
         Role::Offered | Role::Delivered | Role::Revert => {}
@@ -168,9 +171,6 @@ fn one_commit() -> Refusal {
 /// as it was asked for.
 fn stated(args: &Args, app: &App, (one, problem): (&Verified, Option<String>)) -> Result<ExitCode> {
     let made = statement::of(one)?;
-    let Some(path) = &args.against else {
-        app.out(json::printable(json::pretty(&made)));
-        return Ok(ExitCode::SUCCESS);
     if let Some(why) = problem {
         let commit = &one.commit;
         return Err(Refusal::guard("verify.no_statement", format!("there is nothing to state about {commit}"))
@@ -178,6 +178,9 @@ fn stated(args: &Args, app: &App, (one, problem): (&Verified, Option<String>)) -
             .next(format!("see what was found: teof verify {commit}"))
             .into());
     }
+    let Some(path) = &args.against else {
+        app.out(json::printable(json::pretty(&made)));
+        return Ok(ExitCode::SUCCESS);
     };
     let shown = text::safe(&path.display().to_string());
     let bytes = files::read(path, files::MAX_DOCUMENT)?

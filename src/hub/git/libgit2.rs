@@ -17,6 +17,15 @@ pub fn ignore_agents_files(repo: &Repository) -> Result<()> {
     repo.add_ignore_rule(AGENTS_FILES).context("ignore agents' own files")
 }
 
+/// Keeps the objects that are written through this handle in memory, for as long as it lives.
+///
+/// # Errors
+/// When libgit2 cannot open the object store.
+pub fn keep_new_objects_in_memory(repo: &Repository) -> Result<()> {
+    // Above the priority of every other store.
+    repo.odb()?.add_new_mempack_backend(1000).context("keep objects in memory").map(drop)
+}
+
 /// Settings of libgit2, which reads them from a file only. Objects and refs are synced as they are written: a power cut
 /// must not lose a checkpoint that was already acted on. Line ends are converted as the person configured it, and a
 /// file whose line ends change with that is accepted.
