@@ -352,3 +352,129 @@ fn gh_is_asked_about_the_remote_of_the_settings_whatever_else_is_set() {
     let output = teof.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn what_is_given_up_there_is_blocked_here_and_holds_nothing_back() {
+    let world = world();
+    let github = |state: &str, reason: Value| json!([{"number": 5, "title": "Do it", "state": state, "stateReason": reason, "url": "u"}]);
+    let taskwarrior = |status: &str| json!([{"uuid": "a1", "description": "Do it", "status": status}]);
+    let taskmaster = |status: &str| json!({"tasks": [{"id": 1, "title": "Do it", "status": status}, {"id": 2, "title": "After it", "status": "pending", "dependencies": [1]}]});
+    for (tool, open, gone, why) in [
+        ("github-issues", github("OPEN", Value::Null), github("CLOSED", "NOT_PLANNED".into()), "it is not planned"),
+        ("github-issues", github("OPEN", Value::Null), github("CLOSED", "DUPLICATE".into()), "it is a duplicate"),
+        ("taskwarrior", taskwarrior("pending"), taskwarrior("deleted"), "it is deleted"),
+        ("taskmaster", taskmaster("pending"), taskmaster("cancelled"), "it is cancelled"),
+    ] {
+        let file = world.repo.join("tasks.json");
+        let given = |document: &Value| {
+            world.write("tasks.json", &document.to_string());
+            import(&world, tool, &file, &[])
+        };
+        given(&open);
+        let is_open = || {
+            let all = items(&world);
+            let found = all.iter().find(|item| item["imported"]["from"] == tool && item["title"] == "Do it").unwrap();
+            (found["status"].as_str().unwrap().to_owned(), found["imported"]["dropped"].clone())
+        };
+        assert_eq!(is_open(), ("pending".into(), Value::Null), "{tool}");
+        let report = given(&gone);
+        assert_eq!(
+            (is_open(), &report["tasks"][0]["dropped"]),
+            (("blocked".into(), json!(why)), &json!(why)),
+            "{tool}"
+        );
+        given(&open);
+        assert_eq!(is_open(), ("pending".into(), Value::Null), "{tool}: it was taken up again");
+        given(&gone);
+        // Back to the beginning, for the next.
+        given(&open);
+    }
+    world.write("tasks.json", &taskmaster("cancelled").to_string());
+    import(&world, "taskmaster", &world.repo.join("tasks.json"), &[]);
+    assert!(item(&world, "After it")["depends_on"].is_null(), "nobody will do what it waited for");
+    // Not known here, it is not taken.
+    let fresh = self::world();
+    fresh.write("tasks.json", &github("CLOSED", "DUPLICATE".into()).to_string());
+    let report = import(&fresh, "github-issues", &fresh.repo.join("tasks.json"), &["--with-done"]);
+    assert_eq!(counts(&report), [1, 0, 0, 0, 1], "{report:#}");
+}
+
+#[test]
+fn a_whole_does_not_wait_for_a_part_that_waits_for_it_however_far_around() {
+    let world = world();
+    let task = |name: &str, fields: &str| {
+        world.write(&format!("backlog/tasks/{name}.md"), &format!("---\n{fields}\nstatus: To Do\n---\nx\n"));
+    };
+    task("task-1", "id: TASK-1\ntitle: Whole");
+    task("task-1.1", "id: TASK-1.1\ntitle: Part\nparent_task_id: TASK-1\ndependencies: [task-2]");
+    task("task-1.2", "id: TASK-1.2\ntitle: Other part\nparent_task_id: TASK-1");
+    task("task-2", "id: TASK-2\ntitle: Between\ndependencies: [task-1]");
+    let report = import(&world, "backlog.md", &world.repo, &[]);
+    assert_eq!(report["circles"], json!([{"task_id": "TASK-1", "part": "TASK-1.1"}]), "{report:#}");
+    assert_eq!(item(&world, "Whole")["depends_on"], json!(["TASK-1.2"]));
+    assert_eq!(item(&world, "Part")["depends_on"], json!(["TASK-2"]));
+    let again = import(&world, "backlog.md", &world.repo, &[]);
+    assert_eq!((again["unchanged"].as_u64(), &again["circles"]), (Some(4), &report["circles"]));
+
+    let tasks = json!({"tasks": [{"id": 1, "title": "Big", "subtasks": [{"id": 1, "title": "Small", "dependencies": ["1"]}]},
+        {"id": 2, "title": "Large", "subtasks": [{"id": 1, "title": "Little", "dependencies": ["3.1"]}]},
+        {"id": 3, "title": "Third", "subtasks": [{"id": 1, "title": "Its part"}], "dependencies": [2]}]});
+    world.write("tasks.json", &tasks.to_string());
+    let report = import(&world, "taskmaster", &world.repo.join("tasks.json"), &[]);
+    assert!(report["circles"].is_null(), "a sibling's id, and another task's part: {report:#}");
+}
+
+#[test]
+fn every_status_and_dependency_of_beads_has_its_meaning_here() {
+    let world = world();
+    let statuses = ["open", "in_progress", "hooked", "blocked", "deferred", "closed", "pinned", "tombstone"];
+    let mut lines: Vec<String> = statuses
+        .iter()
+        .map(|status| {
+            json!({"id": format!("s-{status}"), "title": status, "status": status, "issue_type": "task"}).to_string()
+        })
+        .collect();
+    for kind in [
+        "blocks",
+        "conditional-blocks",
+        "waits-for",
+        "related",
+        "discovered-from",
+        "relates-to",
+        "duplicates",
+        "supersedes",
+    ] {
+        let on =
+            json!([{"issue_id": format!("d-{kind}"), "depends_on_id": "s-open", "type": kind, "created_by": "ann"}]);
+        let line =
+            json!({"_type": "issue", "id": format!("d-{kind}"), "title": kind, "status": "open", "dependencies": on});
+        lines.push(line.to_string());
+    }
+    world.write("issues.jsonl", &lines.join("\n"));
+    let report = import(&world, "beads", &world.repo.join("issues.jsonl"), &["--with-done"]);
+    let here = |title: &str| item(&world, title)["status"].as_str().unwrap().to_owned();
+    for (there, wanted) in [
+        ("open", "pending"),
+        ("in_progress", "blocked"),
+        ("hooked", "blocked"),
+        ("blocked", "blocked"),
+        ("deferred", "blocked"),
+        ("closed", "done"),
+    ] {
+        assert_eq!(here(there), wanted, "{there}");
+    }
+    let skipped: Vec<_> = report["skipped"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(skipped, ["s-pinned", "s-tombstone"]);
+    for (kind, holds) in [
+        ("blocks", true),
+        ("conditional-blocks", true),
+        ("waits-for", true),
+        ("related", false),
+        ("discovered-from", false),
+        ("relates-to", false),
+        ("duplicates", false),
+        ("supersedes", false),
+    ] {
+        assert_eq!(item(&world, kind)["depends_on"] == json!(["s-open"]), holds, "{kind}");
+    }
+}

@@ -76,6 +76,7 @@ fn show(report: &Report) -> String {
         if !task.kept.is_empty() {
             parts.push(format!("changed on both sides, kept: {}", task.kept.join(", ")));
         }
+        parts.extend(task.dropped.clone());
         lines.push(format!("{} ({}): {}", task.task_id, task.foreign_id, parts.join("; ")));
     }
     let more = changed.count().saturating_sub(LISTED);
@@ -87,6 +88,10 @@ fn show(report: &Report) -> String {
     if more > 0 {
         lines.push(format!("and {more} more skipped"));
     }
+    let told = |circle: &import::Circle| {
+        format!("{} does not wait for its part {}, which waits for it", circle.task_id, circle.part)
+    };
+    lines.extend(report.circles.iter().take(LISTED).map(told));
     let verb = if report.dry_run { "Would import" } else { "Imported" };
     let Report { read, new, updated, unchanged, .. } = report;
     let skipped = report.skipped.len();

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::json;
 
+use super::circles::Circle;
 use super::foreign::{Found, Skipped, Tool};
-use super::merge::{self, Change, Task, Wanted};
+use super::merge::{self, Change, Plan, Task, Wanted};
 use super::{backlog_md, beads, github, symphony, taskmaster, taskwarrior, vibe_kanban};
 use crate::base::{Result, text};
 use crate::bus::events;
@@ -38,6 +39,9 @@ pub struct Report {
     pub updated: usize,
     pub unchanged: usize,
     pub skipped: Vec<Skipped>,
+    /// Wholes that do not wait for a part, because that waits for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub circles: Vec<Circle>,
     pub tasks: Vec<Task>,
 }
 
@@ -55,22 +59,24 @@ pub fn import(hub: &Hub, options: &Options, author: Option<&Author>) -> Result<(
         Ok::<_, anyhow::Error>(merge::plan(&backlog, tool, found, wanted))
     };
     let read = found.items.len() + found.skipped.len();
-    let report = |tasks: &[Task], skipped: Vec<Skipped>, dry_run| {
+    let report = |plan: &Plan, dry_run| {
+        let Plan { tasks, skipped, circles } = plan.clone();
         let count = |change| tasks.iter().filter(|task| task.change == change).count();
         let (new, updated, unchanged) = (count(Change::New), count(Change::Updated), count(Change::Unchanged));
-        Report { from: options.tool, dry_run, read, new, updated, unchanged, skipped, tasks: tasks.to_vec() }
+        Report { from: options.tool, dry_run, read, new, updated, unchanged, skipped, circles, tasks }
     };
-    let (tasks, skipped) = decide(found.clone())?;
-    let Some(author) = author.filter(|_| merge::is_change(&tasks)) else {
-        return Ok((report(&tasks, skipped, author.is_none()), Vec::new()));
+    let plan = decide(found.clone())?;
+    let Some(author) = author.filter(|_| merge::is_change(&plan.tasks)) else {
+        return Ok((report(&plan, author.is_none()), Vec::new()));
     };
     let call = Call { command: "import", author, task: "", bound: false, request: None };
     let mut done = None;
     let Answer { remarks, .. } = context::run(hub, &call, |writer, transaction| {
         // Again, now that nobody else writes.
-        let (tasks, skipped) = decide(found)?;
+        let plan = decide(found)?;
         let now = writer.hub().now();
-        let own = report(&tasks, skipped, false);
+        let own = report(&plan, false);
+        let tasks = plan.tasks;
         plans::backlog::change(writer, transaction, &author.agent, |document| merge::write(document, tasks, now))?;
         let (new, updated) = (text::counted(own.new, "new task"), own.updated);
         let summary = format!("{} imported {new} and {updated} updated from {}", author.agent, options.tool.as_str());
@@ -79,7 +85,7 @@ pub fn import(hub: &Hub, options: &Options, author: Option<&Author>) -> Result<(
         done = Some(own);
         Ok((json!({}), Vec::new()))
     })?;
-    Ok((done.unwrap_or_else(|| report(&tasks, Vec::new(), false)), remarks))
+    Ok((done.unwrap_or_else(|| report(&plan, false)), remarks))
 }
 
 fn find(hub: &Hub, options: &Options) -> Result<Found> {

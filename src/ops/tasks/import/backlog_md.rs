@@ -12,7 +12,9 @@ use crate::plans::requests::front_matter::FrontMatter;
 
 const TOOL: Tool = Tool::BacklogMd;
 /// Its folders with tasks that are not drafts.
-const FOLDERS: [&str; 2] = ["tasks", "completed"];
+const FOLDERS: [&str; 3] = ["tasks", "completed", ARCHIVE];
+/// Of tasks that nobody is to do.
+const ARCHIVE: &str = "archive/tasks";
 
 pub fn find(path: &Path) -> Result<Found> {
     let homes = [path.to_owned(), path.join("backlog"), path.join(".backlog")];
@@ -28,7 +30,7 @@ pub fn find(path: &Path) -> Result<Found> {
             Ok(front) => {
                 let (fields, body) = (&front.fields, front.body);
                 let link = format!("{}/{folder}/{name}", home.file_name().unwrap_or_default().to_string_lossy());
-                task(fields, body, link, folder == "completed", &mut found);
+                task(fields, body, (folder, link), &mut found);
                 parents.push((word(fields, "parent_task_id"), word(fields, "id")));
             }
             Err(why) => found.skip(name, why),
@@ -38,7 +40,7 @@ pub fn find(path: &Path) -> Result<Found> {
     for (parent, part) in parents.into_iter().filter(|(parent, _)| !parent.is_empty()) {
         let waits = |item: &&mut Item| same(&item.id, &parent);
         if let Some(whole) = found.items.iter_mut().find(waits) {
-            whole.depends_on.push(part);
+            whole.parts.push(part);
         }
     }
     Ok(found)
@@ -51,12 +53,12 @@ fn markdown(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     all.into_iter()
 }
 
-fn task(fields: &Map<String, Value>, body: &str, link: String, is_completed: bool, found: &mut Found) {
+fn task(fields: &Map<String, Value>, body: &str, (folder, link): (&str, String), found: &mut Found) {
     let id = word(fields, "id");
     let mut item = Item::new(&id, &id, word(fields, "title"));
     let status = word(fields, "status").to_lowercase();
     item.standing = match status.trim_matches(|c: char| !c.is_alphanumeric()) {
-        _ if is_completed => Standing::Done,
+        _ if folder == "completed" => Standing::Done,
         "done" | "completed" | "closed" => Standing::Done,
         "in progress" | "doing" | "review" | "in review" => Standing::Started,
         "blocked" => Standing::Blocked,
@@ -68,7 +70,7 @@ fn task(fields: &Map<String, Value>, body: &str, link: String, is_completed: boo
     // Its own marks between sections are not text.
     let lines = body.lines().filter(|line| !line.trim_start().starts_with("<!--"));
     item.notes = lines.collect::<Vec<_>>().join("\n").trim().to_owned();
-    found.items.push(item);
+    found.items.push(if folder == ARCHIVE { item.dropped("it is archived") } else { item });
 }
 
 /// Ids are written in either case.

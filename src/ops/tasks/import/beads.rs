@@ -14,6 +14,8 @@ const PRIORITIES: [&str; 5] = ["urgent", "high", "medium", "low", "low"];
 /// Issues that are not work: beads and the tools on top of it keep messages, agents and their own bookkeeping as
 /// issues.
 const NOT_WORK: [&str; 9] = ["message", "molecule", "gate", "event", "agent", "role", "rig", "convoy", "merge-request"];
+/// The status of what was deleted there.
+const TOMBSTONE: &str = "tombstone";
 /// Dependencies that hold work back, the parent's aside.
 const BLOCKS: [&str; 3] = ["blocks", "conditional-blocks", "waits-for"];
 
@@ -28,19 +30,13 @@ pub fn find(path: &Path) -> Result<Found> {
         issue(&line, &mut found);
         parts.extend(dependencies(&line, &["parent-child"]).map(|parent| (word(&line, "id"), parent)));
     }
+    // A part names its whole; here the whole waits for its parts.
     for (part, whole) in parts {
-        wait_for_part(&mut found.items, &part, &whole);
+        if let Some(whole) = found.items.iter_mut().find(|item| item.id == whole) {
+            whole.parts.push(part);
+        }
     }
     Ok(found)
-}
-
-/// A part names its whole; here the whole waits for its parts.
-fn wait_for_part(items: &mut [Item], part: &str, whole: &str) {
-    // A part that waits for its whole, as beads allows, would make a circle.
-    let is_known = items.iter().any(|item| item.id == part && item.depends_on.iter().all(|on| on != whole));
-    if let Some(whole) = items.iter_mut().find(|item| item.id == whole && is_known) {
-        whole.depends_on.push(part.to_owned());
-    }
 }
 
 fn issue(line: &Map<String, Value>, found: &mut Found) {
@@ -62,11 +58,13 @@ fn issue(line: &Map<String, Value>, found: &mut Found) {
         return found.skip(id, "it is a template");
     }
     let mut item = Item::new(&id, &id, word(line, "title"));
-    item.standing = match word(line, "status").as_str() {
+    let status = word(line, "status");
+    item.standing = match status.as_str() {
         "open" | "" => Standing::Open,
         "in_progress" | "hooked" => Standing::Started,
         "blocked" | "deferred" => Standing::Blocked,
         "closed" => Standing::Done,
+        TOMBSTONE => Standing::Blocked,
         other => return found.skip(id, format!("its status is {other}")),
     };
     item.priority = line.get("priority").and_then(Value::as_u64).map(|n| PRIORITIES[(n as usize).min(4)]);
@@ -81,7 +79,7 @@ fn issue(line: &Map<String, Value>, found: &mut Found) {
     ]);
     item.link = Some(word(line, "external_ref")).filter(|link| !link.is_empty());
     item.depends_on = dependencies(line, &BLOCKS).collect();
-    found.items.push(item);
+    found.items.push(if status == TOMBSTONE { item.dropped("it is deleted") } else { item });
 }
 
 /// What an issue names as its dependencies of these kinds.

@@ -78,6 +78,10 @@ pub struct Item {
     pub priority: Option<&'static str>,
     /// Ids in its tool.
     pub depends_on: Vec<String>,
+    /// Its parts, for which it waits: ids in its tool.
+    pub parts: Vec<String>,
+    /// Why nobody is to do it, where the tool says so: it was cancelled or deleted there, or is not planned.
+    pub dropped: Option<String>,
     /// Its page or file.
     pub link: Option<String>,
 }
@@ -92,8 +96,15 @@ impl Item {
             standing: Standing::Open,
             priority: None,
             depends_on: Vec::new(),
+            parts: Vec::new(),
+            dropped: None,
             link: None,
         }
+    }
+
+    /// A task that nobody is to do. Where it is known here, it becomes blocked.
+    pub fn dropped(self, why: impl Into<String>) -> Self {
+        Self { standing: Standing::Blocked, dropped: Some(why.into()), ..self }
     }
 }
 

@@ -84,16 +84,17 @@ fn of(issues: Vec<Map<String, Value>>, wanted: &[String]) -> Found {
             continue;
         }
         let is_closed = word(issue, "state").eq_ignore_ascii_case("closed");
-        if is_closed && word(issue, REASON).eq_ignore_ascii_case("not_planned") {
-            found.skip(format!("#{number}"), "it is not planned");
-            continue;
-        }
-        found.items.push(Item {
+        let item = Item {
             standing: if is_closed { Standing::Done } else { Standing::Open },
             priority: labels.iter().find_map(|label| of_label(label)),
             notes: word(issue, "body").replace("\r\n", "\n").trim().to_owned(),
             link: Some(word(issue, "url")).filter(|url| !url.is_empty()),
             ..Item::new(format!("#{number}"), format!("gh-{number}"), word(issue, "title"))
+        };
+        found.items.push(match word(issue, REASON).to_lowercase().as_str() {
+            "not_planned" if is_closed => item.dropped("it is not planned"),
+            "duplicate" if is_closed => item.dropped("it is a duplicate"),
+            _ => item,
         });
     }
     found

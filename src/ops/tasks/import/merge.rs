@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::circles::{self, Circle, Waits};
 use super::foreign::{Found, Item, Skipped, Tool};
 use crate::base::{Result, Stamp, digest, names, text};
 use crate::bus::MAX_TEXT;
@@ -42,8 +43,19 @@ pub struct Task {
     /// The fields that both sides changed; they stay as they are here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<&'static str>,
+    /// Why nobody is to do it, as its tool says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<String>,
     #[serde(skip)]
     place: Place,
+}
+
+/// What an import does.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    pub tasks: Vec<Task>,
+    pub skipped: Vec<Skipped>,
+    pub circles: Vec<Circle>,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +76,7 @@ pub struct Wanted {
 }
 
 /// Decides what becomes of each item.
-pub fn plan(backlog: &Backlog, tool: Tool, found: Found, wanted: Wanted) -> (Vec<Task>, Vec<Skipped>) {
+pub fn plan(backlog: &Backlog, tool: Tool, found: Found, wanted: Wanted) -> Plan {
     let mut skipped = found.skipped;
     let known = known(backlog, tool);
     let mut taken: BTreeSet<String> =
@@ -76,6 +88,7 @@ pub fn plan(backlog: &Backlog, tool: Tool, found: Found, wanted: Wanted) -> (Vec
         let refused = match () {
             () if item.id.is_empty() => Some("it has no id".to_owned()),
             () if ids.contains_key(&key) => Some("its id is there twice".to_owned()),
+            () if own.is_none() && item.dropped.is_some() => item.dropped.clone(),
             () if own.is_none() && item.standing.status(true) == ItemStatus::Done && !wanted.done => {
                 Some("it is done there".to_owned())
             }
@@ -96,15 +109,37 @@ pub fn plan(backlog: &Backlog, tool: Tool, found: Found, wanted: Wanted) -> (Vec
     for (key, (id, _)) in &known {
         ids.entry(key.clone()).or_insert_with(|| id.clone());
     }
-    let tasks = kept.iter().map(|item| {
-        let id = &ids[&item.id.to_lowercase()];
-        let fields = fields(item, id, &ids, wanted.take_started);
+    let mut all = waits(&kept, &ids);
+    let circles = circles::cut(backlog, &mut all);
+    let tasks = kept.iter().zip(&all).map(|(item, waits)| {
+        let id = &waits.task_id;
+        let fields = fields(item, waits, wanted.take_started);
         match known.get(&item.id.to_lowercase()) {
             Some((_, index)) => update(backlog, *index, tool, item, id, fields),
             None => new(tool, item, id, fields),
         }
     });
-    (tasks.collect(), skipped)
+    Plan { tasks: tasks.collect(), skipped, circles }
+}
+
+/// What the items wait for, as far as it is known here. What nobody is to do holds nothing back.
+fn waits(items: &[Item], ids: &BTreeMap<String, String>) -> Vec<Waits> {
+    let dropped: BTreeSet<String> =
+        items.iter().filter(|item| item.dropped.is_some()).map(|item| item.id.to_lowercase()).collect();
+    let known = |own: &str, on: &[String]| {
+        let mut found: Vec<String> = Vec::new();
+        for key in on.iter().map(|on| on.to_lowercase()).filter(|key| !dropped.contains(key)) {
+            found.extend(ids.get(&key).filter(|id| *id != own && !found.contains(id)).cloned());
+        }
+        found
+    };
+    let of = |item: &Item| {
+        let task_id = ids[&item.id.to_lowercase()].clone();
+        let on = known(&task_id, &item.depends_on);
+        let parts = known(&task_id, &item.parts).into_iter().filter(|part| !on.contains(part)).collect();
+        Waits { task_id, on, parts }
+    };
+    items.iter().map(of).collect()
 }
 
 /// Imported items of the tool: from the foreign id to ours, and its place.
@@ -134,7 +169,7 @@ fn free_name(tool: Tool, wanted: &str, taken: &BTreeSet<String>) -> Option<Strin
 }
 
 /// The fields of an item as its tool says them; null where it says nothing.
-fn fields(item: &Item, own: &str, ids: &BTreeMap<String, String>, take_started: bool) -> Vec<(&'static str, Value)> {
+fn fields(item: &Item, waits: &Waits, take_started: bool) -> Vec<(&'static str, Value)> {
     let title = text::clip(item.title.split_whitespace().collect::<Vec<_>>().join(" ").as_str(), TITLE);
     let title = if title.is_empty() { format!("{} without a title", item.id) } else { title };
     let mut notes = item.notes.trim().to_owned();
@@ -142,13 +177,7 @@ fn fields(item: &Item, own: &str, ids: &BTreeMap<String, String>, take_started: 
         let end = (0..=MAX_TEXT - 4).rev().find(|end| notes.is_char_boundary(*end)).unwrap_or_default();
         notes = format!("{}…", &notes[..end]);
     }
-    let mut waits: Vec<&String> = Vec::new();
-    for on in &item.depends_on {
-        match ids.get(&on.to_lowercase()) {
-            Some(id) if id != own && !waits.contains(&id) => waits.push(id),
-            _ => {}
-        }
-    }
+    let waits: Vec<&String> = waits.on.iter().chain(&waits.parts).collect();
     let some = |value: Value, is_there: bool| if is_there { value } else { Value::Null };
     vec![
         ("title", json!(title)),
@@ -167,6 +196,9 @@ fn imported(tool: Tool, item: &Item, seen: Map<String, Value>) -> Value {
     let mut from = json!({"from": tool.as_str(), "id": item.id});
     if let Some(link) = &item.link {
         from["link"] = json!(text::clip(link, TITLE));
+    }
+    if let Some(why) = &item.dropped {
+        from["dropped"] = json!(why);
     }
     from["seen"] = Value::Object(seen);
     from
@@ -191,6 +223,7 @@ fn new(tool: Tool, item: &Item, id: &str, fields: Vec<(&'static str, Value)>) ->
         change: Change::New,
         fields: names,
         kept: Vec::new(),
+        dropped: item.dropped.clone(),
         place,
     }
 }
@@ -230,7 +263,9 @@ fn update(
         set.push((FIELD, from));
     }
     let change = if names.is_empty() { Change::Unchanged } else { Change::Updated };
-    Task { task_id: id.into(), foreign_id: item.id.clone(), change, fields: names, kept, place: Place::At(index, set) }
+    let place = Place::At(index, set);
+    let dropped = item.dropped.clone();
+    Task { task_id: id.into(), foreign_id: item.id.clone(), change, fields: names, kept, dropped, place }
 }
 
 /// Whether the file changes.

@@ -6,6 +6,7 @@
 mod apply;
 mod backlog_md;
 mod beads;
+mod circles;
 mod foreign;
 mod github;
 mod merge;
@@ -16,5 +17,6 @@ mod taskwarrior;
 mod vibe_kanban;
 
 pub use apply::{Options, Report, import};
+pub use circles::Circle;
 pub use foreign::Tool;
 pub use merge::Change;

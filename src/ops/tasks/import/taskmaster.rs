@@ -39,35 +39,40 @@ fn all(tag: &str, tasks: &[Value], found: &mut Found) {
         let number = word(of, "id");
         let id = |number: &str| if tag == MASTER { number.to_owned() } else { format!("{tag}:{number}") };
         let parts = of.get("subtasks").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let mut waits: Vec<String> = words(of, "dependencies").iter().map(|number| id(number)).collect();
+        let waits: Vec<String> = words(of, "dependencies").iter().map(|number| id(number)).collect();
+        let mut own_parts = Vec::new();
         for part in parts.iter().filter_map(Value::as_object) {
             let own = format!("{number}.{}", word(part, "id"));
             // Of a sibling, or written out.
             let full = |on: &String| if on.contains('.') { id(on) } else { id(&format!("{number}.{on}")) };
             let waits_for = words(part, "dependencies").iter().map(full).collect();
-            task(part, id(&own), waits_for, found);
+            task(part, id(&own), (waits_for, Vec::new()), found);
             // The whole is done when its parts are.
-            waits.push(id(&own));
+            own_parts.push(id(&own));
         }
-        task(of, id(&number), waits, found);
+        task(of, id(&number), (waits, own_parts), found);
     }
 }
 
-fn task(of: &Map<String, Value>, id: String, depends_on: Vec<String>, found: &mut Found) {
-    let standing = match word(of, "status").as_str() {
+fn task(of: &Map<String, Value>, id: String, (depends_on, parts): (Vec<String>, Vec<String>), found: &mut Found) {
+    let status = word(of, "status");
+    let standing = match status.as_str() {
         "pending" | "" => Standing::Open,
         "in-progress" | "review" => Standing::Started,
         "blocked" | "deferred" => Standing::Blocked,
         "done" | "completed" => Standing::Done,
+        "cancelled" => Standing::Blocked,
         other => return found.skip(id, format!("its status is {other}")),
     };
     let text = |key: &str| word(of, key);
     let (description, details, tests) = (text("description"), text("details"), text("testStrategy"));
-    found.items.push(Item {
+    let item = Item {
         standing,
         priority: priority(&word(of, "priority")),
         depends_on,
+        parts,
         notes: paragraphs([("", description.as_str()), ("Details", details.as_str()), ("Tests", tests.as_str())]),
         ..Item::new(&id, format!("tm-{}", id.replace(':', "-")), word(of, "title"))
-    });
+    };
+    found.items.push(if status == "cancelled" { item.dropped("it is cancelled") } else { item });
 }

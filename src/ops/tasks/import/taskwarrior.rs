@@ -41,6 +41,7 @@ fn task(of: &Map<String, Value>, found: &mut Found) {
         "pending" => Standing::Open,
         "waiting" => Standing::Blocked,
         "completed" => Standing::Done,
+        "deleted" => Standing::Blocked,
         other => return found.skip(id, format!("it is {other}")),
     };
     let annotations = of.get("annotations").and_then(Value::as_array).into_iter().flatten();
@@ -53,11 +54,12 @@ fn task(of: &Map<String, Value>, found: &mut Found) {
         _ => words(of, "depends"),
     };
     let short: String = id.chars().take(8).collect();
-    found.items.push(Item {
+    let item = Item {
         standing,
         priority: priority(&word(of, "priority")),
         depends_on,
         notes: paragraphs([("", annotations.join("\n\n").as_str()), ("Project", project.as_str())]),
         ..Item::new(id, format!("tw-{short}"), word(of, "description"))
-    });
+    };
+    found.items.push(if word(of, "status") == "deleted" { item.dropped("it is deleted") } else { item });
 }

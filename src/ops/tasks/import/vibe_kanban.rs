@@ -34,21 +34,24 @@ pub fn find(path: Option<&Path>) -> Result<Found> {
     let mut found = Found::default();
     for of in &rows {
         let id = word(of, "id");
-        let standing = match word(of, "status").as_str() {
+        let status = word(of, "status");
+        let standing = match status.as_str() {
             "todo" => Standing::Open,
             "inprogress" | "inreview" => Standing::Started,
             "done" => Standing::Done,
+            "cancelled" => Standing::Blocked,
             other => {
                 found.skip(id, format!("it is {other}"));
                 continue;
             }
         };
         let short: String = id.chars().take(8).collect();
-        found.items.push(Item {
+        let item = Item {
             standing,
             notes: word(of, "description"),
             ..Item::new(id, format!("vk-{short}"), word(of, "title"))
-        });
+        };
+        found.items.push(if status == "cancelled" { item.dropped("it is cancelled") } else { item });
     }
     Ok(found)
 }
