@@ -478,3 +478,32 @@ fn every_status_and_dependency_of_beads_has_its_meaning_here() {
         assert_eq!(item(&world, kind)["depends_on"] == json!(["s-open"]), holds, "{kind}");
     }
 }
+
+#[test]
+fn an_export_has_every_file_of_the_record_and_names_the_links_that_it_leaves_out() {
+    let world = world();
+    for (path, text) in [
+        ("memory/log.jsonl", "{\"actor\":\"Ann\"}\n"),
+        ("docs/automation/autonomy-consent.json", "{\"auto_enabled\": false}\n"),
+        ("agents/tasks/tasks.json", "{\"tasks\": []}\n"),
+        ("_plans/2026-01-05-docs.md", "# Why\n"),
+        ("_report/agent/manager/out.txt", "printed\n"),
+        ("vault/10_features/03_planned/FR-1.md", "---\nid: FR-1\nstatus: planned\ntitle: t\n---\nx\n"),
+        ("queue/1-x.md", "# do\n"),
+    ] {
+        world.write(path, text);
+    }
+    let lines: Vec<Value> = world.ok(&["export"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |path: &str| lines.iter().find(|line| line["path"] == path).unwrap_or_else(|| panic!("no {path}")).clone();
+    assert_eq!(of("memory/log.jsonl")["record"]["actor"], "Ann");
+    assert_eq!(of("docs/automation/autonomy-consent.json")["record"]["auto_enabled"], false);
+    assert!(of("agents/tasks/tasks.json")["record"]["tasks"].is_array());
+    assert_eq!(of("_plans/2026-01-05-docs.md")["record"], "# Why\n");
+    assert_eq!(of("_report/agent/manager/out.txt")["record"], "printed\n");
+    for request in ["vault/10_features/03_planned/FR-1.md", "queue/1-x.md"] {
+        assert_eq!(of(request)["kind"], "request");
+    }
+    std::os::unix::fs::symlink("../_bus/events/events.jsonl", world.repo.join("_plans/link.plan.json")).unwrap();
+    let ran = world.run(&["export"]).expect(1);
+    assert!(ran.stderr.contains("not exported: _plans/link.plan.json: it is a link"), "{}", ran.stderr);
+}

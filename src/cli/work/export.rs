@@ -12,7 +12,7 @@ use crate::ops::record::export::{self, Line};
 /// Print everything in the record as JSON lines
 ///
 /// Each line is {kind, path, record}: tasks, plans, claims, assignments, events, messages, receipts, seats, runs,
-/// reviews, decisions and the coordinator's jobs. For other programs, and to move to another tool; nothing reads it
+/// reviews, decisions, requests, every other document and the coordinator's jobs. For other programs, and to move to another tool; nothing reads it
 /// back.
 ///
 /// Exit code 1: something could not be read and is left out; stderr names it.
@@ -27,7 +27,7 @@ pub struct Args {
     kinds: Vec<String>,
 }
 
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "task",
     "plan",
     "claim",
@@ -40,6 +40,7 @@ const KINDS: [&str; 13] = [
     "review",
     "decision",
     "job",
+    "request",
     "document",
 ];
 

@@ -1,5 +1,6 @@
 //! Everything in the record, a JSON document a line: for other programs, and to move away.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -10,12 +11,13 @@ use serde_json::Value;
 
 use crate::base::{Result, files, jsonl};
 use crate::hub::{Hub, paths};
+use crate::plans::requests;
 
 /// A line of the export.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Line {
     /// What the record is: `task`, `plan`, `claim`, `assignment`, `event`, `message`, `receipt`, `seat`, `run`,
-    /// `review`, `decision`, `job` or `document`.
+    /// `review`, `decision`, `job`, `request` or `document`.
     pub kind: String,
     /// The file that it is in, relative to the hub; absent for a job. A byte that is not UTF-8 is `\\xHH`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +25,7 @@ pub struct Line {
     /// The bytes of a path that is not UTF-8, in hexadecimal; absent for every other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_hex: Option<String>,
-    /// As it is in its file.
+    /// As it is in its file: a JSON document or line; the text of another file, such as Markdown.
     pub record: Value,
 }
 
@@ -52,16 +54,28 @@ pub fn export(hub: &Hub, each: &mut dyn FnMut(Line) -> Result<()>) -> Result<Vec
         below.sort();
         found.extend(below);
     }
+    let owned = paths::OWNED_FILES.map(|file| hub.root.join(file));
+    found.extend(owned.into_iter().filter(|path| fs::symlink_metadata(path).is_ok()));
     for path in found {
         let name = Name::of(hub, &path);
-        let done = match name.shown.ends_with(".jsonl") {
-            true => log(&path, &name, each),
-            false => document(&path, &name, each),
+        let done = match path.extension().and_then(OsStr::to_str) {
+            _ if !path.symlink_metadata().is_ok_and(|found| found.is_file()) => {
+                Err(Stop::Unreadable("it is a link, or no regular file".to_owned()))
+            }
+            Some("jsonl") => log(&path, &name, each),
+            Some("json") => document(&path, &name, each),
+            _ => text(&path, &name, each),
         };
         match done {
             Err(Stop::Unreadable(why)) => left_out.push((name.shown, why)),
             Err(Stop::Failed(e)) => return Err(e),
             Ok(()) => {}
+        }
+    }
+    for (_, path) in requests::paths(hub) {
+        match requests::text_of(hub, &path) {
+            Ok(text) => each(Name::of(hub, &hub.root.join(&path)).line("request", Value::String(text)))?,
+            Err(why) => left_out.push((path, why)),
         }
     }
     Ok(left_out)
@@ -95,7 +109,7 @@ impl Name {
     }
 }
 
-/// JSON files below, without following links; `unreadable` is told of folders that cannot be read.
+/// The files and links below, without following these; `unreadable` is told of folders that cannot be read.
 fn walk(folder: &Path, found: &mut Vec<PathBuf>, unreadable: &mut dyn FnMut(&Path, String)) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -106,7 +120,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>, unreadable: &mut dyn FnMut(&Pat
         let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
         if kind.is_dir() {
             walk(&path, found, unreadable);
-        } else if kind.is_file() && path.extension().is_some_and(|end| end == "json" || end == "jsonl") {
+        } else if !entry.file_name().as_bytes().starts_with(b".") {
             found.push(path);
         }
     }
@@ -146,6 +160,13 @@ fn document(path: &Path, name: &Name, each: &mut dyn FnMut(Line) -> Result<()>) 
         return items.iter().try_for_each(|item| pass("task", item.clone()));
     }
     pass(kind(&name.shown), record)
+}
+
+fn text(path: &Path, name: &Name, each: &mut dyn FnMut(Line) -> Result<()>) -> Result<(), Stop> {
+    let bytes = files::read(path, files::MAX_DOCUMENT).map_err(|e| Stop::Unreadable(format!("{e:#}")))?;
+    let text =
+        String::from_utf8(bytes.unwrap_or_default()).map_err(|_| Stop::Unreadable("it is no text".to_owned()))?;
+    each(name.line(kind(&name.shown), Value::String(text))).map_err(Stop::Failed)
 }
 
 /// What a file of the record holds, by its path.

@@ -153,12 +153,16 @@ fn stem_of(path: &str) -> &str {
 
 /// The files of the vault and the queue, whatever their status: the kind of link, the path, the text.
 pub fn texts(hub: &Hub) -> Vec<(&'static str, String, String)> {
+    let paths = paths(hub).into_iter();
+    paths.filter_map(|(kind, path)| text_of(hub, &path).ok().map(|text| (kind, path, text))).collect()
+}
+
+/// The paths of [`texts`], also of those that cannot be read.
+pub fn paths(hub: &Hub) -> Vec<(&'static str, String)> {
     let Ok(settings) = hub.settings() else { return Vec::new() };
     let folders = [(QUEUE, &settings.sources.queue_folder), (front_matter::LINK, &settings.sources.vault_folder)];
-    let of_folder = |(kind, folder): (&'static str, &String)| {
-        let paths = files_of(hub, folder).into_iter();
-        paths.filter_map(|path| text_of(hub, &path).ok().map(|text| (kind, path, text))).collect::<Vec<_>>()
-    };
+    let of_folder =
+        |(kind, folder): (&'static str, &String)| files_of(hub, folder).into_iter().map(move |path| (kind, path));
     folders.into_iter().flat_map(of_folder).collect()
 }
 
