@@ -48,6 +48,11 @@ impl Refused {
         }
     }
 
+    #[must_use]
+    pub fn because(self, why: &str) -> Refused {
+        Refused { reason: Some(why.to_owned()), ..self }
+    }
+
     pub fn fault(why: String) -> Refused {
         let fix = "this is a bug in teof or a problem of the machine; for details, run it with TEOF_LOG=debug";
         let refused = Refused::usage("fault", "the command did not end as it should", fix);

@@ -94,7 +94,9 @@ impl ServerHandler for Server {
             let known = self.tools.iter().map(|listed| listed.tool.name.as_ref());
             let meant = names::did_you_mean(&request.name, known);
             let name = text::clip(&text::safe(&request.name), 60);
-            return Err(ErrorData::invalid_params(format!("no such tool: {name}{meant}"), None));
+            let fix = "call one of those that tools/list names";
+            let refused = Refused::usage("mcp.no_tool", &format!("no such tool: {name}{meant}"), fix);
+            return Err(refused.because("what only a person may do is no tool").error());
         };
         let result = match self.call(tool, request).await {
             Ok(done) => answer(done),
@@ -110,8 +112,10 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = text::clip(&text::safe(&request.method), 60);
-        let what = format!("no such method, or its parameters have another form: {method}");
-        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, what, None))
+        let fix = "call tools/list, resources/list or prompts/list, and use what they name";
+        let refused = Refused::usage("mcp.no_method", &format!("no such method: {method}"), fix);
+        let refused = refused.because("this server does not have it, or its parameters have another form");
+        Err(ErrorData { code: ErrorCode::METHOD_NOT_FOUND, ..refused.error() })
     }
 
     async fn list_resources(

@@ -51,7 +51,16 @@ fn wrong_arguments_and_unknown_names_are_refused_with_what_is_right() {
     let added = after.strip_prefix(&events).unwrap();
     assert_eq!(added.lines().count(), 1, "the handshake: {added}");
     let unknown = client.wait(client.service().call_tool(rmcp::model::CallToolRequestParams::new("approve")));
-    assert!(unknown.unwrap_err().to_string().contains("no such tool: approve"));
+    let unknown = unknown.unwrap_err();
+    assert!(unknown.to_string().contains("no such tool: approve"), "{unknown}");
+    let rmcp::ServiceError::McpError(unknown) = unknown else { panic!("{unknown}") };
+    let data = unknown.data.unwrap();
+    assert_eq!(data["code"], "mcp.no_tool");
+    assert!(data["cause"].is_string() && data["fix"][0].is_string(), "{data}");
+    let both = json!({"task": "QUEUE-001", "take_over": "it is idle", "allow_unassigned": true});
+    let (refused, told) = client.refused("claim", both);
+    assert_eq!(refused["code"], "mcp.arguments", "{told}");
+    assert!(told.contains("do not go together") && told.contains("cause: "), "{told}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::tool::{Concern, Effect, Tool};
 use crate::faces::mcp::command::Line;
+use crate::faces::mcp::errors::Refused;
 use crate::model::claim;
 
 /// What a command that changes a claim answers.
@@ -102,6 +103,15 @@ impl Tool for Claim {
 
     fn concern(&self) -> Concern {
         Concern::Claims(self.lease.clone())
+    }
+
+    fn check(&self) -> Result<(), Refused> {
+        if self.take_over.is_none() || !self.allow_unassigned {
+            return Ok(());
+        }
+        let message = "take_over and allow_unassigned do not go together";
+        let refused = Refused::usage("mcp.arguments", message, "leave allow_unassigned out");
+        Err(refused.because("a takeover needs no assignment, so nothing would be recorded of it"))
     }
 }
 
