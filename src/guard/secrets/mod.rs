@@ -94,16 +94,20 @@ pub fn check_text(what: &str, text: &str) -> Result<()> {
 /// Larger files are not scanned, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
-/// Refuses a file of the hub that contains a secret, before it becomes evidence.
+/// Refuses files of the hub that contain a secret, before they become evidence.
 ///
 /// # Errors
 /// `receipt.secret`; a path that leaves the hub, a file that cannot be read.
-pub fn check_file(hub: &Hub, path: &str) -> Result<()> {
+pub fn check_files<'p>(hub: &Hub, paths: impl IntoIterator<Item = &'p str>) -> Result<()> {
+    learn_copied(hub)?;
+    paths.into_iter().try_for_each(|path| check_file(hub, path))
+}
+
+fn check_file(hub: &Hub, path: &str) -> Result<()> {
     let file = files::open_regular(&hub.path(path)?)?;
     if file.as_ref().is_none_or(|file| file.metadata().is_ok_and(|meta| meta.len() > MAX_FILE)) {
         return Ok(());
     }
-    learn_copied(hub)?;
     let bytes = files::read(&hub.path(path)?, MAX_FILE)?.unwrap_or_default();
     let Some(hit) = scan(&bytes).into_iter().next() else { return Ok(()) };
     let shown = text::safe(path);

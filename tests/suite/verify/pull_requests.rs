@@ -203,6 +203,8 @@ fn the_commit_of_a_pull_request_is_verified_before_and_after_its_approval() {
     let merge = world.git(&["rev-parse", "refs/remotes/origin/main"]);
     let said = world.run(&["verify", &merge, "--json"]).expect(0).stdout;
     assert!(said.contains("\"role\": \"delivered\"") && said.contains("\"pull_request\": 7"), "{said}");
+    // The offered commit is approved with it: the forge squashed it.
+    world.run(&["verify", &head, "--strict"]).expect(0);
 }
 
 /// What the action runs, as GitHub runs it.

@@ -110,7 +110,7 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
     // Hashing may take long: not under the lock.
     let hashed = args.paths.iter().map(|path| entry::hashed(hub, path)).collect::<Result<Vec<_>>>()?;
     entry::check(hub, &hashed, &agent)?;
-    hashed.iter().try_for_each(|(path, _)| secrets::check_file(hub, path))?;
+    secrets::check_files(hub, hashed.iter().map(|(path, _)| path.as_str()))?;
     let mut writer = hub.lock("receipts add")?;
     check_inherited_epoch(hub)?;
     let known = ledger::listed(&hub.root)?;

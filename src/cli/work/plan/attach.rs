@@ -44,7 +44,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let (receipt, sha256) = entry::hashed(hub, &args.file)?;
     let mut found = evidence::find(&hub.root, &receipt, &shared::tracked(hub)?);
     let entered = found == Evidence::Untracked && entry::is_place(&receipt);
-    secrets::check_file(hub, &receipt)?;
+    secrets::check_files(hub, [receipt.as_str()])?;
     let editor = shared::editor(app, &args.author)?;
     let agent = match (&editor, entered) {
         (_, false) => None,
