@@ -10,12 +10,11 @@ use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::seal::Seal;
-use crate::base::{Result, files};
+use crate::base::{Result, Stamp, files};
 use crate::hub::Hub;
 
 const CACHE: &str = "cache/seen.json";
@@ -98,8 +97,8 @@ impl Seen {
     }
 
     /// Ends a scan that began at `began`: from here on only what it noted is known.
-    pub fn end_of_scan(&mut self, began: SystemTime) {
-        let began = began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos().cast_signed());
+    pub fn end_of_scan(&mut self, began: Stamp) {
+        let began = i128::from(began.unix()) * 1_000_000_000;
         let mut now = std::mem::take(self.now.get_mut().unwrap_or_else(PoisonError::into_inner));
         now.retain(|_, facts| is_settled(&facts.print, began));
         self.files = now;
@@ -143,7 +142,6 @@ fn own_program() -> Option<Print> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
 
     use super::*;
 
@@ -154,16 +152,15 @@ mod tests {
         fs::write(&path, "text").unwrap();
         let meta = || fs::symlink_metadata(&path).unwrap();
         let before = meta();
-        let changed = UNIX_EPOCH + Duration::new(before.ctime().cast_unsigned(), before.ctime_nsec() as u32);
         let times = fs::FileTimes::new().set_modified(before.modified().unwrap());
         let mut seen = Seen::default();
         let scan = |seen: &mut Seen, began| {
             seen.note_without_secrets("f", &meta());
             seen.end_of_scan(began);
         };
-        scan(&mut seen, changed + Duration::from_millis(100));
+        scan(&mut seen, Stamp::from_unix(before.ctime()));
         assert!(!seen.is_without_secrets("f", &before), "it changed a moment ago");
-        scan(&mut seen, changed + Duration::from_millis(2001));
+        scan(&mut seen, Stamp::from_unix(before.ctime() + 3));
         assert!(seen.is_without_secrets("f", &meta()) && !seen.is_without_secrets("g", &meta()));
         assert!(seen.sha256("f", &meta()).is_none() && seen.seal("f", &meta()).is_none());
         // Whoever hides a change sets the time of the last writing back.
@@ -194,7 +191,7 @@ mod tests {
         fs::write(&path, "a secret").unwrap();
         let after = fs::symlink_metadata(&path).unwrap();
         seen.note_sha256("f", &after, "abc");
-        seen.end_of_scan(SystemTime::now() + Duration::from_secs(60));
+        seen.end_of_scan(Stamp::from_unix(after.ctime() + 60));
         assert!(seen.sha256("f", &after) == Some("abc") && !seen.is_without_secrets("f", &after));
     }
 }

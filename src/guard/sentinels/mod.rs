@@ -15,7 +15,6 @@ mod secrets;
 pub mod watch;
 
 use std::collections::HashSet;
-use std::time::SystemTime;
 
 pub use compare::{counts, fingerprint, new_since};
 
@@ -23,7 +22,7 @@ pub use self::claims::stale as stale_claims;
 use super::moved_target;
 use super::preflight::{self, Tree};
 use super::{Finding, capped};
-use crate::base::Result;
+use crate::base::{Clock, Result};
 use crate::hub::Hub;
 use crate::model::event::Severity;
 use crate::receipts;
@@ -71,7 +70,8 @@ pub fn scan_and_remember(hub: &Hub, prefixes: &[String], seen: &mut Seen) -> Res
 }
 
 fn look(hub: &Hub, seen: &mut Seen) -> Result<Vec<Finding>> {
-    let began = SystemTime::now();
+    // Files are dated by the machine, whatever the hub's clock says.
+    let began = Clock::Machine.now();
     let tree = Tree::open(&hub.worktree())?;
     let mut findings = claims::stale(hub)?;
     findings.extend(preflight::double_holds(&tree));
