@@ -178,7 +178,7 @@ mod tests {
         let does = |tool: &str, line: String| operation(&call(tool, json!({ "command": line })), &[]);
         assert_eq!(does("apply_patch", patch.to_owned()), "");
         let line = format!("apply_patch <<EOF\n{patch}EOF\nsudo ls");
-        assert!(does("Bash", line.clone()).ends_with("\nsudo ls") && !does("Bash", line).contains("sudo rm"));
+        assert!(does("Bash", line.clone()).contains("\nsudo ls") && !does("Bash", line).contains("sudo rm"));
         // A shell reads this one.
         let line = format!("apply_patch --help; bash <<EOF\n{patch}EOF\n");
         assert!(does("Bash", line).contains("sudo rm b"));

@@ -76,12 +76,15 @@ impl StepContext<'_> {
 
     /// Says that the record could not be committed, and tells people once when it goes on.
     pub(in crate::coordinator::step) fn commit_failed(&mut self, why: &str) {
+        let why = text::clip(why, MAX_WHY);
         let failing = self.state.commit_failing.get_or_insert_default();
         let was_stuck = failing.is_stuck();
-        (failing.failures, failing.why) = (failing.failures.saturating_add(1), text::clip(why, MAX_WHY));
+        (failing.failures, failing.why) = (failing.failures.saturating_add(1), why.clone());
         let (failures, is_stuck) = (failing.failures, failing.is_stuck());
         self.say(None, format!("cannot commit the record now: {why}"));
-        if is_stuck && !was_stuck {
+        // Of the same cause people were told already.
+        let is_told = self.state.failing().any(|pending| pending.why.as_ref() == Some(&why));
+        if is_stuck && !was_stuck && !is_told {
             let failures = text::counted(u64::from(failures), "failure");
             self.notify(
                 Topic::Problem,
