@@ -52,9 +52,7 @@ impl Watermarks {
     /// The last acknowledged claim.
     pub fn claim(&self, relative: &str) -> Result<Option<(ClaimFile, Vec<u8>)>> {
         let Some(bytes) = self.claim_bytes(relative)? else { return Ok(None) };
-        // A mark damaged by a power failure is ignored.
-        let raw = json::parse_object(&bytes, Path::new(relative)).ok();
-        Ok(raw.map(|raw| (ClaimFile { raw }, bytes)))
+        Ok(parse_claim(relative, &bytes).map(|claim| (claim, bytes)))
     }
 
     /// The bytes of the claim's mark, which may be damaged.
@@ -279,55 +277,56 @@ impl Watermarks {
         }
         let checked = parallel::map(&self.names("claims"), |relative| {
             let path = root.join(relative);
-            let Some(bytes) = files::read(&path, files::MAX_DOCUMENT)? else {
-                return self.check_claim(relative, None);
-            };
-            match self.claim_bytes(relative)? {
-                Some(known) if known == bytes => Ok(()),
-                _ => self.check_claim(relative, Some(&ClaimFile { raw: json::parse_object(&bytes, &path)? })),
+            let known = self.claim_bytes(relative)?;
+            match files::read(&path, files::MAX_DOCUMENT)? {
+                None => check_claim(relative, known.as_deref(), None),
+                found if found == known => Ok(()),
+                Some(found) => {
+                    let found = ClaimFile { raw: json::parse_object(&found, &path)? };
+                    check_claim(relative, known.as_deref(), Some(&found))
+                }
             }
         });
         checked.into_iter().collect()
     }
 
-    /// Like [`check_claim`](Marks::check_claim), for a claim whose bytes are known: equal bytes need no comparison.
-    pub fn check_claim_bytes(&self, relative: &str, bytes: &[u8], found: &ClaimFile) -> Result<()> {
-        match self.claim_bytes(relative)? {
-            Some(known) if known != bytes => self.check_claim(relative, Some(found)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses when a claim on disk is older than acknowledged.
-    pub fn check_claim(&self, relative: &str, found: Option<&ClaimFile>) -> Result<()> {
-        let Some((known, _)) = self.claim(relative)? else { return Ok(()) };
-        let epoch = found.map(ClaimFile::epoch);
-        let holder = known.agent_id().unwrap_or("somebody");
-        // Every change of ownership raises the epoch.
-        let other = found.and_then(ClaimFile::agent_id).filter(|&now| epoch == Some(known.epoch()) && now != holder);
-        // Tools that know no epochs make an ended claim active as it is.
-        let earlier = found.filter(|found| epoch > Some(0) && found.progress() < known.progress());
-        if epoch.is_some_and(|epoch| epoch >= known.epoch()) && other.is_none() && earlier.is_none() {
-            return Ok(());
-        }
-        let status = |claim: &ClaimFile| claim.status_text().unwrap_or("no status").to_owned();
-        let what = match epoch {
-            Some(epoch) if epoch == known.epoch() && other.is_none() => {
-                let (now, then) = (earlier.map_or_else(String::new, status), status(&known));
-                format!("{relative} shows {now} at epoch {epoch}; it was {then} at that epoch")
-            }
-            Some(epoch) if let Some(other) = other => {
-                format!("{relative} names {other} at epoch {epoch}; {holder} had it at that epoch")
-            }
-            None => format!("{relative} is missing; {holder} had it at epoch {}", known.epoch()),
-            Some(epoch) => format!("{relative} shows epoch {epoch}; {holder} had it at epoch {}", known.epoch()),
-        };
-        Err(fell_behind(what).with("agent_id", holder).with("epoch", known.epoch()).into())
-    }
-
     fn file(&self, kind: &str, relative: &str) -> PathBuf {
         self.folder.join(kind).join(relative.replace('/', "%"))
     }
+}
+
+/// Refuses when a claim on disk is older than acknowledged. `known`: the bytes of its mark
+/// ([`Watermarks::claim_bytes`]), which must be read before the claim: a claim is written before its mark, so
+/// another writer in between cannot make it look older.
+pub fn check_claim(relative: &str, known: Option<&[u8]>, found: Option<&ClaimFile>) -> Result<()> {
+    let Some(known) = known.and_then(|known| parse_claim(relative, known)) else { return Ok(()) };
+    let epoch = found.map(ClaimFile::epoch);
+    let holder = known.agent_id().unwrap_or("somebody");
+    // Every change of ownership raises the epoch.
+    let other = found.and_then(ClaimFile::agent_id).filter(|&now| epoch == Some(known.epoch()) && now != holder);
+    // Tools that know no epochs make an ended claim active as it is.
+    let earlier = found.filter(|found| epoch > Some(0) && found.progress() < known.progress());
+    if epoch.is_some_and(|epoch| epoch >= known.epoch()) && other.is_none() && earlier.is_none() {
+        return Ok(());
+    }
+    let status = |claim: &ClaimFile| claim.status_text().unwrap_or("no status").to_owned();
+    let what = match epoch {
+        Some(epoch) if epoch == known.epoch() && other.is_none() => {
+            let (now, then) = (earlier.map_or_else(String::new, status), status(&known));
+            format!("{relative} shows {now} at epoch {epoch}; it was {then} at that epoch")
+        }
+        Some(epoch) if let Some(other) = other => {
+            format!("{relative} names {other} at epoch {epoch}; {holder} had it at that epoch")
+        }
+        None => format!("{relative} is missing; {holder} had it at epoch {}", known.epoch()),
+        Some(epoch) => format!("{relative} shows epoch {epoch}; {holder} had it at epoch {}", known.epoch()),
+    };
+    Err(fell_behind(what).with("agent_id", holder).with("epoch", known.epoch()).into())
+}
+
+/// A mark that a power failure damaged is ignored.
+fn parse_claim(relative: &str, mark: &[u8]) -> Option<ClaimFile> {
+    json::parse_object(mark, Path::new(relative)).ok().map(|raw| ClaimFile { raw })
 }
 
 /// An unreadable mark does not count.

@@ -20,6 +20,7 @@ mod tests {
     use std::process::Command;
 
     use crate::base::{Clock, Refusal};
+    use crate::hub::marks::watermarks;
     use crate::hub::transaction::{Change, Transaction, journal};
     use crate::hub::{Hub, paths};
 
@@ -116,7 +117,9 @@ mod tests {
             .replace("_bus/claims/A.json", "{\"agent_id\":\"codex-1\",\"epoch\":2}\n")
             .append(paths::EVENTS, b"{\"a\":1}\n");
         hub.lock("x").unwrap().commit(transaction).unwrap();
-        assert_eq!(code(hub.watermarks().check_claim("_bus/claims/A.json", None).unwrap_err()), "record.behind");
+        let claim = "_bus/claims/A.json";
+        let known = hub.watermarks().claim_bytes(claim).unwrap();
+        assert_eq!(code(watermarks::check_claim(claim, known.as_deref(), None).unwrap_err()), "record.behind");
         assert_eq!(hub.watermarks().claimed_tasks(), ["A"]);
         std::fs::write(hub.root.join(paths::EVENTS), "").unwrap();
         assert_eq!(code(hub.lock("x").err().unwrap()), "record.behind");

@@ -7,6 +7,7 @@ use crate::bus::events;
 use crate::guard::Finding;
 use crate::guard::fencing::Fences;
 use crate::guard::preflight::{self, Base, Report, Tree};
+use crate::hub::marks::watermarks;
 use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
 use crate::ops::restore::behind;
@@ -51,9 +52,11 @@ fn claims_behind(hub: &Hub) -> Result<Vec<Finding>> {
     for task in marks.claimed_tasks() {
         let path = paths::claim(&task);
         let at = hub.path(&path)?;
+        let known = marks.claim_bytes(&path)?;
         let Ok(bytes) = files::read(&at, files::MAX_DOCUMENT) else { continue };
         let Ok(claim) = bytes.map(|bytes| json::parse_object(&bytes, &at)).transpose() else { continue };
-        if let Err(error) = marks.check_claim(&path, claim.map(|raw| ClaimFile { raw }).as_ref()) {
+        let claim = claim.map(|raw| ClaimFile { raw });
+        if let Err(error) = watermarks::check_claim(&path, known.as_deref(), claim.as_ref()) {
             let hint = "restore the acknowledged claim: teof bus restore";
             found.push(Finding::high("record.behind", path, reason(&error)).hint(hint));
         }

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::base::{Refusal, Result, files, json, names, parallel};
 use crate::bus::events;
 use crate::guard::preflight::Base;
+use crate::hub::marks::watermarks;
 use crate::hub::{Hub, Repair, paths};
 use crate::model::claim::ClaimFile;
 use sources::Sources;
@@ -267,10 +268,10 @@ impl Work<'_> {
         let git = self.sources.committed(path)?;
         let file = now.as_deref().and_then(|now| json::parse_object(now, &at).ok()).map(|raw| ClaimFile { raw });
         // Another owner at the same epoch is not a later state, wherever it comes from.
-        let swapped = current.is_some() && self.hub.watermarks().check_claim(path, file.as_ref()).is_err();
+        let mark = self.hub.watermarks().claim(path)?.map(|(_, bytes)| bytes);
+        let swapped = current.is_some() && watermarks::check_claim(path, mark.as_deref(), file.as_ref()).is_err();
         let git = git.filter(|_| !swapped);
         let current = current.filter(|_| !swapped);
-        let mark = self.hub.watermarks().claim(path)?.map(|(_, bytes)| bytes);
         let from = |bytes: Option<Vec<u8>>, git| bytes.and_then(|bytes| Some((rank_of(&bytes)?, git, bytes)));
         // Of equals the mark, which this machine acknowledged last.
         let best = from(git, true).into_iter().chain(from(mark, false)).max_by_key(|(rank, ..)| *rank);
