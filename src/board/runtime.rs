@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::cached::{Cached, Timed};
+use super::failing::{self, Failing};
 use crate::base::{Result, Stamp, text};
 use crate::coordinator::process::service::facts;
-use crate::coordinator::state::{CommitFailing, State, Totals};
+use crate::coordinator::state::{State, Totals};
 use crate::coordinator::{inbox, pauses, process};
 use crate::guard::consent::{self, Standing};
 use crate::hub::settings::Review;
@@ -77,44 +78,6 @@ pub struct Runtime {
 pub struct Obstacle {
     pub why: String,
     pub fix: String,
-}
-
-/// Why actions keep failing.
-#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct Failing {
-    pub why: String,
-    /// How often in a row the one failed that failed most often.
-    pub failures: u32,
-    /// The jobs that wait for it, by their short ids.
-    pub jobs: Vec<String>,
-}
-
-impl Failing {
-    /// Each reason once, in the order of the actions.
-    fn all(state: &State) -> Vec<Failing> {
-        let mut found: Vec<Failing> = Vec::new();
-        for pending in state.failing() {
-            let why = text::safe(pending.why.as_deref().unwrap_or_default());
-            let at = found.iter().position(|one| one.why == why).unwrap_or_else(|| {
-                found.push(Failing { why, failures: 0, jobs: Vec::new() });
-                found.len() - 1
-            });
-            found[at].failures = found[at].failures.max(pending.failures);
-            let job = pending.action.job().map(|job| short(job).into_owned());
-            let is_new = |job: &String| !found[at].jobs.contains(job);
-            if let Some(job) = job.filter(is_new) {
-                found[at].jobs.push(job);
-            }
-        }
-        found
-    }
-
-    /// For people: `cannot continue after 5 failures, and retries: the hub is on another branch (j3, j4)`.
-    pub fn describe(&self) -> String {
-        let jobs = if self.jobs.is_empty() { String::new() } else { format!(" ({})", self.jobs.join(", ")) };
-        let failures = text::counted(u64::from(self.failures), "failure");
-        format!("cannot continue after {failures}, and retries: {}{jobs}", self.why)
-    }
 }
 
 /// A person's word.
@@ -311,7 +274,7 @@ impl Observer {
                 job: state.breaker.open.as_ref().map(|trip| short(&trip.job).into_owned()),
             },
             nothing_is_chosen: slow.choice.clone(),
-            uncommitted: state.commit_failing.as_ref().and_then(CommitFailing::describe),
+            uncommitted: failing::uncommitted(hub, state),
             no_item_is_taken: slow.backlog.clone(),
             record_behind: slow.behind.clone(),
             unread_commands: inbox::read(hub)?.len(),

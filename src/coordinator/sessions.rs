@@ -99,7 +99,7 @@ fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
     Ok(told)
 }
 
-/// Removes what old runs left that no job, worktree or session refers to.
+/// Removes what old runs left that no job and no worktree refers to.
 fn sweep_runs(hub: &Hub, state: &State) -> Result<()> {
     let before = hub.now().minus(hub.settings()?.agent_sessions.keep_for);
     let worktrees: HashSet<String> =

@@ -1,9 +1,6 @@
 //! Turns messages, signals and polls into inputs of the decision.
 
-use std::fs;
 use std::time::{Duration, Instant};
-
-use serde_json::Value;
 
 use super::observe::one_line;
 use super::options::{LONG, config};
@@ -13,22 +10,15 @@ use super::service::facts::Reload;
 use super::service::reload::{self, Read};
 use super::shell::Shell;
 use super::vouch;
-use crate::base::{Stamp, jsonl};
 use crate::coordinator::executor::workers;
 use crate::coordinator::message::{Message, What};
 use crate::coordinator::state::input::{Action, Command, How, Input, Leave, Reply, ReviewWord};
 use crate::coordinator::state::{Job, Pending, Phase};
 use crate::coordinator::step::obstacle;
-use crate::foreman::reporting::alert;
-use crate::hub::paths;
 use crate::hub::settings::notify::Topic;
 use crate::model::run::job_name::short;
 use crate::ops::session::boot;
 
-/// How much of the event log is searched for alerts of workers, in bytes.
-const ALERTS: u64 = 8 << 20;
-/// Older alerts are not news: an urgent notification is not retried for longer either.
-const ALERTS_FOR: Duration = Duration::from_secs(24 * 3600);
 /// How often running workers' usage is read while the day has a budget.
 const USAGE_EVERY: Duration = Duration::from_secs(3);
 /// The same without a budget, for what their agents say of their limits.
@@ -118,34 +108,6 @@ impl Shell<'_> {
             }
         };
         self.feed(Input::Reply { id: action, reply });
-    }
-
-    /// Passes on what workers reported to the bus since the last time, also while no coordinator ran: an agent gives no
-    /// sign of life, or does what a rule is about.
-    pub(super) fn tell_alerts(&mut self) {
-        // It notifies nobody, so the next coordinator passes them on.
-        if self.options.one_shot {
-            return;
-        }
-        let Ok(log) = self.hub.path(paths::EVENTS) else { return };
-        let length = fs::symlink_metadata(&log).map_or(0, |found| found.len());
-        // What was there before the first coordinator is history. A shorter log is another one.
-        let known = self.state.alerts_until.unwrap_or(length).min(length);
-        let mut found = Vec::new();
-        let oldest = self.hub.now().minus(ALERTS_FOR);
-        // In the middle of a line, which is none then, when there is too much.
-        let until = jsonl::for_each_line(&log, known.max(length.saturating_sub(ALERTS)), |_, _, line| {
-            found.extend(alert_of(line, oldest));
-            Ok(true)
-        });
-        match until {
-            Ok(until) if self.state.alerts_until != Some(until) => {
-                found.into_iter().for_each(|alert| self.feed(alert));
-                self.feed(Input::AlertsUntil(until));
-            }
-            Ok(_) => {}
-            Err(e) => tracing::debug!("cannot read alerts: {e:#}"),
-        }
     }
 
     /// Commands and outcomes that the watcher may have missed.
@@ -388,18 +350,4 @@ impl Shell<'_> {
             }
         }
     }
-}
-
-/// What a line of the event log tells people of, if it is a worker's alert that is not older than `oldest`.
-fn alert_of(line: &[u8], oldest: Stamp) -> Option<Input> {
-    let event: Value = serde_json::from_slice(line).ok()?;
-    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
-    let topic = match text("/meta/kind")? {
-        alert::STUCK => Topic::Stuck,
-        alert::NOTICED => Topic::Problem,
-        _ => return None,
-    };
-    let is_news = text("/event") == Some("alert") && text("/ts").and_then(Stamp::parse)? >= oldest;
-    let job = text("/meta/job").map(str::to_owned);
-    is_news.then(|| Input::Noticed { topic, job, text: text("/summary").unwrap_or_default().to_owned() })
 }

@@ -98,7 +98,7 @@ pub struct State {
     /// What each receiver of notifications was told.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub notified: BTreeMap<String, notice::Sent>,
-    /// Up to which byte of the event log workers' alerts were passed on; `None`: never.
+    /// Up to which byte of the event log, with its sealed parts, workers' alerts were passed on; `None`: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alerts_until: Option<u64>,
     /// A process works with this state; one that finds it set follows one that was killed.
@@ -139,6 +139,8 @@ pub struct CommitFailing {
     pub failures: u32,
     /// The last reason.
     pub why: String,
+    /// When it failed last.
+    pub at: Option<Stamp>,
 }
 
 impl CommitFailing {

@@ -65,7 +65,7 @@ pub struct StageStore {
     /// The call that did not finish its stage, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<Unfinished>,
-    /// How often in a row its text agent said that its service is down; a stage that is done ends it.
+    /// How often in a row its text agent said that its service is down.
     #[serde(default, skip_serializing_if = "crate::model::is_default")]
     pub outages: u32,
     /// Usage per session.

@@ -10,11 +10,11 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::documents::{DocumentMarks, fell_behind};
-use crate::base::{Result, disk, files, json, jsonl, parallel};
+use crate::base::{Result, Stamp, disk, files, json, jsonl, parallel};
 use crate::hub::paths;
 use crate::model::claim::ClaimFile;
 
@@ -198,6 +198,12 @@ impl Watermarks {
     pub fn last_record(&self) -> Option<String> {
         let text = read_mark(&self.folder.join("record"))?;
         Some(text.trim().to_owned()).filter(|commit| !commit.is_empty())
+    }
+
+    /// When this machine stored the last record commit, by the machine's clock.
+    pub fn recorded_at(&self) -> Option<Stamp> {
+        let found = fs::symlink_metadata(self.folder.join("record")).ok()?;
+        Some(Stamp::from_unix(found.mtime()))
     }
 
     /// Stores the id of a record commit: git stores its lines from now on.

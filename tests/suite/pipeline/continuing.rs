@@ -65,23 +65,27 @@ fn a_call_that_ran_out_of_time_goes_on_in_its_own_session() {
 }
 
 #[test]
-fn a_job_whose_text_agent_reads_like_an_outage_suspends_it_a_few_times_only() {
+fn a_job_whose_text_agent_always_reads_like_an_outage_becomes_a_persons() {
     let fixture = Fixture::new().with("roles.coder", json!({"agent": "plain"}));
     let program = Value::from(fixture.coder.program().display().to_string());
     let folder = Value::from(format!("{}/", fixture.coder.program().parent().unwrap().display()));
     fixture.settings(&format!("[agents.plain]\ncommand = [{program}]\nformat = \"text\"\nwrite = [{folder}]\n"));
     let words = "503 Service Unavailable, says the test";
-    for call in 1..=4 {
+    for call in 1..=16 {
         fixture.coder.on(call, &format!("echo '{words}' >&2; exit 1"));
     }
-    for run in ["run-1", "run-2", "run-3"] {
-        let outcome = fixture.run(run);
-        assert_verdict(&outcome, "paused");
-        assert_eq!(outcome["suspended"]["outage"], true, "{outcome:#}");
+    // Another failure in between: not in a row.
+    fixture.coder.on(2, "echo 'it does not compile' >&2; exit 1");
+    for call in 1..=14 {
+        let outcome = fixture.run(&format!("run-{call}"));
+        assert_verdict(&outcome, if call == 2 { "failed" } else { "paused" });
+        assert_eq!(outcome["suspended"]["outage"] == true, call != 2, "{outcome:#}");
     }
-    let outcome = fixture.run("run-4");
+    let outcome = fixture.run("run-15");
     assert_verdict(&outcome, "failed");
     assert!(outcome["suspended"].is_null() && outcome["reason"].as_str().unwrap().contains(words), "{outcome:#}");
+    assert_eq!(outcome["needs_person"], true, "no attempt is used: {outcome:#}");
+    assert_verdict(&fixture.run("run-16"), "paused");
 }
 
 #[test]

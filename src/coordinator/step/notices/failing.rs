@@ -79,7 +79,8 @@ impl StepContext<'_> {
         let why = text::clip(why, MAX_WHY);
         let failing = self.state.commit_failing.get_or_insert_default();
         let was_stuck = failing.is_stuck();
-        (failing.failures, failing.why) = (failing.failures.saturating_add(1), why.clone());
+        failing.failures = failing.failures.saturating_add(1);
+        (failing.why, failing.at) = (why.clone(), Some(self.now));
         let (failures, is_stuck) = (failing.failures, failing.is_stuck());
         self.say(None, format!("cannot commit the record now: {why}"));
         // Of the same cause people were told already.

@@ -23,8 +23,9 @@ use crate::model::run::outcome::{Finding, Suspended, Verdict};
 const UNKNOWN_LIMIT: std::time::Duration = std::time::Duration::from_secs(3600);
 /// How often a stage is continued after the agent reached its own limit.
 const CONTINUED: u32 = 3;
-/// How often in a row one job suspends an agent because its plain text reads like an outage.
-const OUTAGES: u32 = 3;
+/// How often in a row one job suspends an agent because its plain text reads like an outage: with the waits of outages
+/// for some two hours.
+const OUTAGES: u32 = 12;
 /// Code of the finding about an agent that a rule of the monitor stopped.
 const STOPPED: &str = "monitor.stopped";
 
@@ -80,10 +81,14 @@ pub fn classify(context: &mut StageContext, agent: &Agent, said: &CallResult, re
         CallVerdict::Failed { why, kind } => (*kind, why),
         CallVerdict::NoResult { why, outage } => (if *outage { Kind::Service } else { Kind::Other }, why),
     };
+    if kind != Kind::Service {
+        count_outages(context, 0);
+    }
     Err(match kind {
         Kind::Busy => FollowUp::Restart,
         Kind::Service if agent.format == Format::Text && is_said_too_often(context) => {
-            FollowUp::End(failed(agent, said))
+            let next = "Its words read like an outage of its service: check that, then retry the job";
+            needs_person(context, agent, why, next)
         }
         Kind::Service | Kind::Limit => FollowUp::End(suspended(context, agent, why, None)),
         Kind::Turns => continued(context, agent, why),
@@ -199,12 +204,22 @@ fn suspended(context: &mut StageContext, agent: &Agent, why: &str, until: Option
 /// Whether a job's text agent said once too often in a row that its service is down. In plain text that is a guess: the
 /// words may be of a test or of a program that the work is about, and other jobs would wait for them.
 fn is_said_too_often(context: &mut StageContext) -> bool {
-    context.store.outages += 1;
+    let outages = context.store.outages + 1;
+    let is_too_often = outages > OUTAGES;
+    // A person who retries the job has checked it.
+    count_outages(context, if is_too_often { 0 } else { outages });
+    is_too_often
+}
+
+fn count_outages(context: &mut StageContext, outages: u32) {
+    if context.store.outages == outages {
+        return;
+    }
+    context.store.outages = outages;
     let job = context.report.work.job().to_owned();
     if let Err(e) = context.store.save(context.hub, &job) {
         tracing::debug!("cannot count an outage: {e:#}");
     }
-    context.store.outages > OUTAGES
 }
 
 /// Counts a continuation; false when the stage has none left.
