@@ -156,7 +156,7 @@ echo '{"type":"result","subtype":"success","is_error":false,"result":"{\"analysi
 END
 }
 
-doctor_says() { teof doctor 2>&1 | grep -q "$1"; }
+doctor_says() { teof doctor 2>&1 | grep "$1" >/dev/null; }
 work() { timeout 300 teof coordinator run --until-idle >"$folder/run.log" 2>&1 || true; }
 job() { teof review list --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["short"])'; }
 # told WORDS: whether a prompt of this job had them.
@@ -214,7 +214,7 @@ queued() {
     there '{"checks": [{"name": "test", "conclusion": "SUCCESS"}]}' >/dev/null
     check "it does when the checks pass" test "$(field state)" = MERGED
     work
-    check "and the coordinator records that" eval "teof review show $job --json | grep -q '\"decision\": *\"approved\"'"
+    check "and the coordinator records that" eval "teof review show $job --json | grep '\"decision\": *\"approved\"' >/dev/null"
     git fetch -q origin && git merge -q --no-edit origin/main
 }
 
