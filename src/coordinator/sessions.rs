@@ -9,6 +9,7 @@ use super::executor::workers::{self, LOGS};
 use super::state::State;
 use crate::base::{Result, Stamp, text};
 use crate::foreman::commands::{executor, terminals};
+use crate::guard::secrets;
 use crate::hub::{Hub, worktrees};
 use crate::ops::session::archive::{self, Known};
 use crate::review::decision::{Decision, Files};
@@ -32,12 +33,26 @@ pub fn find(hub: &Hub, name: &str) -> Result<SessionRecord> {
     sessions::find(&all(hub)?.sessions, name).cloned()
 }
 
-/// Archives a session with the outcome of its run and the decisions about its job; see [`archive::archive`].
-pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, reviews: &Files) -> Result<Archived> {
-    let outcome = record.run.as_deref().map(|run| workers::outcome(hub, run)).transpose()?.flatten();
-    let decisions = record.job.as_deref().map(|job| reviews.of_job(hub, job)).transpose()?.unwrap_or_default();
-    let decisions = decisions.iter().map(describe).collect();
-    archive::archive(hub, agent, record, &Known { outcome, decisions })
+/// Archives sessions. What all of them need is read once.
+pub struct Archiver<'h> {
+    hub: &'h Hub,
+    agent: &'h str,
+    reviews: Files,
+}
+
+impl<'h> Archiver<'h> {
+    pub fn new(hub: &'h Hub, agent: &'h str) -> Result<Self> {
+        secrets::learn_copied(hub);
+        Ok(Self { hub, agent, reviews: Files::list(hub)? })
+    }
+
+    /// Archives a session with the outcome of its run and the decisions about its job; see [`archive::archive`].
+    pub fn archive(&self, record: &SessionRecord) -> Result<Archived> {
+        let outcome = record.run.as_deref().map(|run| workers::outcome(self.hub, run)).transpose()?.flatten();
+        let decisions = record.job.as_deref().map(|job| self.reviews.of_job(self.hub, job)).transpose()?;
+        let decisions = decisions.unwrap_or_default().iter().map(describe).collect();
+        archive::archive(self.hub, self.agent, record, &Known { outcome, decisions })
+    }
 }
 
 /// A decision on one line: who, when and why.
@@ -66,10 +81,10 @@ fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
     let mut over = all(hub)?.sessions;
     over.retain(|record| record.status.is_over() && !is_live(&record.job));
     let mut told = Vec::new();
-    if settings.agent_sessions.archive {
-        let reviews = Files::list(hub)?;
+    if settings.agent_sessions.archive && over.iter().any(|record| record.archive.is_none()) {
+        let archiver = Archiver::new(hub, manager)?;
         for record in over.iter_mut().filter(|record| record.archive.is_none()) {
-            match archive(hub, manager, record, &reviews) {
+            match archiver.archive(record) {
                 Ok(archived) => record.archive = Some(archived),
                 Err(e) => told.push(format!("cannot archive session {}: {e:#}", record.id)),
             }

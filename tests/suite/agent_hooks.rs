@@ -388,3 +388,32 @@ fn only_a_transcript_in_the_programs_own_folder_is_archived() {
         assert!(world.exists(&format!("{folder}/summary.md")), "{session}");
     }
 }
+
+#[test]
+fn copied_files_are_looked_up_once_for_several_archived_sessions() {
+    let world = world("");
+    world.write(".gitignore", ".env\n");
+    world.write(".worktreeinclude", ".env\n");
+    world.write(".env", "TOKEN=quartz-lamp\n");
+    let sessions = ["s-1", "s-2", "s-3"];
+    for session in sessions {
+        answer(&world, "session-start", &call(&world, json!({ "session_id": session, "source": "startup" })));
+        answer(&world, "session-end", &call(&world, json!({ "session_id": session })));
+    }
+    let (folder, log) = (world.folder().join("bin"), world.folder().join("calls"));
+    fs::create_dir(&folder).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let git = format!("#!/bin/sh\necho \"$*\" >> {}\nPATH='{path}' exec git \"$@\"\n", log.display());
+    fs::write(folder.join("git"), git).unwrap();
+    fs::set_permissions(folder.join("git"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let lookups = |sessions: &[&str]| {
+        fs::write(&log, "").unwrap();
+        let names = sessions.iter().map(|session| format!("claude-{}", session.replace('-', "")));
+        let mut command = world.teof(&["session", "archive", "--agent", "a1"]);
+        let out = command.args(names).env("PATH", format!("{}:{path}", folder.display())).output().unwrap();
+        assert!(out.status.success(), "{out:?}");
+        fs::read_to_string(&log).unwrap().lines().filter(|line| line.contains("ls-files --others")).count()
+    };
+    let (one, more) = (lookups(&sessions[..1]), lookups(&sessions[1..]));
+    assert!(one > 0 && more == one, "{one} for one session, {more} for two");
+}

@@ -19,6 +19,7 @@ mod conductor;
 mod confinement;
 mod consent;
 mod coordinator;
+mod copied_secrets;
 mod criteria;
 mod dangers;
 mod dashboard;

@@ -22,7 +22,7 @@ fn with_ignored_files() -> Grove {
     world.write("src/untracked.txt", "matches, but git does not ignore it\n");
     world.write("src/mine.local", "ignored, and matches by its folder\n");
     world.write("deps/lib/index.js", "x\n");
-    world.write("deps/lib/login.txt", "DB_PASSWORD=quartz-lamp\n");
+    world.write("deps/lib/login.env", "DB_PASSWORD=quartz-lamp\n");
     world.write("deps/own/.git/config", "a repository of its own\n");
     world.write("build/out", "ignored, and matches nothing\n");
     symlink("../lib/index.js", world.repo.join("deps/lib.js")).unwrap();
@@ -41,7 +41,7 @@ fn worktreeinclude_copies_what_matches_and_is_ignored_and_nothing_else() {
     let grove = with_ignored_files();
     // An agent that stops ignoring a copied file must not commit it.
     let work =
-        "cat .env deps/link.js deps/lib/login.txt >&2; printf '' > .gitignore; echo x > new.txt; echo y > sub/new.txt";
+        "cat .env deps/link.js deps/lib/login.env >&2; printf '' > .gitignore; echo x > new.txt; echo y > sub/new.txt";
     let outcome = grove.run("job-1", "job-1.1", work, &[]);
     assert_eq!(outcome["verdict"], "succeeded", "{outcome:#}");
     let root = grove.worktree("job-1");

@@ -9,7 +9,6 @@ use crate::cli::support::author;
 use crate::coordinator::sessions;
 use crate::guard::operator;
 use crate::model::run::job_name::short;
-use crate::review::decision::Files;
 
 /// Keep what matters of sessions in the record, as receipts
 ///
@@ -35,10 +34,10 @@ pub fn run(args: &Args, app: &App) -> Result<()> {
     let hub = app.hub()?;
     let agent = author::seat(hub, args.agent.as_deref())?;
     let found = args.sessions.iter().map(|name| show::find(hub, name)).collect::<Result<Vec<_>>>()?;
-    let reviews = Files::list(hub)?;
+    let archiver = sessions::Archiver::new(hub, &agent)?;
     let mut archived = Vec::new();
     for record in &found {
-        archived.push((record, sessions::archive(hub, &agent, record, &reviews)?.path));
+        archived.push((record, archiver.archive(record)?.path));
     }
     let document: Vec<_> = archived.iter().map(|(record, path)| json!({"session": record.id, "path": path})).collect();
     app.result(&json!({ "archived": document }), || {

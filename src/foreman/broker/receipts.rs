@@ -97,7 +97,8 @@ fn copy(hub: &Hub, places: &RunFolders, beside: &Beside, named: &Named) -> Resul
         return Err(Refusal::guard("receipt.not_yours", format!("{} is no place for it", text::safe(&target))).into());
     }
     if let Some(hit) = secrets::scan(text.as_bytes()).first() {
-        let what = format!("line {} of {} looks like a secret ({})", hit.line, text::safe(&named.inside), hit.kind);
+        let what =
+            format!("line {} of {} {}", hit.line, text::safe(&named.inside), secrets::describe(text.as_bytes(), hit));
         return Err(Refusal::guard("receipt.secret", what).into());
     }
     let receipt = [(target, digest::sha256(text.as_bytes()))];

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use crate::base::{Result, digest, files, text};
+use crate::base::{Result, digest, text};
 use crate::foreman::commands::runner::Runner;
 use crate::foreman::reporting::envelope::SetupCache;
 use crate::foreman::reporting::report::{End, Report};
@@ -48,9 +48,8 @@ pub fn make_ready(
     if more > 0 {
         report.findings.push(Finding::low("worktree.not_copied", "", format!("{more} more paths were not copied")));
     }
-    let names = copied.iter().chain(&brought.names);
     // What a program of the run repeats of them is redacted.
-    secrets::learn_files(names.filter_map(|name| files::within(&place.root, name.trim_end_matches('/')).ok()));
+    secrets::learn_copied(hub);
     report.included = brought.names;
     let done = run_setup(hub, report, runner, watch, unattended, say)?;
     if done.is_none() {

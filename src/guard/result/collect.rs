@@ -152,7 +152,7 @@ fn take(target: String, path: &Path, source: &Source, caps: Caps, collected: &mu
     }
     match secrets::scan(&bytes).first() {
         Some(hit) => collected.findings.push(
-            Finding::high("receipt.secret", target, format!("looks like a secret ({})", hit.kind))
+            Finding::high("receipt.secret", target, secrets::describe(&bytes, hit))
                 .at(hit.line)
                 .hint("revoke the secret and keep it out of the output; the file was not recorded"),
         ),

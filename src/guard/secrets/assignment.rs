@@ -6,7 +6,7 @@ use std::ops::Range;
 const LAST_WORDS: [&str; 10] =
     ["password", "passwd", "pwd", "passphrase", "secret", "token", "apikey", "credential", "credentials", "secretkey"];
 /// `key` counts after one of these.
-const KEY_OF: [&str; 7] = ["api", "access", "secret", "private", "signing", "encryption", "auth"];
+pub(super) const KEY_OF: [&str; 7] = ["api", "access", "secret", "private", "signing", "encryption", "auth"];
 
 const PLACEHOLDERS: [&str; 9] =
     ["example", "xxxx", "****", "changeme", "redacted", "placeholder", "your", "dummy", "...."];
@@ -60,7 +60,7 @@ fn is_secret_name(name: &[u8]) -> bool {
 }
 
 /// `dbPassword`, `DB_PASSWORD` and `db-password` are `db`, `password`.
-fn words(name: &[u8]) -> Vec<String> {
+pub(super) fn words(name: &[u8]) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = b'_';
     for &byte in name {
@@ -79,7 +79,7 @@ fn words(name: &[u8]) -> Vec<String> {
 
 /// Long enough, of letters and digits, not a path, a call, a variable or a stand-in, and with few
 /// repetitions.
-fn looks_random(value: &[u8]) -> bool {
+pub(super) fn looks_random(value: &[u8]) -> bool {
     value.len() >= MIN_VALUE
         && value.iter().any(u8::is_ascii_digit)
         && value.iter().any(u8::is_ascii_alphabetic)

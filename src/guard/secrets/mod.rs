@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-pub use copied::{learn_copied, learn_files};
+pub use copied::learn_copied;
 pub use shapes::MARK;
 
 use crate::base::{Refusal, Result, files, text};
@@ -39,9 +39,24 @@ pub struct Hit {
 
 /// All secrets in `bytes`, in order and without overlaps.
 pub fn scan(bytes: &[u8]) -> Vec<Hit> {
+    let mut spans = recognized(bytes);
+    spans.extend(copied::find(bytes));
+    hits(bytes, spans)
+}
+
+/// The secrets in a file of the record that may be older than the copied files: like [`scan`], without the values of
+/// those files, which are there by chance.
+pub fn scan_record(bytes: &[u8]) -> Vec<Hit> {
+    hits(bytes, recognized(bytes))
+}
+
+fn recognized(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
     let mut spans = shaped(bytes);
     spans.extend(rules::find(bytes));
-    spans.extend(copied::find(bytes));
+    spans
+}
+
+fn hits(bytes: &[u8], mut spans: Vec<(&'static str, Range<usize>)>) -> Vec<Hit> {
     // Of two overlapping hits the first is kept; a stable sort puts the built-in shapes before the rules.
     spans.sort_by_key(|(_, span)| span.start);
     let mut hits: Vec<Hit> = Vec::new();
@@ -99,7 +114,7 @@ const MAX_FILE: u64 = 16 << 20;
 /// # Errors
 /// `receipt.secret`; a path that leaves the hub, a file that cannot be read.
 pub fn check_files<'p>(hub: &Hub, paths: impl IntoIterator<Item = &'p str>) -> Result<()> {
-    learn_copied(hub)?;
+    learn_copied(hub);
     paths.into_iter().try_for_each(|path| check_file(hub, path))
 }
 
@@ -111,12 +126,20 @@ fn check_file(hub: &Hub, path: &str) -> Result<()> {
     let bytes = files::read(&hub.path(path)?, MAX_FILE)?.unwrap_or_default();
     let Some(hit) = scan(&bytes).into_iter().next() else { return Ok(()) };
     let shown = text::safe(path);
-    Err(Refusal::guard("receipt.secret", format!("line {} of {shown} looks like a secret ({})", hit.line, hit.kind))
+    Err(Refusal::guard("receipt.secret", format!("line {} of {shown} {}", hit.line, describe(&bytes, &hit)))
         .because("evidence is committed, so everybody can read it")
         .next("revoke the secret, and add a copy of the file without it")
         .with("line", hit.line)
         .with("kind", hit.kind)
         .into())
+}
+
+/// What a hit in the bytes is, as the end of a sentence about its line. Names the copied file that holds the value.
+pub fn describe(bytes: &[u8], hit: &Hit) -> String {
+    match copied::holder(&bytes[hit.start..hit.end]) {
+        Some(file) => format!("holds a secret of the copied file {}", text::safe(&file)),
+        None => format!("looks like a secret ({})", hit.kind),
+    }
 }
 
 /// [`check_text`], for every text in a document.

@@ -24,7 +24,7 @@ fn look_through(root: &Path, path: &str, seen: &Seen) -> Vec<Finding> {
     let Ok(meta) = fs::symlink_metadata(&full) else { return Vec::new() };
     if !seen.is_without_secrets(path, &meta) {
         let Ok(Some(bytes)) = files::read(&full, MAX_FILE) else { return Vec::new() };
-        let found: Vec<_> = secrets::scan(&bytes).iter().take(NAMED).map(|hit| finding(path, hit)).collect();
+        let found: Vec<_> = secrets::scan_record(&bytes).iter().take(NAMED).map(|hit| finding(path, hit)).collect();
         if !found.is_empty() {
             return found;
         }

@@ -34,7 +34,8 @@ pub struct Known {
     pub decisions: Vec<String>,
 }
 
-/// Archives a session that is over, as receipts of `agent`. An archived session stays as it is.
+/// Archives a session that is over, as receipts of `agent`. An archived session stays as it is. The caller learns the
+/// secrets of copied files first, once for all its sessions ([`secrets::learn_copied`]).
 ///
 /// # Errors
 /// `session.not_over` (exit 1).
@@ -48,7 +49,6 @@ pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, known: &Known) ->
             .next(format!("end it: teof session cancel {}", record.id))
             .into());
     }
-    secrets::learn_copied(hub)?;
     let storage = LocalStorage::of(hub);
     let mut writer = hub.lock("archive a session")?;
     // Another process may have archived it by now.

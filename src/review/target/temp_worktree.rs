@@ -85,7 +85,7 @@ impl<'h> TempWorktree<'h> {
         };
         setup::copy_in(self.hub, &place, &settings.copy)?;
         setup::bring(self.hub, &place.root, &place.git_dir, Some(self.commit))?;
-        secrets::learn_copied(self.hub)?;
+        secrets::learn_copied(self.hub);
         if let Some(key) = setup::cache::key(settings, &place.root)?
             && let Ok(Some(_)) = setup::cache::restore(self.hub, &place, &key)
         {

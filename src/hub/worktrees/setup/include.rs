@@ -76,20 +76,42 @@ pub fn bring(hub: &Hub, root: &Path, git_dir: &Path, tip: Option<Oid>) -> Result
     Ok(included)
 }
 
-/// The files and folders that worktrees get copies of, where they are: those of [`FILE`] and of the setting `copy`.
+/// A file or folder that worktrees get a copy of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Original {
+    pub checkout: PathBuf,
+    /// Relative to the checkout.
+    pub name: String,
+}
+
+impl Original {
+    pub fn path(&self) -> PathBuf {
+        self.checkout.join(&self.name)
+    }
+}
+
+/// What [`FILE`] names.
 ///
 /// # Errors
-/// When the file is not a regular one, or git cannot list what is ignored.
-pub fn originals(hub: &Hub) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+/// When it is not a regular file, or git cannot list what is ignored.
+pub fn included(hub: &Hub) -> Result<Vec<Original>> {
     // No checkout is at this path.
-    if let Some(source) = source(hub, Path::new(""))? {
-        found.extend(chosen(&source, &mut Vec::new())?.iter().map(|name| source.join(name.trim_end_matches('/'))));
-    }
-    for name in &hub.settings()?.worktrees.copy {
-        found.extend(checkouts(hub).filter_map(|checkout| files::within(&checkout, name).ok()));
-    }
-    Ok(found)
+    let Some(source) = source(hub, Path::new(""))? else { return Ok(Vec::new()) };
+    let original = |name: &String| Original { checkout: source.clone(), name: name.trim_end_matches('/').to_owned() };
+    Ok(chosen(&source, &mut Vec::new())?.iter().map(original).collect())
+}
+
+/// What the setting `copy` names, in each checkout that it is taken from.
+///
+/// # Errors
+/// When the settings cannot be read.
+pub fn listed(hub: &Hub) -> Result<Vec<Original>> {
+    let copy = &hub.settings()?.worktrees.copy;
+    let in_checkout = |checkout: PathBuf| {
+        let inside = copy.iter().filter(|name| files::within(&checkout, name).is_ok());
+        inside.map(|name| Original { checkout: checkout.clone(), name: name.clone() }).collect::<Vec<_>>()
+    };
+    Ok(checkouts(hub).flat_map(in_checkout).collect())
 }
 
 /// The checkout that has the file.

@@ -7,5 +7,5 @@ mod slots;
 mod tree_copy;
 
 pub use copied::{copy_in, remember_filtered, revert};
-pub use include::{Included, bring, originals};
+pub use include::{Included, Original, bring, included, listed};
 pub use slots::{Slot, of as slot_of};
