@@ -11,6 +11,7 @@ use crate::bus::log::Log;
 use crate::bus::messages;
 use crate::hub::git::Git;
 use crate::hub::worktrees::metadata::WorktreeMetadata;
+use crate::hub::worktrees::setup;
 use crate::hub::{Hub, Worktree};
 use crate::plans;
 use crate::seats::editing::{self, Edit};
@@ -72,7 +73,8 @@ pub fn end(hub: &Hub, call: &Call) -> Result<Answer> {
 }
 
 /// Removes a worktree in which nothing was done: git keeps one with changes. One with ignored files besides those that
-/// teof copied there, or with commits that no other branch has, is kept too.
+/// teof copied there, with copies that are not as their originals, or with commits that no other branch has, is kept
+/// too.
 fn remove(hub: &Hub, path: &Path) -> bool {
     let Some(worktree) = Worktree::at(path).filter(|found| found.common_dir == hub.common_dir) else {
         return !path.exists();
@@ -86,12 +88,13 @@ fn remove(hub: &Hub, path: &Path) -> bool {
     own.extend(["--branches", "--remotes"]);
     let is_unused = |printed: Result<String>| printed.is_ok_and(|printed| printed.trim().is_empty());
     let metadata = WorktreeMetadata::read(&worktree.git_dir);
-    let is_copied = |line: &str| {
+    let mut copies = setup::Comparison::new(hub, &worktree.root);
+    let mut is_copy = |line: &str| {
         let path = line.strip_prefix("!! ").or_else(|| line.strip_prefix("?? "));
-        path.is_some_and(|path| metadata.is_copied(Path::new(path.trim_end_matches('/'))))
+        path.is_some_and(|path| metadata.is_copied(Path::new(path)) && copies.is_same(path))
     };
     let changed = git.run(&["status", "--porcelain", "--ignored", "--untracked-files=all", "-z"]);
-    let is_unchanged = changed.is_ok_and(|changed| changed.split('\0').all(|line| line.is_empty() || is_copied(line)));
+    let is_unchanged = changed.is_ok_and(|changed| changed.split('\0').all(|line| line.is_empty() || is_copy(line)));
     if !is_unused(git.run(&own)) || !is_unchanged {
         return false;
     }

@@ -319,6 +319,30 @@ fn a_worktree_is_made_for_claude_and_removed_when_nothing_was_done_in_it() {
 }
 
 #[test]
+fn a_worktree_with_changed_copies_is_kept() {
+    let world = world("");
+    world.write(".worktreeinclude", ".env\nconf/\n");
+    world.write(".gitignore", ".env\nconf/\n");
+    world.git(&["add", "-A"]);
+    world.git(&["commit", "-qm", "Ignore"]);
+    world.write(".env", "PORT=1\n");
+    world.write("conf/a.json", "{}\n");
+    let made = |name: &str| {
+        let out = hook(&world, "worktree-create", &call(&world, json!({ "name": name })).to_string(), &[]);
+        String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
+    };
+    let (same, edited, added, linked) = (made("same"), made("edited"), made("added"), made("linked"));
+    // As long as it was, so that its size tells nothing.
+    fs::write(format!("{edited}/.env"), "PORT=2\n").unwrap();
+    fs::write(format!("{added}/conf/b.json"), "{}\n").unwrap();
+    fs::remove_file(format!("{linked}/.env")).unwrap();
+    std::os::unix::fs::symlink("conf/a.json", format!("{linked}/.env")).unwrap();
+    answer(&world, "session-end", &call(&world, json!({})));
+    let left = [&same, &edited, &added, &linked].map(|path| fs::exists(path).unwrap());
+    assert_eq!(left, [false, true, true, true]);
+}
+
+#[test]
 fn a_program_that_another_agent_starts_is_listed_below_it() {
     let world = world("");
     let folder = world.folder();

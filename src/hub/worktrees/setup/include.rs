@@ -125,7 +125,7 @@ fn source(hub: &Hub, root: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// The hub's checkout, then the main one.
-fn checkouts(hub: &Hub) -> impl Iterator<Item = PathBuf> {
+pub(super) fn checkouts(hub: &Hub) -> impl Iterator<Item = PathBuf> {
     [Some(hub.root.clone()), main_worktree(hub).map(|main| main.root)].into_iter().flatten()
 }
 

@@ -3,9 +3,11 @@
 pub mod cache;
 mod copied;
 mod include;
+mod same;
 mod slots;
 mod tree_copy;
 
 pub use copied::{copy_in, remember_filtered, revert};
 pub use include::{Included, Original, bring, included, listed};
+pub use same::Comparison;
 pub use slots::{Slot, of as slot_of};
