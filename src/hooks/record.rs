@@ -5,7 +5,7 @@ use crate::exec::{self, Ancestor};
 use crate::guard::operator::programs;
 use crate::guard::secrets;
 use crate::hub::Hub;
-use crate::sessions::{LocalStorage, Mode, ProcessId, SessionRecord, SessionStorage, Status};
+use crate::sessions::{self, LocalStorage, Mode, ProcessId, SessionRecord, SessionStorage, Status};
 
 use super::call::Call;
 
@@ -95,6 +95,7 @@ fn make(hub: &Hub, call: &Call, seat: Option<&str>, id: &str, main: Option<Strin
         worktree: hub.here.root.clone(),
         branch: hub.here.branch(),
         log: call.transcript.clone().unwrap_or_default(),
+        program_folder: sessions::own_folder(call.program.as_str()),
         process,
         started_at: Some(hub.now()),
         last_activity: Some(hub.now()),

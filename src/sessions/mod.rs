@@ -21,7 +21,7 @@ pub use local::{LocalStorage, read_record};
 pub use record::{Archived, Environment, Mode, ProcessId, SessionRecord, Status, tools_used};
 pub use stop::StopRequest;
 pub use storage::{Damaged, Listing, SessionStorage};
-pub use transcript::is_own as is_own_transcript;
+pub use transcript::{own_folder, refused as refused_transcript};
 
 /// The raw output of the program, in its session's folder.
 pub const STREAM: &str = "stream.log";

@@ -158,6 +158,9 @@ pub struct SessionRecord {
     pub branch: Option<String>,
     /// The raw stream, absolute.
     pub log: PathBuf,
+    /// The program's own folder, absolute, when a hook told of the session: only a transcript in it is archived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_folder: Option<PathBuf>,
     /// The program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessId>,

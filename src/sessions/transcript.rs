@@ -12,11 +12,20 @@ const FOLDERS: [(&str, Option<&str>, &str); 4] = [
     ("cursor", None, ".cursor"),
 ];
 
-/// Whether a file is in the own folder of a program, links followed. A hook may name any file.
-pub fn is_own(program: &str, file: &Path) -> bool {
-    let Some((_, variable, folder)) = FOLDERS.iter().find(|(name, ..)| *name == program) else { return false };
+/// A program's own folder in the environment of this process, without links. Only a hook of the program has the
+/// program's environment.
+pub fn own_folder(program: &str) -> Option<PathBuf> {
+    let (_, variable, folder) = FOLDERS.iter().find(|(name, ..)| *name == program)?;
     let named = variable.and_then(env::var).map(PathBuf::from);
-    let home = env::var(env::HOME).map(|home| Path::new(&home).join(folder));
-    let Ok(file) = file.canonicalize() else { return false };
-    named.or(home).and_then(|folder| folder.canonicalize().ok()).is_some_and(|folder| file.starts_with(folder))
+    let home = || env::var(env::HOME).map(|home| Path::new(&home).join(folder));
+    named.or_else(home)?.canonicalize().ok()
+}
+
+/// Why a transcript is not archived, if it is not: a hook may name any file. Links are followed.
+pub fn refused(folder: Option<&Path>, file: &Path) -> Option<&'static str> {
+    match (folder, file.canonicalize()) {
+        (_, Err(_)) => Some("there is no such file"),
+        (Some(folder), Ok(file)) if file.starts_with(folder) => None,
+        _ => Some("it is not in the program's own folder"),
+    }
 }

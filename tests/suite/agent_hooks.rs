@@ -414,6 +414,33 @@ fn only_a_transcript_in_the_programs_own_folder_is_archived() {
 }
 
 #[test]
+fn where_a_program_keeps_transcripts_is_decided_when_it_calls_the_hook() {
+    let world = world("");
+    let folder = world.folder().join("claude-of-ann");
+    fs::create_dir_all(&folder).unwrap();
+    let transcript = folder.join("one.jsonl");
+    fs::write(world.folder().join("private.txt"), "my diary\n").unwrap();
+    for (session, transcript, kept) in
+        [("own-1", &transcript, true), ("other-2", &world.folder().join("private.txt"), false)]
+    {
+        let start = json!({ "session_id": session, "source": "startup", "transcript_path": transcript });
+        let set = [("CLAUDE_CONFIG_DIR", folder.to_str().unwrap())];
+        hook(&world, "session-start", &call(&world, start).to_string(), &set);
+        // It begins after its program.
+        fs::write(folder.join("one.jsonl"), "what was said\n").unwrap();
+        answer(&world, "session-end", &call(&world, json!({ "session_id": session })));
+        let id = format!("claude-{}", session.replace('-', ""));
+        // The archiver has another environment.
+        let archived = world.json(&["session", "archive", &id, "--agent", "a1"])["archived"][0]["path"].clone();
+        let archived = archived.as_str().unwrap();
+        assert_eq!(world.exists(&format!("{archived}/log.txt")), kept, "{session}");
+        let summary = world.read(&format!("{archived}/summary.md"));
+        assert_eq!(summary.contains("not archived: "), !kept, "{summary}");
+        assert!(!world.read(&format!("{archived}/session.json")).contains("claude-of-ann"), "no path of this machine");
+    }
+}
+
+#[test]
 fn copied_files_are_looked_up_once_for_several_archived_sessions() {
     let world = world("");
     world.write(".gitignore", ".env\n");

@@ -15,7 +15,7 @@ use crate::guard::secrets;
 use crate::hub::{Hub, Transaction, paths};
 use crate::model::run::outcome::Outcome;
 use crate::receipts::{entry, ledger, seal};
-use crate::sessions::{Archived, LocalStorage, Mode, SessionRecord, SessionStorage, is_own_transcript};
+use crate::sessions::{Archived, LocalStorage, Mode, SessionRecord, SessionStorage, refused_transcript};
 
 /// How much of the stream's end is kept, in bytes; and how much more is read, so that a secret that begins before it is
 /// recognised.
@@ -86,7 +86,7 @@ pub fn archive(hub: &Hub, agent: &str, record: &SessionRecord, known: &Known) ->
 
 /// Paths of this machine mean nothing in the record.
 fn without_places(mut document: Map<String, Value>) -> Map<String, Value> {
-    for key in ["worktree", "log", "process", "supervisor"] {
+    for key in ["worktree", "log", "program_folder", "process", "supervisor"] {
         document.remove(key);
     }
     document
@@ -113,6 +113,7 @@ fn summary(hub: &Hub, record: &SessionRecord, known: &Known) -> String {
     record.noticed.iter().for_each(|noticed| add("Noticed", Some(&noticed.describe())));
     add("Used", record.used().as_deref());
     add("Last message", record.last_message.as_deref());
+    add("Transcript", why_not_archived(record).map(|why| format!("not archived: {why}")).as_deref());
     if let Some(outcome) = &known.outcome {
         section(&mut page, "Outcome of its run", &[format!("Verdict: {}", outcome.reason)]);
         let question = outcome.question.iter().map(|question| format!("It asked: {question}"));
@@ -161,11 +162,15 @@ fn artefacts(hub: &Hub, outcome: &Outcome) -> Vec<String> {
     commit.chain(files.map(hashed)).collect()
 }
 
+/// Why the stream is left out, if it is: whatever called the hook named this file.
+fn why_not_archived(record: &SessionRecord) -> Option<&'static str> {
+    let is_named = record.mode == Mode::Hooked && !record.log.as_os_str().is_empty();
+    is_named.then(|| refused_transcript(record.program_folder.as_deref(), &record.log))?
+}
+
 /// The end of the stream from the start of a line, without secrets.
 fn log_end(record: &SessionRecord) -> Result<String> {
-    let program = record.program.as_deref().unwrap_or_default();
-    // Whatever called the hook named this file.
-    if record.mode == Mode::Hooked && !is_own_transcript(program, &record.log) {
+    if why_not_archived(record).is_some() {
         return Ok(String::new());
     }
     let Some(mut file) = files::open_regular(&record.log)? else { return Ok(String::new()) };
