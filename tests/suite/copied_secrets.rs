@@ -1,7 +1,7 @@
 //! What teof learns from files that it copies into worktrees (`.worktreeinclude`), and what it makes of that.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::Value;
 
@@ -78,4 +78,20 @@ fn receipts_are_added_when_the_list_of_copied_files_cannot_be_read() {
     let out = world.run(&["receipts", "add", OUT, "--agent", "manager"]);
     assert_eq!(out.code, 0, "{}", out.stderr);
     assert!(out.stderr.contains(".worktreeinclude"), "it is told: {}", out.stderr);
+}
+
+#[test]
+fn receipts_are_added_when_git_cannot_list_the_copied_files() {
+    let world = world(&[(".env", "PASSWORD=quartz-lamp\n")]);
+    let (bin, path) = (world.folder().join("bin"), std::env::var("PATH").unwrap());
+    fs::create_dir(&bin).unwrap();
+    let git =
+        format!("#!/bin/sh\ncase \"$*\" in *'ls-files --others'*) exit 1;; esac\nPATH='{path}' exec git \"$@\"\n");
+    fs::write(bin.join("git"), git).unwrap();
+    fs::set_permissions(bin.join("git"), fs::Permissions::from_mode(0o755)).unwrap();
+    world.write(OUT, "it passed\n");
+    let mut command = world.teof(&["receipts", "add", OUT, "--agent", "manager"]);
+    let out = command.env("PATH", format!("{}:{path}", bin.display())).output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && said.contains("secrets of copied files may not be recognised"), "{said}");
 }
