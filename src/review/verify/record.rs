@@ -190,12 +190,14 @@ pub struct Records<'r> {
 
 impl<'r> Records<'r> {
     /// The record's own branch, here and at remotes, and the files of `hub` when it is on that branch. Only where no
-    /// such branch exists: HEAD, the other branches, then the files of `hub`. `named`: only this one.
+    /// such branch has a ledger: HEAD, the other branches, then the files of `hub`. `named`: only this one.
     ///
-    /// Anybody may push a branch with a record; so it counts for nothing beside the record's own.
+    /// Anybody may push a branch with a record; so it counts for nothing beside the record's own. A branch with the
+    /// name of that one may be anybody's, too, where the record is on the main branch: it counts only when it goes on
+    /// from HEAD's record.
     ///
     /// # Errors
-    /// `verify.unknown_ref`, `verify.no_record`.
+    /// `verify.unknown_ref`, `verify.no_record`, `verify.other_record`.
     pub fn find(repo: &'r Repository, named: Option<&str>, hub: Option<&'r Hub>) -> Result<Records<'r>> {
         let mut places = Vec::new();
         if let Some(name) = named {
@@ -211,7 +213,7 @@ impl<'r> Records<'r> {
         } else {
             let official = official(repo, hub)?;
             let own: Vec<String> = official.iter().flat_map(|(_, refs)| refs.clone()).collect();
-            let names = if own.is_empty() { branches(repo)? } else { own };
+            let names = if own.is_empty() { branches(repo)? } else { going_on(repo, own)? };
             let mut known = Vec::new();
             for name in names {
                 let Ok(commit) = repo.revparse_single(&name).and_then(|object| object.peel_to_commit()) else {
@@ -219,8 +221,7 @@ impl<'r> Records<'r> {
                 };
                 if !known.contains(&commit.tree_id()) {
                     known.push(commit.tree_id());
-                    let short = name.trim_start_matches("refs/heads/").trim_start_matches("refs/remotes/");
-                    places.push((short.to_owned(), Some(commit.id())));
+                    places.push((short(&name).to_owned(), Some(commit.id())));
                 }
             }
             let is_official = |hub: &&Hub| {
@@ -252,8 +253,41 @@ impl<'r> Records<'r> {
     }
 }
 
-/// The record's own branches that exist, each with its refs, here and at remotes: [`paths::RECORD_BRANCH`], and the one
-/// of the hub that this repository is set up with.
+/// Those of the record's own refs that have every line of the ledger that HEAD has.
+///
+/// # Errors
+/// `verify.other_record` when none has.
+fn going_on(repo: &Repository, own: Vec<String>) -> Result<Vec<String>> {
+    let Some(head) = ledger(repo, "HEAD") else { return Ok(own) };
+    let known = Chain::read([head.as_slice()]);
+    let goes_on = |name: &&String| {
+        ledger(repo, name).is_some_and(|ledger| ledger == head || Chain::read([ledger.as_slice()]).continues(&known))
+    };
+    let found: Vec<String> = own.iter().filter(goes_on).cloned().collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let name = own.first().map_or(paths::RECORD_BRANCH, |name| short(name));
+    let message = format!("the record of {} lacks lines of the record in HEAD", text::safe(name));
+    Err(Refusal::guard("verify.other_record", message)
+        .because("the branch is old, or somebody pushed another record under the name of the record's branch")
+        .next(format!("fetch it: {}", fetch(repo)))
+        .next("or name the record to believe: teof verify <commit> --record <ref>")
+        .into())
+}
+
+/// The ledger in the commit of a ref.
+fn ledger(repo: &Repository, name: &str) -> Option<Vec<u8>> {
+    let commit = repo.revparse_single(name).and_then(|found| found.peel_to_commit()).ok()?;
+    Files::Tree(repo, commit.tree_id()).read(paths::LEDGER).ok()?
+}
+
+fn short(name: &str) -> &str {
+    name.trim_start_matches("refs/heads/").trim_start_matches("refs/remotes/")
+}
+
+/// The record's own branches that have a ledger, each with its refs, here and at remotes: [`paths::RECORD_BRANCH`], and
+/// the one of the hub that this repository is set up with.
 fn official(repo: &Repository, hub: Option<&Hub>) -> Result<Vec<(String, Vec<String>)>> {
     let pinned = hub.and_then(Hub::pin).map(|pin| pin.branch.clone());
     let mut names = vec![paths::RECORD_BRANCH.to_owned()];
@@ -265,7 +299,7 @@ fn official(repo: &Repository, hub: Option<&Hub>) -> Result<Vec<(String, Vec<Str
         // Exactly: a remote may have branches of anybody whose names end like this.
         let of_remotes = remotes.iter().map(|remote| format!("refs/remotes/{remote}/{name}"));
         let refs = [format!("refs/heads/{name}")].into_iter().chain(of_remotes);
-        let refs: Vec<String> = refs.filter(|name| repo.find_reference(name).is_ok()).collect();
+        let refs: Vec<String> = refs.filter(|name| ledger(repo, name).is_some()).collect();
         if !refs.is_empty() {
             found.push((name, refs));
         }

@@ -278,3 +278,18 @@ fn a_record_that_the_pull_request_brings_itself_does_not_count() {
     sample.world.git(&["update-ref", "refs/heads/teof/record", &sample.record]);
     action(&sample.world, &base, "all").expect(0);
 }
+
+#[test]
+fn the_action_counts_no_record_branch_that_lacks_the_record_of_the_base() {
+    let sample = Sample::new();
+    let [root, set_up] = ["HEAD~6", "HEAD~4"].map(|at| sample.world.git(&["rev-parse", at]));
+    sample.world.git(&["update-ref", "refs/heads/teof/record", &root]);
+    action(&sample.world, "HEAD~1", "all").expect(0);
+    sample.world.git(&["update-ref", "refs/heads/teof/record", &set_up]);
+    action(&sample.world, &set_up, "off").expect(0);
+    sample.world.write("person.txt", "by hand\n");
+    sample.commit_all();
+    let ran = action(&sample.world, "HEAD~1", "jobs").expect(1);
+    assert!(ran.stdout.contains("::error title=teof verify::teof/record does not go on from"), "{}", ran.stdout);
+    action_with(&sample.world, "HEAD~1", "jobs", "HEAD").expect(0);
+}

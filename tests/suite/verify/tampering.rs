@@ -289,11 +289,33 @@ fn where_the_record_has_a_branch_of_its_own_no_other_branch_counts() {
     let sample = Sample::new();
     let (commit, set_up) = (sample.commit(), format!("{}^", sample.jobs[0]));
     sample.world.git(&["branch", "teof/record", &set_up]);
-    let ran = sample.verify(&[&commit]).expect(1);
-    assert!(ran.stdout.contains("record of teof/record"), "{}", ran.stdout);
+    let refused = sample.world.refused(&["verify", &commit]);
+    assert_eq!(refused["code"], "verify.other_record", "{refused}");
+    assert!(refused.to_string().contains("record of teof/record"), "{refused}");
+    sample.verify(&[&commit, "--record", "teof/record"]).expect(1);
     sample.verify(&[&commit, "--record", "HEAD"]).expect(0);
     sample.world.git(&["update-ref", "refs/heads/teof/record", &sample.record]);
     sample.verify(&[&commit]).expect(0);
+}
+
+#[test]
+fn a_branch_of_the_records_name_without_a_ledger_does_not_hide_the_record() {
+    let sample = Sample::new();
+    let root = sample.world.git(&["rev-list", "--max-parents=0", "HEAD"]);
+    sample.world.git(&["branch", "teof/record", &root]);
+    sample.verify(&[&sample.commit()]).expect(0);
+}
+
+#[test]
+fn a_record_branch_that_goes_on_from_heads_record_counts_beside_one_that_does_not() {
+    let sample = Sample::new();
+    let set_up = format!("{}^", sample.jobs[0]);
+    sample.world.git(&["remote", "add", "origin", "nowhere"]);
+    sample.world.git(&["update-ref", "refs/remotes/origin/teof/record", &set_up]);
+    let refused = sample.world.refused(&["verify", &sample.commit()]);
+    assert_eq!(refused["code"], "verify.other_record", "{refused}");
+    sample.world.git(&["update-ref", "refs/heads/teof/record", &sample.record]);
+    sample.verify(&[&sample.commit()]).expect(0);
 }
 
 /// What a commit of the record says of the record before it.
