@@ -4,9 +4,11 @@
 //! line names as its predecessor. Whoever has them can tell from any later state of the log, in whatever order a merge
 //! left its lines, that no line before them was removed or rewritten, and that the log was not cut off before them.
 //!
-//! As a trailer: the number of all lines of then, the digest of these lines (the first half of a SHA-256), and the
-//! newest heads. The lines of authors whose last line is older than these are found by their place: before the newest
-//! head, and after none of the named ones.
+//! As a trailer: the number of the lines that the named heads cover, the digest of these lines (the first half of a
+//! SHA-256), and the newest heads, [`MOST`] at most. Where there are more, `all`, number and digest of all lines of then
+//! follow. The lines of the authors that are not named are found by their place: before the newest head, and after none
+//! of the named ones. A merge may have put others there, so that a difference in these proves nothing: it is told as
+//! unchecked.
 //! Lines that other tools wrote without an id are not covered.
 
 use std::borrow::Cow;
@@ -26,6 +28,8 @@ pub const TRAILER_LEDGER: &str = "Teof-Ledger";
 
 /// How many heads a trailer names; of more, those whose line is the newest.
 const MOST: usize = 32;
+/// What precedes number and digest of all lines in a trailer.
+const ALL: &str = "all";
 /// Hex digits of the digest over the covered lines, and of an id.
 const DIGEST: usize = 32;
 const ID: usize = 16;
@@ -39,6 +43,26 @@ pub struct Heads {
     pub digest: String,
     /// The ids of the last lines.
     pub ids: Vec<String>,
+    /// All lines of then, where there were more authors than ids.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all: Option<All>,
+}
+
+/// All lines of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct All {
+    pub lines: u64,
+    /// As that of the covered lines.
+    pub digest: String,
+}
+
+/// The lines of a log that heads cover.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Covered<'c> {
+    pub ids: HashSet<&'c str>,
+    /// Whether these are all lines of then. Otherwise lines of authors that are not named are gone, or a merge put
+    /// others before the heads.
+    pub is_whole: bool,
 }
 
 /// The heads of both logs.
@@ -132,28 +156,36 @@ impl Chain {
         let named: HashSet<&str> = self.lines.values().filter_map(|link| link.prev.as_deref()).collect();
         let last: Vec<_> = self.ids.iter().filter(|id| !named.contains(id.as_str())).cloned().collect();
         let ids = last[last.len().saturating_sub(MOST)..].to_vec();
-        let covered = self.covered(&last).unwrap_or_default();
-        Heads { lines: covered.len() as u64, digest: self.digest(&covered), ids }
+        let (lines, digest) = self.summary(&self.covered(&ids).unwrap_or_default());
+        let all = (ids.len() < last.len()).then(|| {
+            let (lines, digest) = self.summary(&self.covered(&last).unwrap_or_default());
+            All { lines, digest }
+        });
+        Heads { lines, digest, ids, all }
     }
 
-    /// Checks that this log continues the one that had these heads; returns the ids of the covered lines.
-    pub fn check(&self, heads: &Heads) -> Result<HashSet<&str>, Broken> {
+    /// Checks that this log continues the one that had these heads.
+    pub fn check(&self, heads: &Heads) -> Result<Covered<'_>, Broken> {
         let named = self.covered(&heads.ids)?;
-        let is_it =
-            |covered: &HashSet<&str>| covered.len() as u64 == heads.lines && self.digest(covered) == heads.digest;
-        // Older versions counted the lines of the named heads alone.
-        if is_it(&named) {
-            return Ok(named);
+        let (lines, digest) = self.summary(&named);
+        let is_named = lines == heads.lines && digest == heads.digest;
+        // Trailers of one older version have number and digest of all lines alone.
+        let is_of_all = !is_named && heads.all.is_none() && heads.ids.len() == MOST && lines < heads.lines;
+        if !is_named && !is_of_all {
+            return Err(Broken::Lines { now: lines });
         }
-        let all = self.lines_of_then(heads, named);
-        if is_it(&all) { Ok(all) } else { Err(Broken::Lines { now: all.len() as u64 }) }
+        let of_all = heads.all.as_ref().map(|all| (all.lines, all.digest.as_str()));
+        let Some((lines, digest)) = of_all.or(is_of_all.then_some((heads.lines, &heads.digest))) else {
+            return Ok(Covered { ids: named, is_whole: true });
+        };
+        let all = self.lines_of_then(heads, named.clone());
+        let (now, its) = self.summary(&all);
+        let is_whole = now == lines && its == digest;
+        Ok(Covered { ids: if is_whole { all } else { named }, is_whole })
     }
 
     /// With the lines of other authors that are before the newest head and follow none of the heads.
     fn lines_of_then<'c>(&'c self, heads: &Heads, mut found: HashSet<&'c str>) -> HashSet<&'c str> {
-        if heads.ids.len() < MOST {
-            return found;
-        }
         let mut after: HashMap<&str, Vec<&str>> = HashMap::new();
         for (id, link) in &self.lines {
             link.prev.iter().for_each(|prev| after.entry(prev).or_default().push(id));
@@ -191,10 +223,11 @@ impl Chain {
         Ok(covered)
     }
 
-    fn digest(&self, covered: &HashSet<&str>) -> String {
+    /// Number and digest of lines.
+    fn summary(&self, covered: &HashSet<&str>) -> (u64, String) {
         let mut lines: Vec<_> = covered.iter().filter_map(|id| Some(self.lines.get(*id)?.sha256.as_str())).collect();
         lines.sort_unstable();
-        digest::sha256(lines.concat().as_bytes())[..DIGEST].to_owned()
+        (covered.len() as u64, digest::sha256(lines.concat().as_bytes())[..DIGEST].to_owned())
     }
 }
 
@@ -202,17 +235,26 @@ impl Heads {
     /// The value of the trailer.
     pub fn to_text(&self) -> String {
         let parts = [self.lines.to_string(), self.digest.clone()];
-        parts.into_iter().chain(self.ids.iter().cloned()).collect::<Vec<_>>().join(" ")
+        let all = self.all.iter().flat_map(|all| [ALL.to_owned(), all.lines.to_string(), all.digest.clone()]);
+        parts.into_iter().chain(self.ids.iter().cloned()).chain(all).collect::<Vec<_>>().join(" ")
     }
 
     /// Reads the value of a trailer; `None` for anything that [`Heads::to_text`] does not write.
     pub fn parse(value: &str) -> Option<Heads> {
-        let mut words = value.split(' ');
-        let lines = words.next()?.parse().ok()?;
         let is_hex = |word: &str, digits: usize| word.len() == digits && word.bytes().all(|b| b.is_ascii_hexdigit());
-        let digest = words.next().filter(|word| is_hex(word, DIGEST))?.to_owned();
-        let ids: Vec<String> = words.map(str::to_owned).collect();
-        ids.iter().all(|id| is_hex(id, ID)).then_some(Heads { lines, digest, ids })
+        let summary = |lines: Option<&str>, digest: Option<&str>| {
+            Some((lines?.parse().ok()?, digest.filter(|word| is_hex(word, DIGEST))?.to_owned()))
+        };
+        let mut words = value.split(' ');
+        let (lines, digest) = summary(words.next(), words.next())?;
+        let ids: Vec<String> = words.clone().take_while(|word| *word != ALL).map(str::to_owned).collect();
+        let mut rest = words.skip(ids.len());
+        let all = match rest.next() {
+            None => None,
+            Some(_) => Some(summary(rest.next(), rest.next()).map(|(lines, digest)| All { lines, digest })?),
+        };
+        let is_whole = rest.next().is_none() && ids.iter().all(|id| is_hex(id, ID));
+        is_whole.then_some(Heads { lines, digest, ids, all })
     }
 }
 
@@ -296,7 +338,7 @@ mod tests {
     }
 
     fn check(lines: &[Vec<u8>], heads: &Heads) -> Result<usize, Broken> {
-        Chain::read([lines.concat().as_slice()]).check(heads).map(|covered| covered.len())
+        Chain::read([lines.concat().as_slice()]).check(heads).map(|covered| covered.ids.len())
     }
 
     #[test]
@@ -309,7 +351,7 @@ mod tests {
         let turned: Vec<_> = all.iter().rev().cloned().chain([all[0].clone()]).collect();
         assert_eq!(check(&turned, &then), Ok(9), "a union merge may order and double them");
         let (sealed, current) = (all[..5].concat(), all[5..].concat());
-        assert_eq!(Chain::read([&sealed[..], &current]).check(&then).map(|covered| covered.len()), Ok(9));
+        assert_eq!(Chain::read([&sealed[..], &current]).check(&then).map(|covered| covered.ids.len()), Ok(9));
     }
 
     #[test]
@@ -326,38 +368,83 @@ mod tests {
 
     #[test]
     fn only_what_the_trailer_writes_is_read() {
-        for value in
-            ["", "3", "x 0", "3 abc", "3 0123456789abcdef0123456789abcdef 12", "3  0123456789abcdef0123456789abcdef"]
-        {
+        for value in [
+            "",
+            "3",
+            "x 0",
+            "3 abc",
+            "3 0123456789abcdef0123456789abcdef 12",
+            "3  0123456789abcdef0123456789abcdef",
+            "3 0123456789abcdef0123456789abcdef all 3",
+            "3 0123456789abcdef0123456789abcdef all 3 0123456789abcdef0123456789abcdef 4",
+        ] {
             assert_eq!(Heads::parse(value), None, "{value:?}");
         }
     }
 
+    fn whole(lines: &[Vec<u8>], heads: &Heads) -> Result<bool, Broken> {
+        Chain::read([lines.concat().as_slice()]).check(heads).map(|covered| covered.is_whole)
+    }
+
+    /// More authors than a trailer names.
+    fn many() -> Vec<String> {
+        (0..MOST + 3).map(|n| format!("a{n}")).collect()
+    }
+
     #[test]
-    fn the_newest_of_many_heads_are_named_and_all_lines_of_then_are_covered() {
-        let names: Vec<_> = (0..MOST + 3).map(|n| format!("a{n}")).collect();
+    fn the_newest_of_many_heads_are_named_and_all_lines_of_then_are_counted() {
+        let names = many();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let (all, longer) = (log(&names, 2), log(&names, 4));
         let then = heads(&all);
-        assert_eq!((then.ids.len(), then.lines), (MOST, 2 * names.len() as u64));
-        assert_eq!(check(&all, &then), Ok(all.len()));
-        assert_eq!(check(&longer, &then), Ok(all.len()));
-        // The first author's last line is older than all that are named.
-        for without in [vec![0], vec![names.len()], vec![0, names.len()]] {
-            let kept = |lines: &[Vec<u8>]| {
-                let kept = lines.iter().enumerate().filter(|(at, _)| !without.contains(at));
-                kept.map(|(_, line)| line.clone()).collect::<Vec<_>>()
-            };
-            assert!(check(&kept(&all), &then).is_err(), "{without:?}");
-            assert!(check(&kept(&longer), &then).is_err(), "{without:?}");
-        }
-        // As older versions wrote it: the lines of the named heads alone.
-        let named: HashSet<_> = then.ids.iter().map(String::as_str).collect();
+        assert_eq!((then.ids.len(), then.lines), (MOST, 2 * MOST as u64));
+        assert_eq!(then.all.as_ref().map(|all| all.lines), Some(2 * names.len() as u64));
+        assert_eq!(Heads::parse(&then.to_text()), Some(then.clone()));
         let chain = Chain::read([all.concat().as_slice()]);
-        let covered = chain.covered(&then.ids).unwrap();
-        assert!(named.is_subset(&covered) && covered.len() == 2 * MOST);
-        let old = Heads { lines: covered.len() as u64, digest: chain.digest(&covered), ids: then.ids.clone() };
-        assert_eq!(check(&longer, &old), Ok(2 * MOST));
+        let summary = |ids: &HashSet<&str>| chain.summary(ids);
+        // As older versions wrote them: the lines of the named heads alone, or all lines alone.
+        let (lines, digest) = summary(&chain.covered(&then.ids).unwrap());
+        let of_named = Heads { lines, digest, ids: then.ids.clone(), all: None };
+        let (lines, digest) = summary(&chain.ids.iter().map(String::as_str).collect());
+        let of_all = Heads { lines, digest, ids: then.ids.clone(), all: None };
+        for (heads, count) in [(&then, all.len()), (&of_named, 2 * MOST), (&of_all, all.len())] {
+            for lines in [&all, &longer] {
+                assert_eq!((check(lines, heads), whole(lines, heads)), (Ok(count), Ok(true)));
+            }
+        }
+        let kept = |lines: &[Vec<u8>], without: &[usize]| {
+            let kept = lines.iter().enumerate().filter(|(at, _)| !without.contains(at));
+            kept.map(|(_, line)| line.clone()).collect::<Vec<_>>()
+        };
+        // The first author's last line is older than all that are named, and the last author's is named.
+        for without in [vec![0], vec![names.len()], vec![0, names.len()]] {
+            for lines in [&all, &longer] {
+                assert_eq!(whole(&kept(lines, &without), &then), Ok(false), "{without:?}");
+                assert_eq!(whole(&kept(lines, &without), &of_all), Ok(false), "{without:?}");
+            }
+        }
+        for heads in [&then, &of_named, &of_all] {
+            assert!(check(&kept(&all, &[2 * names.len() - 1]), heads).is_err());
+            assert!(check(&kept(&all, &[names.len() - 1]), heads).is_err());
+        }
+        let other = Heads { digest: "0".repeat(DIGEST), ..then.clone() };
+        assert_eq!(check(&all, &other), Err(Broken::Lines { now: 2 * MOST as u64 }));
+    }
+
+    #[test]
+    fn a_union_merge_that_puts_a_line_before_the_heads_of_many_authors_is_no_alteration() {
+        let names = many();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let all = log(&names, 2);
+        let (then, new) = (heads(&all), log(&["new"], 1).remove(0));
+        for at in [0, all.len() - 1] {
+            let mut merged = all.clone();
+            merged.insert(at, new.clone());
+            assert_eq!((check(&merged, &then), whole(&merged, &then)), (Ok(2 * MOST), Ok(false)));
+        }
+        let few = log(&names[..MOST], 2);
+        let merged = [&few[..few.len() - 1], &[new], &few[few.len() - 1..]].concat();
+        assert_eq!(whole(&merged, &heads(&few)), Ok(true), "all heads are named");
     }
 
     proptest! {

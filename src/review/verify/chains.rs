@@ -14,6 +14,8 @@ use crate::receipts::chain;
 
 /// How many problems of a log are listed.
 const LISTED: usize = 5;
+/// The check of the lines of authors that a commit's heads do not name.
+const OTHERS: &str = "other authors";
 /// How many commits after a delivered one are looked at.
 const MOST: usize = 20_000;
 
@@ -74,7 +76,12 @@ pub fn check_heads(
         match chain.check(heads) {
             Err(broken) => wrong.push(told(repo, name, record, heads, &broken)),
             Ok(covered) => {
-                let late = needed.iter().filter(|(_, id)| id.as_deref().is_none_or(|id| !covered.contains(id)));
+                if !covered.is_whole {
+                    checks.unchecked(OTHERS, differs(name, heads));
+                }
+                // Among lines that are not named it may have been.
+                let is_late = |id: &str| !covered.ids.contains(id) && (covered.is_whole || !chain.has(id));
+                let late = needed.iter().filter(|(_, id)| id.as_deref().is_none_or(is_late));
                 wrong.extend(
                     late.map(|(what, _)| format!("the {name} did not have the {what} when the commit was made")),
                 );
@@ -89,6 +96,14 @@ pub fn check_heads(
 
 fn lines(heads: &Heads, one: &str) -> String {
     text::counted(heads.lines, one)
+}
+
+fn differs(name: &str, heads: &Heads) -> String {
+    let (named, all) = (heads.ids.len(), heads.all.as_ref().map_or(heads.lines, |all| all.lines));
+    format!(
+        "the commit names the last lines of {named} authors, which are whole; of the others' lines ({all} in the {name} with \
+         these) some are gone, or a merge put new ones before them"
+    )
 }
 
 fn told(repo: &Repository, name: &str, record: &Record, heads: &Heads, broken: &Broken) -> String {
@@ -134,8 +149,8 @@ pub fn check_later(
     let covered = |heads: &ChainHeads| {
         let line = decision.filed.line.as_deref()?;
         let event = agreement::decision_event(record, &decision.filed.path)?;
-        let in_ledger = entries.check(&heads.ledger).ok()?.contains(line);
-        Some(in_ledger && events.check(&heads.log).ok()?.contains(event.as_str()))
+        let in_ledger = entries.check(&heads.ledger).ok()?.ids.contains(line);
+        Some(in_ledger && events.check(&heads.log).ok()?.ids.contains(event.as_str()))
     };
     let sealed = later.iter().find(|(_, heads)| covered(heads) == Some(true)).map(|(id, _)| id.to_string());
     let good = match &sealed {
