@@ -507,3 +507,21 @@ fn an_export_has_every_file_of_the_record_and_names_the_links_that_it_leaves_out
     let ran = world.run(&["export"]).expect(1);
     assert!(ran.stderr.contains("not exported: _plans/link.plan.json: it is a link"), "{}", ran.stderr);
 }
+
+#[test]
+fn an_export_has_digest_and_size_of_files_that_are_no_text_or_are_large() {
+    let world = world();
+    let large = "line\n".repeat(4 << 20);
+    for (path, bytes) in [
+        ("_report/agent/manager/a.png", &b"\x89PNG\r\n\x1a\n\xff"[..]),
+        ("_report/agent/manager/b.txt", large.as_bytes()),
+    ] {
+        world.write(path, "");
+        fs::write(world.repo.join(path), bytes).unwrap();
+        let ran = world.run(&["export", "--kind", "file"]).expect(0);
+        let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let line = lines.iter().find(|line| line["path"] == path).unwrap_or_else(|| panic!("no {path}"));
+        assert_eq!(line["record"], json!({"size": bytes.len(), "sha256": teof::base::digest::sha256(bytes)}));
+        assert_eq!(ran.stderr, "", "{path}");
+    }
+}

@@ -12,8 +12,9 @@ use crate::ops::record::export::{self, Line};
 /// Print everything in the record as JSON lines
 ///
 /// Each line is {kind, path, record}: tasks, plans, claims, assignments, events, messages, receipts, seats, runs,
-/// reviews, decisions, requests, every other document and the coordinator's jobs. For other programs, and to move to another tool; nothing reads it
-/// back.
+/// reviews, decisions, requests, every other document and the coordinator's jobs. Of a file that is no text, or larger
+/// than 16 MiB, the kind is "file" and the record its size and SHA-256. For other programs, and to move to another
+/// tool; nothing reads it back.
 ///
 /// Exit code 1: something could not be read and is left out; stderr names it.
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,7 @@ pub struct Args {
     kinds: Vec<String>,
 }
 
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "task",
     "plan",
     "claim",
@@ -42,6 +43,7 @@ const KINDS: [&str; 14] = [
     "job",
     "request",
     "document",
+    "file",
 ];
 
 pub fn run(args: &Args, app: &App) -> Result<ExitCode> {

@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::base::{Result, files, jsonl};
+use crate::base::{Result, digest, files, jsonl};
 use crate::hub::{Hub, paths};
 use crate::plans::requests;
 
@@ -17,7 +17,7 @@ use crate::plans::requests;
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Line {
     /// What the record is: `task`, `plan`, `claim`, `assignment`, `event`, `message`, `receipt`, `seat`, `run`,
-    /// `review`, `decision`, `job`, `request` or `document`.
+    /// `review`, `decision`, `job`, `request`, `document`; or `file`: one that is no text, or is too large to print.
     pub kind: String,
     /// The file that it is in, relative to the hub; absent for a job. A byte that is not UTF-8 is `\\xHH`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,7 +25,8 @@ pub struct Line {
     /// The bytes of a path that is not UTF-8, in hexadecimal; absent for every other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_hex: Option<String>,
-    /// As it is in its file: a JSON document or line; the text of another file, such as Markdown.
+    /// As it is in its file: a JSON document or line; the text of another file, such as Markdown. Of a `file`: `size`, in
+    /// bytes, and `sha256`.
     pub record: Value,
 }
 
@@ -163,10 +164,24 @@ fn document(path: &Path, name: &Name, each: &mut dyn FnMut(Line) -> Result<()>) 
 }
 
 fn text(path: &Path, name: &Name, each: &mut dyn FnMut(Line) -> Result<()>) -> Result<(), Stop> {
-    let bytes = files::read(path, files::MAX_DOCUMENT).map_err(|e| Stop::Unreadable(format!("{e:#}")))?;
-    let text =
-        String::from_utf8(bytes.unwrap_or_default()).map_err(|_| Stop::Unreadable("it is no text".to_owned()))?;
-    each(name.line(kind(&name.shown), Value::String(text))).map_err(Stop::Failed)
+    let unreadable = |e: anyhow::Error| Stop::Unreadable(format!("{e:#}"));
+    let file = files::open_regular(path).map_err(unreadable)?;
+    let Some(file) = file else { return Err(Stop::Unreadable("it was removed".to_owned())) };
+    let size = files::check_regular(&file, path).map_err(unreadable)?;
+    let text = if size > files::MAX_DOCUMENT {
+        None
+    } else {
+        let bytes = files::read(path, files::MAX_DOCUMENT).map_err(unreadable)?;
+        String::from_utf8(bytes.unwrap_or_default()).ok()
+    };
+    let line = match text {
+        Some(text) => name.line(kind(&name.shown), Value::String(text)),
+        None => {
+            let sha256 = digest::sha256_reader(file).map_err(|e| Stop::Unreadable(e.to_string()))?;
+            name.line("file", json!({"size": size, "sha256": sha256}))
+        }
+    };
+    each(line).map_err(Stop::Failed)
 }
 
 /// What a file of the record holds, by its path.
