@@ -78,8 +78,8 @@ pub fn check(repo: &Repository, commit: &Commit, checks: &mut Checks) -> Result<
 /// Whether the new consent file permits nothing, or an event that came with it grants exactly this file.
 fn is_consent_recorded(repo: &Repository, (before, after): (&Tree, &Tree)) -> Result<bool> {
     let Some(file) = bytes(repo, after, paths::CONSENT) else { return Ok(true) };
-    let permits = serde_json::from_slice::<Value>(&file).is_ok_and(|file| file["auto_enabled"] == false);
-    if permits {
+    let permits_nothing = serde_json::from_slice::<Value>(&file).is_ok_and(|file| file["auto_enabled"] == false);
+    if permits_nothing {
         return Ok(true);
     }
     let digest = digest::sha256(&file);
