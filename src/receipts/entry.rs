@@ -1,5 +1,6 @@
 //! Checks which files may become evidence: files that do not change and that every clone has byte for byte.
 
+use std::io::Read;
 use std::path::Path;
 
 use crate::base::{Refusal, Result, digest, files, text};
@@ -27,9 +28,7 @@ pub fn hashed(hub: &Hub, path: &str) -> Result<(String, String)> {
 /// # Errors
 /// When the file at its place cannot be read.
 pub fn place_for(hub: &Hub, target: &str, run: &str, content: &[u8]) -> Result<(String, bool)> {
-    let is_same = |path: &str| {
-        Ok::<_, anyhow::Error>(files::read(&hub.path(path)?, files::MAX_DOCUMENT)?.map(|known| known == content))
-    };
+    let is_same = |path: &str| holds(hub, path, content.len() as u64, content);
     let (stem, ending) = target.rsplit_once('.').filter(|(_, ending)| !ending.contains('/')).unwrap_or((target, ""));
     let ending = if ending.is_empty() { String::new() } else { format!(".{ending}") };
     let stem = format!("{}-{run}", if ending.is_empty() { target } else { stem });
@@ -41,6 +40,22 @@ pub fn place_for(hub: &Hub, target: &str, run: &str, content: &[u8]) -> Result<(
         }
     }
     Ok((hub.free_path(&stem, &ending)?, false))
+}
+
+/// Whether a file of the hub has this content, whose length is known; `None` when there is no such file.
+///
+/// # Errors
+/// When one of both cannot be read.
+pub fn holds(hub: &Hub, path: &str, length: u64, content: impl Read) -> Result<Option<bool>> {
+    let path = hub.path(path)?;
+    let Some(known) = files::open_regular(&path)? else { return Ok(None) };
+    if files::check_regular(&known, &path)? != length {
+        return Ok(Some(false));
+    }
+    // Either may grow while it is read.
+    let [known, content] =
+        [digest::sha256_reader(known.take(length + 1))?, digest::sha256_reader(content.take(length + 1))?];
+    Ok(Some(known == content))
 }
 
 /// Whether a file may be added by hand: only below `_report/`, where evidence is stored and not edited.

@@ -67,6 +67,7 @@ impl Seat {
             agent: order.agent_id.clone(),
             task: order.task_id.clone(),
             run: run.to_owned(),
+            base: order.base_commit.clone(),
             epoch: work.fenced.then_some(order.epoch),
         };
         Seat { root: root.to_owned(), own, places }

@@ -4,12 +4,16 @@
 //! program runs while its file is read and may exchange it at any moment. So the file is opened once, in one step that
 //! follows no link and leaves the folder by no way, and what was opened is checked: a regular file with one name,
 //! small, text, without secrets, for a place where the seat may leave receipts. A file that exists in the hub is left
-//! alone: one with another content is entered next to it, under a name of the run.
+//! alone: one with another content is entered next to it, under a name of the run. What the run's base has is the
+//! hub's, whatever the worktree's copy of it is by now.
 
+use std::fmt::Display;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use git2::Repository;
 
 use crate::base::{Clock, Refusal, Result, digest, files, text};
 use crate::exec::Beside;
@@ -28,6 +32,8 @@ pub struct RunFolders {
     pub agent: String,
     pub task: String,
     pub run: String,
+    /// The commit that the worktree started from.
+    pub base: String,
     /// Of the claim, if the order names it.
     pub epoch: Option<u64>,
 }
@@ -80,14 +86,30 @@ impl RunFolders {
         Some(Named { folder: &self.worktree, target: inside.clone(), inside })
             .filter(|found| entry::is_place(&found.target))
     }
+
+    /// Whether a file of the worktree was there when the run started.
+    fn had(&self, named: &Named) -> bool {
+        let is_in_base = || {
+            let repo = Repository::open(&self.worktree)?;
+            let tree = repo.revparse_single(&self.base)?.peel_to_tree()?;
+            tree.get_path(Path::new(&named.inside)).map(drop)
+        };
+        named.folder == self.worktree && is_in_base().is_ok()
+    }
 }
 
 /// Where the hub has the file now; `None` when there is none.
 fn copy(hub: &Hub, places: &RunFolders, beside: &Beside, named: &Named) -> Result<Option<String>> {
     let exists = hub.path(&named.target)?.symlink_metadata().is_ok();
-    let Some(text) = read(named, hub.settings()?.guard.receipt_max_bytes)? else {
-        return Ok(exists.then(|| named.target.clone()));
-    };
+    if exists && places.had(named) {
+        return Ok(Some(named.target.clone()));
+    }
+    let Some((mut file, length)) = opened(named)? else { return Ok(exists.then(|| named.target.clone())) };
+    if exists && entry::holds(hub, &named.target, length, &file)? == Some(true) {
+        return Ok(Some(named.target.clone()));
+    }
+    file.rewind()?;
+    let text = text_of(file, named, hub.settings()?.guard.receipt_max_bytes)?;
     let place = || entry::place_for(hub, &named.target, &places.run, text.as_bytes());
     let (target, is_there) = place()?;
     if is_there {
@@ -116,30 +138,36 @@ fn copy(hub: &Hub, places: &RunFolders, beside: &Beside, named: &Named) -> Resul
     Ok(Some(target))
 }
 
-/// The file's text; `None` when there is no such file.
-fn read(named: &Named, max: u64) -> Result<Option<String>> {
-    let refuse = |why: String| Refusal::guard("receipt.not_regular", format!("{} {why}", text::safe(&named.inside)));
+fn refuse(named: &Named, why: impl Display) -> Refusal {
+    Refusal::guard("receipt.not_regular", format!("{} {why}", text::safe(&named.inside)))
+}
+
+/// The file and its length; `None` when there is no such file.
+fn opened(named: &Named) -> Result<Option<(File, u64)>> {
     let file = match open(named.folder, Path::new(&named.inside)) {
         Ok(file) => file,
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(None),
         Err(rustix::io::Errno::LOOP | rustix::io::Errno::XDEV) => {
-            return Err(refuse("is a link, or leads outside".to_owned()).into());
+            return Err(refuse(named, "is a link, or leads outside").into());
         }
-        Err(e) => return Err(refuse(format!("cannot be opened: {e}")).into()),
+        Err(e) => return Err(refuse(named, format!("cannot be opened: {e}")).into()),
     };
-    files::check_regular(&file, Path::new(&named.inside))?;
-    let found = file.metadata().map_err(|e| refuse(format!("cannot be read: {e}")))?;
+    let length = files::check_regular(&file, Path::new(&named.inside))?;
+    let found = file.metadata().map_err(|e| refuse(named, format!("cannot be read: {e}")))?;
     if found.nlink() != 1 {
-        return Err(refuse("has a second name: its content may come from outside".to_owned()).into());
+        return Err(refuse(named, "has a second name: its content may come from outside").into());
     }
+    Ok(Some((file, length)))
+}
+
+fn text_of(file: File, named: &Named, max: u64) -> Result<String> {
     let mut bytes = Vec::new();
     // It may grow while it is read.
-    file.take(max + 1).read_to_end(&mut bytes).map_err(|e| refuse(format!("cannot be read: {e}")))?;
+    file.take(max + 1).read_to_end(&mut bytes).map_err(|e| refuse(named, format!("cannot be read: {e}")))?;
     if bytes.len() as u64 > max {
-        return Err(refuse(format!("is larger than {max} bytes (guard.receipt_max_bytes)")).into());
+        return Err(refuse(named, format!("is larger than {max} bytes (guard.receipt_max_bytes)")).into());
     }
-    let text = String::from_utf8(bytes).map_err(|_| refuse("is not text: it is not UTF-8".to_owned()))?;
-    Ok(Some(text))
+    Ok(String::from_utf8(bytes).map_err(|_| refuse(named, "is not text: it is not UTF-8"))?)
 }
 
 /// Opens a file below a folder: no link is followed, and no way leads out, whatever is exchanged meanwhile.
@@ -183,6 +211,7 @@ mod tests {
             .unwrap();
         let root = at("in");
         let named = |inside: &str| Named { folder: &root, inside: inside.into(), target: String::new() };
+        let read = |named: &Named, max| opened(named)?.map(|(file, _)| text_of(file, named, max)).transpose();
         assert_eq!(read(&named("good"), 8).unwrap().as_deref(), Some("text\n"));
         assert_eq!(read(&named("none"), 8).unwrap(), None);
         for inside in ["large", "bytes", "hard", "link", "magic", "up/out", "../out", "fifo", ".", "/etc/hostname"] {
@@ -199,6 +228,7 @@ mod tests {
             agent: "a".into(),
             task: "T".into(),
             run: "run-1".into(),
+            base: String::new(),
             epoch: None,
         };
         let target = |path: &str| places.find(path).map(|found| found.target);

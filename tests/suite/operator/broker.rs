@@ -133,6 +133,48 @@ try with.gone env TEOF_BROKER=/nonexistent $T bus event --event status --summary
     assert!(with("gone").is_empty());
 }
 
+#[test]
+fn a_receipt_that_the_hub_has_is_named_and_not_read_again() {
+    let fort = Fort::new();
+    let folder = fort.world.repo.join("_report/agent");
+    fs::create_dir_all(folder.join("codex-1")).unwrap();
+    fs::create_dir_all(folder.join("codex-2")).unwrap();
+    fs::write(folder.join("codex-1/shot.png"), b"\x89PNG\xff").unwrap();
+    fs::write(folder.join("codex-1/large.txt"), "x".repeat(8 << 20)).unwrap();
+    fs::write(folder.join("codex-2/theirs.txt"), "theirs\n").unwrap();
+    fort.world.git(&["add", "."]);
+    fort.world.git(&["commit", "-qm", "Receipts"]);
+    fs::write(folder.join("codex-1/later.bin"), b"\xff later").unwrap();
+    let body = r#"
+try png $T receipts add _report/agent/codex-1/shot.png --json
+try large $T receipts add _report/agent/codex-1/large.txt --json
+cp _report/agent/codex-1/shot.png $TEOF_RECEIPTS_DIR/shot.png
+try copied $T receipts add $TEOF_RECEIPTS_DIR/shot.png --json
+echo changed >> _report/agent/codex-2/theirs.txt
+try theirs $T receipts add _report/agent/codex-2/theirs.txt
+printf '\377 later' > _report/agent/codex-1/later.bin
+try later $T receipts add _report/agent/codex-1/later.bin --json
+printf '\377 other' > _report/agent/codex-1/later.bin
+try binary $T receipts add _report/agent/codex-1/later.bin
+git checkout -q . ; rm _report/agent/codex-1/later.bin
+"#;
+    fort.run(&fort.script(body)).expect("an outcome");
+    let ended = fort.ended();
+    for (name, code) in [("png", 0), ("large", 0), ("copied", 0), ("theirs", 0), ("later", 0), ("binary", 1)] {
+        assert_eq!(ended.get(name), Some(&code), "{name}: {}", fort.said(name));
+    }
+    assert!(fort.said("binary").contains("is not text"), "{}", fort.said("binary"));
+    let names =
+        |seat: &str| fs::read_dir(folder.join(seat)).unwrap().flatten().map(|one| one.file_name()).collect::<Vec<_>>();
+    let doubles: Vec<_> = names("codex-1")
+        .into_iter()
+        .chain(names("codex-2"))
+        .filter(|name| name.to_string_lossy().contains("run-1"))
+        .collect();
+    assert!(doubles.is_empty(), "{doubles:?}");
+    fort.world.ok(&["receipts", "verify"]);
+}
+
 /// What a program of a run may send and what comes of it: the answer, or the exit code.
 fn abuse() -> Vec<(&'static str, Value, Value)> {
     let call = |verb: &str, flags: &[(&str, Option<&str>)], words: &[&str]| {
