@@ -31,7 +31,7 @@ mod supervise;
 pub use busy::{Turn, publish_turn, turn_of};
 pub use confinement::{Confinement, Level, Network, Support};
 pub use environment::allowed;
-pub use executors::{Access, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, Running};
+pub use executors::{Access, Docker, DockerOptions, EngineInfo, Executor, Mounts, ProcessExecutor, Running};
 pub use executors::{docker, run_hidden_mode, tmux};
 pub use launch::detached;
 pub use limits::cgroup::LEAF as CGROUP_LEAF;

@@ -9,7 +9,7 @@ mod executor;
 mod process;
 pub mod tmux;
 
-pub use docker::{Access, Docker, Mounts, Options as DockerOptions, Running};
+pub use docker::{Access, Docker, EngineInfo, Mounts, Options as DockerOptions, Running};
 pub use executor::Executor;
 pub use process::Process as ProcessExecutor;
 

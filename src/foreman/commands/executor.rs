@@ -7,7 +7,7 @@ use crate::base::{Result, env, lock};
 use crate::exec::broker::Belongs;
 use crate::exec::docker::{self, Engine};
 use crate::exec::{
-    Access, CgroupBase, Docker, DockerOptions, Executor, Mounts, ProcessExecutor, Running, Supervisor, tmux,
+    Access, CgroupBase, Docker, DockerOptions, EngineInfo, Executor, Mounts, ProcessExecutor, Running, Supervisor, tmux,
 };
 use crate::foreman::sandbox::{self, Workplace};
 use crate::guard::trust;
@@ -48,6 +48,7 @@ impl Chosen {
                 mounts: mounts(hub, at)?,
                 logs: left_output(hub),
                 running: Running::default(),
+                info: EngineInfo::default(),
             })),
             ExecutorKind::Tmux => Chosen::Tmux(tmux::Tmux { server: of_runs(hub), task: subject.task.to_owned() }),
         })

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use teof::base::Refusal;
 use teof::exec::docker::{Engine, remove_left};
-use teof::exec::{Access, Control, Docker, DockerOptions, Executor, Mounts, Report, Running, Spec, TimedOut, Verdict};
+use teof::exec::{
+    Access, Control, Docker, DockerOptions, EngineInfo, Executor, Mounts, Report, Running, Spec, TimedOut, Verdict,
+};
 
 use super::{Place, read, supervisor};
 use crate::harness::skip;
@@ -40,6 +42,7 @@ fn docker(place: &Place, client: &Path) -> Docker {
         mounts: Mounts::from([(place.dir.path().to_owned(), Access::Write)]),
         logs: place.path("logs"),
         running: Running::default(),
+        info: EngineInfo::default(),
     }
 }
 
@@ -64,6 +67,11 @@ fn a_program_in_a_container_is_supervised_and_nothing_of_it_is_left() {
     let client = stand_in(&place.path("bin"));
     let docker = docker(&place, &client);
     Engine(&docker.options).check().unwrap();
+    let stopped = client.with_file_name("state").join("no-engine");
+    fs::write(&stopped, "").unwrap();
+    let failed = docker.run(&supervisor(), place.spec("failed", "true"), "coder-1", &mut || Control::Continue);
+    assert_eq!(Refusal::of(&failed.unwrap_err()).unwrap().code, "docker.no_engine");
+    fs::remove_file(&stopped).unwrap();
 
     let done =
         run(&docker, place.spec("a", "cat; pwd; echo \"$API_KEY $TEOF_RUN $IS_SANDBOX\"; echo talk >&2; exit 7"));
@@ -77,6 +85,8 @@ fn a_program_in_a_container_is_supervised_and_nothing_of_it_is_left() {
     let killed = Docker { options: DockerOptions { memory: "1g".into(), ..docker.options.clone() }, ..docker };
     let over = run(&killed, place.spec("b", "kill -KILL $$"));
     assert_eq!(over.verdict, Verdict::OverLimit("out of memory (memory = \"1g\")".into()));
+    let calls = read(&client.with_file_name("state").join("calls"));
+    assert_eq!(calls.lines().filter(|call| call.starts_with("info ")).count(), 2, "once, and after a failure: {calls}");
     assert_eq!(containers(&client), Vec::<String>::new());
 }
 

@@ -7,11 +7,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
 use super::argv::{self, Mounts, Program};
 use super::elf;
 use super::ending::{After, Said};
 use super::engine::{self, Engine, Left};
+use super::info::Info;
 use super::options::Options;
 use super::running::Running;
 use crate::base::{Result, digest, env, files, text};
@@ -38,6 +40,24 @@ pub struct Docker {
     /// Where the last output of containers goes that were left behind.
     pub logs: PathBuf,
     pub running: Running,
+    pub info: EngineInfo,
+}
+
+/// What the engine said of itself, once it has. All copies are one.
+#[derive(Clone, Debug, Default)]
+pub struct EngineInfo(Arc<OnceLock<Info>>);
+
+impl EngineInfo {
+    /// Asks when it is not known yet, also after a failure.
+    fn get(&self, engine: &Engine) -> Result<&Info> {
+        match self.0.get() {
+            Some(info) => Ok(info),
+            None => {
+                let info = engine.info()?;
+                Ok(self.0.get_or_init(|| info))
+            }
+        }
+    }
 }
 
 impl Executor for Docker {
@@ -48,7 +68,7 @@ impl Executor for Docker {
     fn run(&self, supervisor: &Supervisor, spec: Spec, title: &str, observer: &mut dyn Observer) -> Result<Report> {
         let engine = Engine(&self.options);
         let image_path = engine.image_path()?;
-        let info = engine.info()?;
+        let info = self.info.get(&engine)?;
         let hub = self.hub.display().to_string();
         let run = spec.marks.iter().find(|(name, _)| name == env::RUN).map_or_else(String::new, |(_, run)| run.clone());
         let name = container_name(&hub, &run, title);
@@ -66,7 +86,7 @@ impl Executor for Docker {
                 ("teof.job", self.job.clone()),
             ],
             mounts: &self.mounts,
-            engine: &info,
+            engine: info,
             has_stdin: !spec.stdin.is_empty(),
             image_path: &image_path,
             own_binary: own_binary.as_deref(),
@@ -106,7 +126,7 @@ impl Executor for Docker {
 impl Docker {
     /// Tells which processes are in the run's container, while one runs; `None` where the engine has another kernel.
     pub fn members(&self, beside: Beside) -> Option<Box<Belongs>> {
-        if !Engine(&self.options).shares_kernel() {
+        if !self.info.get(&Engine(&self.options)).is_ok_and(Info::shares_kernel) {
             return None;
         }
         let (running, options) = (self.running.clone(), self.options.clone());

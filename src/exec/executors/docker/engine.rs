@@ -175,13 +175,6 @@ impl Engine<'_> {
         }
     }
 
-    /// Whether containers run on the kernel of this process. Elsewhere they cannot reach a socket of this machine.
-    pub fn shares_kernel(&self) -> bool {
-        let own = rustix::system::uname();
-        let info = self.info().unwrap_or_default();
-        info.kernel().is_some_and(|kernel| own.release().to_str() == Ok(kernel))
-    }
-
     /// What it says of itself.
     pub(super) fn info(&self) -> Result<Info> {
         match self.ask(&["info", "--format", "{{json .}}"], PATIENCE) {

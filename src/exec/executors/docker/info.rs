@@ -44,6 +44,12 @@ impl Info {
         self.kernel.as_deref().or(self.host.as_ref().map(|host| host.kernel.as_str()))
     }
 
+    /// Whether containers run on the kernel of this process. Elsewhere they cannot reach a socket of this machine.
+    pub fn shares_kernel(&self) -> bool {
+        let own = rustix::system::uname();
+        self.kernel().is_some_and(|kernel| own.release().to_str() == Ok(kernel))
+    }
+
     pub fn is_podman(&self) -> bool {
         self.host.is_some()
     }

@@ -10,7 +10,7 @@ mod options;
 mod running;
 
 pub use argv::{Access, Mounts};
-pub use container::{Docker, remove_left};
+pub use container::{Docker, EngineInfo, remove_left};
 pub(in crate::exec) use container::{REMOVE, remove_of_run};
 pub use engine::{Engine, Left};
 pub use options::Options;
