@@ -1,7 +1,7 @@
 //! `teof session logs`
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,14 +49,14 @@ const LONGEST: usize = 1 << 20;
 pub fn run(args: &Args, app: &App) -> Result<()> {
     let hub = app.hub_to_read()?;
     let found = show::find(hub, &args.session)?;
-    let Some(mut file) = files::open_regular(&found.log)? else {
+    let Some(file) = files::open_regular(&found.log)? else {
         return Err(Refusal::not_found("session.no_log", format!("session {} has no stream", found.id))
             .because(format!("{} does not exist", found.log.display()))
             .next(format!("see the session: teof session show {}", found.id))
             .into());
     };
     let watch = args.follow.then(|| Watch::on(found.log.parent()));
-    let mut reader = Reader::of(hub, &found, args.raw)?;
+    let mut reader = Reader::of(hub, &found, args.raw, file)?;
     let print = |line: &str| match app.json() {
         true => app.out(compact(&json!({ "line": line }))),
         false => app.out(line),
@@ -64,7 +64,10 @@ pub fn run(args: &Args, app: &App) -> Result<()> {
     loop {
         // Before the rest is read: what is printed later belongs to a session that goes on.
         let is_over = sessions::find(hub, &found.id)?.status.is_over();
-        reader.rest(&mut file, print)?;
+        reader.rest(print)?;
+        if reader.is_cut(print)? {
+            print("… the log was cut here, at its size limit");
+        }
         match &watch {
             Some(watch) if !is_over => drop(watch.wait(SAFETY)),
             _ => break,
@@ -80,28 +83,26 @@ struct Reader {
     stream: Option<Stream>,
     /// What the paths in the stream are relative to.
     worktree: PathBuf,
+    log: PathBuf,
+    file: File,
     /// The start of a line whose end is not there yet.
     begun: Vec<u8>,
 }
 
 impl Reader {
-    fn of(hub: &Hub, record: &SessionRecord, raw: bool) -> Result<Reader> {
+    fn of(hub: &Hub, record: &SessionRecord, raw: bool, file: File) -> Result<Reader> {
         let agent = record.program.as_deref().filter(|_| record.mode == Mode::Autonomous && !raw);
         // An agent that is no longer in the settings: its stream is shown as it is.
         let format = agent.and_then(|agent| Some(agents::find(hub.settings().ok()?, agent).ok()?.format));
         let stream = format.map(|format| Stream::new(format, None));
-        Ok(Reader { stream, worktree: record.worktree.clone(), begun: Vec::new() })
+        Ok(Reader { stream, worktree: record.worktree.clone(), log: record.log.clone(), file, begun: Vec::new() })
     }
 
     /// Prints what is new.
-    fn rest(&mut self, file: &mut File, print: impl Fn(&str)) -> Result<()> {
-        // The log of a terminal is cut when it is over its limit.
-        if file.stream_position()? > file.metadata()?.len() {
-            file.rewind()?;
-        }
+    fn rest(&mut self, print: impl Fn(&str)) -> Result<()> {
         let mut piece = vec![0; PIECE];
         loop {
-            let length = file.read(&mut piece)?;
+            let length = self.file.read(&mut piece)?;
             if length == 0 {
                 return Ok(());
             }
@@ -117,6 +118,21 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Whether another file took the place of the log, as when a terminal's log is over its limit. Reading goes on at
+    /// its end: most of it was read in the old one.
+    fn is_cut(&mut self, print: impl Fn(&str)) -> Result<bool> {
+        let Some(mut new) = files::open_regular(&self.log)? else { return Ok(false) };
+        if files::identity(&new)? == files::identity(&self.file)? {
+            return Ok(false);
+        }
+        // What the old one got before.
+        self.rest(&print)?;
+        self.last_line(&print);
+        new.seek(SeekFrom::End(0))?;
+        self.file = new;
+        Ok(true)
     }
 
     fn whole_lines(&mut self, print: &impl Fn(&str)) {

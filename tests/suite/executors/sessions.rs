@@ -125,6 +125,55 @@ fn an_interactive_agent_works_in_the_tasks_worktree_and_its_end_is_recorded() {
 }
 
 #[test]
+fn whoever_follows_a_log_that_is_cut_reads_nothing_twice() {
+    if !has_tmux() {
+        return;
+    }
+    let world = world();
+    let prompt = world.folder().join("prompt.md").display().to_string();
+    let args = dispatch(TASK, &["--program", "claude", "--prompt-file", &prompt, "--agent", SEAT, "--json"]);
+    let started: Value = serde_json::from_str(&run(&world, &args).expect(0).stdout).unwrap();
+    let id = started["session"].as_str().unwrap();
+    let log = show(&world, id)["log"].as_str().unwrap().to_owned();
+    let printed = world.folder().join("printed");
+    let mut follows = world.teof(&["session", "logs", id, "-f"]);
+    let mut followed = follows.stdout(fs::File::create(&printed).unwrap()).spawn().unwrap();
+    // A second process that keeps the same log, as tmux starts it.
+    let keep = |text: &str, limit: &str| {
+        let mut keeper = Command::new(env!("CARGO_BIN_EXE_teof"));
+        keeper.args(["__terminal-log", &log, limit]).stdin(std::process::Stdio::piped());
+        let mut keeper = keeper.spawn().unwrap();
+        std::io::Write::write_all(&mut keeper.stdin.take().unwrap(), text.as_bytes()).unwrap();
+        assert!(keeper.wait().unwrap().success());
+    };
+    let read = || fs::read_to_string(&printed).unwrap();
+    let many = |what: &str| (0..2000).map(|n| format!("{what} {n}\n")).collect::<String>();
+    keep(&many("line"), "1000000");
+    until("all is printed", || read().contains("line 1999\n"));
+    keep("more\n", "9000");
+    until("the cut is told", || read().contains("the log was cut"));
+    keep("after it\n", "1000000");
+    until("it goes on", || read().contains("after it\n"));
+    // Longer at once than what was read so far.
+    keep(&(many("first") + &many("second")), "9000");
+    until("the next cut is told", || read().matches("the log was cut").count() >= 2);
+    keep("the last\n", "1000000");
+    until("it goes on again", || read().contains("the last\n"));
+    let printed = read();
+    let mut lines: Vec<_> = printed.lines().filter(|line| !line.is_empty() && !line.starts_with('…')).collect();
+    let all = lines.len();
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(all, lines.len(), "no line twice: {printed}");
+    for line in ["line 1000", "line 1999", "more"] {
+        assert!(lines.contains(&line), "{line}: {printed}");
+    }
+    let window = Server::of_people(&world.repo.join(".git/teof/tmux")).find(id).unwrap().unwrap();
+    tmux(&world, &["send-keys", "-t", &window.id, "-l", "hello\n"]);
+    assert!(followed.wait().unwrap().success());
+}
+
+#[test]
 fn nothing_is_claimed_for_a_program_that_no_terminal_can_start() {
     if !has_tmux() {
         return;

@@ -7,6 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::base::{Result, files};
+
 /// The first argument that selects this process. What follows: the file, its limit in bytes.
 pub(in crate::exec) const MODE: &str = "__terminal-log";
 
@@ -23,9 +25,10 @@ pub(in crate::exec) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode
     }
 }
 
-/// Appends everything that comes to a file. When that is over its limit, the older half is removed.
-fn keep(mut from: impl Read, path: &Path, limit: u64) -> io::Result<()> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+/// Appends everything that comes to a file. When that is over its limit, a file with the newer half takes its place:
+/// whoever reads the old one sees that it is another.
+fn keep(mut from: impl Read, path: &Path, limit: u64) -> Result<()> {
+    let mut file = open(path)?;
     let mut length = file.metadata()?.len();
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -36,23 +39,28 @@ fn keep(mut from: impl Read, path: &Path, limit: u64) -> io::Result<()> {
                 length += n as u64;
             }
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+            Err(e) => return Err(e.into()),
         }
         if length > limit {
-            length = cut(&mut file, length, limit / 2)?;
+            let kept = last_lines(&mut file, length.saturating_sub(limit / 2))?;
+            files::replace_unsynced(path, &kept)?;
+            file = open(path)?;
+            length = kept.len() as u64;
         }
     }
 }
 
-/// Keeps the last lines of a file, in place, so that whoever reads it goes on. Returns its new length.
-fn cut(file: &mut File, length: u64, kept: u64) -> io::Result<u64> {
-    file.seek(SeekFrom::Start(length.saturating_sub(kept)))?;
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+}
+
+/// The whole lines after a position.
+fn last_lines(file: &mut File, after: u64) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(after))?;
     let mut end = Vec::new();
     file.read_to_end(&mut end)?;
     let from = end.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    file.set_len(0)?;
-    file.write_all(&end[from..])?;
-    Ok((end.len() - from) as u64)
+    Ok(end.split_off(from))
 }
 
 #[cfg(test)]
