@@ -9,7 +9,6 @@ mod cached;
 pub mod claims;
 pub mod coordination;
 pub mod events;
-pub mod failing;
 pub mod history;
 pub mod jobs;
 pub mod plans;

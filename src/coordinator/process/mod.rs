@@ -1,7 +1,6 @@
 //! The process around the decision, one per hub. It feeds [`step`](crate::coordinator::step::step) and performs the
 //! requested effects.
 
-mod alerts;
 mod effects;
 mod ended;
 mod holder;

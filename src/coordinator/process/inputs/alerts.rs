@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::shell::Shell;
 use crate::base::{Result, Stamp, jsonl};
 use crate::bus::log;
+use crate::coordinator::process::shell::Shell;
 use crate::coordinator::state::input::Input;
 use crate::foreman::reporting::alert;
 use crate::hub::Hub;
@@ -20,7 +20,7 @@ const NEWS: Duration = Duration::from_secs(24 * 3600);
 
 impl Shell<'_> {
     /// Passes on the alerts since the last time, also those from while no coordinator ran.
-    pub(super) fn tell_alerts(&mut self) {
+    pub(in crate::coordinator::process) fn tell_alerts(&mut self) {
         // It notifies nobody, so the next coordinator passes them on.
         if self.options.one_shot {
             return;

@@ -1,5 +1,7 @@
 //! Turns messages, signals and polls into inputs of the decision.
 
+mod alerts;
+
 use std::time::{Duration, Instant};
 
 use super::observe::one_line;

@@ -1,13 +1,14 @@
 //! The coordinator's process and what it may do: breaker, consent, budgets, suspended agents, what keeps work from
 //! starting.
 
+pub mod failing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::cached::{Cached, Timed};
-use super::failing::{self, Failing};
 use crate::base::{Result, Stamp, text};
 use crate::coordinator::process::service::facts;
 use crate::coordinator::state::{State, Totals};
@@ -18,6 +19,7 @@ use crate::hub::{Hub, paths};
 use crate::model::agent::Usage;
 use crate::model::run::job_name::short;
 use crate::review::policy::MergePolicy;
+use failing::Failing;
 
 /// How old what no file tells may be: whether the process is stuck, what the last scan found.
 const SLOW: Duration = Duration::from_secs(2);
