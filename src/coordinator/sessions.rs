@@ -104,7 +104,7 @@ fn retired(hub: &Hub, state: &State) -> Result<Vec<String>> {
         }
         match storage.remove(&record.id) {
             Ok(()) => removed += 1,
-            // The others are removed all the same.
+            // The others are still removed.
             Err(e) => told.push(format!("cannot remove session {}: {e:#}", record.id)),
         }
     }

@@ -77,7 +77,7 @@ impl After<'_> {
     /// How the program ended.
     ///
     /// # Errors
-    /// Why nobody knows: the engine stopped while the program ran.
+    /// Unknown, and why: the engine stopped while the program ran.
     pub(super) fn verdict(self) -> Result<Verdict, String> {
         let After { verdict, state, options, program, said } = self;
         match (&verdict, state) {

@@ -181,7 +181,7 @@ mod tests {
             ("DB_PASSWORD", Weight::Secret),
             ("PGPASSWORD2", Weight::Secret),
             ("clientSecret", Weight::Secret),
-            ("//registry.npmjs.org/:_authToken", Weight::Secret),
+            ("//registry.example/:_authToken", Weight::Secret),
             ("DB_PASS", Weight::Likely),
             ("apiKey", Weight::Likely),
             ("private-key", Weight::Likely),
