@@ -1,4 +1,5 @@
-//! The chain heads that a delivered commit carries: what the event log and the ledger held when it was made.
+//! The heads of a log: what it held when they were taken. Pure; [`chain_heads`](super::chain_heads) takes those of the
+//! record.
 //!
 //! A log is a set of lines, and the lines of one author form a chain by `prev`. The heads are the lines that no other
 //! line names as its predecessor. Whoever has them can tell from any later state of the log, in whatever order a merge
@@ -16,15 +17,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Result, digest, files};
-use crate::bus::events;
-use crate::hub::{Hub, paths};
+use crate::base::digest;
 use crate::model::event::{self, Seal};
-use crate::receipts::ledger::Entry;
-
-/// The trailers of a delivered commit.
-pub const TRAILER_LOG: &str = "Teof-Log";
-pub const TRAILER_LEDGER: &str = "Teof-Ledger";
 
 /// How many heads a trailer names; of more, those whose line is the newest.
 const MOST: usize = 32;
@@ -63,13 +57,6 @@ pub struct Covered<'c> {
     /// Whether these are all lines of then. Otherwise lines of authors that are not named are gone, or a merge put
     /// others before the heads.
     pub is_whole: bool,
-}
-
-/// The heads of both logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChainHeads {
-    pub log: Heads,
-    pub ledger: Heads,
 }
 
 /// Why a log is not a continuation of the one whose heads are known.
@@ -112,7 +99,7 @@ impl Chain {
     }
 
     /// Reads the files of a log up to the first line that is `last`, inclusive.
-    fn until<'b>(files: impl IntoIterator<Item = &'b [u8]>, last: &dyn Fn(&[u8]) -> bool) -> Chain {
+    pub(super) fn until<'b>(files: impl IntoIterator<Item = &'b [u8]>, last: &dyn Fn(&[u8]) -> bool) -> Chain {
         let mut chain = Chain::default();
         for line in files.into_iter().flat_map(|file| file.split(|b| *b == b'\n')).map(<[u8]>::trim_ascii) {
             let id = match event::check_seal(line) {
@@ -256,58 +243,6 @@ impl Heads {
         let is_whole = rest.next().is_none() && ids.iter().all(|id| is_hex(id, ID));
         is_whole.then_some(Heads { lines, digest, ids, all })
     }
-}
-
-impl ChainHeads {
-    /// The heads of the record as it is on disk.
-    ///
-    /// # Errors
-    /// When a log cannot be read.
-    pub fn now(hub: &Hub) -> Result<ChainHeads> {
-        let logs = read(hub)?;
-        Ok(ChainHeads { log: logs.log(&|_| false), ledger: logs.ledger(&|_| false) })
-    }
-
-    /// The heads of the record at the moment when a run's result entered it: as long as lines are only appended, the
-    /// answer stays the same. `bundle` is the run's review bundle.
-    ///
-    /// # Errors
-    /// When a log cannot be read.
-    pub fn of_result(hub: &Hub, run: &str, bundle: &str) -> Result<ChainHeads> {
-        let logs = read(hub)?;
-        let ends = |line: &[u8]| {
-            let found: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
-            found["event"] == "status" && found["meta"]["run"] == run && found["meta"]["verdict"] == "succeeded"
-        };
-        let enters = |line: &[u8]| Entry::parse(line).is_some_and(|entry| entry.path == bundle);
-        Ok(ChainHeads { log: logs.log(&ends), ledger: logs.ledger(&enters) })
-    }
-
-    /// The trailers, in the order in which they are written.
-    pub fn trailers(&self) -> [(&'static str, String); 2] {
-        [(TRAILER_LOG, self.log.to_text()), (TRAILER_LEDGER, self.ledger.to_text())]
-    }
-}
-
-struct Logs {
-    events: Vec<Vec<u8>>,
-    ledger: Vec<u8>,
-}
-
-impl Logs {
-    fn log(&self, last: &dyn Fn(&[u8]) -> bool) -> Heads {
-        Chain::until(self.events.iter().map(Vec::as_slice), last).heads()
-    }
-
-    fn ledger(&self, last: &dyn Fn(&[u8]) -> bool) -> Heads {
-        Chain::until([self.ledger.as_slice()], last).heads()
-    }
-}
-
-fn read(hub: &Hub) -> Result<Logs> {
-    let whole = |path: &str| Ok(files::read(&hub.path(path)?, u64::MAX >> 1)?.unwrap_or_default());
-    let events = events::logs(hub)?.iter().map(|path| whole(path)).collect::<Result<_>>()?;
-    Ok(Logs { events, ledger: whole(paths::LEDGER)? })
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ use crate::hub::{Hub, Transaction, Writer};
 use crate::model::event::{Event, Severity};
 use crate::model::run::bundle::Bundle;
 use crate::model::run::outcome::Finding;
-use crate::ops::evidence::heads::ChainHeads;
+use crate::ops::evidence::chain_heads::ChainHeads;
 
 /// The state of a pull request at the remote.
 #[derive(Clone, Debug, PartialEq)]

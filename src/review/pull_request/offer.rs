@@ -9,7 +9,7 @@ use git2::{MergeOptions, Oid, Repository, Signature, Time};
 use crate::base::{Refusal, Result, text};
 use crate::hub::git::{ancestry, object_ids};
 use crate::model::run::bundle::Bundle;
-use crate::ops::evidence::heads::ChainHeads;
+use crate::ops::evidence::chain_heads::ChainHeads;
 use crate::review::target::{merge, message};
 
 /// How many commits of a target are searched.

@@ -17,7 +17,7 @@ use crate::hub::repository::identity;
 use crate::hub::settings::ApprovalMerge;
 use crate::hub::{Hub, git, paths};
 use crate::model::run::bundle::Bundle;
-use crate::ops::evidence::heads::ChainHeads;
+use crate::ops::evidence::chain_heads::ChainHeads;
 use crate::review::input::ReviewInput;
 
 /// The result of a merge.

@@ -6,7 +6,7 @@
 use crate::base::text;
 use crate::hub::worktrees::checkpoint::{TRAILER_JOB, TRAILER_RUN};
 use crate::model::run::bundle::Bundle;
-use crate::ops::evidence::heads::ChainHeads;
+use crate::ops::evidence::chain_heads::ChainHeads;
 
 pub const TRAILER_BY: &str = "Teof-Reviewed-By";
 pub const TRAILER_REVERTS: &str = "Teof-Reverts";

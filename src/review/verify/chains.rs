@@ -9,7 +9,8 @@ use super::subject::{self, Carried};
 use crate::base::{Result, text};
 use crate::hub::git::ancestry;
 use crate::hub::paths;
-use crate::ops::evidence::heads::{Broken, ChainHeads, Heads};
+use crate::ops::evidence::chain_heads::ChainHeads;
+use crate::ops::evidence::heads::{Broken, Heads};
 use crate::receipts::chain;
 
 /// How many problems of a log are listed.

@@ -3,7 +3,8 @@
 use git2::{Commit, Repository};
 
 use crate::hub::worktrees::checkpoint::{TRAILER_JOB, TRAILER_RUN};
-use crate::ops::evidence::heads::{ChainHeads, Heads, TRAILER_LEDGER, TRAILER_LOG};
+use crate::ops::evidence::chain_heads::{ChainHeads, TRAILER_LEDGER, TRAILER_LOG};
+use crate::ops::evidence::heads::Heads;
 use crate::review::target::message::{TRAILER_ASSISTED, TRAILER_BY, TRAILER_REVERTS};
 
 /// The trailer of a record commit.
