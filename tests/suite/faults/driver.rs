@@ -4,8 +4,9 @@
 //! file system that is full. Where there is no strace, teof's own hook fails the calls of its store layer.
 //!
 //! Without a setting a small sample is tried; `TEOF_SEED=7` draws another one. `TEOF_FAULTS=all` tries everything,
-//! `TEOF_FAULTS=200` as many, `TEOF_FAULTS_OF="review approve"` those of one command. A failure prints its
-//! `TEOF_FAULT_CASE=…`, which tries this one alone.
+//! `TEOF_FAULTS=200` as many, `TEOF_FAULTS_OF="review approve"` those of one command, `TEOF_FAULTS_PART=2/5` the second
+//! of five parts of each command's, the calls that write first. A failure prints its `TEOF_FAULT_CASE=…`, which tries
+//! this one alone.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A long run shows how far it is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,8 +92,9 @@ impl Lab {
         Clean { once, twice: self.state(), code_of_repetition, varies }
     }
 
-    /// The calls of a command that touch this world's files, as strace tells them.
-    fn calls(&self, scenario: &Scenario) -> BTreeSet<(String, u32)> {
+    /// The calls of a command that touch this world's files, as strace tells them: first those that write, then those
+    /// that only open a file to read it.
+    fn calls(&self, scenario: &Scenario) -> Vec<(String, u32)> {
         self.reset(scenario.line);
         let log = self.world.folder().join("strace");
         let names: Vec<_> = CALLS.iter().map(|(call, _)| *call).collect();
@@ -101,7 +103,7 @@ impl Lab {
         self.run(scenario, &wrapper.into_iter().map(str::to_owned).collect::<Vec<_>>());
         let folder = self.world.folder().display().to_string();
         let mut counts = BTreeMap::<(String, String), u32>::new();
-        let mut found = BTreeSet::new();
+        let (mut writing, mut reading) = (BTreeSet::new(), BTreeSet::new());
         for line in fs::read_to_string(&log).unwrap().lines() {
             let Some((pid, rest)) = line.split_once(' ') else { continue };
             let Some((call, arguments)) = rest.trim_start().split_once('(') else { continue };
@@ -114,10 +116,13 @@ impl Lab {
                 !before.contains(char::is_numeric) && path.starts_with('/') && !path.starts_with(&folder)
             });
             if arguments.contains(&folder) && !elsewhere {
-                found.insert((call.to_owned(), *count));
+                let reads = call == "openat" && arguments.contains("O_RDONLY") && !arguments.contains("O_CREAT");
+                let kind = if reads { &mut reading } else { &mut writing };
+                kind.insert((call.to_owned(), *count));
             }
         }
-        found
+        reading.retain(|call| !writing.contains(call));
+        writing.into_iter().chain(reading).collect()
     }
 
     fn with(&self, scenario: &Scenario, fault: &Fault) -> Output {
@@ -293,7 +298,11 @@ fn wanted(lab: &Lab) -> Vec<(usize, Vec<Fault>)> {
     let only = std::env::var("TEOF_FAULTS_OF").unwrap_or_default();
     let of: Vec<usize> = (0..SCENARIOS.len()).filter(|at| SCENARIOS[*at].line.starts_with(&only)).collect();
     if setting == "all" {
-        return of.into_iter().map(|at| (at, faults(lab, &SCENARIOS[at]))).collect();
+        let part = std::env::var("TEOF_FAULTS_PART").unwrap_or_else(|_| "1/1".to_owned());
+        let (part, parts) = part.split_once('/').unwrap();
+        let (part, parts): (usize, usize) = (part.parse().unwrap(), parts.parse().unwrap());
+        let of_part = |all: Vec<Fault>| all.into_iter().skip(part - 1).step_by(parts).collect();
+        return of.into_iter().map(|at| (at, of_part(faults(lab, &SCENARIOS[at])))).collect();
     }
     let mut seed = std::env::var("TEOF_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let number: usize = setting.parse().unwrap_or(8);
@@ -315,7 +324,11 @@ fn exit_codes_match_the_result_when_any_call_fails() {
         let clean = lab.clean(scenario);
         lab.reset(scenario.line);
         let before = lab.state();
-        for fault in faults {
+        let all = faults.len();
+        for (nth, fault) in faults.into_iter().enumerate() {
+            if nth % 50 == 49 {
+                eprintln!("{}: {nth} of {all}, {} wrong", scenario.line, wrong.len());
+            }
             lab.reset(scenario.line);
             let output = lab.with(scenario, &fault);
             tried += 1;
