@@ -153,10 +153,20 @@ impl Clock {
     }
 
     pub fn now(self) -> Stamp {
+        Stamp(self.exact().trunc_subsecs(0))
+    }
+
+    /// Nanoseconds since 1970, to be compared with the times of files.
+    pub fn nanoseconds(self) -> i128 {
+        let now = self.exact();
+        i128::from(now.timestamp()) * 1_000_000_000 + i128::from(now.timestamp_subsec_nanos())
+    }
+
+    fn exact(self) -> DateTime<Utc> {
         match self {
             #[allow(clippy::disallowed_methods)] // The one reader of the machine's clock.
-            Clock::Machine => Stamp(Utc::now().trunc_subsecs(0)),
-            Clock::Fixed(at) => at,
+            Clock::Machine => Utc::now(),
+            Clock::Fixed(at) => at.0,
         }
     }
 }

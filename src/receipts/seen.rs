@@ -1,32 +1,24 @@
 //! Remembers what scans saw in files of the record: that they hold no secret, their hash, that their own hash fits.
 //!
-//! Every run scans the record twice, and most of it never changes. The kernel says whether a file is unchanged: by
-//! its inode, size and times, of which nobody can set `ctime`.
+//! Every run scans the record, and most of it never changes. The kernel says whether a file is unchanged: by its
+//! inode, size and times, of which nobody can set `ctime`. Of a log that grew, a hash says that its beginning is.
 //!
 //! A run reads the memory of earlier runs before it starts any program, and then trusts only what it saw itself.
 //! `teof scan` trusts nothing. The memory is machine-local and may be lost at any time.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::seal::Seal;
-use crate::base::{Result, Stamp, files};
+use crate::base::files::Print;
+use crate::base::{Result, digest, files};
 use crate::hub::Hub;
 
 const CACHE: &str = "cache/seen.json";
 const MAX_CACHE: u64 = 64 << 20;
-/// A file that changed so recently, in nanoseconds, may change again and show the same time. Clocks of file systems
-/// tick every few milliseconds, or every second or two where they have no smaller unit.
-const RECENT: i128 = 100_000_000;
-const RECENT_WHOLE_SECONDS: i128 = 2_000_000_000;
-
-/// Inode, size, seconds and nanoseconds of the last writing and of the last change.
-type Print = [i64; 6];
-
 /// What was seen in a file while it had this inode, this size and these times.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Facts {
@@ -39,14 +31,32 @@ struct Facts {
     seal: Option<Seal>,
 }
 
+/// The beginning of a log, up to the end of a line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Beginning {
+    /// In bytes.
+    length: usize,
+    sha256: String,
+}
+
 /// The memory of a scan: it begins with what earlier scans saw, and ends with what it saw itself.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
     /// The binary that scanned: another version may look for other things.
     program: Option<Print>,
     files: HashMap<String, Facts>,
+    /// The beginnings of logs that hold no secret. Logs grow all the time, so their times say little.
+    #[serde(default)]
+    logs: HashMap<String, Beginning>,
     #[serde(skip)]
-    now: Mutex<HashMap<String, Facts>>,
+    now: Mutex<Noted>,
+}
+
+/// What a scan notes.
+#[derive(Debug, Default)]
+struct Noted {
+    files: HashMap<String, Facts>,
+    logs: HashMap<String, Beginning>,
 }
 
 impl Seen {
@@ -88,6 +98,21 @@ impl Seen {
         self.note(path, file, |facts| facts.without_secrets = true);
     }
 
+    /// How many bytes at the beginning of a log, whole lines, were seen to hold no secret.
+    pub fn without_secrets_until(&self, log: &str, bytes: &[u8]) -> usize {
+        let known = self.logs.get(log).filter(|known| {
+            bytes.get(..known.length).is_some_and(|beginning| digest::sha256(beginning) == known.sha256)
+        });
+        known.map_or(0, |known| known.length)
+    }
+
+    /// Notes that a log holds no secret.
+    pub fn note_log_without_secrets(&self, log: &str, bytes: &[u8]) {
+        let length = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let beginning = Beginning { length, sha256: digest::sha256(&bytes[..length]) };
+        self.noted().logs.insert(log.to_owned(), beginning);
+    }
+
     pub fn note_sha256(&self, path: &str, file: &Metadata, sha256: &str) {
         self.note(path, file, |facts| facts.sha256 = Some(sha256.to_owned()));
     }
@@ -96,54 +121,52 @@ impl Seen {
         self.note(path, file, |facts| facts.seal = Some(seal));
     }
 
-    /// Ends a scan that began at `began`: from here on only what it noted is known.
-    pub fn end_of_scan(&mut self, began: Stamp) {
-        let began = i128::from(began.unix()) * 1_000_000_000;
-        let mut now = std::mem::take(self.now.get_mut().unwrap_or_else(PoisonError::into_inner));
-        now.retain(|_, facts| is_settled(&facts.print, began));
-        self.files = now;
+    /// Ends a scan that began at `began`, in nanoseconds since 1970: from here on only what it noted is known.
+    pub fn end_of_scan(&mut self, began: i128) {
+        let noted = std::mem::take(self.now.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let Noted { mut files, mut logs } = noted;
+        let unchanged = std::mem::take(&mut self.logs).into_iter().filter(|(log, _)| files.contains_key(log));
+        for (log, beginning) in unchanged {
+            logs.entry(log).or_insert(beginning);
+        }
+        files.retain(|_, facts| facts.print.is_settled(began));
+        (self.files, self.logs) = (files, logs);
     }
 
     fn facts(&self, path: &str, file: &Metadata) -> Option<&Facts> {
-        self.files.get(path).filter(|facts| facts.print == print(file))
+        self.files.get(path).filter(|facts| facts.print == Print::of(file))
     }
 
     fn note(&self, path: &str, file: &Metadata, learn: impl FnOnce(&mut Facts)) {
-        let print = print(file);
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        let facts = now.entry(path.to_owned()).or_default();
+        let print = Print::of(file);
+        let mut noted = self.noted();
+        let facts = noted.files.entry(path.to_owned()).or_default();
         // It changed within the scan: what was seen before is about another content.
         if facts.print != print {
             *facts = Facts { print, ..Facts::default() };
         }
         learn(facts);
     }
-}
 
-/// Whether a change after `began` (nanoseconds) would show in the times.
-fn is_settled(print: &Print, began: i128) -> bool {
-    let [_, _, times @ ..] = print;
-    times.chunks(2).all(|time| {
-        let [seconds, nanoseconds] = [time[0], time[1]].map(i128::from);
-        let recent = if nanoseconds == 0 { RECENT_WHOLE_SECONDS } else { RECENT };
-        began - (seconds * 1_000_000_000 + nanoseconds) > recent
-    })
-}
-
-fn print(file: &Metadata) -> Print {
-    let (inode, size) = (file.ino().cast_signed(), file.size().cast_signed());
-    [inode, size, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()]
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn own_program() -> Option<Print> {
-    std::fs::metadata(std::env::current_exe().ok()?).ok().map(|file| print(&file))
+    std::fs::metadata(std::env::current_exe().ok()?).ok().map(|file| Print::of(&file))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
 
     use super::*;
+
+    fn nanoseconds(seconds: i64) -> i128 {
+        i128::from(seconds) * 1_000_000_000
+    }
 
     #[test]
     fn a_file_is_looked_through_again_when_anything_about_it_changed() {
@@ -158,9 +181,9 @@ mod tests {
             seen.note_without_secrets("f", &meta());
             seen.end_of_scan(began);
         };
-        scan(&mut seen, Stamp::from_unix(before.ctime()));
+        scan(&mut seen, nanoseconds(before.ctime()));
         assert!(!seen.is_without_secrets("f", &before), "it changed a moment ago");
-        scan(&mut seen, Stamp::from_unix(before.ctime() + 3));
+        scan(&mut seen, nanoseconds(before.ctime() + 3));
         assert!(seen.is_without_secrets("f", &meta()) && !seen.is_without_secrets("g", &meta()));
         assert!(seen.sha256("f", &meta()).is_none() && seen.seal("f", &meta()).is_none());
         // Whoever hides a change sets the time of the last writing back.
@@ -173,12 +196,21 @@ mod tests {
     }
 
     #[test]
-    fn file_systems_without_small_units_are_waited_for() {
-        let at = |seconds, nanoseconds| [1, 2, seconds, nanoseconds, seconds, nanoseconds];
-        assert!(is_settled(&at(10, 5), 10_100_000_006) && !is_settled(&at(10, 5), 10_100_000_005));
-        assert!(is_settled(&at(10, 0), 12_000_000_001) && !is_settled(&at(10, 0), 12_000_000_000));
-        // A time in the future: the clock was set back.
-        assert!(!is_settled(&at(20, 5), 12_000_000_001));
+    fn of_a_log_that_grew_only_the_new_lines_are_looked_through() {
+        let mut seen = Seen::default();
+        seen.note_log_without_secrets("log", b"one\ntwo\ncut");
+        assert_eq!(seen.without_secrets_until("log", b"one\ntwo\nthree\n"), 0, "only after the scan");
+        seen.end_of_scan(0);
+        assert_eq!(seen.without_secrets_until("log", b"one\ntwo\nthree\n"), 8, "up to the last whole line");
+        seen.note("log", &fs::metadata("/").unwrap(), |_| {});
+        seen.end_of_scan(0);
+        assert_eq!(seen.without_secrets_until("log", b"one\ntwo\n"), 8, "it was not read, because it had not changed");
+        for changed in [&b"one\ntwx\nthree\n"[..], b"one\n", b""] {
+            assert_eq!(seen.without_secrets_until("log", changed), 0, "{changed:?}");
+        }
+        assert_eq!(seen.without_secrets_until("other", b"one\ntwo\n"), 0);
+        seen.end_of_scan(0);
+        assert_eq!(seen.without_secrets_until("log", b"one\ntwo\n"), 0, "it is gone");
     }
 
     #[test]
@@ -191,7 +223,7 @@ mod tests {
         fs::write(&path, "a secret").unwrap();
         let after = fs::symlink_metadata(&path).unwrap();
         seen.note_sha256("f", &after, "abc");
-        seen.end_of_scan(Stamp::from_unix(after.ctime() + 60));
+        seen.end_of_scan(nanoseconds(after.ctime() + 60));
         assert!(seen.sha256("f", &after) == Some("abc") && !seen.is_without_secrets("f", &after));
     }
 }

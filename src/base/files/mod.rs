@@ -2,6 +2,7 @@
 
 mod open;
 mod path;
+mod print;
 mod refusals;
 mod replace;
 mod stat_cache;
@@ -10,6 +11,7 @@ pub use open::{
     MAX_DOCUMENT, TAIL, check_regular, digest_before, identity, is_at, open_own, open_regular, read, tail_digest,
 };
 pub use path::{seen_from, within};
+pub use print::Print;
 pub use refusals::io_refusal;
 pub use replace::{
     Beside, create_parent, discard, is_temporary, remove, remove_own_folder, rename, replace, replace_unsynced,

@@ -71,7 +71,7 @@ pub fn scan_and_remember(hub: &Hub, prefixes: &[String], seen: &mut Seen) -> Res
 
 fn look(hub: &Hub, seen: &mut Seen) -> Result<Vec<Finding>> {
     // Files are dated by the machine, whatever the hub's clock says.
-    let began = Clock::Machine.now();
+    let began = Clock::Machine.nanoseconds();
     let tree = Tree::open(&hub.worktree())?;
     let mut findings = claims::stale(hub)?;
     findings.extend(preflight::double_holds(&tree));

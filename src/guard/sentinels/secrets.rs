@@ -23,10 +23,17 @@ fn look_through(root: &Path, path: &str, seen: &Seen) -> Vec<Finding> {
     let full = root.join(path);
     let Ok(meta) = fs::symlink_metadata(&full) else { return Vec::new() };
     if !seen.is_without_secrets(path, &meta) {
+        let is_log = path.ends_with(".jsonl");
         let Ok(Some(bytes)) = files::read(&full, MAX_FILE) else { return Vec::new() };
-        let found: Vec<_> = secrets::scan_record(&bytes).iter().take(NAMED).map(|hit| finding(path, hit)).collect();
-        if !found.is_empty() {
-            return found;
+        // A line is a record: no secret begins in one and ends in another.
+        let new = if is_log { seen.without_secrets_until(path, &bytes) } else { 0 };
+        let hits = secrets::scan_record(&bytes[new..]);
+        if !hits.is_empty() {
+            let before = bytes[..new].iter().filter(|byte| **byte == b'\n').count() as u64;
+            return hits.iter().take(NAMED).map(|hit| finding(path, before + hit.line, hit.kind)).collect();
+        }
+        if is_log {
+            seen.note_log_without_secrets(path, &bytes);
         }
     }
     seen.note_without_secrets(path, &meta);
@@ -51,9 +58,9 @@ fn files_of(root: &Path) -> Vec<String> {
     found
 }
 
-fn finding(path: &str, hit: &secrets::Hit) -> Finding {
+fn finding(path: &str, line: u64, kind: &str) -> Finding {
     let code = if path.starts_with("_report/") { "secret.in_receipt" } else { "secret.in_record" };
-    Finding::high(code, path, format!("looks like a secret ({})", hit.kind))
-        .at(hit.line)
+    Finding::high(code, path, format!("looks like a secret ({kind})"))
+        .at(line)
         .hint("revoke the secret first; then a person decides what to do with the file")
 }
