@@ -13,7 +13,8 @@ use super::reporting::live::Publisher;
 use super::reporting::report::{End, Report};
 use super::reporting::{evidence, last_output, record, refused_write};
 use super::routines;
-use super::stages::checks::{self, baseline, elsewhere};
+use super::stages::checks::baseline::{self, Baseline};
+use super::stages::checks::{self, elsewhere};
 use super::stages::context::StageContext;
 use super::stages::{pipeline, setup, stage_store};
 use super::telemetry::StageEnd;
@@ -153,10 +154,8 @@ fn attempt(
     end_leftovers(hub, work, settings.grace, &run, say)?;
     // Read what earlier runs saved before any program of this run starts.
     let mut seen = Seen::load(hub);
-    report.before = Some(routines::round(hub, work.scan_before, &mut seen)?);
-    if let Err(e) = seen.save(hub) {
-        tracing::debug!("cannot save what was seen: {e:#}");
-    }
+    let found = if work.scan_before { routines::last_or_new_scan(hub, &mut seen)? } else { Vec::new() };
+    report.before = Some(routines::round(hub, found)?);
     let place = prepare_worktree(hub, report, say)?;
     let runner = Runner::new(live, work, &supervisor, &settings, &place, request.unattended)?;
     report.session = runner.session.display().to_string();
@@ -168,13 +167,17 @@ fn attempt(
         return Ok(end);
     }
     // After the set-up: it was granted and may install hooks.
-    let before = baseline::load_or_record(hub, work, report.place()?)?;
+    let Baseline { state: before, is_new } = baseline::load_or_record(hub, work, report.place()?)?;
     let store = stage_store::StageStore::load(hub, work.job())?;
     let (runner, watch) = (&runner, &mut watch);
-    let end =
-        pipeline::run_stages(&mut StageContext { hub, report, runner, watch, before: &before, store, say, live })?;
+    let mut context = StageContext { hub, report, runner, watch, before: &before, is_new, store, say, live };
+    let end = pipeline::run_stages(&mut context)?;
     report.findings.extend(elsewhere::found(hub, report, runner, &before)?);
-    report.after = Some(routines::round(hub, work.scan_after, &mut seen)?);
+    let found = if work.scan_after { routines::scan(hub, &mut seen)? } else { Vec::new() };
+    report.after = Some(routines::round(hub, found)?);
+    if let Err(e) = seen.save(hub) {
+        tracing::debug!("cannot save what was seen: {e:#}");
+    }
     if let Some(end) = end {
         return match watch.lost() {
             Some(why) => Ok(End::from(Halt::Lost(why))),

@@ -1,7 +1,8 @@
 //! Publishes what a run does at this moment: [`Live`] for the run, and one [`SessionRecord`] for each of its programs.
 //!
 //! What a program does is only in its session's record; the run's file names that session, and is replaced with it
-//! because screens watch its folder. Both are replaced at most four times a second and synced only at a session's end.
+//! because screens watch its folder. Both are replaced at most four times a second, and the record is synced at its
+//! end: a command that is over sooner is only seen then.
 //! A failed write is ignored: no decision of the run depends on them.
 
 use std::cell::RefCell;
@@ -238,8 +239,9 @@ impl<'a> Publisher<'a> {
             now.live.session = Some(self.storage.record(&folder.id));
             if mode != Mode::Process {
                 (now.live.tokens, now.live.cost_usd) = (spent.tokens(), spent.cost_usd);
+                // People may want to watch, stop or answer it at once.
+                now.written = None;
             }
-            now.written = None;
         });
     }
 
@@ -341,7 +343,6 @@ impl<'a> Publisher<'a> {
                 live.tools = record.tools;
             }
             live.last_at = Some(at);
-            now.written = None;
         });
     }
 

@@ -5,6 +5,7 @@
 pub mod companion;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -20,6 +21,9 @@ use crate::model::run::outcome::Finding;
 use crate::plans::{PlanFile, backlog, store};
 use crate::receipts::seen::Seen;
 
+/// How old a scan may be that stands for one before the work.
+const JUST_NOW: Duration = Duration::from_secs(1);
+
 /// The results of one round of all three.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Round {
@@ -30,9 +34,8 @@ pub struct Round {
     pub scan: Vec<Finding>,
 }
 
-/// Runs all three; the scan only on request.
-pub fn round(hub: &Hub, with_scan: bool, seen: &mut Seen) -> Result<Round> {
-    let scan = if with_scan { scan(hub, seen)? } else { Vec::new() };
+/// Runs the other two, and adds what a scan found.
+pub fn round(hub: &Hub, scan: Vec<Finding>) -> Result<Round> {
     let listed = Listed::read(hub)?;
     Ok(Round { status: status_of(hub, &listed), tasks: tasks_of(hub, &listed)?.summary, scan })
 }
@@ -40,6 +43,15 @@ pub fn round(hub: &Hub, with_scan: bool, seen: &mut Seen) -> Result<Round> {
 /// Runs the sentinels on the record. What was seen in files that have not changed is not looked at again.
 pub fn scan(hub: &Hub, seen: &mut Seen) -> Result<Vec<Finding>> {
     sentinels::scan_and_remember(hub, &watch::PREFIXES.map(str::to_owned), seen)
+}
+
+/// What the last scan found, if it ended just now, or else a new one. Where many short jobs run, each would look at
+/// what the others have just seen.
+pub fn last_or_new_scan(hub: &Hub, seen: &mut Seen) -> Result<Vec<Finding>> {
+    match watch::ended_within(hub, JUST_NOW) {
+        Some(last) => Ok(last.findings),
+        None => scan(hub, seen),
+    }
 }
 
 /// Whether a scan finding is about this work, not about other work that runs at the same time.

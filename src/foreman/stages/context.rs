@@ -23,6 +23,8 @@ pub struct StageContext<'r, 'a, 'w> {
     pub runner: &'r Runner<'r>,
     pub watch: &'r mut Watch<'w>,
     pub before: &'r Surroundings,
+    /// Nothing of the job ran before this run.
+    pub is_new: bool,
     pub store: StageStore,
     pub say: &'r dyn Fn(&str),
     pub live: &'r Publisher<'r>,

@@ -5,7 +5,8 @@
 //! read once and compared. Packs are not writable for confined programs.
 
 use std::collections::HashSet;
-use std::fs::{self, DirEntry};
+use std::fs::{self, DirEntry, File, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -26,12 +27,36 @@ const MOST_BYTES: usize = 4 << 30;
 /// Clocks of file systems are coarser than the machine's, in seconds.
 const SLACK: i64 = 2;
 
+/// When something changed, by the file system: seconds and nanoseconds.
+type Changed = (i64, i64);
+
 const REPLACED: &str = "git.object_replaced";
 
-/// Records from when on objects count as new.
-pub fn record(found: &mut Surroundings) {
-    // As the file system dates them, whatever the hub's clock says.
-    found.insert(OBJECTS.to_owned(), Clock::Machine.now().unix().to_string());
+/// Records from when on objects count as new: what the store's file system says that it is now, because it dates
+/// them, maybe by the clock of another machine.
+pub fn record(common_dir: &Path, found: &mut Surroundings) {
+    let (seconds, nanos) = now_of(&common_dir.join("objects")).unwrap_or_else(|e| {
+        tracing::debug!("cannot ask the file system of git's objects for its time: {e}");
+        (Clock::Machine.now().unix() - SLACK, 0)
+    });
+    found.insert(OBJECTS.to_owned(), format!("{seconds}.{nanos:09}"));
+}
+
+/// Dates a folder's content as it is dated already, which changes its status now.
+fn now_of(folder: &Path) -> io::Result<Changed> {
+    let folder = File::open(folder)?;
+    folder.set_modified(folder.metadata()?.modified()?)?;
+    Ok(changed(&folder.metadata()?))
+}
+
+/// The time of a change of status cannot be set by a program.
+fn changed(meta: &Metadata) -> Changed {
+    (meta.ctime(), meta.ctime_nsec())
+}
+
+fn parse(recorded: &str) -> Option<Changed> {
+    let (seconds, nanos) = recorded.split_once('.')?;
+    Some((seconds.parse().ok()?, nanos.parse().ok()?))
 }
 
 /// A finding for each loose object that is not what its name says, or that cannot be compared.
@@ -39,11 +64,11 @@ pub fn record(found: &mut Surroundings) {
 /// # Errors
 /// When the object store cannot be opened.
 pub fn replaced(common_dir: &Path, before: &Surroundings) -> Result<Vec<Finding>> {
-    let Some(since) = before.get(OBJECTS).and_then(|since| since.parse::<i64>().ok()) else { return Ok(Vec::new()) };
+    let Some(since) = before.get(OBJECTS).and_then(|since| parse(since)) else { return Ok(Vec::new()) };
     // Opened anew: one that is open already answers from its cache.
     let repo = Repository::open_bare(common_dir).context("open the repository")?;
     let odb = repo.odb().context("open the store of git's objects")?;
-    Ok(compare(&odb, new_objects(common_dir, since - SLACK), MOST, MOST_BYTES))
+    Ok(compare(&odb, new_objects(common_dir, since), MOST, MOST_BYTES))
 }
 
 /// Compares up to `most` objects of together about `most_bytes` with their names. What is left out is a finding.
@@ -72,8 +97,8 @@ struct Object {
     entry: DirEntry,
 }
 
-/// The loose objects that were written since. The time of a change of status cannot be set by a program.
-fn new_objects(common_dir: &Path, since: i64) -> impl Iterator<Item = Object> {
+/// The loose objects that were written since.
+fn new_objects(common_dir: &Path, since: Changed) -> impl Iterator<Item = Object> {
     let folders = (0..=u8::MAX).map(|first| format!("{first:02x}"));
     let objects = common_dir.join("objects");
     let files = folders.flat_map(move |first| {
@@ -81,7 +106,7 @@ fn new_objects(common_dir: &Path, since: i64) -> impl Iterator<Item = Object> {
         entries.map(move |entry| (first.clone(), entry))
     });
     let new = files.filter_map(move |(first, entry)| {
-        let is_new = entry.metadata().ok()?.ctime() >= since;
+        let is_new = changed(&entry.metadata().ok()?) >= since;
         let rest = entry.file_name().into_string().ok().filter(|_| is_new)?;
         Some(Object { name: first + &rest, entry })
     });
@@ -201,7 +226,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let repo = Repository::init_bare(folder.path()).unwrap();
         let mut before = Surroundings::new();
-        record(&mut before);
+        record(folder.path(), &mut before);
         let [one, two] = [b"one", b"two"].map(|content| repo.blob(content).unwrap().to_string());
         assert_eq!(replaced(folder.path(), &before).unwrap(), vec![]);
         let path = |name: &str| folder.path().join("objects").join(&name[..2]).join(&name[2..]);
@@ -221,7 +246,7 @@ mod tests {
             found.len() == 2 && found.iter().any(|found| found.message.contains("not a regular file")),
             "{found:?}"
         );
-        before.insert(OBJECTS.to_owned(), "99999999999".to_owned());
+        before.insert(OBJECTS.to_owned(), "99999999999.0".to_owned());
         assert_eq!(replaced(folder.path(), &before).unwrap(), vec![]);
     }
 
@@ -233,7 +258,7 @@ mod tests {
             repo.blob(content.as_bytes()).unwrap();
         }
         let odb = repo.odb().unwrap();
-        let of = |most, most_bytes| compare(&odb, new_objects(folder.path(), 0), most, most_bytes);
+        let of = |most, most_bytes| compare(&odb, new_objects(folder.path(), (0, 0)), most, most_bytes);
         assert_eq!(of(3, 1800), vec![]);
         for found in [of(2, 1800), of(3, 1000)] {
             assert!(found.len() == 1 && found[0].message.contains("others were not compared"), "{found:?}");

@@ -6,11 +6,12 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::compare;
-use crate::base::{Result, Stamp, digest, files};
+use crate::base::{Clock, Result, Stamp, digest, files};
 use crate::guard::Finding;
 use crate::hub::Hub;
 
@@ -42,6 +43,14 @@ pub fn unchanged(hub: &Hub, prefixes: &[String]) -> Option<Last> {
 pub fn last(hub: &Hub) -> Option<Last> {
     let bytes = files::read(&hub.local(CACHE), MAX_CACHE).ok()??;
     serde_json::from_slice(&bytes).ok()
+}
+
+/// The last scan, if it ended so recently by the machine's clock.
+pub fn ended_within(hub: &Hub, span: Duration) -> Option<Last> {
+    let saved = fs::metadata(hub.local(CACHE)).ok()?;
+    let saved = i128::from(saved.mtime()) * 1_000_000_000 + i128::from(saved.mtime_nsec());
+    let age = Clock::Machine.nanoseconds() - saved;
+    (0..span.as_nanos().cast_signed()).contains(&age).then(|| last(hub))?
 }
 
 /// The current state of the prefixes; taken before a scan, so that changes during the scan count as new.

@@ -17,15 +17,22 @@ fn file(job: &str) -> String {
     format!("surroundings/{job}.json")
 }
 
+/// The state around the repository that a job's result is compared with.
+pub struct Baseline {
+    pub state: Surroundings,
+    /// Recorded now: nothing of the job has run before.
+    pub is_new: bool,
+}
+
 /// The state that an earlier attempt recorded, else the current state, which is recorded.
 ///
 /// # Errors
 /// When the state cannot be recorded: the next attempt would have nothing to compare with.
-pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundings> {
+pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Baseline> {
     let path = hub.local(&file(work.job()));
     let known = files::read(&path, MAX)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    if let Some(known) = known {
-        return Ok(known);
+    if let Some(state) = known {
+        return Ok(Baseline { state, is_new: false });
     }
     let mut found = dotgit::observe(&hub.common_dir, &place.git_dir);
     for target in targets::of(hub, &work.order) {
@@ -33,12 +40,12 @@ pub fn load_or_record(hub: &Hub, work: &Work, place: &Place) -> Result<Surroundi
     }
     checkouts::record(hub, &place.git_dir, &mut found)?;
     planted::record(hub, &mut found);
-    object_store::record(&mut found);
+    object_store::record(&hub.common_dir, &mut found);
     personal::record_acts(hub, &mut found)?;
     surroundings::record_boot(&mut found);
     files::create_parent(&path)?;
     files::replace(&path, json::compact(&found).as_bytes())?;
-    Ok(found)
+    Ok(Baseline { state: found, is_new: true })
 }
 
 /// Removes the recorded state, after the job was checked and differences were reported.

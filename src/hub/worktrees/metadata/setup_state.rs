@@ -21,7 +21,7 @@ struct SetupState {
     /// Inode of the worktree's git dir, and when it was made, in nanoseconds since 1970, where the file system tells
     /// it: the name may be that of an earlier worktree.
     git_dir: (u64, Option<u64>),
-    /// teof created the worktree, and no agent has worked in it.
+    /// teof created the worktree, and no agent has worked in it. Not noted where there is no set-up.
     is_unused: bool,
     /// The digest of the set-up lines that ran there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,8 @@ struct SetupState {
 /// # Errors
 /// When the note cannot be written.
 pub fn mark_created(hub: &Hub, git_dir: &Path) -> Result<()> {
-    write(hub, git_dir, SetupState { is_unused: true, ..SetupState::default() })
+    let is_unused = !hub.settings()?.worktrees.setup.is_empty();
+    write(hub, git_dir, SetupState { is_unused, ..SetupState::default() })
 }
 
 /// Notes that agents work here from now on.
@@ -45,7 +46,7 @@ pub fn mark_used(hub: &Hub, git_dir: &Path) -> Result<()> {
     if known.is_unused { write(hub, git_dir, SetupState { is_unused: false, ..known }) } else { Ok(()) }
 }
 
-/// Whether teof created the worktree and no agent has worked in it.
+/// Whether teof created the worktree for a set-up, and no agent has worked in it.
 pub fn is_unused(hub: &Hub, git_dir: &Path) -> bool {
     read(hub, git_dir).is_unused
 }
