@@ -73,7 +73,7 @@ pub fn over_since(state: &State, seen: &WorktreeStatus) -> Option<Stamp> {
             _ => None,
         };
     }
-    let outcome = seen.outcome.as_ref()?;
+    let outcome = seen.outcome()?;
     // A job that the coordinator no longer stores is over; a run started by hand is over when it ended.
     let ended = matches!(outcome.verdict, Verdict::Succeeded | Verdict::Blocked | Verdict::Refused);
     (outcome.job.is_some() || ended).then_some(outcome.finished_at)

@@ -24,7 +24,7 @@ use crate::guard::moved_target::What;
 use crate::hub::git::object_ids;
 use crate::hub::repository::identity;
 use crate::hub::worktrees::metadata::WorktreeMetadata;
-use crate::hub::worktrees::{self, Owner, WorktreeStatus};
+use crate::hub::worktrees::{self, Owner, Registered, WorktreeStatus};
 use crate::hub::{Hub, paths};
 
 /// How many worktrees of people, and how many of jobs, are recorded: each costs a status of all its files.
@@ -66,13 +66,14 @@ pub struct Elsewhere {
 /// # Errors
 /// When the worktrees or the settings cannot be read.
 pub fn record(hub: &Hub, own: &Path, found: &mut Surroundings) -> Result<()> {
-    let (mut jobs, mut peoples): (Vec<_>, Vec<_>) =
-        others(hub, own)?.into_iter().partition(|seen| seen.owner == Owner::Ours);
+    let others = others(hub, own, worktrees::registered(hub));
+    let (mut jobs, mut peoples): (Vec<_>, Vec<_>) = others.into_iter().partition(|seen| seen.owner == Owner::Ours);
     peoples.sort_by_key(|seen| seen.root != hub.root);
     jobs.sort_by_key(|seen| std::cmp::Reverse(seen.made_at));
-    for seen in peoples.into_iter().take(MAX_CHECKOUTS).chain(jobs.into_iter().take(MAX_CHECKOUTS)) {
+    let jobs = jobs.into_iter().filter(|seen| is_free(hub, seen));
+    for seen in peoples.into_iter().take(MAX_CHECKOUTS).chain(jobs.take(MAX_CHECKOUTS)) {
         if let Some(snapshot) = Snapshot::take(hub, &seen)? {
-            found.insert(name(&seen), json::compact(&snapshot));
+            found.insert(name(&seen.git_dir), json::compact(&snapshot));
         }
     }
     Ok(())
@@ -84,9 +85,12 @@ pub fn record(hub: &Hub, own: &Path, found: &mut Surroundings) -> Result<()> {
 /// Like [`record`].
 pub fn changed(hub: &Hub, own: &Path, before: &Surroundings, ran: &[GitCommand]) -> Result<Elsewhere> {
     let mut elsewhere = Elsewhere::default();
-    for seen in others(hub, own)? {
-        let recorded = before.get(&name(&seen)).and_then(|json| serde_json::from_str::<Snapshot>(json).ok());
-        let Some(old) = recorded else { continue };
+    let mut recorded = worktrees::registered(hub);
+    recorded.retain(|found| before.contains_key(&name(&found.git_dir)));
+    let gone = gone(&recorded, before);
+    for seen in others(hub, own, recorded).into_iter().filter(|seen| is_free(hub, seen)) {
+        let old = before.get(&name(&seen.git_dir)).and_then(|json| serde_json::from_str::<Snapshot>(json).ok());
+        let Some(old) = old else { continue };
         let Some(now) = Snapshot::take(hub, &seen)? else {
             let message = format!("{} was readable when the work began and is not now", place(&seen));
             elsewhere.findings.push(Finding::medium(code(&seen), "", message));
@@ -97,21 +101,21 @@ pub fn changed(hub: &Hub, own: &Path, before: &Surroundings, ran: &[GitCommand])
             compare(hub, &seen, (&old, &now), ran, &mut elsewhere);
         }
     }
-    elsewhere.findings.extend(gone(hub, before)?);
+    elsewhere.findings.extend(gone);
     Ok(elsewhere)
 }
 
 /// Recorded worktrees of people that no longer exist. Those of jobs are removed when the job is over.
-fn gone(hub: &Hub, before: &Surroundings) -> Result<Vec<Finding>> {
-    let all = worktrees::statuses(hub)?;
-    let there: BTreeSet<String> = all.iter().filter(|seen| seen.is_there()).map(name).collect();
+fn gone(recorded: &[Registered], before: &Surroundings) -> Vec<Finding> {
+    let there = recorded.iter().filter(|found| found.is_there()).map(|found| name(&found.git_dir));
+    let there: BTreeSet<String> = there.collect();
     let missing = before.iter().filter_map(|(key, json)| {
         let git_dir = key.strip_prefix(CHECKOUT).filter(|_| !there.contains(key))?;
         let old: Snapshot = serde_json::from_str(json).ok()?;
         let message = format!("the worktree of {} existed when the work began and does not now", text::safe(git_dir));
         old.run.is_none().then(|| Finding::medium("worktree.changed", "", message))
     });
-    Ok(missing.collect())
+    missing.collect()
 }
 
 fn compare(
@@ -347,18 +351,24 @@ fn content(path: &Path) -> String {
     format!("{count} {newest:?}")
 }
 
-/// The worktrees in which no run is working now: the worker of another job writes to its own.
-fn others(hub: &Hub, own: &Path) -> Result<Vec<WorktreeStatus>> {
-    let mut found = worktrees::statuses(hub)?;
-    found.retain(|seen| seen.is_there() && seen.git_dir.canonicalize().ok() != own.canonicalize().ok());
-    // A lock that cannot be checked counts as held.
-    let is_free = |task: &String| !lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(true);
-    found.retain(|seen| seen.owner != Owner::Ours || seen.task.as_ref().is_none_or(is_free));
-    Ok(found)
+/// Those of some worktrees that are there and not the worker's own.
+fn others(hub: &Hub, own: &Path, mut some: Vec<Registered>) -> Vec<WorktreeStatus> {
+    let is_own = |found: &Registered| {
+        found.git_dir.file_name() == own.file_name() && found.git_dir.canonicalize().ok() == own.canonicalize().ok()
+    };
+    some.retain(|found| found.is_there() && !is_own(found));
+    worktrees::statuses_of(hub, some)
 }
 
-fn name(seen: &WorktreeStatus) -> String {
-    format!("{CHECKOUT}{}", seen.git_dir.display())
+/// Whether no run is working there now: the worker of another job writes to its own.
+fn is_free(hub: &Hub, seen: &WorktreeStatus) -> bool {
+    // A lock that cannot be checked counts as held.
+    let is_free = |task: &String| !lock::is_held(&hub.local(&paths::run_lock(task))).unwrap_or(true);
+    seen.owner != Owner::Ours || seen.task.as_ref().is_none_or(is_free)
+}
+
+fn name(git_dir: &Path) -> String {
+    format!("{CHECKOUT}{}", git_dir.display())
 }
 
 /// The main worktree, and that of the record, are the hub's checkout.

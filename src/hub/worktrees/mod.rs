@@ -23,5 +23,5 @@ pub mod unfinished;
 pub use checkpoint::filtered::{lfs_object, pointer};
 pub use place::{Place, Wanted, beside, every, home, is_task_branch, main_worktree, repository_name};
 pub use prepare::prepare;
-pub use registry::{clear_stale, folders_of, is_of_a_job, last_run, linked, links_to, root_of};
-pub use status::{Owner, WorktreeStatus, statuses};
+pub use registry::{Registered, clear_stale, folders_of, is_of_a_job, last_run, linked, links_to, root_of};
+pub use status::{Owner, WorktreeStatus, registered, statuses, statuses_of};

@@ -49,19 +49,27 @@ pub struct WorktreeStatus {
     pub slot: Option<u16>,
     /// It was there before its job, by its branch's name.
     pub adopted: bool,
-    /// The outcome of that run, if it is over.
-    pub outcome: Option<Box<Outcome>>,
+    /// Where the outcome of that run is, once it is over.
+    outcome: Option<PathBuf>,
 }
 
 /// All worktrees: the main one first, then the linked ones by path.
 pub fn statuses(hub: &Hub) -> Result<Vec<WorktreeStatus>> {
-    let mut all = registry::all(&hub.common_dir);
-    all.sort_by(|a, b| a.root.cmp(&b.root));
-    let linked = all.into_iter().map(|found| WorktreeStatus::of(hub, found));
+    Ok(statuses_of(hub, registered(hub)))
+}
+
+/// Every worktree of the repository as git knows it, in the same order.
+pub fn registered(hub: &Hub) -> Vec<Registered> {
+    let mut linked = registry::all(&hub.common_dir);
+    linked.sort_by(|a, b| a.root.cmp(&b.root));
     let main = main_worktree(hub);
-    let main =
-        main.map(|main| WorktreeStatus::of(hub, Registered { root: main.root, git_dir: main.git_dir, reason: None }));
-    Ok(main.into_iter().chain(linked).collect())
+    let main = main.map(|main| Registered { root: main.root, git_dir: main.git_dir, reason: None });
+    main.into_iter().chain(linked).collect()
+}
+
+/// The status of some worktrees.
+pub fn statuses_of(hub: &Hub, some: Vec<Registered>) -> Vec<WorktreeStatus> {
+    some.into_iter().map(|found| WorktreeStatus::of(hub, found)).collect()
 }
 
 impl WorktreeStatus {
@@ -74,12 +82,12 @@ impl WorktreeStatus {
         };
         let metadata = WorktreeMetadata::read(&found.git_dir);
         let run = found.run().map(str::to_owned);
-        let outcome = run.as_deref().and_then(|run| outcome(hub, run));
+        let outcome = run.as_deref().map(|run| hub.local(&paths::outcome(run)));
         let some = |text: String| (!text.is_empty()).then_some(text);
         WorktreeStatus {
             branch: registry::head_of(&found),
             job: found.job().or(found.kept_job()).map(str::to_owned),
-            task: some(metadata.task).or_else(|| outcome.as_ref().map(|outcome| outcome.task_id.clone())),
+            task: some(metadata.task).or_else(|| Some(read(outcome.as_deref()?)?.task_id)),
             agent: some(metadata.agent),
             made_at: metadata.made_at,
             slot: metadata.slot,
@@ -95,6 +103,11 @@ impl WorktreeStatus {
     /// Whether its folder exists and is a folder.
     pub fn is_there(&self) -> bool {
         fs::symlink_metadata(&self.root).is_ok_and(|found| found.is_dir())
+    }
+
+    /// The outcome of its last run, if that is over.
+    pub fn outcome(&self) -> Option<Outcome> {
+        read(self.outcome.as_deref()?)
     }
 
     /// Whether it has uncommitted changes besides the record and copied files; `None` when unknown. Trusts the
@@ -133,7 +146,6 @@ impl WorktreeStatus {
     }
 }
 
-fn outcome(hub: &Hub, run: &str) -> Option<Box<Outcome>> {
-    let bytes = files::read(&hub.local(&paths::outcome(run)), MAX_OUTCOME).ok()??;
-    serde_json::from_slice(&bytes).ok()
+fn read(outcome: &Path) -> Option<Outcome> {
+    serde_json::from_slice(&files::read(outcome, MAX_OUTCOME).ok()??).ok()
 }
