@@ -180,8 +180,7 @@ pub fn is_missing(hub: &Hub, entry: &Entry) -> bool {
         if landed::find(&repo, head, bundle)?.is_some() {
             return Ok(true);
         }
-        let makes = merge::tree_of_work(&repo, bundle, head, merge::reviewed(&repo, bundle)?)?;
-        Ok(makes == Some(repo.find_commit(head)?.tree_id()))
+        merge::has_work(&repo, bundle, head, merge::reviewed(&repo, bundle)?)
     };
     bundle.commit != bundle.base_commit && !is_there().unwrap_or(false)
 }

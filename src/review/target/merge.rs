@@ -96,6 +96,16 @@ pub fn tree_of_work(repo: &Repository, bundle: &Bundle, target: Oid, work: Oid) 
     Ok(if index.has_conflicts() { None } else { Some(index.write_tree_to(repo)?) })
 }
 
+/// Whether merging `work` of a bundle into `target` would change nothing. Writes nothing.
+pub fn has_work(repo: &Repository, bundle: &Bundle, target: Oid, work: Oid) -> Result<bool> {
+    let (of_target, of_work) = (repo.find_commit(target)?.tree()?, repo.find_commit(work)?.tree_id());
+    if base(repo, bundle) == Some(target) {
+        return Ok(of_work == of_target.id());
+    }
+    let index = merge_work(repo, bundle, target, work)?;
+    Ok(!index.has_conflicts() && repo.diff_tree_to_index(Some(&of_target), Some(&index), None)?.deltas().len() == 0)
+}
+
 /// Merges work into a target, in memory.
 ///
 /// The base of the work may be on the target as another (squashed) commit, or may be missing. Then only the change
