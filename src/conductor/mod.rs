@@ -27,6 +27,7 @@ use crate::base::{Refusal, Result};
 use crate::guard::prerequisites::{self, Declared, Prerequisites};
 use crate::hub::{Hub, paths};
 use crate::model::backlog::Backlog;
+use crate::plans::reader::Reader;
 
 /// The ranked work, and the facts used.
 #[derive(Clone, Debug)]
@@ -51,6 +52,20 @@ pub fn blocked(hub: &Hub) -> Result<Vec<String>> {
 ///
 /// An unreadable backlog is passed over like other work, so that plans continue.
 pub fn observe(hub: &Hub, scope: &Scope, taker: Taker<'_>, excluded: BTreeMap<String, String>) -> Result<Observation> {
+    observe_with(hub, scope, taker, excluded, &mut Reader::default())
+}
+
+/// Like [`observe`], for those who look again and again.
+///
+/// # Errors
+/// As [`observe`].
+pub fn observe_with(
+    hub: &Hub,
+    scope: &Scope,
+    taker: Taker<'_>,
+    excluded: BTreeMap<String, String>,
+    plans: &mut Reader,
+) -> Result<Observation> {
     let (declared, damage) = match Declared::read(hub) {
         Ok(declared) => (declared, None),
         Err(e) if Refusal::of(&e).is_some() => (None, Some(e.to_string())),
@@ -58,7 +73,7 @@ pub fn observe(hub: &Hub, scope: &Scope, taker: Taker<'_>, excluded: BTreeMap<St
     };
     let prerequisites = prerequisites::check(hub, declared.as_ref())?;
     let backlog = declared.map(|declared| declared.backlog);
-    let candidates = sources::gather(hub, scope, taker, backlog.as_ref())?;
+    let candidates = sources::gather(hub, scope, taker, &plans.read(hub), backlog.as_ref())?;
     let criteria = Criteria { taker, prerequisites: prerequisites.failure(), excluded };
     let mut ranking = select::rank(candidates, &criteria);
     if let Some(text) = damage {

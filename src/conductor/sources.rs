@@ -6,6 +6,7 @@
 //! the choice can report it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::candidate::{Candidate, Source, Standing, Taker, replace_open};
@@ -18,9 +19,10 @@ use crate::model::backlog::{Backlog, Item};
 use crate::model::plan::{Link, Plan, Status, Step};
 use crate::model::priority::Priority;
 use crate::plans::dependencies::Dependencies;
+use crate::plans::reader::Found;
 use crate::plans::requests::vault;
 use crate::plans::requests::{self, Entry, Request};
-use crate::plans::{SameWork, of_request, store, validate};
+use crate::plans::{SameWork, of_request};
 
 /// The sources to read.
 #[derive(Clone, Debug, Default)]
@@ -65,19 +67,24 @@ impl Scope {
     }
 }
 
-/// All candidates, in no particular order. `backlog` is what the caller read.
-pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backlog>) -> Result<Vec<Candidate>> {
-    let plans = read_plans(hub);
+/// All candidates, in no particular order. `plans` and `backlog` are what the caller read.
+pub fn gather(
+    hub: &Hub,
+    scope: &Scope,
+    taker: Taker<'_>,
+    plans: &Plans,
+    backlog: Option<&Backlog>,
+) -> Result<Vec<Candidate>> {
     let resolver = match taker {
         Taker::Seat(_) => None,
         Taker::Worker => Some(WorkResolver::new(hub)?),
     };
-    let whole = plans.iter().filter_map(|(id, found)| Some((id.as_str(), found.as_ref().ok()?)));
+    let whole = plans.iter().filter_map(|(id, found)| Some((id.as_str(), (**found).as_ref().ok()?)));
     let known = SameWork::new(backlog, whole, &|path| requests::text_of(hub, path).ok());
     let facts = Facts::read(hub, &known)?;
-    let whole: Vec<_> = plans.iter().filter_map(|(id, found)| Some((id.as_str(), found.as_ref().ok()?))).collect();
+    let whole: Vec<_> = plans.iter().filter_map(|(id, found)| Some((id.as_str(), (**found).as_ref().ok()?))).collect();
     let dependencies = Dependencies::read(hub, known, backlog, &whole);
-    let reader = SourceReader { hub, plans: &plans, resolver };
+    let reader = SourceReader { hub, plans, resolver };
     let mut candidates = reader.all(scope, backlog, &facts)?;
     submit(&mut candidates, &scope.submissions);
     candidates.retain(|c| {
@@ -111,27 +118,13 @@ pub fn gather(hub: &Hub, scope: &Scope, taker: Taker<'_>, backlog: Option<&Backl
     Ok(candidates)
 }
 
-/// A plan, or why it cannot be used.
-type Found = Result<Plan, String>;
-
-/// Every plan by id; a damaged one does not affect the others.
-fn read_plans(hub: &Hub) -> BTreeMap<String, Found> {
-    let judged = store::all(hub).into_iter().map(|(path, read)| match read {
-        // Most plans of a record are finished; they are not validated.
-        Ok(file) if file.plan.status() == Some(Status::Done) => (file.id().to_owned(), Ok(file.plan)),
-        Ok(file) => match validate::check(&path, &file.bytes, None).first() {
-            Some(finding) => (file.id().to_owned(), Err(format!("{path} is not valid: {}", finding.message))),
-            None => (file.id().to_owned(), Ok(file.plan)),
-        },
-        Err(why) => (store::id_of(&path).to_owned(), Err(format!("{path}: {why}"))),
-    });
-    judged.collect()
-}
+/// Every plan by id.
+pub type Plans = BTreeMap<String, Arc<Found>>;
 
 /// The plans and the taker.
 struct SourceReader<'a> {
     hub: &'a Hub,
-    plans: &'a BTreeMap<String, Found>,
+    plans: &'a Plans,
     /// For a worker: what may run.
     resolver: Option<WorkResolver<'a>>,
 }
@@ -202,7 +195,7 @@ impl SourceReader<'_> {
         // The item represents its plan's next step, with its own name and rank.
         let own_priority = item.raw.contains_key("priority");
         let candidate = self.for_its_plan(candidate, id, found);
-        let plans = found.as_ref().ok().filter(|_| !own_priority).map(Plan::priority);
+        let plans = (**found).as_ref().ok().filter(|_| !own_priority).map(Plan::priority);
         Some(Candidate { priority: plans.unwrap_or(candidate.priority), ..candidate })
     }
 
@@ -229,7 +222,8 @@ impl SourceReader<'_> {
     fn request(&self, entry: Entry, source: Source) -> Option<Candidate> {
         let mut candidate = Candidate { position: entry.position, ..Candidate::new(&entry.task, source) };
         let link = (entry.link.kind.as_str(), entry.link.to.as_str());
-        let plan = self.plans.iter().find(|(_, found)| found.as_ref().is_ok_and(|plan| plan.links().contains(&link)));
+        let plan =
+            self.plans.iter().find(|(_, found)| (***found).as_ref().is_ok_and(|plan| plan.links().contains(&link)));
         if plan.is_none() && self.is_settling(&entry.link.to) {
             candidate.standing = Standing::Settling;
             return Some(candidate);

@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod hygiene;
 pub mod new;
 pub mod of_request;
+pub mod reader;
 pub mod requests;
 pub mod same_work;
 pub mod store;

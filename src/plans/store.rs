@@ -109,7 +109,7 @@ pub(super) fn current(hub: &Hub, transaction: &Transaction, path: &str) -> Resul
     }
 }
 
-fn read(hub: &Hub, path: &str) -> Result<PlanFile> {
+pub(super) fn read(hub: &Hub, path: &str) -> Result<PlanFile> {
     let bytes = files::read(&hub.path(path)?, files::MAX_DOCUMENT)?.ok_or_else(|| not_found(hub, path))?;
     let raw = json::parse_object(&bytes, Path::new(path))?;
     Ok(PlanFile { path: path.to_owned(), bytes, plan: Plan { raw } })

@@ -146,9 +146,9 @@ impl Shell<'_> {
                     true => read_again(&self.hub).map(drop),
                     false => Ok(()),
                 };
-                let one_shot = self.options.one_shot;
+                let how = (remote, self.options.one_shot);
                 let snapshot = snapshot.and_then(|()| {
-                    observe::observe_and_notify(&self.hub, &self.manager, &self.state, remote, one_shot)
+                    observe::observe_and_notify(&self.hub, &self.manager, &self.state, how, &mut self.plans)
                 });
                 let snapshot = snapshot.unwrap_or_else(|e| self.unreadable(e));
                 self.feed(Input::Snapshot(snapshot));

@@ -23,6 +23,7 @@ use crate::hub::Hub;
 use crate::model::run::outcome::Verdict;
 use crate::ops::claims::held;
 use crate::ops::doctor::room;
+use crate::plans::reader::Reader;
 use crate::seats::{freshness, manifest, pool, retired, session};
 
 /// Notices for people on the bus: what prevents work from being chosen.
@@ -46,11 +47,17 @@ impl Notices {
 
 /// Reads the snapshot, and reports new obstacles to the bus. A one-shot run reports nothing and chooses nothing, so it
 /// does not look for work, which takes long where there is much.
-pub fn observe_and_notify(hub: &Hub, manager: &str, state: &State, remote: bool, one_shot: bool) -> Result<Snapshot> {
+pub fn observe_and_notify(
+    hub: &Hub,
+    manager: &str,
+    state: &State,
+    (remote, one_shot): (bool, bool),
+    plans: &mut Reader,
+) -> Result<Snapshot> {
     if one_shot {
         return without_work(hub, manager, state, remote);
     }
-    let (mut snapshot, notices) = observe(hub, manager, state, remote)?;
+    let (mut snapshot, notices) = observe(hub, manager, state, remote, plans)?;
     snapshot.trials = trials::observe(hub, state).inspect_err(|e| tracing::debug!("cannot try merges: {e:#}")).ok();
     if let Err(e) = notices.notify(hub, manager) {
         tracing::warn!("cannot report obstacles to the bus: {e:#}");
@@ -60,10 +67,16 @@ pub fn observe_and_notify(hub: &Hub, manager: &str, state: &State, remote: bool,
 
 /// Reads the snapshot. Writes only decisions found on pull requests (queried with `remote`), and a scan that checks
 /// whether the pause is still justified.
-pub fn observe(hub: &Hub, manager: &str, state: &State, remote: bool) -> Result<(Snapshot, Notices)> {
+pub fn observe(
+    hub: &Hub,
+    manager: &str,
+    state: &State,
+    remote: bool,
+    plans: &mut Reader,
+) -> Result<(Snapshot, Notices)> {
     let mut scope = Scope::enabled(hub)?;
     scope.submissions = state.submissions.iter().map(submission).collect();
-    let found = conductor::observe(hub, &scope, Taker::Worker, BTreeMap::new())?;
+    let found = conductor::observe_with(hub, &scope, Taker::Worker, BTreeMap::new(), plans)?;
     let standing = consent::standing(hub)?;
     let granted = standing.grant.as_ref().map(|grant| grant.at);
     let is_counted = state.grant.as_ref().map(|grant| grant.at) == granted;

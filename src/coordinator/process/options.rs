@@ -11,6 +11,7 @@ use crate::coordinator::step::step;
 use crate::hub::Hub;
 use crate::hub::settings::notify::Notify;
 use crate::model::priority::Priority;
+use crate::plans::reader::Reader;
 
 /// The longest sleep; the safety poll is shorter.
 pub const LONG: Duration = Duration::from_secs(600);
@@ -93,12 +94,13 @@ pub fn preview(hub: &Hub, options: Options) -> Result<Preview> {
     // A coordinator logs the same reasons once; a preview always shows them.
     state.last_nothing.clear();
     step(&mut state, Input::Started(config(hub, &options, false)?), hub.now());
-    let mut snapshot = observe::observe(hub, &settings.coordinator.manager, &state, false)?.0;
+    let mut plans = Reader::default();
+    let mut snapshot = observe::observe(hub, &settings.coordinator.manager, &state, false, &mut plans)?.0;
     // Waits for files being written, as a coordinator does; reports those that keep changing.
     for _ in 0..LOOKS {
         let Some(at) = snapshot.again else { break };
         std::thread::sleep(at.since(hub.now()));
-        snapshot = observe::observe(hub, &settings.coordinator.manager, &state, false)?.0;
+        snapshot = observe::observe(hub, &settings.coordinator.manager, &state, false, &mut plans)?.0;
     }
     let obstacle = snapshot.stop.take().or(snapshot.danger.take()).or(snapshot.no_choice.take());
     snapshot.seq = state.volatile.results;

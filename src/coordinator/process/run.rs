@@ -45,6 +45,7 @@ use crate::coordinator::step::next_wake;
 use crate::exec::{self, Turn};
 use crate::hub::transaction::temporary;
 use crate::hub::{Hub, Worktree, paths};
+use crate::plans::reader::Reader;
 
 /// After handling a change, further ones are collected for this long.
 const WINDOW: Duration = Duration::from_millis(20);
@@ -96,6 +97,7 @@ pub fn run(hub: Hub, options: Options, tell: &mut dyn FnMut(&Progress)) -> Resul
         saving: Saving::default(),
         own: OwnWrites::default(),
         workers: Workers::new(send.clone()),
+        plans: Reader::default(),
         watcher: Watcher::start(&hub, send.clone())?,
         queue,
         committing: None,

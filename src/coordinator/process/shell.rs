@@ -22,6 +22,7 @@ use crate::coordinator::step::step;
 use crate::coordinator::{retention, sessions};
 use crate::foreman::commands::executor;
 use crate::hub::Hub;
+use crate::plans::reader::Reader;
 
 /// How often worktrees and sessions that are kept for a time only are looked through.
 const RETIRE_EVERY: Duration = Duration::from_secs(600);
@@ -61,6 +62,7 @@ pub(super) struct Shell<'t> {
     pub saving: Saving,
     pub own: OwnWrites,
     pub workers: Workers,
+    pub plans: Reader,
     pub watcher: Watcher,
     pub queue: Receiver<Message>,
     /// Since when the record is being committed, which holds the bus lock: actions wait.
