@@ -52,6 +52,23 @@ pub fn throughput(name: &str, bytes: u64, took: Duration, target: f64) {
     );
 }
 
+/// Prints how many instructions a command takes and how often it waits for a page: both the same on a busy machine.
+pub fn costs(name: &str, mut command: Command) {
+    instructions(name, &command);
+    let before = page_faults_of_children();
+    let ran = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if let (Ok(_), Some(before), Some(after)) = (ran, before, page_faults_of_children()) {
+        println!("{name:<34} {:>9} page faults", after - before);
+    }
+}
+
+/// Minor faults of children that were waited for: the second number after this process' own.
+fn page_faults_of_children() -> Option<u64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name, in parentheses, may hold blanks.
+    stat.rsplit_once(") ")?.1.split(' ').nth(8)?.parse().ok()
+}
+
 /// Prints how many instructions a command takes, where valgrind is installed: the same on a busy machine.
 pub fn instructions(name: &str, command: &Command) {
     let mut counted = Command::new("valgrind");

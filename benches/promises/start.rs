@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::measure::{compare, instructions};
+use crate::measure::{compare, costs};
 use crate::world::{TEOF, World, run};
 
 /// `teof --version` against an empty Rust program.
@@ -16,7 +16,10 @@ pub fn version() {
         |_| run(Command::new(TEOF).arg("--version")),
         |_| run(&mut Command::new(&empty)),
     );
-    instructions("--version", Command::new(TEOF).arg("--version"));
+    let mut version = Command::new(TEOF);
+    version.arg("--version");
+    costs("--version", version);
+    costs("empty Rust program", Command::new(&empty));
 }
 
 /// `bus event` and `bus claim` against a bare process, linked alike, that makes the same writes and syncs: on a
@@ -50,8 +53,8 @@ fn bus_in(place: &str, parent: &Path) {
         |n| bare(&["claim", folder.to_str().unwrap(), &format!("TASK-{n}.json")]),
     );
     if place == "tmpfs" {
-        instructions("bus event", &world.command(&event));
-        instructions("bus claim", &world.command(&["bus", "claim", "TASK-N", "--allow-unassigned"]));
+        costs("bus event", world.command(&event));
+        costs("bus claim", world.command(&["bus", "claim", "TASK-N", "--allow-unassigned"]));
     }
 }
 
