@@ -68,13 +68,14 @@ pub fn before_tool(hub: &Hub, call: &Call, seat: Option<&str>) -> Result<Answer>
     for verdict in verdicts {
         let action = if verdict.gate == Gate::Refuse { Action::Cancel } else { Action::Record };
         let list = if verdict.gate == Gate::Refuse { &mut refused } else { &mut warned };
-        let rule = verdict.rule.to_owned();
+        let (text, text_sha256) = Noticed::kept(&secrets::redact(&verdict.text));
         let kept = Noticed {
-            rule,
+            rule: verdict.rule.to_owned(),
             class: Class::Warning,
             action,
             tool: Some(record::plain(&tool)),
-            text: record::plain(&verdict.text),
+            text,
+            text_sha256,
             digest: String::new(),
             at: hub.now(),
             again: 0,
@@ -287,9 +288,9 @@ fn note(
     record::change(hub, call, seat, |record| {
         *record.tools.entry(tool.clone()).or_default() += 1;
         record.last_tool = Some(record::plain(described));
-        before = record.noticed.iter().map(|one| (one.rule.clone(), one.text.clone())).collect::<Vec<_>>();
+        before.clone_from(&record.noticed);
         for new in noticed {
-            let known = record.noticed.iter_mut().find(|one| one.rule == new.rule && one.text == new.text);
+            let known = record.noticed.iter_mut().find(|one| one.is_same(new));
             if let Some(known) = known {
                 known.again += 1;
             } else if record.noticed.len() < MOST {
@@ -297,7 +298,7 @@ fn note(
             }
         }
     })?;
-    Ok(move |one: &Noticed| before.iter().any(|(rule, text)| *rule == one.rule && *text == one.text))
+    Ok(move |one: &Noticed| before.iter().any(|known| known.is_same(one)))
 }
 
 fn joined(messages: impl Iterator<Item = String>) -> String {

@@ -170,6 +170,15 @@ fn denied_paths_are_refused_and_dangers_warned_of_once() {
     assert_eq!(run("echo x > teof.toml")["permissionDecision"], "deny");
     assert!(run("git push --force")["additionalContext"].as_str().unwrap().contains("force-push"));
     assert_eq!(run("git push --force"), Value::Null, "once");
+    let long = |end: &str| format!("git push --force origin {}{end}", "x".repeat(400));
+    for end in ["1", "2"] {
+        let warned = run(&long(end));
+        assert!(
+            warned["additionalContext"].to_string().contains("force-push"),
+            "the end makes it another one: {warned}"
+        );
+        assert_eq!(run(&long(end)), Value::Null, "once");
+    }
     // The claim gate warns by default, once for each file.
     let other = tool(&world, "Edit", json!({ "file_path": "src/new.rs" }));
     assert!(other["additionalContext"].as_str().unwrap().contains("src/new.rs: edited without a claim"), "{other}");

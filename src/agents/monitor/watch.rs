@@ -8,13 +8,12 @@ use super::errors;
 use super::part::Part;
 use super::rules::{self, Rule};
 use crate::agents::event::Event;
-use crate::base::{Stamp, digest, text};
+use crate::base::{Stamp, digest};
 use crate::hub::settings::monitor::MonitorRule;
 use crate::model::run::noticed::{Action, Class, ERROR, Errors, Noticed, On};
 
 /// How many different operations and errors are kept, and characters of each.
 const MAX_KEPT: usize = 50;
-const MAX_TEXT: usize = 300;
 const MAX_TOOLS: usize = 256;
 
 /// What is noticed: the rule's name, its class and its action.
@@ -71,12 +70,14 @@ impl Monitor {
 
     fn noticed(&self, of: &Of, tool: Option<&str>, part: &Part, at: Stamp) -> Noticed {
         let (rule, class, action) = of.clone();
+        let (text, text_sha256) = Noticed::kept(&(self.redact)(&part.text));
         Noticed {
             rule,
             class,
             action,
             tool: tool.map(self.redact),
-            text: text::clip(text::safe(&(self.redact)(&part.text)).trim(), MAX_TEXT),
+            text,
+            text_sha256,
             digest: digest::sha256(part.key.as_bytes()),
             at,
             again: 0,
@@ -186,7 +187,7 @@ mod tests {
         let new: Vec<_> =
             monitor.take(&uses("sudo ls; sudo rm -rf /etc"), now).into_iter().map(|one| one.text).collect();
         assert_eq!((new, monitor.noticed[0].again), (vec!["rm -rf /etc".to_owned(), "sudo rm -rf /etc".to_owned()], 1));
-        let long = "x".repeat(MAX_TEXT);
+        let long = "x".repeat(Noticed::MAX_TEXT);
         for (command, other) in [
             ("sudo ls".to_owned(), "sudo id".to_owned()),
             ("git push --force origin x".to_owned(), "git push --force origin main".to_owned()),

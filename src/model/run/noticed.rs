@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Stamp;
+use crate::base::{Stamp, digest, text};
 use crate::model::is_default;
 
 /// The rule of an error that no rule of the settings matched.
@@ -54,8 +54,11 @@ pub struct Noticed {
     /// The tool that was called or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// The operation, or the error.
+    /// The operation, or the error: of a long one the beginning.
     pub text: String,
+    /// Of a long one: the digest of the whole text, without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_sha256: Option<String>,
     /// The digest of all of it, by which it is recognised: of a long operation, and of one with secrets, `text` is a
     /// part. Not in the record, since a short secret can be guessed from it.
     #[serde(skip)]
@@ -112,6 +115,23 @@ impl Errors {
 }
 
 impl Noticed {
+    /// The longest text, in characters.
+    pub const MAX_TEXT: usize = 300;
+
+    /// A text without secrets as it is kept, and the digest of the whole when only its beginning is.
+    pub fn kept(text: &str) -> (String, Option<String>) {
+        let whole = text::safe(text);
+        let whole = whole.trim();
+        let kept = text::clip(whole, Self::MAX_TEXT);
+        let is_clipped = kept != whole;
+        (kept, is_clipped.then(|| digest::sha256(whole.as_bytes())))
+    }
+
+    /// Whether it is the same operation or error again, by what a record keeps of both.
+    pub fn is_same(&self, other: &Noticed) -> bool {
+        (&self.rule, &self.text, &self.text_sha256) == (&other.rule, &other.text, &other.text_sha256)
+    }
+
     /// An error that is critical by its words, and that no rule of the settings is about.
     pub fn is_critical_error(&self) -> bool {
         self.rule == ERROR && self.class == Class::Critical && self.action < Action::Notify
