@@ -18,7 +18,7 @@ use crate::hub::Hub;
 use crate::model::priority::Priority;
 use crate::model::run::job_name::distinct;
 use crate::plans;
-use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, pull_request};
+use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, lock, pull_request};
 
 /// Merge the reviewed commit of one or more jobs
 ///
@@ -195,7 +195,10 @@ fn one(args: &Args, app: &App, job: &str, progress: &dyn Fn(&str)) -> Result<Don
         false => shared::input(app, args.by.clone(), args.note.clone())?,
     };
     let input = ReviewInput { job_open, newer, ..who };
-    let (decision, before) = match crate::review::approve(hub, &entry, &input, progress)? {
+    let merge = || crate::review::approve(hub, &entry, &input, progress);
+    // The coordinator asks again at its next observation.
+    let merged = if args.by_policy { merge() } else { lock::when_free(hub, progress, merge) };
+    let (decision, before) = match merged? {
         Approval::Merged(decision) => (decision, false),
         Approval::Before(decision) => (decision, true),
         Approval::Conflict(decision) => {

@@ -74,7 +74,7 @@ fn one(args: &Args, app: &App, job: &str) -> Result<Done> {
     }
     let entry = shared::entry(hub, job)?;
     let input = shared::input(app, args.by.clone(), Some(args.note.clone()))?;
-    let decision = crate::review::reject(hub, &entry, &input)?;
+    let decision = shared::when_free(app, || crate::review::reject(hub, &entry, &input))?;
     let coordinator = notify_coordinator(app, &decision)?;
     let (name, branch) = (shared::name(&entry), text::safe(&entry.bundle.branch));
     Ok(Done {

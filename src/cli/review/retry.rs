@@ -92,7 +92,8 @@ fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     }
     let entry = shared::entry(hub, name)?;
     can_go_on(&state, &entry)?;
-    let decision = crate::review::retry(hub, &entry, &shared::input(app, args.by.clone(), args.note.clone())?)?;
+    let input = shared::input(app, args.by.clone(), args.note.clone())?;
+    let decision = shared::when_free(app, || crate::review::retry(hub, &entry, &input))?;
     let coordinator = notify_coordinator(app, &decision)?;
     // The coordinator may know better: that it comes later, or cannot be.
     let other = coordinator["text"].as_str().filter(|said| coordinator["ok"] == true && !said.contains("goes back to"));
@@ -181,7 +182,7 @@ fn queue_again(args: &Args, app: &App, state: &State, task: &str, job: Option<&J
     let input = shared::input(app, args.by.clone(), args.note.clone())?;
     check_queue(app, state, &asked, &input)?;
     let command = submit::task(app, hub, asked, None)?;
-    let decision = job.map_or(Ok(None), |job| tell_coder(hub, job, &input))?;
+    let decision = job.map_or(Ok(None), |job| tell_coder(app, job, &input))?;
     let answer = send::have_done(app, &input.by, command, input.note)?;
     if let Some(answer) = answer.as_ref().filter(|answer| !answer.ok) {
         return Err(send::refused(answer.text.as_str()).into());
@@ -215,11 +216,12 @@ fn check_queue(app: &App, state: &State, asked: &submit_names::Asked, input: &Re
 }
 
 /// Records the note as a decision about the job's last result; the next coder gets it.
-fn tell_coder(hub: &Hub, job: &Job, input: &ReviewInput) -> Result<Option<Decision>> {
+fn tell_coder(app: &App, job: &Job, input: &ReviewInput) -> Result<Option<Decision>> {
+    let hub = app.hub()?;
     let Some(bundle) = job.last.as_ref().and_then(|last| last.bundle.as_deref()) else { return Ok(None) };
     match bundles::at(hub, bundle) {
         Ok(entry) if input.note.is_some() && entry.is_pending() && entry.altered.is_none() => {
-            crate::review::retry(hub, &entry, input).map(Some)
+            shared::when_free(app, || crate::review::retry(hub, &entry, input)).map(Some)
         }
         _ => Ok(None),
     }

@@ -55,7 +55,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         false => None,
     };
     let progress = shared::progress(app, &format!("Reverting {}", args.job));
-    let decision = crate::review::revert(hub, &entry, &input, &progress)?;
+    let decision = shared::when_free(app, || crate::review::revert(hub, &entry, &input, &progress))?;
     let done = rollback.map(|rollback| rollback.run(hub, &entry, &input, &progress)).transpose()?;
     drop(progress);
     super::notify::notify_coordinator(app, &decision)?;

@@ -7,7 +7,7 @@ use crate::guard::operator::Recognised;
 use crate::guard::{operator, secrets};
 use crate::hub::Hub;
 use crate::model::priority::Priority;
-use crate::review::{Entry, NewerCommits, ReviewInput, bundles, policy};
+use crate::review::{Entry, NewerCommits, ReviewInput, bundles, lock, policy};
 
 /// Tells what a decision does: a line for each thing done, and the time that the current one takes. With `--json`
 /// stderr is kept for the one document of an error.
@@ -24,6 +24,14 @@ pub(super) fn print_progress(app: &App, line: &str) {
     if !app.json() {
         app.say(line);
     }
+}
+
+/// Takes a person's decision once no other process decides.
+///
+/// # Errors
+/// As `decide`; `review.busy` when another process does not finish in time.
+pub(super) fn when_free<T>(app: &App, decide: impl Fn() -> Result<T>) -> Result<T> {
+    lock::when_free(app.hub()?, &|line| print_progress(app, line), decide)
 }
 
 /// Who says it: `--by`, else the name that git knows the person by.

@@ -1,5 +1,9 @@
 //! The reviewed commit is merged: from which state to which, and what a kill in between leaves.
 
+use std::time::Duration;
+
+use teof::base::lock::FileLock;
+
 use super::*;
 
 #[test]
@@ -427,4 +431,26 @@ fn approve_refuses_work_of_which_git_lost_a_file() {
     assert!(refused["reason"].to_string().contains(&id), "{refused}");
     fs::rename(&aside, &file).unwrap();
     desk.merged();
+}
+
+#[test]
+fn approve_waits_for_the_review_lock_and_says_who_held_it() {
+    let desk = Desk::new();
+    let path = desk.world.repo.join(".git/teof/locks/review.lock");
+    let hold = || FileLock::acquire(&path, Duration::ZERO, "lock.wait", "offer a pull request").unwrap();
+    desk.world.trust_settings("[lock]\nwait = \"1s\"\n");
+    let held = hold();
+    let error = desk.refused();
+    let told = error["reason"].as_str().unwrap();
+    assert!(error["code"] == "review.busy" && told.contains("waited 1s for pid "), "{error}");
+    assert!(told.contains("offer a pull request"), "{error}");
+    desk.world.trust_settings("[lock]\nwait = \"60s\"\n");
+    let mut approve = desk.world.spawn(&["review", "approve", JOB, "--by", "Ann"]);
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(approve.stderr.take().unwrap()));
+    let told = lines.find_map(|line| line.ok().filter(|line| line.contains("Waiting for "))).unwrap();
+    assert!(told.contains("offer a pull request"), "{told}");
+    drop(held);
+    let rest: Vec<_> = lines.map_while(Result::ok).collect();
+    assert!(approve.wait().unwrap().success(), "{rest:?}");
+    assert!(desk.show("main:src/new.txt").contains("new"), "{rest:?}");
 }
