@@ -21,6 +21,8 @@ use crate::model::run::job_name::short;
 use crate::review::policy::MergePolicy;
 use failing::Failing;
 
+/// The longest reason why no job starts, in characters.
+const OBSTACLE: usize = 200;
 /// How old what no file tells may be: whether the process is stuck, what the last scan found.
 const SLOW: Duration = Duration::from_secs(2);
 
@@ -73,6 +75,15 @@ pub struct Runtime {
     pub totals: Totals,
     /// How many jobs run at once at most, as the settings say.
     pub slots: usize,
+}
+
+impl Runtime {
+    /// Why no job starts although the consent allows it, for people: `no job starts: less than 1 GB is free`.
+    pub fn no_job_starts(&self) -> Option<String> {
+        let allows = self.consent.only.is_none() && self.consent.why.is_none();
+        let why = self.obstacle.as_ref().filter(|_| allows)?;
+        Some(format!("no job starts: {}", text::clip(why, OBSTACLE)))
+    }
 }
 
 /// What is wrong, and the command that helps.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use teof::base::lock::FileLock;
 
 use crate::first_hour::{existing, teof};
 use crate::harness::{Ran, World};
@@ -391,4 +392,22 @@ fn until_line(lines: &mut impl BufRead, words: &str) {
             return;
         }
     }
+}
+
+#[test]
+fn the_page_names_what_keeps_jobs_from_starting_as_status_does() {
+    let desk = desk();
+    desk.world.ok(&["consent", "grant", "--continuous"]);
+    let lock = desk.world.repo.join(".git/teof/locks/coordinator.lock");
+    let _held = FileLock::acquire(&lock, Duration::ZERO, "lock.wait", "coordinator").unwrap();
+    let facts = json!({"pid": std::process::id(), "obstacle": "only 3 MB are free"});
+    desk.world.write(".git/teof/coordinator/process.json", &facts.to_string());
+    let wanted = "no job starts: only 3 MB are free";
+    let status = desk.world.ok(&["status"]);
+    assert!(status.contains(wanted), "{status}");
+    let page = Served::start(&desk.world);
+    let cookie = page.session();
+    let board = page.ask("GET", "/", &[("Cookie", &cookie)], "").body;
+    let header = &board[board.find("id=\"state\"").unwrap()..board.find("id=\"main\"").unwrap()];
+    assert!(header.contains(wanted), "{header}");
 }

@@ -17,8 +17,6 @@ use crate::coordinator::state::Totals;
 const NAMED: usize = 4;
 /// The longest title or reason in a line, in characters.
 const WORDS: usize = 60;
-/// The longest reason why no job starts, in characters.
-const OBSTACLE: usize = 200;
 
 /// The lines. `unknown`: results that wait, of jobs that the coordinator's state does not know, by their short ids.
 /// `workers`: how many go on without a coordinator.
@@ -153,11 +151,8 @@ fn coordinator(runtime: &Runtime, workers: usize) -> (String, bool) {
         None if consent.only.is_some() => "not running".to_owned(),
         None => "not running (start it: teof run)".to_owned(),
     };
-    let obstacle = runtime.obstacle.as_ref().filter(|_| consent.only.is_none() && consent.why.is_none());
+    let obstacle = runtime.no_job_starts();
     let allowed = match (&consent.only, &consent.why, consent.jobs_left, consent.jobs_allowed) {
-        _ if obstacle.is_some() => {
-            format!("no job starts: {}", text::clip(obstacle.map(String::as_str).unwrap_or_default(), OBSTACLE))
-        }
         (Some(only), ..) => {
             format!("consent covers {only}; nothing else may start (allow it: teof consent grant --max-jobs 10)")
         }
@@ -165,7 +160,8 @@ fn coordinator(runtime: &Runtime, workers: usize) -> (String, bool) {
         (None, None, Some(left), Some(allowed)) => format!("{left} of {} left", text::counted(allowed, "job")),
         _ => "any number of jobs may start".to_owned(),
     };
-    (format!("{process}; {allowed}"), runtime.stuck.is_none() && consent.why.is_none() && obstacle.is_none())
+    let is_well = runtime.stuck.is_none() && consent.why.is_none() && obstacle.is_none();
+    (format!("{process}; {}", obstacle.unwrap_or(allowed)), is_well)
 }
 
 /// How all jobs ended, each counted once: `All jobs that ended so far: 5 done, 1 blocked, 2 rejected`. What became of

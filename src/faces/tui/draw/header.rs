@@ -10,6 +10,9 @@ use super::theme::Theme;
 use crate::base::text;
 use crate::board::Snapshot;
 
+/// The fewest columns in which a part is cut; with fewer it is left out.
+const LEAST: usize = 20;
+
 pub fn draw(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let mut left =
         vec![(" teof".to_owned(), theme.heading()), (format!(" {}", fit(&state.project, 16)), theme.quiet())];
@@ -25,10 +28,14 @@ pub fn draw(state: &State, theme: Theme, buffer: &mut Buffer, area: Rect) {
     let taken: usize = right.iter().map(|(text, _)| wide(text)).sum();
     for (text, style) in left {
         let left = room.saturating_sub(taken + 2 + x as usize);
-        if wide(&text) > left {
+        let is_long = wide(&text) > left;
+        if is_long && left < LEAST {
             break;
         }
-        x = buffer.set_stringn(x, area.y, &text, left, style).0;
+        x = buffer.set_stringn(x, area.y, fit(&text, left), left, style).0;
+        if is_long {
+            break;
+        }
     }
     let mut x = area.right().saturating_sub(taken as u16 + 1).max(x);
     for (text, style) in right {
@@ -47,6 +54,7 @@ fn standing(board: &Snapshot, theme: Theme) -> Vec<(String, Style)> {
         (.., true) => ("paused".to_owned(), theme.attention()),
         _ => ("running".to_owned(), theme.good()),
     }];
+    parts.extend(runtime.no_job_starts().map(|why| (why, theme.attention())));
     if runtime.breaker.open_since.is_some() {
         parts.push(("breaker open".to_owned(), theme.bad()));
     }

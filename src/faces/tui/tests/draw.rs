@@ -190,3 +190,14 @@ fn questions_are_shown_whole_and_help_names_the_keys() {
         row(&top, &[key]);
     }
 }
+
+#[test]
+fn the_header_names_what_keeps_jobs_from_starting() {
+    for (columns, wanted) in [(80, "no job starts: only 3"), (160, "no job starts: only 3 MB are free  2 of 3 slots")] {
+        let mut top = state(columns, 24);
+        let mut board = board();
+        board.runtime.obstacle = Some("only 3 MB are free".into());
+        update(&mut top, Input::Board(Arc::new(board)));
+        assert_eq!(row(&top, &["billing", "running", wanted]).0, 0);
+    }
+}

@@ -110,6 +110,9 @@ fn state(snapshot: &Snapshot) -> Markup {
                 (amount(spent.tokens)) (limit(budget.day_tokens > 0, amount(budget.day_tokens)))
             } }
             div { dt { "Consent" } dd { (left) } }
+            @if let Some(why) = runtime.no_job_starts() {
+                div { dt.hidden { "Obstacle" } dd { (badge(Tone::Attention, &why)) } }
+            }
             @if let Some(paused) = &runtime.paused {
                 div { dt { "Paused by" } dd { (paused.by) ", " (ago(paused.at)) } }
             }
