@@ -7,6 +7,7 @@ use super::jobs::Job;
 use super::review::Reviewable;
 use super::runtime::Runtime;
 use crate::base::{Stamp, text};
+use crate::hub::settings::Engine;
 use crate::model::run::noticed::Action;
 
 /// This part of a budget is worth a word.
@@ -143,7 +144,8 @@ fn of_runtime(facts: &Facts, found: &mut Vec<Problem>) {
     }
     for one in &runtime.suspended {
         let what = format!("{} is not called until {}: {}", one.agent, one.until, one.reason);
-        let problem = Problem::new(Medium, "agent.suspended", what).command("teof agent doctor");
+        let command = if Engine::is_program(&one.agent) { "teof doctor" } else { "teof agent doctor" };
+        let problem = Problem::new(Medium, "agent.suspended", what).command(command);
         found.push(problem.about(&one.agent));
     }
     for one in runtime.quotas.iter().filter(|one| one.holds_back) {

@@ -32,6 +32,11 @@ impl Engine {
             Engine::Podman => "podman",
         }
     }
+
+    /// Whether a name is that of an engine's program. During its outage it is suspended like an agent.
+    pub fn is_program(name: &str) -> bool {
+        [Engine::Docker, Engine::Podman].iter().any(|engine| engine.program() == name)
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -23,6 +23,7 @@ use crate::cli::work::plan;
 use crate::coordinator::inbox;
 use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Breaker, Ending, Job, Phase, Spent, State, Suspension, Totals, Word};
+use crate::hub::settings::Engine;
 use crate::hub::watch::Watch;
 use crate::hub::{Hub, paths};
 use crate::model::run::job_name::short;
@@ -325,6 +326,7 @@ fn obstacles(state: &State, unread: usize, times: Times) -> Vec<String> {
     for (agent, suspension) in &state.suspended {
         let until = times.at(suspension.until);
         lines.push(attention(&format!("{agent} is not called until {until}: {}", suspension.reason)));
+        lines.extend(Engine::is_program(agent).then(|| "  see what is wrong: teof doctor".to_owned()));
     }
     if unread > 0 {
         let wait = if unread == 1 { "waits" } else { "wait" };
@@ -343,5 +345,22 @@ fn quota(one: &Quota, times: Times) -> Vec<String> {
         ],
         false if one.used >= 50 => vec![text::safe(&line)],
         false => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_of_an_engine_points_to_doctor() {
+        let until = Stamp::from_unix(1_800_000_000);
+        let told = |agent: &str| {
+            let suspension = Suspension { until, reason: "its service does not answer".into() };
+            let state = State { suspended: [(agent.to_owned(), suspension)].into(), ..State::new() };
+            obstacles(&state, 0, Times::new(until, true)).join("\n")
+        };
+        assert!(told("docker").ends_with("teof doctor") && told("podman").ends_with("teof doctor"));
+        assert!(!told("claude").contains("teof doctor"));
     }
 }
