@@ -11,6 +11,7 @@ use super::runtime::Spent;
 use crate::base::{Result, Stamp, files, text};
 use crate::coordinator::executor::reviews;
 use crate::coordinator::executor::workers::LOGS;
+use crate::coordinator::pauses;
 use crate::coordinator::state::{self, Ending, FILE, Phase, State, store};
 use crate::hub::{Hub, paths};
 use crate::model::run::live::Live;
@@ -88,6 +89,8 @@ pub struct Job {
     pub failures: u32,
     /// Why it is blocked, waits or was stopped.
     pub reason: Option<String>,
+    /// The reason is a hold on its task, or that there may be one.
+    pub is_held: bool,
     /// What its agent asks; may have several lines.
     pub question: Option<String>,
     /// The last output of what made it fail.
@@ -167,7 +170,9 @@ impl Job {
             _ => None,
         };
         let last = job.last.as_ref();
-        let reason = job.reason().map(|reason| text::clip(&text::safe(&reason), REASON));
+        let held = pauses::of_job(hub, job);
+        let is_held = held.is_some();
+        let reason = held.or_else(|| job.reason()).map(|reason| text::clip(&text::safe(&reason), REASON));
         let run = job.run_id();
         let dismissed = reviews::dismissed(hub, state, job);
         let uncounted = live.map(|live| uncounted(job, live)).unwrap_or_default();
@@ -206,6 +211,7 @@ impl Job {
             max_passes: job.work.passes,
             failures: job.failures,
             reason,
+            is_held,
             question: last.and_then(|last| last.question.as_deref()).map(text::safe_block),
             last_output: last.and_then(|last| last.output.clone()),
             pull_request: job.pull_request,

@@ -1,12 +1,14 @@
-//! Reasons that stop new work despite consent: high-severity findings of the last scan, a target that a worker moved,
-//! and the backlog's prerequisites.
+//! Reasons that stop work despite consent: high-severity findings of the last scan, a target that a worker moved, the
+//! backlog's prerequisites, and a hold on a job.
 
 use crate::base::{Refusal, Result, text};
+use crate::coordinator::state::{Job, Phase};
 use crate::guard::moved_target;
 use crate::guard::prerequisites::{self, Declared};
 use crate::guard::sentinels::{self, watch};
 use crate::hub::Hub;
 use crate::model::backlog::ItemStatus;
+use crate::ops::claims::held;
 
 /// The reasons why no new job is chosen, for people; empty without obstacles.
 pub fn of_choice(hub: &Hub) -> Result<Vec<String>> {
@@ -50,5 +52,22 @@ pub fn of_backlog(hub: &Hub) -> Result<Option<String>> {
     match declared.filter(waits) {
         Some(declared) => Ok(prerequisites::check(hub, Some(&declared))?.failure()),
         None => Ok(None),
+    }
+}
+
+/// Why a job does not go on: somebody put its task on hold, or may have, because the channel lacks lines. `None` for a
+/// job that works, asks or is over.
+pub fn of_job(hub: &Hub, job: &Job) -> Option<String> {
+    let works = matches!(job.phase, Phase::Ordering | Phase::Spawning | Phase::Running { .. });
+    if works || job.asks() || job.is_over() {
+        return None;
+    }
+    let work = held::Work::near(hub, &job.task, job.plan.as_deref()).ok()?;
+    match work.hold(hub) {
+        Ok(hold) => hold.map(|(_, hold)| format!("on hold: {}: {}", hold.by, hold.summary)),
+        Err(e) if held::is_behind(&e) => {
+            Some(format!("it may be on hold: {e:#}; restore the record: teof bus restore"))
+        }
+        Err(_) => None,
     }
 }

@@ -329,7 +329,14 @@ fn a_hold_keeps_a_finished_job_until_lifted() {
         (&yard.step(&plan, "S1")["status"], &yard.step(&other, "S1")["status"]),
         (&json!("in_progress"), &json!("done"))
     );
+    for view in [&["status"][..], &["coordinator", "explain", "2026-01-05-a-S1"]] {
+        let told = yard.world.ok(view);
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("it may be on hold: ") && told.contains("teof bus restore"), "{view:?}: {told}");
+    }
     yard.world.ok(&["bus", "restore"]);
+    let told = yard.world.ok(&["status"]);
+    assert!(told.contains("on hold: manager: wait"), "{told}");
 
     say("lift");
     yard.finish();

@@ -7,6 +7,7 @@ use crate::base::text;
 use crate::board::jobs::UNMERGED;
 use crate::coordinator::executor::reviews;
 use crate::coordinator::executor::workers::LOGS;
+use crate::coordinator::pauses;
 use crate::coordinator::state::{Ending, Job, Last, Phase, State};
 use crate::hub::Hub;
 use crate::model::run::job_name::short;
@@ -92,7 +93,8 @@ pub fn describe(hub: &Hub, state: &State, job: &Job) -> Vec<String> {
     let is_unmerged = reviews::is_unmerged(hub, state, job);
     let label = if is_unmerged { UNMERGED } else { job.label() };
     // A job that works has a reason only of its earlier attempt.
-    let standing = match job.reason().filter(|_| !job.takes_a_slot()) {
+    let reason = pauses::of_job(hub, job).or_else(|| job.reason().filter(|_| !job.takes_a_slot()));
+    let standing = match reason {
         Some(reason) if reason.starts_with(label) => reason,
         Some(reason) => format!("{label}: {reason}"),
         None => label.to_owned(),

@@ -69,7 +69,10 @@ impl Listing<'_> {
                 task.trim_end().into(),
             ]);
             if self.has_notes {
-                last_output::in_brief(job).into_iter().for_each(|line| table.note(line));
+                match known.and_then(|job| job.reason.as_ref().filter(|_| job.is_held)) {
+                    Some(why) => table.note(why.clone()),
+                    None => last_output::in_brief(job).into_iter().for_each(|line| table.note(line)),
+                }
             }
         };
         live.iter().for_each(|job| add(&mut table, job));

@@ -79,6 +79,7 @@ pub fn running(short: &str) -> Job {
         is_over: false,
         is_superseded: false,
         is_unmerged: false,
+        is_held: false,
         dismissed: None,
         since: Some(ago(725)),
         until: None,
