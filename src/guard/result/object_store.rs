@@ -35,11 +35,16 @@ const REPLACED: &str = "git.object_replaced";
 /// Records from when on objects count as new: what the store's file system says that it is now, because it dates
 /// them, maybe by the clock of another machine.
 pub fn record(common_dir: &Path, found: &mut Surroundings) {
-    let (seconds, nanos) = now_of(&common_dir.join("objects")).unwrap_or_else(|e| {
+    let (seconds, nanos) = now(common_dir);
+    found.insert(OBJECTS.to_owned(), format!("{seconds}.{nanos:09}"));
+}
+
+/// The time of the store's file system; where it does not tell, the machine's, a little earlier.
+fn now(common_dir: &Path) -> Changed {
+    now_of(&common_dir.join("objects")).unwrap_or_else(|e| {
         tracing::debug!("cannot ask the file system of git's objects for its time: {e}");
         (Clock::Machine.now().unix() - SLACK, 0)
-    });
-    found.insert(OBJECTS.to_owned(), format!("{seconds}.{nanos:09}"));
+    })
 }
 
 /// Dates a folder's content as it is dated already, which changes its status now.
@@ -65,6 +70,8 @@ fn parse(recorded: &str) -> Option<Changed> {
 /// When the object store cannot be opened.
 pub fn replaced(common_dir: &Path, before: &Surroundings) -> Result<Vec<Finding>> {
     let Some(since) = before.get(OBJECTS).and_then(|since| parse(since)) else { return Ok(Vec::new()) };
+    // Where the clock was set back, new ones look old.
+    let since = if now(common_dir) >= since { since } else { Changed::default() };
     // Opened anew: one that is open already answers from its cache.
     let repo = Repository::open_bare(common_dir).context("open the repository")?;
     let odb = repo.odb().context("open the store of git's objects")?;
@@ -246,8 +253,12 @@ mod tests {
             found.len() == 2 && found.iter().any(|found| found.message.contains("not a regular file")),
             "{found:?}"
         );
+        // Once the clock has ticked, all that was before.
+        while !replaced(folder.path(), &before).unwrap().is_empty() {
+            record(folder.path(), &mut before);
+        }
         before.insert(OBJECTS.to_owned(), "99999999999.0".to_owned());
-        assert_eq!(replaced(folder.path(), &before).unwrap(), vec![]);
+        assert_eq!(replaced(folder.path(), &before).unwrap().len(), 2, "the clock was set back");
     }
 
     #[test]
