@@ -154,8 +154,7 @@ fn attempt(
     end_leftovers(hub, work, settings.grace, &run, say)?;
     // Read what earlier runs saved before any program of this run starts.
     let mut seen = Seen::load(hub);
-    let found = if work.scan_before { routines::last_or_new_scan(hub, &mut seen)? } else { Vec::new() };
-    report.before = Some(routines::round(hub, found)?);
+    report.before = Some(routines::first_round(hub, work.scan_before, &mut seen)?);
     let place = prepare_worktree(hub, report, say)?;
     let runner = Runner::new(live, work, &supervisor, &settings, &place, request.unattended)?;
     report.session = runner.session.display().to_string();
@@ -168,16 +167,14 @@ fn attempt(
     }
     // After the set-up: it was granted and may install hooks.
     let Baseline { state: before, is_new } = baseline::load_or_record(hub, work, report.place()?)?;
+    let is_new = is_new && report.place()?.is_new && hub.settings()?.worktrees.setup.is_empty();
     let store = stage_store::StageStore::load(hub, work.job())?;
     let (runner, watch) = (&runner, &mut watch);
     let mut context = StageContext { hub, report, runner, watch, before: &before, is_new, store, say, live };
     let end = pipeline::run_stages(&mut context)?;
     report.findings.extend(elsewhere::found(hub, report, runner, &before)?);
-    let found = if work.scan_after { routines::scan(hub, &mut seen)? } else { Vec::new() };
-    report.after = Some(routines::round(hub, found)?);
-    if let Err(e) = seen.save(hub) {
-        tracing::debug!("cannot save what was seen: {e:#}");
-    }
+    let first = report.before.as_mut();
+    report.after = Some(routines::last_round(hub, work.scan_after, &mut seen, &work.order.task_id, first)?);
     if let Some(end) = end {
         return match watch.lost() {
             Some(why) => Ok(End::from(Halt::Lost(why))),

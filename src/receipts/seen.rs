@@ -3,8 +3,9 @@
 //! Every run scans the record, and most of it never changes. The kernel says whether a file is unchanged: by its
 //! inode, size and times, of which nobody can set `ctime`. Of a log that grew, a hash says that its beginning is.
 //!
-//! A run reads the memory of earlier runs before it starts any program, and then trusts only what it saw itself.
-//! `teof scan` trusts nothing. The memory is machine-local and may be lost at any time.
+//! A run reads the memory of earlier runs before it starts any program, and saves it after its last scan: no program
+//! that it starts can change what it trusts. `teof scan` trusts nothing. The memory is machine-local and may be lost at
+//! any time.
 
 use std::collections::HashMap;
 use std::fs::Metadata;

@@ -339,10 +339,12 @@ impl<'a> Publisher<'a> {
                 Usage { input_tokens: live.tokens, cost_usd: live.cost_usd, ..Usage::default() }.plus(record.usage);
             (live.session, live.tokens, live.cost_usd) = (None, whole.tokens(), whole.cost_usd);
             (live.last_tool, live.last_line) = (record.last_tool, record.last_message);
+            live.last_at = Some(at);
             if record.mode != Mode::Process {
                 live.tools = record.tools;
+                // What it used counts for the day's budget.
+                now.written = None;
             }
-            live.last_at = Some(at);
         });
     }
 

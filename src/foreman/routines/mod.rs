@@ -5,6 +5,9 @@
 pub mod companion;
 
 use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,7 +16,7 @@ use crate::base::{Result, Stamp, text};
 use crate::bus::Listing;
 use crate::bus::{assignments, claims};
 use crate::guard::sentinels::{self, watch};
-use crate::hub::Hub;
+use crate::hub::{Hub, paths};
 use crate::model::claim::ClaimFile;
 use crate::model::plan::Status as StepStatus;
 use crate::model::run::order::Order;
@@ -32,12 +35,54 @@ pub struct Round {
     /// The findings stay out of the envelope, which has their number and the new ones.
     #[serde(skip)]
     pub scan: Vec<Finding>,
+    /// The scan is another run's.
+    #[serde(skip)]
+    is_of_another: bool,
 }
 
-/// Runs the other two, and adds what a scan found.
-pub fn round(hub: &Hub, scan: Vec<Finding>) -> Result<Round> {
+/// The round before a worker's work. Another run's scan that ended just now stands for one: where many short jobs run,
+/// each would look at what the others have just seen.
+pub fn first_round(hub: &Hub, with_scan: bool, seen: &mut Seen) -> Result<Round> {
+    match watch::ended_within(hub, JUST_NOW).filter(|_| with_scan) {
+        Some(last) => Ok(Round { is_of_another: true, ..round(hub, last.findings)? }),
+        None if with_scan => round(hub, scan(hub, seen)?),
+        None => round(hub, Vec::new()),
+    }
+}
+
+/// The round after the work of the run that holds the run lock of `task`.
+pub fn last_round(hub: &Hub, with_scan: bool, seen: &mut Seen, task: &str, first: Option<&mut Round>) -> Result<Round> {
+    if !with_scan {
+        return round(hub, Vec::new());
+    }
+    let found = scan(hub, seen)?;
+    if let Err(e) = seen.save(hub) {
+        tracing::debug!("cannot save what was seen: {e:#}");
+    }
+    if let Some(first) = first.filter(|first| first.is_of_another) {
+        add_what_was_there(hub, task, &mut first.scan, &found);
+    }
+    round(hub, found)
+}
+
+fn round(hub: &Hub, scan: Vec<Finding>) -> Result<Round> {
     let listed = Listed::read(hub)?;
-    Ok(Round { status: status_of(hub, &listed), tasks: tasks_of(hub, &listed)?.summary, scan })
+    let (status, tasks) = (status_of(hub, &listed), tasks_of(hub, &listed)?.summary);
+    Ok(Round { status, tasks, scan, is_of_another: false })
+}
+
+/// Adds what another run's scan could not see and was there when the run of `task` began, of what is found `now`:
+/// findings about files that have not changed since the run lock was taken.
+fn add_what_was_there(hub: &Hub, task: &str, before: &mut Vec<Finding>, now: &[Finding]) {
+    let changed = |path: &Path| fs::symlink_metadata(path).map(|file| (file.ctime(), file.ctime_nsec())).ok();
+    let began = changed(&hub.local(&paths::run_lock(task)));
+    let was_there = |found: &Finding| {
+        let file = found.path.as_deref().and_then(|path| changed(&hub.root.join(path)));
+        file.zip(began).is_some_and(|(file, began)| file < began)
+    };
+    let missed: Vec<_> =
+        sentinels::new_since(before, now).into_iter().filter(|found| was_there(found)).cloned().collect();
+    before.extend(missed);
 }
 
 /// Runs the sentinels on the record. What was seen in files that have not changed is not looked at again.
@@ -45,22 +90,13 @@ pub fn scan(hub: &Hub, seen: &mut Seen) -> Result<Vec<Finding>> {
     sentinels::scan_and_remember(hub, &watch::PREFIXES.map(str::to_owned), seen)
 }
 
-/// What the last scan found, if it ended just now, or else a new one. Where many short jobs run, each would look at
-/// what the others have just seen.
-pub fn last_or_new_scan(hub: &Hub, seen: &mut Seen) -> Result<Vec<Finding>> {
-    match watch::ended_within(hub, JUST_NOW) {
-        Some(last) => Ok(last.findings),
-        None => scan(hub, seen),
-    }
-}
-
 /// Whether a scan finding is about this work, not about other work that runs at the same time.
 pub fn concerns(found: &Finding, order: &Order) -> bool {
     let Some(path) = found.path.as_deref() else { return false };
-    let own = crate::hub::paths::agent(&order.agent_id);
+    let own = paths::agent(&order.agent_id);
     let plan = order.plan_id.as_ref().map(|plan| format!("_plans/{plan}."));
     path.starts_with(&format!("{own}/"))
-        || path == crate::hub::paths::claim(&order.task_id)
+        || path == paths::claim(&order.task_id)
         || plan.is_some_and(|plan| path.starts_with(&plan))
 }
 
@@ -269,4 +305,69 @@ pub fn describe_findings(findings: &[Finding]) -> String {
     }
     let _ = write!(out, "{} high, {} medium, {} low", count("high"), count("medium"), count("low"));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Clock;
+
+    fn hub() -> (tempfile::TempDir, Hub) {
+        let dir = tempfile::tempdir().unwrap();
+        git2::Repository::init(dir.path()).unwrap();
+        paths::OWNED.iter().for_each(|folder| fs::create_dir(dir.path().join(folder)).unwrap());
+        let hub = Hub::find(Some(dir.path()), Clock::Machine).unwrap();
+        (dir, hub)
+    }
+
+    fn write(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // The clock of the file system ticks between two of them.
+        let ctime = |path: &Path| fs::metadata(path).map(|file| (file.ctime(), file.ctime_nsec())).ok();
+        let other = path.with_file_name("tick");
+        fs::write(&other, "").unwrap();
+        fs::write(path, text).unwrap();
+        while ctime(path) == ctime(&other) {
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    #[test]
+    fn of_another_runs_scan_only_what_the_work_changed_is_new() {
+        const KEY: &str =
+            "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzzzzzKEY aws_access_key_id = AKIAZ7QWERTYUIOPASDF";
+        let (_dir, hub) = hub();
+        let file = |name: &str| hub.root.join("_report/agent/worker-1").join(name);
+        scan(&hub, &mut Seen::default()).unwrap();
+        // The end of the run before wrote this after its own scan.
+        write(&file("earlier.txt"), KEY);
+        write(&hub.local(&paths::run_lock("T-1")), "");
+        let mut seen = Seen::load(&hub);
+        let mut first = first_round(&hub, true, &mut seen).unwrap();
+        assert!(first.is_of_another && first.scan.is_empty(), "{:?}", first.scan);
+        write(&file("own.txt"), KEY);
+        let last = last_round(&hub, true, &mut seen, "T-1", Some(&mut first)).unwrap();
+        assert!(last.scan.iter().any(|found| found.path.as_deref() == Some("_report/agent/worker-1/earlier.txt")));
+        let new = sentinels::new_since(&first.scan, &last.scan);
+        assert!(
+            !new.is_empty() && new.iter().all(|found| found.path.as_deref().unwrap().ends_with("own.txt")),
+            "{new:?}"
+        );
+    }
+
+    #[test]
+    fn an_older_scan_stands_for_none() {
+        let (_dir, hub) = hub();
+        let mut seen = Seen::load(&hub);
+        assert!(!first_round(&hub, true, &mut seen).unwrap().is_of_another, "nobody scanned");
+        let saved = fs::File::options().write(true).open(hub.local("cache/scan.json")).unwrap();
+        let now = saved.metadata().unwrap().modified().unwrap();
+        for moved in [now - Duration::from_secs(2), now + Duration::from_secs(60)] {
+            saved.set_modified(moved).unwrap();
+            assert!(watch::ended_within(&hub, JUST_NOW).is_none());
+        }
+        saved.set_modified(now).unwrap();
+        assert!(watch::ended_within(&hub, Duration::from_secs(3600)).is_some());
+        assert!(!first_round(&hub, false, &mut seen).unwrap().is_of_another, "no scan is wanted");
+    }
 }

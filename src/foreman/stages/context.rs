@@ -23,7 +23,7 @@ pub struct StageContext<'r, 'a, 'w> {
     pub runner: &'r Runner<'r>,
     pub watch: &'r mut Watch<'w>,
     pub before: &'r Surroundings,
-    /// Nothing of the job ran before this run.
+    /// Nothing ran in the worktree before this run, and no set-up in this one.
     pub is_new: bool,
     pub store: StageStore,
     pub say: &'r dyn Fn(&str),

@@ -112,8 +112,7 @@ fn run_remaining(context: &mut StageContext, plan: &Plan) -> Result<Option<End>>
 /// Checks the result so far with the guards. Agents get problems with their files and receipts back as findings; no
 /// coder fixes those of commands, so they stop the run too.
 fn is_stopped_by_findings(context: &mut StageContext, plan: &Plan) -> Result<bool> {
-    if context.is_new && context.report.stages.is_empty() && context.report.place()?.checkpoints.is_empty() {
-        // Nothing of the job has run yet.
+    if context.is_new && context.report.stages.is_empty() {
         return Ok(false);
     }
     let mut guards = checks::inspect(context.hub, context.report, context.before)?;

@@ -44,6 +44,8 @@ pub struct Place {
     pub checkpoints: Vec<Checkpoint>,
     /// The ref that keeps uncommitted work found here, if there was any.
     pub parked: Option<String>,
+    /// Made now: nobody has worked in it.
+    pub is_new: bool,
 }
 
 impl Place {

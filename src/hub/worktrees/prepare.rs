@@ -44,7 +44,8 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     let Chosen { branch, base, checkpoints } = branch::choose(&repo, wanted, base, &known, adopted)?;
     // The branch may have moved on since the order was made.
     let adopted = adopted.filter(|found| registry::head_of(found).as_deref() == Some(&branch));
-    let mut place = Place { root: PathBuf::new(), git_dir: PathBuf::new(), branch, base, checkpoints, parked: None };
+    let (root, git_dir) = (PathBuf::new(), PathBuf::new());
+    let mut place = Place { root, git_dir, branch, base, checkpoints, parked: None, is_new: false };
     let of = |job: &str| known.iter().find(|w| w.job() == Some(job) && w.is_there() && w.is_whole());
     let own = of(wanted.job);
     lock.check()?;
@@ -61,6 +62,7 @@ pub fn prepare(hub: &Hub, wanted: &Wanted) -> Result<Place> {
     };
     if !reused {
         create(hub, &mut place, wanted, &known)?;
+        place.is_new = true;
         setup_state::mark_created(hub, &place.git_dir)?;
     } else if own.is_none() {
         // On another base, the set-up runs again.
@@ -244,6 +246,7 @@ mod tests {
         fs::write(first.root.join("code/b"), "half done").unwrap();
 
         let again = world.prepare("job-1", "run-2");
+        assert!(first.is_new && !again.is_new);
         assert_eq!((&again.root, &again.branch, again.base), (&first.root, &first.branch, first.base));
         assert_eq!(again.checkpoints, [checkpoint]);
         assert_eq!(fs::read_to_string(again.root.join("code/a")).unwrap(), "2");

@@ -82,6 +82,7 @@ impl<'h> TempWorktree<'h> {
             base: self.commit,
             checkpoints: Vec::new(),
             parked: None,
+            is_new: true,
         };
         setup::copy_in(self.hub, &place, &settings.copy)?;
         setup::bring(self.hub, &place.root, &place.git_dir, Some(self.commit))?;

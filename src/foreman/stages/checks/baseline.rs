@@ -20,7 +20,7 @@ fn file(job: &str) -> String {
 /// The state around the repository that a job's result is compared with.
 pub struct Baseline {
     pub state: Surroundings,
-    /// Recorded now: nothing of the job has run before.
+    /// Recorded now.
     pub is_new: bool,
 }
 
