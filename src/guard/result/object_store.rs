@@ -14,7 +14,7 @@ use anyhow::Context;
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository};
 
 use super::surroundings::{OBJECTS, Surroundings};
-use crate::base::{Clock, Result, text};
+use crate::base::{Result, text};
 use crate::guard::Finding;
 use crate::hub::git::{Git, complaint, object_ids, partial};
 
@@ -24,9 +24,6 @@ const MOST: usize = 200_000;
 const LARGEST: usize = 1 << 30;
 /// How much is read of all of them, in bytes: small files can hold much.
 const MOST_BYTES: usize = 4 << 30;
-/// Clocks of file systems are coarser than the machine's, in seconds.
-const SLACK: i64 = 2;
-
 /// When something changed, by the file system: seconds and nanoseconds.
 type Changed = (i64, i64);
 
@@ -39,19 +36,28 @@ pub fn record(common_dir: &Path, found: &mut Surroundings) {
     found.insert(OBJECTS.to_owned(), format!("{seconds}.{nanos:09}"));
 }
 
-/// The time of the store's file system; where it does not tell, the machine's, a little earlier.
+/// The time of the store's file system; before everything where it does not tell.
 fn now(common_dir: &Path) -> Changed {
-    now_of(&common_dir.join("objects")).unwrap_or_else(|e| {
+    let objects = common_dir.join("objects");
+    now_of(&objects).or_else(|_| now_of_a_file(&objects)).unwrap_or_else(|e| {
         tracing::debug!("cannot ask the file system of git's objects for its time: {e}");
-        (Clock::Machine.now().unix() - SLACK, 0)
+        Changed::default()
     })
 }
 
-/// Dates a folder's content as it is dated already, which changes its status now.
+/// Dates a folder's content as it is dated already, which changes its status now. Only its owner may.
 fn now_of(folder: &Path) -> io::Result<Changed> {
     let folder = File::open(folder)?;
     folder.set_modified(folder.metadata()?.modified()?)?;
     Ok(changed(&folder.metadata()?))
+}
+
+/// Makes a file for a moment; git takes one with this name for its own.
+fn now_of_a_file(folder: &Path) -> io::Result<Changed> {
+    let path = folder.join(format!("tmp_obj_teof_{}", std::process::id()));
+    let made = File::create_new(&path)?.metadata();
+    fs::remove_file(&path)?;
+    Ok(changed(&made?))
 }
 
 /// The time of a change of status cannot be set by a program.
@@ -59,9 +65,10 @@ fn changed(meta: &Metadata) -> Changed {
     (meta.ctime(), meta.ctime_nsec())
 }
 
-fn parse(recorded: &str) -> Option<Changed> {
-    let (seconds, nanos) = recorded.split_once('.')?;
-    Some((seconds.parse().ok()?, nanos.parse().ok()?))
+/// Without a fraction an earlier version wrote it, by the machine's clock.
+fn parse(recorded: &str) -> Changed {
+    let (seconds, nanos) = recorded.split_once('.').unwrap_or((recorded, "0"));
+    seconds.parse().ok().zip(nanos.parse().ok()).unwrap_or_default()
 }
 
 /// A finding for each loose object that is not what its name says, or that cannot be compared.
@@ -69,28 +76,35 @@ fn parse(recorded: &str) -> Option<Changed> {
 /// # Errors
 /// When the object store cannot be opened.
 pub fn replaced(common_dir: &Path, before: &Surroundings) -> Result<Vec<Finding>> {
-    let Some(since) = before.get(OBJECTS).and_then(|since| parse(since)) else { return Ok(Vec::new()) };
+    let Some(recorded) = before.get(OBJECTS).map(|since| parse(since)) else { return Ok(Vec::new()) };
     // Where the clock was set back, new ones look old.
-    let since = if now(common_dir) >= since { since } else { Changed::default() };
+    let since = if now(common_dir) >= recorded { recorded } else { Changed::default() };
+    let when = if since == recorded { "while the worker ran" } else { "before the clock was set back, or later" };
     // Opened anew: one that is open already answers from its cache.
     let repo = Repository::open_bare(common_dir).context("open the repository")?;
     let odb = repo.odb().context("open the store of git's objects")?;
-    Ok(compare(&odb, new_objects(common_dir, since), MOST, MOST_BYTES))
+    Ok(compare(&odb, new_objects(common_dir, since), when, MOST, MOST_BYTES))
 }
 
 /// Compares up to `most` objects of together about `most_bytes` with their names. What is left out is a finding.
-fn compare(odb: &Odb, mut new: impl Iterator<Item = Object>, most: usize, most_bytes: usize) -> Vec<Finding> {
+fn compare(
+    odb: &Odb,
+    mut new: impl Iterator<Item = Object>,
+    when: &str,
+    most: usize,
+    most_bytes: usize,
+) -> Vec<Finding> {
     let mut read = 0;
     let mut found = Vec::new();
     for object in new.by_ref().take(most) {
-        found.extend(wrong(odb, &object, &mut read));
+        found.extend(wrong(odb, &object, when, &mut read));
         if read > most_bytes {
             break;
         }
     }
     if new.next().is_some() {
         let message = format!(
-            "more than {most} objects or {} GiB were written while the worker ran; the others were not compared",
+            "more than {most} objects or {} GiB were written {when}; the others were not compared",
             most_bytes >> 30
         );
         found.push(Finding::high(REPLACED, "", message).hint("compare all of them: git fsck"));
@@ -122,13 +136,13 @@ fn new_objects(common_dir: &Path, since: Changed) -> impl Iterator<Item = Object
 }
 
 /// A finding when it is not the object of its name, or cannot be compared with it.
-/// `read`: the bytes of all so far.
-fn wrong(odb: &Odb, object: &Object, read: &mut usize) -> Option<Finding> {
+/// `when`: it may have been replaced; `read`: the bytes of all so far.
+fn wrong(odb: &Odb, object: &Object, when: &str, read: &mut usize) -> Option<Finding> {
     let name = &object.name;
     let found = |what: String, hint: &str| Some(Finding::high(REPLACED, "", what).hint(hint));
     // Reading a pipe would wait, and what a link leads to can be exchanged later.
     if !object.entry.file_type().ok()?.is_file() {
-        let what = format!("the object {name} was replaced while the worker ran; it is not a regular file");
+        let what = format!("the object {name} was replaced {when}; it is not a regular file");
         return found(what, "remove it, then fetch it again or restore it from another clone: git fsck");
     }
     let id = object_ids::parse(name).ok()?;
@@ -147,7 +161,7 @@ fn wrong(odb: &Odb, object: &Object, read: &mut usize) -> Option<Finding> {
                 ErrorCode::HashsumMismatch => "git would show another content",
                 _ => "git cannot read it",
             };
-            let what = format!("the object {name} was replaced while the worker ran; {why}");
+            let what = format!("the object {name} was replaced {when}; {why}");
             found(what, "fetch it again, or restore it from another clone: git fsck")
         }
     }
@@ -257,6 +271,12 @@ mod tests {
         while !replaced(folder.path(), &before).unwrap().is_empty() {
             record(folder.path(), &mut before);
         }
+        for written_by_an_earlier_version in ["1", "?"] {
+            before.insert(OBJECTS.to_owned(), written_by_an_earlier_version.to_owned());
+            assert_eq!(replaced(folder.path(), &before).unwrap().len(), 2);
+        }
+        let [touched, made] = [now_of(folder.path()), now_of_a_file(folder.path())].map(Result::unwrap);
+        assert!(touched.0 > 1_000_000_000 && made >= touched, "{touched:?} {made:?}");
         before.insert(OBJECTS.to_owned(), "99999999999.0".to_owned());
         assert_eq!(replaced(folder.path(), &before).unwrap().len(), 2, "the clock was set back");
     }
@@ -269,7 +289,7 @@ mod tests {
             repo.blob(content.as_bytes()).unwrap();
         }
         let odb = repo.odb().unwrap();
-        let of = |most, most_bytes| compare(&odb, new_objects(folder.path(), (0, 0)), most, most_bytes);
+        let of = |most, most_bytes| compare(&odb, new_objects(folder.path(), (0, 0)), "then", most, most_bytes);
         assert_eq!(of(3, 1800), vec![]);
         for found in [of(2, 1800), of(3, 1000)] {
             assert!(found.len() == 1 && found[0].message.contains("others were not compared"), "{found:?}");
