@@ -170,12 +170,18 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     }
 }
 
+/// The priority of a store of objects that is asked and written before those of git.
+const IN_MEMORY: i32 = 999;
+
 /// Whether the target lacks the work of a bundle: nobody merged it, and merging it would change something. Where that
-/// cannot be told, it is.
+/// cannot be told, it is. Writes nothing.
 pub fn is_missing(hub: &Hub, entry: &Entry) -> bool {
     let bundle = &entry.bundle;
     let is_there = || -> Result<bool> {
         let repo = merge::open(hub)?;
+        let odb = repo.odb()?;
+        // A merge leaves objects; these stay in memory.
+        let _in_memory = odb.add_new_mempack_backend(IN_MEMORY)?;
         let head = merge::tip(&repo, &bundle.target_branch)?;
         if landed::find(&repo, head, bundle)?.is_some() {
             return Ok(true);

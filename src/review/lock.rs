@@ -1,7 +1,7 @@
 //! The review lock: one approval, revert, decision or delivery at a time.
 //!
-//! A person's decision waits for it as long as commands wait for locks ([`when_free`]). The coordinator does not wait: it
-//! tries again at a later observation.
+//! A person's decision waits for it as long as commands wait for locks ([`when_free`]). The coordinator does not
+//! wait: it tries again at a later observation.
 
 use std::time::{Duration, Instant};
 

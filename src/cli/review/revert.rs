@@ -56,10 +56,13 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     };
     let progress = shared::progress(app, &format!("Reverting {}", args.job));
     let decision = shared::when_free(app, || crate::review::revert(hub, &entry, &input, &progress))?;
-    let done = rollback.map(|rollback| rollback.run(hub, &entry, &input, &progress)).transpose()?;
+    let roll_back = |rollback: Rollback| shared::when_free(app, || rollback.run(hub, &entry, &input, &progress));
+    let done = rollback.map(roll_back).transpose();
     drop(progress);
+    // The target has moved, whatever came of the rollback.
     super::notify::notify_coordinator(app, &decision)?;
     super::notify::commit_record(app)?;
+    let done = done?;
     if let Some(Done { receipt, passed: false, why }) = &done {
         return Err(Refusal::guard(
             "rollback.failed",

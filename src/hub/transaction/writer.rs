@@ -1,6 +1,6 @@
 //! The writer: holds the bus lock and makes all changes to the record.
 //!
-//! Lock order, where more than one is needed: coordinator, run, worktrees, bus. The bus lock is taken
+//! Lock order, where more than one is needed: coordinator, run, review, worktrees, bus. The bus lock is taken
 //! last and held briefly: nothing that waits (a process, the network) may happen under it.
 
 use std::path::{Path, PathBuf};

@@ -96,7 +96,7 @@ pub fn tree_of_work(repo: &Repository, bundle: &Bundle, target: Oid, work: Oid) 
     Ok(if index.has_conflicts() { None } else { Some(index.write_tree_to(repo)?) })
 }
 
-/// Whether merging `work` of a bundle into `target` would change nothing. Writes nothing.
+/// Whether merging `work` of a bundle into `target` would change nothing.
 pub fn has_work(repo: &Repository, bundle: &Bundle, target: Oid, work: Oid) -> Result<bool> {
     let (of_target, of_work) = (repo.find_commit(target)?.tree()?, repo.find_commit(work)?.tree_id());
     if base(repo, bundle) == Some(target) {
@@ -241,4 +241,57 @@ fn commit(hub: &Hub, tree: Oid, parents: &[Oid], message: &[String]) -> Result<O
         return Err(git::failed("commit-tree", &output));
     }
     object_ids::parse(String::from_utf8_lossy(&output.stdout).trim()).context("read the id of the new commit")
+}
+
+#[cfg(test)]
+mod tests {
+    use git2::Signature;
+    use serde_json::json;
+
+    use super::*;
+
+    fn bundle(base: Oid, work: Oid) -> Bundle {
+        let usage = json!({"input_tokens": 0, "cached_tokens": 0, "output_tokens": 0});
+        let bundle = json!({
+            "version": 1, "generated_at": "2026-01-05T10:00:00Z", "job": "j", "run": "j.1", "task_id": "T", "title": "t",
+            "objective": "o", "agent_id": "a", "branch": "b", "target_branch": "main", "base_commit": base.to_string(),
+            "commit": work.to_string(), "diff": {"added": 1, "removed": 0, "limit": 9, "files": []}, "stages": [],
+            "tests": [], "findings": [], "passes": 1, "receipts": [], "usage": usage,
+        });
+        serde_json::from_value(bundle).unwrap()
+    }
+
+    #[test]
+    fn a_target_has_a_work_when_merging_it_changes_nothing_and_that_is_found_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = Repository::init_bare(dir.path()).unwrap();
+        let by = Signature::now("a", "a@b.invalid").unwrap();
+        let commit = |text: &str, parents: &[Oid]| {
+            let mut tree = repo.treebuilder(None).unwrap();
+            tree.insert("a", repo.blob(text.as_bytes()).unwrap(), 0o100_644).unwrap();
+            let tree = repo.find_tree(tree.write().unwrap()).unwrap();
+            let parents: Vec<_> = parents.iter().map(|id| repo.find_commit(*id).unwrap()).collect();
+            repo.commit(None, &by, &by, "m", &tree, &parents.iter().collect::<Vec<_>>()).unwrap()
+        };
+        let base = commit("1\n2\n3\n4\n5\n6\n7\n", &[]);
+        let work = commit("one\n2\n3\n4\n5\n6\n7\n", &[base]);
+        let targets = [
+            (base, false),
+            (commit("1\n2\n3\n4\n5\n6\nseven\n", &[base]), false),
+            (commit("eins\n2\n3\n4\n5\n6\n7\n", &[base]), false),
+            (commit("one\n2\n3\n4\n5\n6\n7\n", &[base]), true),
+            (commit("one\n2\n3\n4\n5\n6\nseven\n", &[base]), true),
+        ];
+        let empty = commit("1\n2\n3\n4\n5\n6\n7\n", &[base]);
+        let written = || std::process::Command::new("find").arg(dir.path()).output().unwrap().stdout;
+        let before = written();
+        let reader = Repository::open_bare(dir.path()).unwrap();
+        let odb = reader.odb().unwrap();
+        let _in_memory = odb.add_new_mempack_backend(999).unwrap();
+        for (target, has) in targets {
+            assert_eq!(has_work(&reader, &bundle(base, work), target, work).unwrap(), has, "{target}");
+        }
+        assert!(has_work(&reader, &bundle(base, empty), base, empty).unwrap(), "it changes nothing");
+        assert_eq!(written(), before);
+    }
 }
