@@ -16,7 +16,7 @@ use crate::base::{Result, files, text};
 use crate::coordinator::state::trial::{LISTED, Trial};
 use crate::coordinator::state::{Job, State};
 use crate::hub::Hub;
-use crate::hub::git::{ancestry, bounded_process, object_ids};
+use crate::hub::git::{bounded_process, object_ids};
 use crate::hub::settings::Overlap;
 use crate::hub::worktrees::clean::delete_folder;
 use crate::hub::worktrees::job_refs;
@@ -98,7 +98,10 @@ fn conflicting(hub: &Hub, repo: &Repository, left: &str, right: &str) -> Result<
 /// Whether two commits only add and change files, none in the same place: then they merge, whatever is in the files.
 /// Where one removes or renames something, git decides.
 fn are_apart(repo: &Repository, left: Oid, right: Oid) -> Result<bool> {
-    let Some(base) = ancestry::merge_base(repo, left, right)? else { return Ok(false) };
+    // Of several bases git merges those first. A shallow clone may lack some.
+    let bases = repo.merge_bases(left, right);
+    let Ok([base]) = bases.as_deref() else { return Ok(false) };
+    let base = *base;
     let (Some(left), Some(right)) = (written(repo, base, left)?, written(repo, base, right)?) else { return Ok(false) };
     let meets = |path: &PathBuf, others: &BTreeSet<PathBuf>| path.ancestors().any(|above| others.contains(above));
     Ok(!left.iter().any(|path| meets(path, &right)) && !right.iter().any(|path| meets(path, &left)))
