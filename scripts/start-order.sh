@@ -3,6 +3,7 @@
 # Needs valgrind. Run it when `cargo bench -- start` shows more page faults than before:
 #   cargo build --release && scripts/start-order.sh target/release/teof && cargo build --release
 set -eu
+command -v valgrind >/dev/null || { echo "valgrind is missing" >&2; exit 1; }
 teof=$(realpath "$1")
 order=$(dirname "$(realpath "$0")")/../.cargo/start-order
 folder=$(mktemp -d)
@@ -34,7 +35,10 @@ watch status
 
 # Without hashes, as .cargo/link-in-order compares them.
 sed -E 's/\.llvm\.[0-9]+$//; s/17h[0-9a-f]+E$//; s/Cs[0-9A-Za-z]+_/C/g; s/B[0-9A-Za-z]*_/B/g' "$folder/used" |
-	sort | uniq -c | sort -k1,1nr -k2 | awk '{ print $2 }' >"$order"
+	grep '^[A-Za-z_]' | sort | uniq -c | sort -k1,1nr -k2 | awk '{ print $2 }' >"$folder/order"
 # valgrind has no instructions for SHA-256.
-echo _ZN4sha26sha2567x86_sha8compress >>"$order"
+echo _ZN4sha26sha2567x86_sha8compress >>"$folder/order"
+cp "$folder/order" "$order"
+# Cargo does not know that the executable depends on it.
+touch "$(dirname "$order")/../src/main.rs"
 wc -l "$order"
