@@ -90,7 +90,8 @@ impl Reader {
             claims: &record.claims,
             unusable: &record.unusable,
         });
-        let told = serde_json::to_string(&(&runtime, &record.seats, &worktrees, &problems)).unwrap_or_default();
+        let held: Vec<_> = jobs.iter().filter(|job| job.is_held).map(|job| (&job.id, &job.reason)).collect();
+        let told = serde_json::to_string(&(&runtime, &record.seats, &worktrees, &problems, &held)).unwrap_or_default();
         self.is_state_changed = false;
         if std::mem::take(&mut self.is_changed) || told != self.told {
             (self.revision, self.told) = (self.revision + 1, told);

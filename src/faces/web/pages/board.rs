@@ -205,7 +205,7 @@ fn card(snapshot: &Snapshot, job: &Job) -> Markup {
             @if job.is_running() {
                 @if let Some(line) = job.last_tool.as_ref().or(job.last_line.as_ref()) { p.said { (said(line)) } }
             } @else if let Some(line) = job.asked().or_else(|| job.reason.clone()) {
-                @if job.phase != "done" && job.phase != "review" { p.why { (text::clip(&line, 240)) } }
+                @if job.is_held || (job.phase != "done" && job.phase != "review") { p.why { (text::clip(&line, 240)) } }
             }
             p.meta { (job.seat) @if !used.is_empty() { " · " (used) } }
         }

@@ -87,7 +87,7 @@ fn head(view: &View<'_>, short: &str, title: &str, job: Option<&Job>, entry: Opt
             }
             @if let Some(job) = job {
                 @if job.is_running() { (at_work(job, Tone::at(job, now))) }
-                @else if let Some(reason) = job.reason.as_ref().filter(|_| !matches!(job.phase, "done" | "review" | "question")) {
+                @else if let Some(reason) = job.reason.as_ref().filter(|_| job.is_held || !matches!(job.phase, "done" | "review" | "question")) {
                     p.notice class=(Tone::of(job).class()) { (reason) }
                 }
                 @if let Some(output) = job.last_output.as_ref().filter(|output| !output.text.trim().is_empty()) {
