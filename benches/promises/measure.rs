@@ -57,7 +57,8 @@ pub fn costs(name: &str, mut command: Command) {
     instructions(name, &command);
     let before = page_faults_of_children();
     let ran = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if let (Ok(_), Some(before), Some(after)) = (ran, before, page_faults_of_children()) {
+    assert!(ran.is_ok_and(|ran| ran.success()), "{name} failed");
+    if let (Some(before), Some(after)) = (before, page_faults_of_children()) {
         println!("{name:<34} {:>9} page faults", after - before);
     }
 }

@@ -157,7 +157,25 @@ pub(in crate::model) fn value_at<'a, 'b>(container: &'b ast::Value<'a>, i: usize
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn duplicate_keys_are_found_wherever_there_are_some(
+            outer in prop::collection::vec(0_u8..5, 0..5), inner in prop::collection::vec(0_u8..5, 0..5)
+        ) {
+            let object = |keys: &[u8], value: &str| {
+                let members: Vec<_> = keys.iter().map(|key| format!(r#""{key}": {value}"#)).collect();
+                format!("{{{}}}", members.join(", "))
+            };
+            let text = object(&outer, &format!("[1, {}, null]", object(&inner, "-1.5")));
+            let has_some = |keys: &[u8]| keys.iter().collect::<HashSet<_>>().len() < keys.len();
+            let expected = has_some(&outer) || (!outer.is_empty() && has_some(&inner));
+            prop_assert_eq!(!duplicate_keys(&text).is_empty(), expected, "{}", text);
+        }
+    }
 
     #[test]
     fn duplicate_keys_are_found_in_any_spelling() {
