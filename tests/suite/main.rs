@@ -43,6 +43,7 @@ mod hub_abuse;
 mod imports;
 mod init;
 mod job_histories;
+mod link_order;
 mod log;
 mod log_loss;
 mod log_read;
