@@ -298,10 +298,10 @@ fn wanted(lab: &Lab) -> Vec<(usize, Vec<Fault>)> {
     let only = std::env::var("TEOF_FAULTS_OF").unwrap_or_default();
     let of: Vec<usize> = (0..SCENARIOS.len()).filter(|at| SCENARIOS[*at].line.starts_with(&only)).collect();
     if setting == "all" {
-        // The first is 1/…
         let part = std::env::var("TEOF_FAULTS_PART").unwrap_or_else(|_| "1/1".to_owned());
         let (part, parts) = part.split_once('/').unwrap();
         let (part, parts): (usize, usize) = (part.parse().unwrap(), parts.parse().unwrap());
+        assert!((1..=parts).contains(&part), "TEOF_FAULTS_PART={part}/{parts}");
         let of_part = |all: Vec<Fault>| all.into_iter().skip(part - 1).step_by(parts).collect();
         return of.into_iter().map(|at| (at, of_part(faults(lab, &SCENARIOS[at])))).collect();
     }
