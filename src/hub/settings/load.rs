@@ -27,6 +27,29 @@ pub(super) const GUARD_TERMS: [(&str, &str); 12] = [
     ("worker", "sandbox"),
 ];
 
+/// The sections of the file that `init` writes, in its order.
+const SECTIONS: [&str; 19] = [
+    "session",
+    "lock",
+    "claims",
+    "log",
+    "git",
+    "sources",
+    "coordinator",
+    "worker",
+    "worker.docker",
+    "worker.limits",
+    "worker.sandbox",
+    "guard",
+    "hooks",
+    "commands",
+    "worktrees",
+    "agent_sessions",
+    "pipeline",
+    "budget",
+    "review",
+];
+
 /// Reads all layers. A missing file is an empty layer; an unknown key is refused.
 pub(in crate::hub) fn load(root: &Path) -> Result<Settings> {
     let mut layers = Vec::new();
@@ -49,6 +72,9 @@ pub(in crate::hub) fn load(root: &Path) -> Result<Settings> {
     }
     let mut merged = Table::new();
     layers.iter().for_each(|(_, table)| merge(&mut merged, table.clone()));
+    if merged.is_empty() {
+        return Ok(Settings::default());
+    }
     match merged.try_into() {
         Ok(settings) => match check::check(&settings) {
             Ok(()) => Ok(settings),
@@ -137,8 +163,12 @@ pub fn user_file() -> Option<PathBuf> {
 fn read_table(path: &Path) -> Result<Option<Table>> {
     let Some(bytes) = files::read(path, files::MAX_DOCUMENT)? else { return Ok(None) };
     let text = String::from_utf8(bytes).map_err(|_| invalid(&path.display().to_string(), "the file is not UTF-8"))?;
+    let values = without_comments(&text);
+    if sets_nothing(&values) {
+        return Ok(Some(Table::new()));
+    }
     // The error of the whole text names the right line.
-    let parsed = without_comments(&text).parse().or_else(|_: toml::de::Error| text.parse());
+    let parsed = values.parse().or_else(|_: toml::de::Error| text.parse());
     parsed.map(Some).map_err(|e: toml::de::Error| {
         let why = e.to_string();
         match twice(&text, &why) {
@@ -174,6 +204,17 @@ fn without_comments(text: &str) -> Cow<'_, str> {
     }
     // Inside a multi-line string they would be text.
     if kept.contains("\"\"\"") || kept.contains("'''") { text.into() } else { kept.into() }
+}
+
+/// Whether a text without comments is what `init` wrote, or less: no parser is needed for a file that nobody changed.
+fn sets_nothing(text: &str) -> bool {
+    let mut sections = SECTIONS.iter();
+    text.lines().all(|line| section(line).is_some_and(|found| sections.any(|known| *known == found)))
+}
+
+/// The section whose header a line is.
+fn section(line: &str) -> Option<&str> {
+    line.trim().strip_prefix('[')?.strip_suffix(']')
 }
 
 /// Names all layers, for an error of their combination.
@@ -242,6 +283,21 @@ mod tests {
         assert!(!without_comments(text).contains("# e"));
         let several = "text = \"\"\"\n# not a comment\n\"\"\"\n";
         assert_eq!(without_comments(several), several);
+    }
+
+    #[test]
+    fn a_file_that_sets_nothing_is_told_without_a_parser() {
+        let written = super::super::template::template(&[]).unwrap();
+        let headers: Vec<_> = written.lines().filter_map(section).collect();
+        assert_eq!(headers, SECTIONS);
+        assert!(sets_nothing(&without_comments(&written)) && sets_nothing("") && sets_nothing(" [git]\n[review]\n"));
+        for other in ["[git]\nbranch = \"x\"\n", "[typo]\n", "[lock]\n[git]\n[lock]\n", "[[git]]\n", "[git] # x\n", "x"]
+        {
+            assert!(!sets_nothing(other), "{other}");
+        }
+        let parsed: Settings = written.parse::<Table>().unwrap().try_into().unwrap();
+        assert_eq!(parsed, Settings::default());
+        check::check(&parsed).unwrap();
     }
 
     #[test]
