@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use super::{store, validate};
 use crate::base::Clock;
-use crate::base::files::Print;
+use crate::base::files::Fingerprint;
 use crate::hub::Hub;
 use crate::model::plan::{Plan, Status, id_of};
 
 /// A plan, or why it cannot be used.
 pub type Found = Result<Plan, String>;
 
-/// What was read last, by path; without a print it is read again.
+/// What was read last, by path; without a fingerprint it is read again.
 #[derive(Default)]
 pub struct Reader {
-    known: BTreeMap<String, (Option<Print>, Arc<Found>)>,
+    known: BTreeMap<String, (Option<Fingerprint>, Arc<Found>)>,
 }
 
 impl Reader {
@@ -26,14 +26,14 @@ impl Reader {
         for path in store::paths(&hub.root) {
             // Files are dated by the machine, whatever the hub's clock says.
             let now = Clock::Machine.nanoseconds();
-            let print = hub.path(&path).and_then(|full| Ok(Print::of(&fs::symlink_metadata(full)?))).ok();
+            let fingerprint = hub.path(&path).and_then(|full| Ok(Fingerprint::of(&fs::symlink_metadata(full)?))).ok();
             let found = match before.remove(&path) {
-                Some((known, found)) if known.is_some() && known == print => found,
+                Some((known, found)) if known.is_some() && known == fingerprint => found,
                 _ => Arc::new(judge(hub, &path)),
             };
             // What could not be read may be readable although it did not change.
-            let lasts = |print: &Print| found.is_ok() && print.is_settled(now);
-            self.known.insert(path, (print.filter(lasts), Arc::clone(&found)));
+            let lasts = |fingerprint: &Fingerprint| found.is_ok() && fingerprint.is_settled(now);
+            self.known.insert(path, (fingerprint.filter(lasts), Arc::clone(&found)));
         }
         self.known.iter().map(|(path, (_, found))| (id_of(path).to_owned(), Arc::clone(found))).collect()
     }
@@ -62,7 +62,7 @@ mod tests {
 
     /// Until a change of the file would show.
     fn settle(path: &Path) {
-        while !Print::of(&fs::symlink_metadata(path).unwrap()).is_settled(Clock::Machine.nanoseconds()) {
+        while !Fingerprint::of(&fs::symlink_metadata(path).unwrap()).is_settled(Clock::Machine.nanoseconds()) {
             std::thread::yield_now();
         }
     }

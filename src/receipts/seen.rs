@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::seal::Seal;
-use crate::base::files::Print;
+use crate::base::files::Fingerprint;
 use crate::base::{Result, digest, files};
 use crate::hub::Hub;
 
@@ -23,7 +23,7 @@ const MAX_CACHE: u64 = 64 << 20;
 /// What was seen in a file while it had this inode, this size and these times.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Facts {
-    print: Print,
+    fingerprint: Fingerprint,
     #[serde(default)]
     without_secrets: bool,
     #[serde(default)]
@@ -44,7 +44,7 @@ struct Beginning {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
     /// The binary that scanned: another version may look for other things.
-    program: Option<Print>,
+    program: Option<Fingerprint>,
     files: HashMap<String, Facts>,
     /// The beginnings of logs that hold no secret. Logs grow all the time, so their times say little.
     #[serde(default)]
@@ -130,21 +130,21 @@ impl Seen {
         for (log, beginning) in unchanged {
             logs.entry(log).or_insert(beginning);
         }
-        files.retain(|_, facts| facts.print.is_settled(began));
+        files.retain(|_, facts| facts.fingerprint.is_settled(began));
         (self.files, self.logs) = (files, logs);
     }
 
     fn facts(&self, path: &str, file: &Metadata) -> Option<&Facts> {
-        self.files.get(path).filter(|facts| facts.print == Print::of(file))
+        self.files.get(path).filter(|facts| facts.fingerprint == Fingerprint::of(file))
     }
 
     fn note(&self, path: &str, file: &Metadata, learn: impl FnOnce(&mut Facts)) {
-        let print = Print::of(file);
+        let fingerprint = Fingerprint::of(file);
         let mut noted = self.noted();
         let facts = noted.files.entry(path.to_owned()).or_default();
         // It changed within the scan: what was seen before is about another content.
-        if facts.print != print {
-            *facts = Facts { print, ..Facts::default() };
+        if facts.fingerprint != fingerprint {
+            *facts = Facts { fingerprint, ..Facts::default() };
         }
         learn(facts);
     }
@@ -154,8 +154,8 @@ impl Seen {
     }
 }
 
-fn own_program() -> Option<Print> {
-    std::fs::metadata(std::env::current_exe().ok()?).ok().map(|file| Print::of(&file))
+fn own_program() -> Option<Fingerprint> {
+    std::fs::metadata(std::env::current_exe().ok()?).ok().map(|file| Fingerprint::of(&file))
 }
 
 #[cfg(test)]

@@ -12,15 +12,15 @@ const RECENT_WHOLE_SECONDS: i128 = 2_000_000_000;
 
 /// A file's inode, size, and seconds and nanoseconds of the last writing and of the last change, which nobody can set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Print([i64; 6]);
+pub struct Fingerprint([i64; 6]);
 
-impl Print {
-    pub fn of(file: &Metadata) -> Print {
+impl Fingerprint {
+    pub fn of(file: &Metadata) -> Fingerprint {
         let (inode, size) = (file.ino().cast_signed(), file.size().cast_signed());
-        Print([inode, size, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()])
+        Fingerprint([inode, size, file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()])
     }
 
-    /// Whether every change after `at`, in nanoseconds since 1970, would show in another print.
+    /// Whether every change after `at`, in nanoseconds since 1970, would show in another fingerprint.
     pub fn is_settled(&self, at: i128) -> bool {
         let [_, _, times @ ..] = self.0;
         times.chunks(2).all(|time| {
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn file_systems_without_small_units_are_waited_for() {
-        let at = |seconds, nanoseconds| Print([1, 2, seconds, nanoseconds, seconds, nanoseconds]);
+        let at = |seconds, nanoseconds| Fingerprint([1, 2, seconds, nanoseconds, seconds, nanoseconds]);
         assert!(at(10, 5).is_settled(10_100_000_006) && !at(10, 5).is_settled(10_100_000_005));
         assert!(at(10, 0).is_settled(12_000_000_001) && !at(10, 0).is_settled(12_000_000_000));
         // A time in the future: the clock was set back.
