@@ -62,12 +62,19 @@ pub fn of_job(hub: &Hub, job: &Job) -> Option<String> {
     if works || job.asks() || job.is_over() {
         return None;
     }
-    let work = held::Work::near(hub, &job.task, job.plan.as_deref()).ok()?;
-    match work.hold(hub) {
-        Ok(hold) => hold.map(|(_, hold)| format!("on hold: {}: {}", hold.by, hold.summary)),
+    hold(hub, job).ok()?
+}
+
+/// The hold on a job's task, as people read it. A task counts as held while its channel lacks lines, which may hold it.
+///
+/// # Errors
+/// When the record cannot be read for another reason.
+pub fn hold(hub: &Hub, job: &Job) -> Result<Option<String>> {
+    match held::Work::near(hub, &job.task, job.plan.as_deref())?.hold(hub) {
+        Ok(hold) => Ok(hold.map(|(_, hold)| format!("on hold: {}: {}", hold.by, hold.summary))),
         Err(e) if held::is_behind(&e) => {
-            Some(format!("it may be on hold: {e:#}; restore the record: teof bus restore"))
+            Ok(Some(format!("it may be on hold: {e:#}; restore the record: teof bus restore")))
         }
-        Err(_) => None,
+        Err(e) => Err(e),
     }
 }

@@ -21,7 +21,6 @@ use crate::guard::consent::{self, Action, Actor, Cycle};
 use crate::guard::prerequisites::Prerequisites;
 use crate::hub::Hub;
 use crate::model::run::outcome::Verdict;
-use crate::ops::claims::held;
 use crate::ops::doctor::room;
 use crate::plans::reader::Reader;
 use crate::seats::{freshness, manifest, pool, retired, session};
@@ -200,13 +199,7 @@ fn skipped(state: &State, of: conductor::select::Skipped) -> Skipped {
 fn on_hold(hub: &Hub, state: &State) -> Result<BTreeSet<String>> {
     let mut held = BTreeSet::new();
     for job in state.live_jobs() {
-        let is_held = match held::Work::near(hub, &job.task, job.plan.as_deref())?.hold(hub) {
-            Ok(hold) => hold.is_some(),
-            // A hold may be among the lines that its channel lacks; other jobs go on.
-            Err(e) if held::is_behind(&e) => true,
-            Err(e) => return Err(e),
-        };
-        if is_held {
+        if pauses::hold(hub, job)?.is_some() {
             held.insert(job.task.clone());
         }
     }
