@@ -5,8 +5,8 @@
 //!
 //! Without a setting a small sample is tried; `TEOF_SEED=7` draws another one. `TEOF_FAULTS=all` tries everything,
 //! `TEOF_FAULTS=200` as many, `TEOF_FAULTS_OF="review approve"` those of one command, `TEOF_FAULTS_PART=2/5` the second
-//! of five parts of each command's, the calls that write first. A failure prints its `TEOF_FAULT_CASE=…`, which tries
-//! this one alone.
+//! of five parts of each command's, the full disks and the calls that write first, `TEOF_FAULTS_FROM=100` what is after
+//! the first hundred of that part. A failure prints its `TEOF_FAULT_CASE=…`, which tries this one alone.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A long run shows how far it is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -263,6 +263,11 @@ fn has(program: &str, args: &[&str]) -> bool {
 fn faults(lab: &Lab, scenario: &Scenario) -> Vec<Fault> {
     let fault = |call: &str, n, what: &str| Fault { call: call.to_owned(), n, what: what.to_owned() };
     let mut found = Vec::new();
+    let namespaces = if rustix::process::getuid().is_root() { "-m" } else { "-Urm" };
+    match has("unshare", &[namespaces, "mount", "-t", "tmpfs", "none", "/mnt"]) {
+        true => found.extend([0, 4, 8, 12, 16, 24, 32, 64, 128].map(|left| fault("full", left, "disk"))),
+        false => eprintln!("no file system can be mounted here: no disk is full"),
+    }
     if has(STRACE[0], &[&STRACE[1..], &["-e", "trace=none", "true"]].concat()) {
         for (call, n) in lab.calls(scenario) {
             let (_, error) = CALLS.iter().find(|(name, _)| *name == call).unwrap();
@@ -271,11 +276,6 @@ fn faults(lab: &Lab, scenario: &Scenario) -> Vec<Fault> {
     } else {
         eprintln!("no strace here: only the calls of teof's store layer fail");
         found.extend((1..30).flat_map(|n| ["eio", "enospc", "kill"].map(|what| fault("hook", n, what))));
-    }
-    let namespaces = if rustix::process::getuid().is_root() { "-m" } else { "-Urm" };
-    match has("unshare", &[namespaces, "mount", "-t", "tmpfs", "none", "/mnt"]) {
-        true => found.extend([0, 4, 8, 12, 16, 24, 32, 64, 128].map(|left| fault("full", left, "disk"))),
-        false => eprintln!("no file system can be mounted here: no disk is full"),
     }
     found
 }
@@ -302,7 +302,8 @@ fn wanted(lab: &Lab) -> Vec<(usize, Vec<Fault>)> {
         let (part, parts) = part.split_once('/').unwrap();
         let (part, parts): (usize, usize) = (part.parse().unwrap(), parts.parse().unwrap());
         assert!((1..=parts).contains(&part), "TEOF_FAULTS_PART={part}/{parts}");
-        let of_part = |all: Vec<Fault>| all.into_iter().skip(part - 1).step_by(parts).collect();
+        let from = std::env::var("TEOF_FAULTS_FROM").map_or(0, |from| from.parse().unwrap());
+        let of_part = |all: Vec<Fault>| all.into_iter().skip(part - 1).step_by(parts).skip(from).collect();
         return of.into_iter().map(|at| (at, of_part(faults(lab, &SCENARIOS[at])))).collect();
     }
     let mut seed = std::env::var("TEOF_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
