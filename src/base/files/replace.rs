@@ -37,6 +37,17 @@ pub struct Beside {
 }
 
 impl Beside {
+    /// Lets the disk begin with the file while another one is synced. Only a hint: [`Self::sync`] is what counts.
+    pub fn begin(&self) {
+        #[cfg(target_os = "linux")]
+        {
+            // Linux begins to write the pages that it is told are no longer needed, and keeps a page of which that is
+            // said in part.
+            let first = std::num::NonZeroU64::new(1);
+            let _ = rustix::fs::fadvise(&self.file, 0, first, rustix::fs::Advice::DontNeed);
+        }
+    }
+
     /// Makes the bytes durable; the temporary file is removed when that fails.
     pub fn sync(&self) -> Result<()> {
         disk::sync_data(&self.file, &self.temporary).map_err(|e| {

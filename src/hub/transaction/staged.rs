@@ -244,6 +244,12 @@ impl<'h> Staged<'h> {
     }
 
     fn sync(&self) -> Result<()> {
+        if let ([document], [log]) = (&self.replaced[..], &self.appended[..]) {
+            // A thread costs more than it saves.
+            document.begin();
+            log.sync()?;
+            return document.sync();
+        }
         let documents = self.replaced.iter().map(Unsynced::Document);
         let unsynced: Vec<_> = documents.chain(self.appended.iter().map(Unsynced::Log)).collect();
         parallel::wait_for_all(&unsynced, |unsynced| match unsynced {
