@@ -329,6 +329,7 @@ fn a_hold_keeps_a_finished_job_until_lifted() {
         (&yard.step(&plan, "S1")["status"], &yard.step(&other, "S1")["status"]),
         (&json!("in_progress"), &json!("done"))
     );
+    assert!(ran.stderr.contains("it may be on hold: "), "{}", ran.stderr);
     for view in [&["status"][..], &["coordinator", "explain", "2026-01-05-a-S1"]] {
         let told = yard.world.ok(view);
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::base::{Exit, Result, text};
 use crate::cli::support::terminal::Times;
 use crate::coordinator::executor::reviews;
+use crate::coordinator::pauses;
 use crate::coordinator::process::Ended;
 use crate::coordinator::state::input::{Leave, LeftAs, ReviewWord};
 use crate::coordinator::state::{Ending, Job, Phase, State};
@@ -184,7 +185,7 @@ impl Summary {
             reviews,
             is_uncommitted: ended.is_uncommitted && hub.settings()?.coordinator.record,
             unmerged,
-            waiting: waiting(&ended, state, bounded, times),
+            waiting: waiting(hub, &ended, state, bounded, times),
             usage: Used::between(before, state),
             leave: ended.leave,
             why: ended.why,
@@ -330,14 +331,14 @@ fn given_up(hub: &Hub, ended: &Ended, before: &State, state: &State) -> GivenUp 
 }
 
 /// What has not ended and does not wait for review, and why.
-fn waiting(ended: &Ended, state: &State, bounded: bool, times: Times) -> Vec<Waiting> {
+fn waiting(hub: &Hub, ended: &Ended, state: &State, bounded: bool, times: Times) -> Vec<Waiting> {
     let rests = |job: &&Job| !job.is_over() && !job.is_under_review();
     let jobs = state.jobs.iter().filter(rests).map(|job| {
         let why = match (&job.phase, &job.paused) {
             (Phase::Held, Some(word)) => {
                 format!("paused by {}; to continue it: teof coordinator resume {}", word.by, job.short())
             }
-            _ => job.reason().unwrap_or_else(|| job.label().to_owned()),
+            _ => pauses::of_job(hub, job).or_else(|| job.reason()).unwrap_or_else(|| job.label().to_owned()),
         };
         let answer = job.asks().then(|| format!("; answer: teof coordinator answer {} \"...\"", job.short()));
         let name = Some(Named::job(job).name());
