@@ -165,6 +165,7 @@ pub fn enter(writer: &Writer, transaction: &mut Transaction, agent: &str, receip
         }
         let (line, id) = event::seal(&map);
         transaction.append(paths::LEDGER, &line);
+        transaction.keep_evidence(path);
         prev = Some(id);
     }
     Ok(())

@@ -84,22 +84,35 @@ impl DocumentMarks {
         Ok((files::write_beside_unsynced(&path, &mark.bytes()?)?, path))
     }
 
-    /// Refuses a document in a state that was replaced since. A missing document counts only when `committed` (its
-    /// version on the record's branch) is missing, too; otherwise a person removed it.
-    pub fn check(&self, root: &Path, relative: &str, committed: impl FnOnce() -> Option<Vec<u8>>) -> Result<()> {
+    /// The mark for a file that becomes evidence as it stands: it is kept until a commit holds it. As [`Self::stage`].
+    pub(in crate::hub) fn stage_evidence(&self, relative: &str, bytes: &[u8]) -> Result<(PathBuf, PathBuf)> {
+        let (last, earlier) = (FileState::of_bytes(bytes), vec![FileState::Absent]);
+        let mark = Mark { path: relative.to_owned(), last, earlier, kept: bytes.to_vec() };
+        let path = self.file(relative);
+        files::create_parent(&path)?;
+        Ok((files::write_beside_unsynced(&path, &mark.bytes()?)?, path))
+    }
+
+    /// Refuses a document in a state that was replaced since. A missing one was removed on purpose where a commit on
+    /// the record's branch removed it (`is_removed`).
+    pub fn check(&self, root: &Path, relative: &str, is_removed: impl FnOnce() -> bool) -> Result<()> {
         let Some(mark) = self.read(relative) else { return Ok(()) };
         let now = FileState::of(&files::within(root, relative)?);
         if now == mark.last || !mark.earlier.contains(&now) {
             return Ok(());
         }
-        if now == FileState::Absent && committed().is_some() {
+        if now != FileState::Absent {
+            return Err(fell_behind(format!("{relative} is in an older state than last saved")).into());
+        }
+        // A commit held it, so its removal can only come from another one.
+        if mark.kept.is_empty() && is_removed() {
             return Ok(());
         }
-        let what = match now {
-            FileState::Absent => format!("{relative} is missing"),
-            _ => format!("{relative} is in an older state than last saved"),
-        };
-        Err(fell_behind(what).into())
+        Err(Refusal::guard("record.behind", "a document of the record is missing in the hub")
+            .because(format!("{relative} is missing"))
+            .next("restore it: teof bus restore")
+            .next("if it was removed on purpose: teof bus restore --accept")
+            .into())
     }
 
     /// The document as it was saved last, if it is kept or `candidates` (bytes that git has) hold it.
@@ -124,7 +137,7 @@ impl DocumentMarks {
     }
 
     /// Accepts a document in its current state.
-    pub(in crate::hub) fn forget(&self, relative: &str) -> Result<()> {
+    pub fn forget(&self, relative: &str) -> Result<()> {
         match fs::remove_file(self.file(relative)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(files::io_refusal(e, "remove", &self.file(relative)))
@@ -207,36 +220,38 @@ mod tests {
             fs::rename(temporary, target).unwrap();
             fs::write(root.join(paths::BACKLOG), text).unwrap();
         };
-        let is_behind = |text: &str, committed: &str| {
+        let is_behind = |text: &str| {
             fs::write(root.join(paths::BACKLOG), text).unwrap();
-            marks.check(root, paths::BACKLOG, || Some(committed.into())).is_err()
+            marks.check(root, paths::BACKLOG, || true).is_err()
         };
         fs::write(root.join(paths::BACKLOG), "0").unwrap();
         save("1");
         save("2");
-        assert!(is_behind("0", "0") && is_behind("1", "1"));
-        assert!(!is_behind("2", "0"), "it is as it was saved");
-        assert!(is_behind("1", "0") && is_behind("0", "1"), "whatever the branch has by now");
-        assert!(!is_behind("3", "0"), "somebody edited it");
+        assert!(is_behind("0") && is_behind("1"));
+        assert!(!is_behind("2"), "it is as it was saved");
+        assert!(!is_behind("3"), "somebody edited it");
         assert_eq!(marks.last(paths::BACKLOG, std::iter::empty()).unwrap(), b"2");
         fs::write(root.join(paths::BACKLOG), "2").unwrap();
         save("0");
-        assert!(!is_behind("0", "0") && is_behind("2", "2"), "back to an earlier state by teof itself");
+        assert!(!is_behind("0") && is_behind("2"), "back to an earlier state by teof itself");
         marks.committed(paths::BACKLOG, b"2").unwrap();
         assert_eq!(marks.last(paths::BACKLOG, std::iter::empty()).unwrap(), b"0", "the commit holds another state");
         marks.committed(paths::BACKLOG, b"0").unwrap();
         assert_eq!(marks.last(paths::BACKLOG, std::iter::empty()), None);
         assert_eq!(marks.last(paths::BACKLOG, [b"x".to_vec(), b"0".to_vec()].into_iter()).unwrap(), b"0");
-        assert!(is_behind("1", "1"), "the states are remembered");
+        assert!(is_behind("1"), "the states are remembered");
         fs::write(root.join(paths::BACKLOG), "0").unwrap();
         (0..3 * FULL).for_each(|n| save(&format!("more {n}")));
-        assert!(is_behind("0", "0") && is_behind("2", "2"), "the branch has them, so they are not let go");
-        assert!(is_behind(&format!("more {}", 3 * FULL - EARLIER), "0") && !is_behind("1", "0"));
+        assert!(is_behind("0") && is_behind("2"), "the branch has them, so they are not let go");
+        assert!(is_behind(&format!("more {}", 3 * FULL - EARLIER)) && !is_behind("1"));
         assert!(marks.read(paths::BACKLOG).unwrap().earlier.len() <= FULL);
         fs::remove_file(root.join(paths::BACKLOG)).unwrap();
         (0..3 * FULL).for_each(|n| save(&format!("new {n}")));
         fs::remove_file(root.join(paths::BACKLOG)).unwrap();
-        assert!(marks.check(root, paths::BACKLOG, || None).is_err(), "it is gone, and was never committed");
-        assert!(marks.check(root, paths::BACKLOG, || Some(Vec::new())).is_ok(), "a person removed it");
+        let is_missing = |is_removed: bool| marks.check(root, paths::BACKLOG, || is_removed).is_err();
+        assert!(is_missing(false) && is_missing(true), "it was never committed");
+        marks.committed(paths::BACKLOG, format!("new {}", 3 * FULL - 1).as_bytes()).unwrap();
+        assert!(is_missing(false), "the branch has it, or lost more than it");
+        assert!(!is_missing(true), "a commit removed it");
     }
 }

@@ -40,12 +40,14 @@ pub struct Transaction {
     pub(in crate::hub) changes: Vec<Change>,
     /// Files that must not exist yet.
     pub(in crate::hub) absent: Vec<String>,
+    /// Files that become evidence as they stand, of which a copy is kept until a commit holds them.
+    pub(in crate::hub) evidence: Vec<String>,
 }
 
 impl Transaction {
     /// `what` describes the transaction in the journal and in error messages: `"claim QUEUE-001"`.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), changes: Vec::new(), absent: Vec::new() }
+        Self { what: what.into(), changes: Vec::new(), absent: Vec::new(), evidence: Vec::new() }
     }
 
     /// Writes the whole file, new or replaced.
@@ -61,6 +63,14 @@ impl Transaction {
         let path = path.into();
         self.absent.push(path.clone());
         self.replace(path, text)
+    }
+
+    /// Keeps a copy of a file that becomes evidence, unless the transaction writes it.
+    pub fn keep_evidence(&mut self, path: &str) -> &mut Self {
+        if self.pending(path).is_none() {
+            self.evidence.push(path.to_owned());
+        }
+        self
     }
 
     /// Writes a machine-local file (relative to `<common dir>/teof/`).

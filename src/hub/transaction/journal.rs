@@ -46,7 +46,7 @@ pub fn read(path: &Path) -> Result<Option<Transaction>> {
     }
     match serde_json::from_slice::<Entry>(&bytes) {
         Ok(entry) if entry.sha256 == digest_of(&entry.changes) => {
-            Ok(Some(Transaction { what: entry.what, changes: entry.changes, absent: Vec::new() }))
+            Ok(Some(Transaction { changes: entry.changes, ..Transaction::new(entry.what) }))
         }
         _ => Ok(None),
     }

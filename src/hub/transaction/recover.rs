@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::{Result, files, text};
 use crate::hub::Hub;
+use crate::hub::git::object_ids;
 use crate::hub::marks::FileState;
 use crate::hub::marks::documents::{MAX_COMMITTED_STATES, is_shared};
 
@@ -38,7 +39,20 @@ impl Hub {
 
     /// Refuses a document that git reset to an older state.
     pub fn check_document(&self, relative: &str) -> Result<()> {
-        self.watermarks().documents().check(&self.root, relative, || self.committed(relative))
+        self.watermarks().documents().check(&self.root, relative, || self.has_removed(relative))
+    }
+
+    /// Whether a commit on the record's branch removed the file, and not a reset of the branch: it still contains the
+    /// last record commit.
+    fn has_removed(&self, relative: &str) -> bool {
+        let contains = |commit: &str| {
+            let repo = git2::Repository::open_bare(&self.common_dir).ok()?;
+            let tip = repo.find_reference(&format!("refs/heads/{}", self.branch()?)).ok()?.target()?;
+            let commit = object_ids::parse(commit).ok()?;
+            Some(tip == commit || repo.graph_descendant_of(tip, commit).ok()?)
+        };
+        self.committed(relative).is_none()
+            && self.watermarks().last_record().is_some_and(|last| contains(&last).unwrap_or(false))
     }
 
     /// Refuses when any log, claim or shared document on disk is older than acknowledged. For operations that rely on

@@ -42,6 +42,9 @@ struct Written {
     unmarked: Vec<u8>,
 }
 
+/// The largest evidence of which a copy is kept, in bytes.
+const MAX_EVIDENCE: u64 = 4 << 20;
+
 enum Unsynced<'s> {
     Document(&'s files::Beside),
     Log(&'s jsonl::Log),
@@ -153,6 +156,12 @@ impl<'h> Staged<'h> {
                 self.marks.push(marks.stage_claim(path, text.as_bytes())?);
             } else if DocumentMarks::covers(path, transaction.absent.contains(path)) {
                 self.marks.push(marks.documents().stage(path, before, text, || self.hub.committed_states(path))?);
+            }
+        }
+        for path in &transaction.evidence {
+            // Larger evidence is not kept: the next record commit has it.
+            if let Ok(Some(bytes)) = files::read(&files::within(&self.hub.root, path)?, MAX_EVIDENCE) {
+                self.marks.push(self.hub.watermarks().documents().stage_evidence(path, &bytes)?);
             }
         }
         // A log under its sealed name is the same log, so this rename may stay when the rest is rolled back.

@@ -28,5 +28,6 @@ pub fn retire(hub: &Hub, path: &str, reason: &str, by: &str) -> Result<String> {
         .meta("recognised", recognised.as_str());
     events::stage(&writer, &mut transaction, &event)?;
     writer.commit(transaction)?;
+    hub.watermarks().documents().forget(path)?;
     Ok(sha256)
 }
