@@ -1,40 +1,41 @@
 //! Finds files of the record that git ignores, and decides which of them are committed anyway.
 //!
 //! A rule such as `*.jsonl` or `*.log`, often in a person's own excludes file, is not meant for the record. So teof's
-//! documents and logs and every receipt in the ledger are committed even if a rule matches: a clone must have them.
+//! documents and logs and everything that is named as evidence are committed even if a rule matches: a clone must have
+//! them.
 //! Editors' backup files and other ignored files stay out. A rule that ignores a whole owned folder is intentional
 //! and respected.
 
-use std::collections::HashSet;
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{tree, tree_files};
 use crate::base::{Result, text};
 use crate::hub::{Hub, paths};
-use crate::receipts::ledger;
+use crate::ops::evidence;
 
 /// File name endings of what teof writes itself.
 const DOCUMENTS: [&str; 4] = [".json", ".jsonl", ".md", ".gitkeep"];
 
 /// Untracked files and folders of the record that git ignores.
-pub struct Ignored {
+pub struct Ignored<'h> {
+    hub: &'h Hub,
     files: HashSet<Vec<u8>>,
     /// With the final slash.
     folders: Vec<Vec<u8>>,
-    receipts: HashSet<String>,
+    evidence: OnceCell<BTreeSet<String>>,
 }
 
-impl Ignored {
+impl<'h> Ignored<'h> {
     /// # Errors
     /// When git or the ledger cannot be read.
-    pub fn read(hub: &Hub) -> Result<Ignored> {
+    pub fn read(hub: &'h Hub) -> Result<Ignored<'h>> {
         let mut args = vec!["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--"];
         args.extend(tree::owned());
         let listed = hub.git().bytes(&args)?;
         let names = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(<[u8]>::to_vec);
         let (folders, files): (Vec<_>, Vec<_>) = names.partition(|name| name.ends_with(b"/"));
-        let is_any = !folders.is_empty() || !files.is_empty();
-        let receipts = if is_any { ledger::listed(&hub.root)?.into_keys().collect() } else { HashSet::new() };
-        Ok(Ignored { files: files.into_iter().collect(), folders, receipts })
+        Ok(Ignored { hub, files: files.into_iter().collect(), folders, evidence: OnceCell::new() })
     }
 
     /// The first completely ignored owned folder.
@@ -48,15 +49,36 @@ impl Ignored {
     }
 
     /// Whether a file stays out of the commit.
-    pub fn stays_out(&self, path: &[u8]) -> bool {
-        self.is_ignored(path) && !self.is_needed(path)
+    ///
+    /// # Errors
+    /// When what is named as evidence cannot be read.
+    pub fn stays_out(&self, path: &[u8]) -> Result<bool> {
+        Ok(self.is_ignored(path) && !self.is_needed(path)?)
     }
 
-    fn is_needed(&self, path: &[u8]) -> bool {
-        let Ok(path) = std::str::from_utf8(path) else { return false };
-        DOCUMENTS.iter().any(|ending| path.ends_with(ending))
+    fn is_needed(&self, path: &[u8]) -> Result<bool> {
+        let Ok(path) = std::str::from_utf8(path) else { return Ok(false) };
+        Ok(DOCUMENTS.iter().any(|ending| path.ends_with(ending))
             || paths::OWNED_FILES.contains(&path)
-            || self.receipts.contains(path)
+            || self.evidence()?.contains(path))
+    }
+
+    /// Whether something in a folder is named as evidence.
+    ///
+    /// # Errors
+    /// As [`Self::stays_out`].
+    pub fn has_evidence_below(&self, folder: &[u8]) -> Result<bool> {
+        let Ok(folder) = std::str::from_utf8(folder) else { return Ok(false) };
+        let inside = format!("{folder}/");
+        Ok(self.evidence()?.range(inside.clone()..).next().is_some_and(|path| path.starts_with(&inside)))
+    }
+
+    /// Read only where a file may be left out.
+    fn evidence(&self) -> Result<&BTreeSet<String>> {
+        if self.evidence.get().is_none() {
+            let _ = self.evidence.set(evidence::named(self.hub)?);
+        }
+        Ok(self.evidence.get_or_init(BTreeSet::new))
     }
 
     /// Warns about files that were committed although git ignores them.

@@ -10,6 +10,8 @@
 
 pub(super) mod append_only;
 pub mod export;
+mod git_names;
+mod hub_files;
 mod ignored;
 mod index;
 mod objects;
@@ -22,7 +24,7 @@ use anyhow::Context;
 use git2::Repository;
 
 use crate::base::files::StatCache;
-use crate::base::{Refusal, Result, Stamp};
+use crate::base::{Refusal, Result, Stamp, text};
 use crate::guard::{in_progress, moved_target};
 use crate::hub::git::libgit2::make_durable;
 use crate::hub::git::{object_ids, sparse};
@@ -30,10 +32,12 @@ use crate::hub::repository::identity;
 use crate::hub::repository::locks::{self, Running};
 use crate::hub::transaction::temporary;
 use crate::hub::{Hub, Writer, git};
+use crate::receipts::ledger;
 
 use ignored::Ignored;
 use index::{IndexCopy, IndexLock, Known};
 use objects::Objects;
+use tree_files::Files;
 
 /// How often to retry when the branch or the index moves, before leaving it to the next record commit.
 const ATTEMPTS: usize = 5;
@@ -145,7 +149,9 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
         return Ok(Some(Recorded::Skipped(why)));
     }
     let mut cache = StatCache::open(hub.local("cache/record.json"));
-    let mut files = tree::read_hub(&objects, &hub.root, &known.files, &mut cache, |path| ignored.stays_out(path))?;
+    let reader = hub_files::Reader { hub, objects: &objects, known: &known.files, ignored: &ignored };
+    let hub_files::Found { mut files, left_out } = reader.read(&mut cache)?;
+    let kept = keep_receipts(hub, &known, &mut files)?;
     if let Err(e) = cache.save(|path| files.get(path).map(|entry| entry.id.to_string())) {
         tracing::debug!("cannot write the cache: {e:#}");
     }
@@ -190,7 +196,35 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     hub.watermarks().recorded(&commit)?;
     append_only::release(hub, &commit)?;
     ignored.warn(&files);
+    warn_of("files of the record that git would refuse or that change what a clone gets were left out", "", &left_out);
+    warn_of("receipts are missing here and stay in the commit", "; restore them: teof bus restore", &kept);
     Ok(Some(Recorded::Committed(commit)))
+}
+
+/// Keeps receipts of the ledger that are missing in the hub: git may be the last to have them.
+fn keep_receipts(hub: &Hub, known: &Known, files: &mut Files) -> Result<Vec<Vec<u8>>> {
+    use std::os::unix::ffi::OsStrExt;
+    let is_missing = |path: &&Vec<u8>| {
+        !files.contains_key(*path) && hub.root.join(std::ffi::OsStr::from_bytes(path)).symlink_metadata().is_err()
+    };
+    let missing: Vec<Vec<u8>> = known.files.keys().filter(is_missing).cloned().collect();
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    let (listed, retired) = (ledger::listed(&hub.root)?, ledger::retired(&hub.root)?);
+    let is_receipt = |path: &Vec<u8>| {
+        std::str::from_utf8(path).is_ok_and(|path| listed.contains_key(path) && !retired.contains(path))
+    };
+    let kept: Vec<_> = missing.into_iter().filter(is_receipt).collect();
+    files.extend(kept.iter().map(|path| (path.clone(), known.files[path])));
+    Ok(kept)
+}
+
+fn warn_of(what: &str, remedy: &str, paths: &[Vec<u8>]) {
+    if let Some(first) = paths.first() {
+        let (count, first) = (paths.len(), String::from_utf8_lossy(first));
+        tracing::warn!("{what}: {count}, such as {}{remedy}", text::safe(&first));
+    }
 }
 
 /// Why record commits are blocked by the current files, for `doctor`.
@@ -215,7 +249,7 @@ fn not_committed(hub: &Hub, known: &Known, ignored: &Ignored) -> Option<String> 
     if out > 0 {
         return Some(format!(
             "a sparse checkout excludes {} of the record from {}; add them: {}",
-            crate::base::text::counted(out, "file"),
+            text::counted(out, "file"),
             hub.root.display(),
             sparse::remedy(&hub.worktree())
         ));

@@ -1,31 +1,15 @@
 //! The tree of a record commit: the parent's, with the owned paths replaced by the files of the hub.
-//!
-//! Files are read unchanged. Git's index, attributes, filters, line-ending settings and `core.worktree` are not used,
-//! so no configuration can change what is committed.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::{self, Metadata};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
-use anyhow::Context;
 use git2::{ObjectType, Oid, Repository, Tree};
 
 use super::objects::Objects;
 use super::tree_files::{Entry, Files};
-use crate::base::files::StatCache;
-use crate::base::{Refusal, Result, files, text};
-use crate::hub::git::object_ids;
+use crate::base::{Refusal, Result, text};
 use crate::hub::paths;
 
-const FILE: i32 = 0o100_644;
-const PROGRAM: i32 = 0o100_755;
-const LINK: i32 = 0o120_000;
 const FOLDER: i32 = 0o040_000;
-
-/// Larger files are streamed into the object store instead of being read into memory.
-const STREAMED: u64 = 8 << 20;
 
 /// The owner of a path in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,102 +37,6 @@ fn place(path: &[u8]) -> Place {
 /// The owned folders and files.
 pub fn owned() -> impl Iterator<Item = &'static str> {
     paths::OWNED.into_iter().chain(paths::OWNED_FILES)
-}
-
-/// The files of the hub that make up the record, each with its bytes in the object store.
-///
-/// `known` are the files in the index: equal ones are not written again, and files that `cache` knows to be unchanged
-/// are not read. `leave` decides which files stay out. Temporary files, special files and nested repositories always
-/// do.
-///
-/// # Errors
-/// When a file cannot be read, or an object cannot be written.
-pub fn read_hub(
-    objects: &Objects,
-    root: &Path,
-    known: &Files,
-    cache: &mut StatCache<String>,
-    leave: impl Fn(&[u8]) -> bool,
-) -> Result<Files> {
-    let trusts_modes = objects.repo.config()?.get_bool("core.filemode").unwrap_or(true);
-    let mut found = Files::new();
-    let mut waiting: Vec<Vec<u8>> = owned().map(|path| path.as_bytes().to_vec()).collect();
-    while let Some(path) = waiting.pop() {
-        let full = root.join(std::ffi::OsStr::from_bytes(&path));
-        let Ok(meta) = fs::symlink_metadata(&full) else { continue };
-        if meta.is_dir() {
-            waiting.extend(children(&path, &full)?);
-        } else if !is_temporary(&path) && !leave(&path) {
-            let before = known.get(&path);
-            // The index keeps git from collecting the blob.
-            let unchanged = cache.unchanged(&path, &meta).and_then(|id| object_ids::parse(&id).ok());
-            let unchanged = unchanged.filter(|id| before.is_some_and(|before| before.id == *id));
-            let id = match unchanged {
-                Some(id) => id,
-                None => match store(objects, &full, &meta, before)? {
-                    Some(id) => id,
-                    None => continue,
-                },
-            };
-            let mode = mode_of(&meta, before.filter(|_| !trusts_modes));
-            found.insert(path, Entry { mode, id });
-        }
-    }
-    Ok(found)
-}
-
-/// The entries of a folder; empty for a nested repository, which a commit cannot include.
-fn children(path: &[u8], full: &Path) -> Result<Vec<Vec<u8>>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(full).map_err(|e| files::io_refusal(e, "read", full))? {
-        let name = entry.map_err(|e| files::io_refusal(e, "read", full))?.file_name().into_vec();
-        if name.eq_ignore_ascii_case(b".git") {
-            return Ok(Vec::new());
-        }
-        found.push([path, b"/", &name].concat());
-    }
-    Ok(found)
-}
-
-fn is_temporary(path: &[u8]) -> bool {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    std::str::from_utf8(name).is_ok_and(files::is_temporary)
-}
-
-fn mode_of(meta: &Metadata, known: Option<&Entry>) -> i32 {
-    match known {
-        _ if meta.is_symlink() => LINK,
-        Some(Entry { mode: mode @ (FILE | PROGRAM), .. }) => *mode,
-        _ if meta.permissions().mode() & 0o100 != 0 => PROGRAM,
-        _ => FILE,
-    }
-}
-
-/// Writes a file to the object store; `None` when it no longer exists or is not a file.
-fn store(objects: &Objects, path: &Path, meta: &Metadata, known: Option<&Entry>) -> Result<Option<Oid>> {
-    let bytes = if meta.is_symlink() {
-        let Ok(target) = fs::read_link(path) else { return Ok(None) };
-        target.into_os_string().into_vec()
-    } else if !meta.is_file() {
-        return Ok(None);
-    } else if meta.len() > STREAMED {
-        return stream(objects, path);
-    } else {
-        match files::read(path, files::MAX_DOCUMENT.max(2 * STREAMED))? {
-            Some(bytes) => bytes,
-            None => return Ok(None),
-        }
-    };
-    let id = Oid::hash_object_ext(ObjectType::Blob, &bytes, objects.repo.object_format())?;
-    if known.is_none_or(|known| known.id != id) {
-        objects.blob(&bytes).with_context(|| format!("keep {} in git", path.display()))?;
-    }
-    Ok(Some(id))
-}
-
-fn stream(objects: &Objects, path: &Path) -> Result<Option<Oid>> {
-    let Some(mut file) = files::open_regular(path)? else { return Ok(None) };
-    objects.stream(&mut file).with_context(|| format!("keep {} in git", path.display())).map(Some)
 }
 
 /// The parent's tree with the owned paths replaced by `files`.
@@ -246,6 +134,8 @@ fn changes_outside(repo: &Repository, old: Option<&Tree>, new: Option<&Tree>, pr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FILE: i32 = 0o100_644;
 
     fn repository() -> (tempfile::TempDir, Repository) {
         let dir = tempfile::tempdir().unwrap();
