@@ -365,7 +365,8 @@ fn a_log_that_was_sealed_elsewhere_is_accepted_and_one_that_lost_lines_is_not() 
     // Gone from everywhere: the marks' copy, too.
     std::fs::remove_dir_all(world.repo.join(".git/teof/marks/lines")).unwrap();
     world.write(EVENTS, left);
-    let done = world.json(&["bus", "restore"]);
+    let ran = world.run(&["bus", "restore", "--json"]).expect(1);
+    let done: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(done["mended"][0]["note"].as_str().unwrap().contains("no copy of the rest was found"), "{done}");
     assert_eq!(world.refused(&event("s0", "refused"))["code"], "record.behind", "nothing is accepted by itself");
     world.ok(&["bus", "restore", "--accept"]);

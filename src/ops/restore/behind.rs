@@ -10,10 +10,11 @@ use std::path::Path;
 use git2::{Delta, DiffOptions, ObjectType, Repository, Tree};
 
 use super::sources::{self, Sources};
-use crate::base::{Refusal, Result, files};
+use crate::base::{Refusal, Result, digest, files, json};
 use crate::guard::Finding;
 use crate::hub::git::ancestry;
 use crate::hub::{Hub, paths};
+use crate::receipts::ledger;
 
 /// An outdated document.
 #[derive(Clone, Debug)]
@@ -44,6 +45,35 @@ pub fn documents(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Behind>> {
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// What only a restore looks for: documents that are no JSON any more, and missing receipts of the ledger that git has.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn damaged(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Behind>> {
+    let marks = hub.watermarks().documents();
+    let mut found = Vec::new();
+    for path in marks.names().into_iter().filter(|path| path.ends_with(".json")) {
+        let at = hub.path(&path)?;
+        let Ok(Some(now)) = files::read(&at, files::MAX_DOCUMENT) else { continue };
+        let is_object = |bytes: &[u8]| json::parse_object(bytes, &at).is_ok();
+        let last = marks.last(&path, sources.history(&path)).filter(|last| is_object(last));
+        if !is_object(&now) && last.is_some() {
+            found.push(Behind { why: format!("{path} is damaged"), last, from_git: true, path });
+        }
+    }
+    let (listed, retired) = (ledger::listed(&hub.root)?, ledger::retired(&hub.root)?);
+    for (path, sha256) in listed.into_iter().filter(|(path, _)| !retired.contains(path)) {
+        let is_missing = hub.path(&path).is_ok_and(|at| at.symlink_metadata().is_err());
+        let mut versions = is_missing.then(|| sources.history(&path)).into_iter().flatten();
+        let last = versions.find(|bytes| digest::sha256(bytes) == sha256);
+        drop(versions);
+        if last.is_some() {
+            found.push(Behind { why: format!("{path} is missing"), last, from_git: true, path });
+        }
+    }
     Ok(found)
 }
 

@@ -42,6 +42,8 @@ pub struct Restored {
     pub aside: Option<PathBuf>,
     /// A note for people.
     pub note: Option<String>,
+    /// Something is missing and could not be restored.
+    pub failed: bool,
 }
 
 /// Limits of a restore.
@@ -73,7 +75,12 @@ pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Restored>> {
     for claim in work.doubtful_claims()? {
         work.restore_claim(&mut repair, &claim)?;
     }
-    for document in behind::documents(hub, &work.sources)? {
+    let mut documents = behind::documents(hub, &work.sources)?;
+    let damaged = behind::damaged(hub, &work.sources)?.into_iter();
+    let damaged: Vec<_> = damaged.filter(|one| documents.iter().all(|known| known.path != one.path)).collect();
+    // Damage is not accepted: it says nothing.
+    documents.extend(damaged.into_iter().filter(|_| !limits.accept));
+    for document in documents {
         work.restore_document(&mut repair, document)?;
     }
     if limits.accept && !limits.dry {
@@ -156,7 +163,7 @@ impl Work<'_> {
             Err(e) => {
                 let why = Refusal::of(&e).and_then(|refusal| refusal.reason.clone()).unwrap_or_else(|| e.to_string());
                 let note = Some(format!("left alone: {why}"));
-                self.restored.push(Restored { path: path.to_owned(), note, ..Restored::default() });
+                self.restored.push(Restored { path: path.to_owned(), note, failed: true, ..Restored::default() });
                 None
             }
         }
@@ -200,6 +207,7 @@ impl Work<'_> {
             from_marks: parts.from_marks,
             left_out: parts.left_out,
             note: self.note(log, short, whole.len(), parts.is_whole()),
+            failed: short && !self.limits.accept,
             ..Restored::default()
         };
         if !self.limits.dry {
@@ -280,6 +288,7 @@ impl Work<'_> {
             Some((rank, ..)) if current >= Some(rank) => return Ok(()),
             None if current.is_some() => return Ok(()),
             None => {
+                done.failed = true;
                 done.note = Some("damaged, and no other copy exists in git or on this machine: fix it by hand".into());
             }
             Some((_, is_git, bytes)) => {
@@ -308,6 +317,7 @@ impl Work<'_> {
             }
             None => {
                 let why = lost.why;
+                done.failed = true;
                 done.note = Some(format!(
                     "{why}, and no copy of the last saved version was found; to keep it as it is: teof bus restore \
                         --accept"

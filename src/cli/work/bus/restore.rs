@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::base::{Result, text};
+use crate::base::{Exit, Result, text};
 use crate::cli::App;
 use crate::guard::operator;
 use crate::ops::restore::{self, Limits, Restored};
@@ -13,7 +13,8 @@ use crate::ops::restore::{self, Limits, Restored};
 ///
 /// Use it when `teof doctor` or `teof bus verify` reports lost or damaged lines. Logs, claims, plans, backlog,
 /// assignments and receipts come back from git, from lines that are whole, and from what this machine saw
-/// acknowledged. Each file is copied aside before it is rewritten.
+/// acknowledged. Each file is copied aside before it is rewritten. The exit code is 1 where something is missing of
+/// which no copy was found.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof bus restore --dry-run   # see what it would do\n\
@@ -43,7 +44,8 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     } else if !args.dry_run {
         app.say("to see that all is well: teof bus verify");
     }
-    Ok(ExitCode::SUCCESS)
+    let failed = restored.iter().any(|restored| restored.failed);
+    Ok(ExitCode::from(if failed { Exit::Refused } else { Exit::Done } as u8))
 }
 
 fn render(restored: &Restored, dry: bool) -> String {
