@@ -41,8 +41,19 @@ pub fn explain(error: &anyhow::Error) -> Option<Refusal> {
         }
         (ErrorCode::UnbornBranch, _) => refuse("repository.unborn", "this branch has no commit yet")
             .next("create the first commit: git add . && git commit"),
+        (_, class) if is_of_repository(class) || why.contains("cannot be peeled") => {
+            refuse("repository.damaged", "git's own files are damaged here")
+                .next("see what is damaged: git fsck --full")
+                .next("keep a copy of the working tree before you repair them: it has what teof acknowledged")
+        }
         _ => return None,
     })
+}
+
+/// What libgit2 says while it reads objects and references; a wrong argument of teof's has another class.
+fn is_of_repository(class: ErrorClass) -> bool {
+    use ErrorClass::{Index, Indexer, Object, Odb, Reference, Repository, Tree, Zlib};
+    matches!(class, Odb | Object | Tree | Reference | Zlib | Index | Indexer | Repository)
 }
 
 /// Refusal for a repository of another user, from an error text of git or libgit2.
@@ -71,5 +82,17 @@ mod tests {
         };
         assert_eq!(explained(ErrorCode::GenericError), Some("disk.failed"));
         assert_eq!(explained(ErrorCode::NotFound), Some("repository.incomplete"));
+    }
+
+    #[test]
+    fn damage_of_git_is_not_a_fault_of_teof() {
+        let explained = |class| {
+            let error = anyhow::Error::new(git2::Error::new(ErrorCode::GenericError, class, "it is damaged"));
+            explain(&error.context("read the branch of the record")).map(|refusal| refusal.code)
+        };
+        for class in [ErrorClass::Odb, ErrorClass::Reference, ErrorClass::Zlib, ErrorClass::Index] {
+            assert_eq!(explained(class), Some("repository.damaged"), "{class:?}");
+        }
+        assert_eq!(explained(ErrorClass::Invalid), None);
     }
 }

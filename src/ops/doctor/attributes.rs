@@ -3,7 +3,7 @@
 use crate::base::{Result, text};
 use crate::hub::repository::attributes;
 use crate::hub::repository::clone_fidelity::{self, Need};
-use crate::hub::{Hub, Transaction};
+use crate::hub::{Hub, Transaction, paths};
 
 /// A git rule that keeps evidence from clones, or that a person should know.
 #[derive(Clone, Debug)]
@@ -33,7 +33,9 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     let mut found = Vec::new();
     let lacking = attributes::stage(hub, &mut Transaction::new("doctor"), false)?;
     if lacking.is_empty() {
-        let samples = SAMPLES.map(|path| (path, Need::Bytes));
+        let below = of_nested(hub)?;
+        let samples = SAMPLES.into_iter().chain(below.iter().map(String::as_str));
+        let samples: Vec<_> = samples.map(|path| (path, Need::Bytes)).collect();
         found.extend(clone_fidelity::losses(hub, &samples)?.into_iter().map(|loss| {
             let code = if loss.code == "receipt.ignored" { "git.ignored" } else { "git.attributes" };
             let message = format!("git would not keep files such as {}: {}", loss.path, loss.why);
@@ -52,6 +54,14 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     }
     found.extend(filter(hub)?);
     Ok(found)
+}
+
+/// A path next to each attributes file that a person committed below teof's own.
+fn of_nested(hub: &Hub) -> Result<Vec<String>> {
+    let globs = paths::OWNED.map(|folder| format!(":(glob){folder}/*/**/{}", attributes::FILE));
+    let listed = hub.git().run(&[&["ls-files", "-z", "--"], &globs.each_ref().map(String::as_str)[..]].concat())?;
+    let folders = listed.split('\0').filter_map(|path| path.strip_suffix(attributes::FILE));
+    Ok(folders.flat_map(|folder| [format!("{folder}x.json"), format!("{folder}x.txt")]).collect())
 }
 
 /// Reports when git filters other files of the kinds in the record: probably encryption, which the record does not

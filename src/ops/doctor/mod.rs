@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::base::{Clock, Refusal, Result, Stamp, jsonl, lock, text, time};
 use crate::guard::{consent, moved_target, trust};
+use crate::hub::git::errors;
 use crate::hub::transaction::temporary;
 use crate::hub::{Hub, paths, pin};
 use crate::model::event::EventView;
@@ -117,7 +118,7 @@ impl Report {
 
     /// A check that failed to run is a finding, too. Each is listed once.
     fn error(&mut self, error: anyhow::Error) {
-        let (code, message, fix) = match Refusal::of(&error) {
+        let (code, message, fix) = match Refusal::of(&error).cloned().or_else(|| errors::explain(&error)) {
             Some(refusal) => {
                 let why = refusal.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
                 (refusal.code, format!("{refusal}{why}"), refusal.next.join("; "))

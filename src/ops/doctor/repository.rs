@@ -1,13 +1,16 @@
 //! Repository settings and states that `doctor` reports because teof or people are affected by them.
 
-use git2::Repository;
+use git2::{ErrorClass, ErrorCode, Repository, TreeWalkMode, TreeWalkResult};
 
 use super::attributes::Problem;
 use crate::base::{Refusal, Result, text};
-use crate::hub::Hub;
 use crate::hub::git::partial;
 use crate::hub::git::sparse;
+use crate::hub::{Hub, paths};
 use crate::ops::record;
+
+/// How many objects of the record are looked at.
+const MOST_OBJECTS: usize = 20_000;
 
 /// Changes nothing.
 ///
@@ -34,6 +37,7 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
         });
     }
     let repo = Repository::open_bare(&hub.common_dir)?;
+    found.extend(damaged(hub, &repo));
     found.extend(elsewhere(hub, &repo));
     if repo.is_shallow() {
         let message = "this is a shallow clone: work based on commits before its oldest one cannot be \
@@ -53,6 +57,44 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
         found.push(Problem { code: "repository.partial", message, fix, note: true });
     }
     Ok(found)
+}
+
+/// What of HEAD and of the record's files in it cannot be read, as after a power failure.
+fn damaged(hub: &Hub, repo: &Repository) -> Option<Problem> {
+    let broken = |what: String, why: git2::Error| Problem {
+        code: "repository.damaged",
+        message: format!("git's own files are damaged: {what}: {}", text::safe(why.message())),
+        fix: "see what is damaged: git fsck --full; what teof acknowledged is in the working tree: keep a copy of it"
+            .to_owned(),
+        note: false,
+    };
+    let branch = format!("refs/heads/{}", hub.worktree().branch()?);
+    let tree = match repo.find_reference(&branch).and_then(|head| head.peel_to_commit()?.tree()) {
+        Ok(tree) => tree,
+        Err(e) if e.code() == ErrorCode::NotFound && e.class() == ErrorClass::Reference => return None,
+        Err(e) => return Some(broken(format!("{branch} cannot be read"), e)),
+    };
+    // A partial clone lacks objects on purpose.
+    let odb = repo.odb().ok().filter(|_| !partial::is_partial(repo))?;
+    let (mut found, mut left) = (None, MOST_OBJECTS);
+    let walked = tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
+        let path = format!("{folder}{}", String::from_utf8_lossy(entry.name_bytes()));
+        if !paths::OWNED.iter().any(|top| path == *top || folder.starts_with(&format!("{top}/"))) {
+            // Other folders are left out, with what is in them.
+            return TreeWalkResult::Skip;
+        }
+        left -= 1;
+        match odb.read_header(entry.id()) {
+            Err(e) => found = Some(broken(format!("{} in HEAD cannot be read", text::safe(&path)), e)),
+            Ok(_) if left > 0 => return TreeWalkResult::Ok,
+            Ok(_) => {}
+        }
+        TreeWalkResult::Abort
+    });
+    match (found, walked) {
+        (None, Err(e)) if left > 0 => Some(broken("HEAD has a folder that cannot be read".to_owned(), e)),
+        (found, _) => found,
+    }
 }
 
 /// Files that a job needs and that a partial clone lacks.

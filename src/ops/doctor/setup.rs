@@ -45,6 +45,10 @@ fn wrong(code: &'static str, message: String, fix: impl Into<String>) -> Problem
 fn branches(hub: &Hub) -> Result<Option<Problem>> {
     let exists = |name: &str| hub.git().succeeds(&["rev-parse", "-q", "--verify", &format!("{name}^{{commit}}")]);
     if !exists("HEAD")? {
+        if !is_unborn(hub) {
+            // Among the damage of git's files.
+            return Ok(None);
+        }
         let message = format!("{} has no commit yet, and a job needs one", hub.root.display());
         let fix = format!("git -C {0} add -A && git -C {0} commit -m 'Begin'", quoted(&hub.root));
         return Ok(Some(wrong("git.unborn", message, fix)));
@@ -58,6 +62,12 @@ fn branches(hub: &Hub) -> Result<Option<Problem>> {
     let name = text::shell_word(&text::safe(&target));
     let fix = format!("git -C {} branch {name}  # or set another branch in teof.toml: [git] target", quoted(&hub.root));
     Ok(Some(wrong("git.target", message, fix)))
+}
+
+/// Whether HEAD names a branch that does not exist, rather than one that cannot be read.
+fn is_unborn(hub: &Hub) -> bool {
+    let repo = git2::Repository::open(&hub.root);
+    repo.and_then(|repo| repo.head().map(drop)).is_err_and(|e| e.code() == git2::ErrorCode::UnbornBranch)
 }
 
 fn quoted(path: &Path) -> String {
