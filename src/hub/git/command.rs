@@ -353,11 +353,20 @@ pub fn failed(what: &str, output: &Output) -> anyhow::Error {
     if said.contains("Read-only file system") || said.contains("insufficient permission for adding an object") {
         return refuse("disk.read_only", "check the owner and mode of the git directory; no branch was changed");
     }
+    if said.contains("Unable to create '") && said.contains(".lock': File exists") {
+        let why = said.lines().find(|line| line.contains(".lock': File exists")).unwrap_or(&said);
+        return Refusal::guard("git.locked", format!("git {what} failed: a lock file is in its way"))
+            .because(why)
+            .next("wait until that git command has ended; one that a dead command left: teof doctor --fix")
+            .into();
+    }
     // The arguments are fixed and work elsewhere, so the cause is in the repository or its settings.
     refuse("git.failed", "check whether git works here: git status")
 }
 
-/// The end of git's stderr, escaped.
+/// The end of git's stderr, escaped, without its advice to remove lock files by hand.
 pub fn complaint(output: &Output) -> String {
-    text::clip(&text::safe_block(String::from_utf8_lossy(&output.stderr).trim()), 2000)
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.split("Another git process seems to be running").next().unwrap_or_default();
+    text::clip(&text::safe_block(said.trim()), 2000)
 }

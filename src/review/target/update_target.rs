@@ -118,7 +118,7 @@ fn check_ref_is_writable(hub: &Hub, worktree: &Worktree, repo: &Repository, step
     }
     Err(Refusal::guard("target.busy", format!("cannot move {} now", step.branch))
         .because(git::complaint(&output))
-        .next("wait for that git process; if none is running, find out whose lock it is, then try again")
+        .next(locks::REMEDY)
         .into())
 }
 
@@ -191,7 +191,7 @@ fn check(hub: &Hub, worktree: &Worktree, repo: &Repository, step: RefMove) -> Re
     if lock.exists() && !(worktree.root == hub.root && record::is_own_index_lock_left(hub)) {
         return Err(Refusal::guard("target.busy", format!("cannot move {} in {root} now", step.branch))
             .because(format!("another git process has locked its index ({})", lock.display()))
-            .next("wait for that git process; if none is running, find out whose lock it is, then try again")
+            .next(locks::REMEDY)
             .into());
     }
     if worktree.root == hub.root {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::base::{Refusal, Result};
 use crate::cli::App;
-use crate::hub::repository::locks;
+use crate::hub::repository::locks::{self, Lock};
 use crate::ops::record::{self, Recorded};
 
 /// Commit the record (_bus, _plans, _report) and nothing else
@@ -36,8 +36,9 @@ pub fn run(_: Args, app: &App) -> Result<ExitCode> {
         // A lock that outlived every attempt, while no git command runs here that would give it back.
         Recorded::Skipped(why) => {
             let kept = why == record::KEPT_MOVING && record::obstacle(hub).is_none();
-            if let Some(lock) = locks::blocking(hub).filter(|_| kept) {
-                let refusal = Refusal::guard("git.locked", "the record is not committed: its branch is locked");
+            let of_index = || Lock::at(hub.git_dir.join("index.lock")).filter(Lock::is_stale);
+            if let Some(lock) = locks::blocking(hub).filter(|_| kept).or_else(of_index) {
+                let refusal = Refusal::guard("git.locked", "the record is not committed: git is locked");
                 let refusal = refusal.because(lock.describe());
                 return Err(match lock.is_stale() {
                     true => refusal.next("remove it, then commit: teof doctor --fix; teof bus commit"),
