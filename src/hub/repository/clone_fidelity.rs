@@ -22,7 +22,7 @@ pub enum Need {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     pub path: String,
-    /// `receipt.ignored` or `receipt.converted`.
+    /// `receipt.ignored`, `receipt.converted` or `receipt.not_regular`.
     pub code: &'static str,
     pub why: String,
     /// A command that fixes it, or where to look.
@@ -55,7 +55,13 @@ pub fn first_loss(hub: &Hub, files: &[(&str, Need)]) -> Result<Option<Loss>> {
     if files.iter().any(|(path, _)| paths::is_owned(path)) {
         attributes::ensure(hub)?;
     }
-    Ok(losses(hub, files)?.into_iter().next())
+    let not_file = |(path, need): &(&str, Need)| {
+        let what = not_a_file(hub, path).filter(|_| *need == Need::Bytes)?;
+        let (why, fix) =
+            (format!("it is {what}, and evidence is a file"), "name a file, such as an archive of the folder");
+        Some(Loss { path: (*path).to_owned(), code: "receipt.not_regular", why, fix: fix.to_owned() })
+    };
+    Ok(losses(hub, files)?.into_iter().next().or_else(|| files.iter().find_map(not_file)))
 }
 
 /// The files that a clone would lack (relative to the hub; they need not exist yet), in order.
@@ -71,7 +77,10 @@ pub fn losses(hub: &Hub, files: &[(&str, Need)]) -> Result<Vec<Loss>> {
     let ignored = ignored(&hub.git(), &names)?;
     let converted = converted(hub, &names)?;
     let loss = |(path, need): &(&str, Need)| {
-        let (code, why, fix) = if let Some((folder, fix)) = nested(hub, path) {
+        let (code, why, fix) = if path.split('/').any(|name| name.eq_ignore_ascii_case(".git")) {
+            let fix = "copy it into _report/agent/<your id> and name the copy".to_owned();
+            ("receipt.ignored", "git keeps nothing of a .git folder, so no clone has it".to_owned(), fix)
+        } else if let Some((folder, fix)) = nested(hub, path) {
             ("receipt.ignored", format!("it is in a nested repository ({folder})"), fix)
         } else if let Some((_, rule)) = ignored.iter().find(|(name, _)| name == path) {
             let fix = format!("git -C {} add --force -- {}", word(&hub.root), text::shell_word(path));
@@ -139,6 +148,17 @@ fn nested(hub: &Hub, path: &str) -> Option<(String, String)> {
     let folder = folders.into_iter().find(|folder| hub.root.join(folder).join(".git").symlink_metadata().is_ok())?;
     let fix = format!("copy it into this repository and name the copy: {}", text::safe(path));
     Some((text::safe(folder), fix))
+}
+
+/// What stands where a file should be. A file may still come.
+fn not_a_file(hub: &Hub, path: &str) -> Option<&'static str> {
+    let kind = hub.root.join(path).symlink_metadata().ok()?.file_type();
+    match () {
+        () if kind.is_file() => None,
+        () if kind.is_symlink() => Some("a link"),
+        () if kind.is_dir() => Some("a folder"),
+        () => Some("a special file"),
+    }
 }
 
 /// Where the rule may be that overrides teof's.
