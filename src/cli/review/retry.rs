@@ -7,6 +7,7 @@ use serde_json::json;
 use super::bulk::{self, Done, Words};
 use super::notify::notify_coordinator;
 use super::shared;
+use super::show;
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::help::MORE;
@@ -93,6 +94,7 @@ fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     let entry = shared::entry(hub, name)?;
     can_go_on(&state, &entry)?;
     let input = shared::input(app, args.by.clone(), args.note.clone())?;
+    let left_behind = show::left_behind(hub, &entry);
     let decision = shared::when_free(app, || crate::review::retry(hub, &entry, &input))?;
     let coordinator = notify_coordinator(app, &decision)?;
     // The coordinator may know better: that it comes later, or cannot be.
@@ -100,7 +102,7 @@ fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     let line = other.map_or_else(|| format!("{} goes back to the coder", shared::name(&entry)), text::safe);
     Ok(Done {
         document: json!({"short": decision.short(), "decision": decision, "coordinator": coordinator}),
-        lines: vec![line],
+        lines: [line].into_iter().chain(left_behind).collect(),
         hint: if args.is_continued { None } else { continued_by(hub, &[&entry.bundle])?.pop() },
     })
 }

@@ -120,6 +120,14 @@ pub fn newer_commits(hub: &Hub, entry: &Entry) -> Vec<newer::Commit> {
     merge::open(hub).and_then(|repo| newer::commits(&repo, &entry.bundle)).unwrap_or_default()
 }
 
+/// Says that commits on the branch, which nobody reviewed, are no part of the next attempt.
+pub fn left_behind(hub: &Hub, entry: &Entry) -> Option<String> {
+    let newer = newer_commits(hub, entry);
+    let (last, branch) = (newer.first()?, text::safe(&entry.bundle.branch));
+    let count = text::counted(newer.len(), "newer commit");
+    Some(format!("left out of the next attempt: {count} on {branch}, the last by {}: {}", last.author, last.subject))
+}
+
 pub fn render(hub: &Hub, entry: &Entry, newer: &[newer::Commit], times: Times) -> String {
     let bundle = &entry.bundle;
     let mut lines =
