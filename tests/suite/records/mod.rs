@@ -1,7 +1,8 @@
-//! The playbook's record keeping: evidence, the tasks' stores, plans' statuses, sessions, consensus.
+//! The playbook's record keeping: evidence, what is kept, the tasks' stores, plans' statuses, sessions, consensus.
 
 mod consensus;
 mod evidence;
+mod kept;
 mod sessions;
 mod tasks;
 
