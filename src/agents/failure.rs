@@ -61,24 +61,33 @@ impl Kind {
 
 /// Texts about missing payment, with any status: claude's "Credit balance is too low" is a 400, OpenAI's
 /// `insufficient_quota` a 429.
-const BILLING: [&str; 8] = [
+const BILLING: [&str; 11] = [
     "credit balance",
     "insufficient_quota",
     "insufficient balance",
     "insufficient credits",
+    "out of credits",
     "requires more credits",
+    "no payment method",
+    "to use codex with your chatgpt plan, upgrade",
     "billing_error",
     "billing_hard_limit",
     "payment required",
 ];
 /// Texts about an unknown model, with any status.
-const MODEL: [&str; 5] = [
+const MODEL: [&str; 8] = [
     "model not found",
+    "modelnotfound",
     "model_not_found",
     "unknown model",
     "no such model",
     "does not exist or you do not have access",
+    "issue with the selected model",
+    "model is not supported",
 ];
+/// Texts about a key or a login that is not valid, with any status: gemini's "API key not valid" is a 400.
+const LOGIN: [&str; 5] =
+    ["api key not valid", "api key expired", "api_key_invalid", "access token could not be refreshed", "sign in again"];
 const ACCOUNT: [&str; 13] = [
     "unauthorized",
     "unauthenticated",
@@ -94,29 +103,48 @@ const ACCOUNT: [&str; 13] = [
     "auth method",
     "api key",
 ];
-const SERVICE: [&str; 19] = [
+const SERVICE: [&str; 38] = [
     "overloaded",
+    "at capacity",
+    "high demand",
     "server_error",
     "server error",
     "internal error",
     "unavailable",
     "stream disconnected",
     "connection",
+    "unable to connect",
+    "failed to connect",
+    "could not connect",
+    "cannot connect",
+    "connecterror",
+    "connecttimeout",
     "socket",
     "econn",
     "enotfound",
+    "etimedout",
+    "ehostunreach",
+    "enetunreach",
+    "ehostdown",
+    "enetdown",
+    "epipe",
+    "no route to host",
     "error sending request",
     "network",
     "terminated",
     "timed out",
     "timeout",
+    "deadline_exceeded",
+    "deadline exceeded",
     "fetch failed",
     "bad gateway",
     "dns",
     "eai_again",
+    "resolve host",
+    "name resolution",
 ];
 /// Words of services and their clients, which the output of a person's own tests hardly has.
-const OF_SERVICES: [&str; 16] = [
+const OF_SERVICES: [&str; 31] = [
     "api error",
     "litellm.",
     "overloaded",
@@ -125,17 +153,39 @@ const OF_SERVICES: [&str; 16] = [
     "econn",
     "enotfound",
     "eai_again",
+    "etimedout",
+    "ehostunreach",
+    "enetunreach",
     "error sending request",
     "fetch failed",
     "bad gateway",
     "service unavailable",
+    "deadline_exceeded",
     "connection error",
+    "unable to connect. is the computer able",
+    "could not resolve host",
+    "failed to connect to",
+    "failure in name resolution",
+    "max retries exceeded with url",
+    "apiconnectionerror",
+    "apitimeouterror",
+    "httpx.connect",
+    "httpx.read",
     "unauthorized",
     "invalid api key",
+    "plan and billing details",
+    "prompt is too long",
     "not logged in",
 ];
-const REQUEST: [&str; 6] =
-    ["invalid_request", "bad request", "invalid_argument", "model not found", "not_found", "prompt is too long"];
+const REQUEST: [&str; 7] = [
+    "invalid_request",
+    "bad request",
+    "invalid_argument",
+    "model not found",
+    "not_found",
+    "requested entity was not found",
+    "prompt is too long",
+];
 
 /// The kind of a failure with this HTTP status and this text: words that leave no doubt come first, then the status,
 /// then other words.
@@ -148,8 +198,12 @@ pub fn kind_of(status: Option<u64>, text: &str) -> Kind {
     if has(&BILLING) || unpaid || status == Some(402) {
         return Kind::Billing;
     }
-    if has(&MODEL) {
+    // codex: "The requested model 'gpt-9' does not exist."
+    if has(&MODEL) || (lower.contains("model") && has(&["' does not exist", "` does not exist"])) {
         return Kind::Request;
+    }
+    if has(&LOGIN) {
+        return Kind::Account;
     }
     if limits::mentions_limit(text) {
         return Kind::Limit;
@@ -166,13 +220,14 @@ pub fn kind_of(status: Option<u64>, text: &str) -> Kind {
     }
 }
 
-/// Like [`kind_of`], for output that may be that of tests: a common word alone ("socket", "timeout") blames no service
-/// and no account, for which a failed call would cost no attempt, or block the job.
+/// Like [`kind_of`], for output that may be that of tests: a common word alone ("socket", "billing") blames no service,
+/// account or request, for which a failed call would cost no attempt, or block the job.
 pub fn kind_of_output(text: &str) -> Kind {
     let lower = text.to_lowercase();
-    let is_certain = || status_in(text).is_some() || OF_SERVICES.iter().any(|words| lower.contains(words));
+    let certain = || OF_SERVICES.iter().chain(&BILLING).chain(&MODEL).chain(&LOGIN);
+    let is_certain = || status_in(text).is_some() || certain().any(|words| lower.contains(words));
     match kind_of(None, text) {
-        Kind::Service | Kind::Account if !is_certain() => Kind::Other,
+        Kind::Service | Kind::Account | Kind::Request | Kind::Billing if !is_certain() => Kind::Other,
         kind => kind,
     }
 }
@@ -212,6 +267,9 @@ const AFTER: [&str; 16] = [
     "error",
 ];
 
+/// The port of every service, which no status is.
+const PORT: u64 = 443;
+
 /// The first number that could be a failure's HTTP status and that something beside it calls so: other
 /// numbers are of lines and of files.
 fn status_in(text: &str) -> Option<u64> {
@@ -219,7 +277,7 @@ fn status_in(text: &str) -> Option<u64> {
     let words: Vec<String> = text.split(apart).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
     let word = |at: Option<usize>| at.and_then(|at| words.get(at)).map_or("", |word| word.trim_matches(['.', '-']));
     (0..words.len()).find_map(|at| {
-        let status = word(Some(at)).parse().ok().filter(|status| (400..600).contains(status))?;
+        let status = word(Some(at)).parse().ok().filter(|status| (400..600).contains(status) && *status != PORT)?;
         let (before, after) = (word(at.checked_sub(1)), word(at.checked_add(1)));
         let said = BEFORE.iter().any(|known| before.ends_with(known)) || AFTER.contains(&after);
         (said || words.len() == 1).then_some(status)
@@ -281,6 +339,31 @@ mod tests {
             ("error sending request for url (https://x/v1/responses)", Kind::Service),
             ("API Error: 529 {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}", Kind::Service),
             ("the tests fail: 12 of 500 000", Kind::Other),
+            ("connect ETIMEDOUT 160.79.104.10:443", Kind::Service),
+            ("API Error: connect EHOSTUNREACH 1.2.3.4:443", Kind::Service),
+            ("API Error: connect ENETUNREACH 1.2.3.4:443", Kind::Service),
+            ("API Error: read EPIPE", Kind::Service),
+            ("Unable to connect. Is the computer able to access the url?", Kind::Service),
+            ("curl: (28) Failed to connect to x port 443 (error 28)", Kind::Service),
+            ("Deadline expired before operation could complete. (Status: DEADLINE_EXCEEDED)", Kind::Service),
+            ("Selected model is at capacity. Please try a different model.", Kind::Service),
+            ("We're currently experiencing high demand, which may cause temporary errors.", Kind::Service),
+            ("You're out of extra usage · resets 11pm (UTC)", Kind::Limit),
+            ("Spending cap reached · resets 11pm", Kind::Limit),
+            ("You've used your usage allowance · resets 11pm (UTC)", Kind::Limit),
+            ("Free usage exceeded, add credits", Kind::Limit),
+            ("Your workspace is out of credits. Add credits to continue.", Kind::Billing),
+            ("To use Codex with your ChatGPT plan, upgrade to Plus: https://x", Kind::Billing),
+            ("You've hit your usage limit. Upgrade to Plus or try again at 2:57 AM.", Kind::Limit),
+            ("No payment method. Add a payment method here", Kind::Billing),
+            ("Your access token could not be refreshed. Please log out and sign in again.", Kind::Account),
+            ("API key not valid. Please pass a valid API key. (Status: INVALID_ARGUMENT)", Kind::Account),
+            ("status 400 Bad Request: API key expired. Please renew the API key.", Kind::Account),
+            ("The 'gpt-9' model is not supported when using Codex with a ChatGPT account.", Kind::Request),
+            ("The requested model 'gpt-9' does not exist.", Kind::Request),
+            ("There's an issue with the selected model (x). It may not exist.", Kind::Request),
+            ("ProviderModelNotFoundError", Kind::Request),
+            ("Requested entity was not found.", Kind::Request),
             ("something else", Kind::Other),
             ("panicked at src/main.rs:403:5", Kind::Other),
             ("see line 429 of it", Kind::Other),
@@ -299,6 +382,19 @@ mod tests {
             ("FAILED tests/test_db.py::test_socket - 1 failed", Kind::Other),
             ("error: the build failed, see the log in /tmp/build.log", Kind::Other),
             ("assertion failed: timeout == 3", Kind::Other),
+            ("dial tcp 127.0.0.1:5432: connect: connection refused", Kind::Other),
+            ("psql: could not connect to server", Kind::Other),
+            ("FAILED tests/test_billing.py::test_not_found - 1 failed", Kind::Other),
+            ("FAILED tests/test_login.py::test_permission_denied", Kind::Other),
+            ("curl: (6) Could not resolve host: api.example.com", Kind::Service),
+            ("curl: (7) Failed to connect to api.example.com port 443: Connection refused", Kind::Service),
+            ("<urlopen error [Errno -3] Temporary failure in name resolution>", Kind::Service),
+            ("requests.exceptions.ConnectionError: Max retries exceeded with url", Kind::Service),
+            ("httpx.ConnectTimeout: timed out", Kind::Service),
+            ("openai.APITimeoutError: Request timed out.", Kind::Service),
+            ("Error: connect ETIMEDOUT 1.2.3.4:443", Kind::Service),
+            ("Model not found: x/y", Kind::Request),
+            ("Quota exceeded. Check your plan and billing details.", Kind::Billing),
             ("litellm.APIConnectionError: connection refused", Kind::Service),
             ("connect ECONNREFUSED 127.0.0.1:443", Kind::Service),
             ("API Error: 503 try later", Kind::Service),

@@ -196,9 +196,15 @@ impl Classifier<'_> {
         if self.state.lines == 0 && matches!(self.exit, Exit::Code(code) if *code != 0) {
             return self.never_began(&ended);
         }
-        // Some agents wait for their service silently, for up to an hour.
-        let outage = matches!(self.exit, Exit::TimedOut(_)) && !self.state.has_answered();
-        let said = last_line(&said).map_or_else(String::new, |said| format!("; last: {said}"));
+        let said = last_line(&said).unwrap_or_default();
+        let outage = !self.state.has_answered()
+            && match self.exit {
+                // Some agents wait for their service silently, for up to an hour.
+                Exit::TimedOut(_) => true,
+                Exit::Code(_) => failure::kind_of_output(&said) == Kind::Service,
+                _ => false,
+            };
+        let said = if said.is_empty() { said } else { format!("; last: {said}") };
         Verdict::NoResult { why: format!("{ended}, with no result{said}"), outage }
     }
 

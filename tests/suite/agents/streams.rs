@@ -387,3 +387,36 @@ fn help_output_after_a_wrong_argument_is_not_an_outage() {
     let Verdict::Failed { why, kind } = conclusion.verdict else { panic!("{:?}", conclusion.verdict) };
     assert!(kind == teof::agents::Kind::SetUp && why.contains("Invalid --session-id"), "{kind:?} {why}");
 }
+
+#[test]
+fn a_network_error_on_stderr_before_the_service_answered_is_an_outage() {
+    let began = concat!(r#"{"type":"system","subtype":"init","session_id":"s","model":"m"}"#, "\n");
+    let spoke =
+        concat!(r#"{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"x"}]}}"#, "\n");
+    for stderr in
+        ["Error: connect ETIMEDOUT 160.79.104.10:443\n", "Unable to connect. Is the computer able to access the url?"]
+    {
+        let end = |stream: &str| {
+            outcome(Format::Claude, stream.as_bytes(), 4096, None, &Exit::Code(1), stderr, now()).verdict
+        };
+        let silent = end("");
+        assert!(matches!(silent, Verdict::Failed { kind: teof::agents::Kind::Service, .. }), "{silent:?}");
+        let cut = end(began);
+        assert!(matches!(cut, Verdict::NoResult { outage: true, .. }), "{cut:?}");
+        // It worked; its stderr may be of anything.
+        let worked = end(&format!("{began}{spoke}"));
+        assert!(matches!(worked, Verdict::NoResult { outage: false, .. }), "{worked:?}");
+    }
+    let stderr = "cannot open the terminal";
+    let end = outcome(Format::Claude, b"", 4096, None, &Exit::Code(1), stderr, now()).verdict;
+    assert!(matches!(end, Verdict::Failed { kind: teof::agents::Kind::SetUp, .. }), "{end:?}");
+}
+
+#[test]
+fn an_answer_that_quotes_a_failed_test_is_no_outage() {
+    let quoted = "The test fails: connect ETIMEDOUT 127.0.0.1:5432, API Error: 503, You've hit your usage limit";
+    let answer =
+        format!(r#"{{"type":"result","subtype":"success","is_error":false,"result":"{quoted}","session_id":"s"}}"#);
+    let done = outcome(Format::Claude, answer.as_bytes(), 4096, None, &Exit::Code(0), quoted, now());
+    assert_eq!(done.verdict, Verdict::Succeeded);
+}
