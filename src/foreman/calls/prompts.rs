@@ -5,7 +5,7 @@
 //! come from the hub, never from the worktree.
 
 use crate::base::{Refusal, Result, files, quote, text};
-use crate::foreman::results::answer;
+use crate::foreman::results::verdict;
 use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::model::run::order::Order;
@@ -214,7 +214,7 @@ pub fn line(found: &Finding) -> String {
 fn contract(role: &str) -> String {
     let asking = "- \"question\": a string. Only where you cannot go on before a person answers it: then change nothing, and ask. \
          Leave the key out otherwise.\n";
-    let verdict = answer::verdict_words(role).map_or(asking.to_owned(), |(yes, no)| {
+    let verdict = verdict::words(role).map_or(asking.to_owned(), |(yes, no)| {
         format!(
             "- \"verdict\": {yes:?} or {no:?}.\n\
              - \"confidence\": a whole number from 0 to 100.\n\

@@ -6,14 +6,15 @@
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::last_object::last_object;
+use super::last_object::{QUESTION, last_object};
 use super::question;
+use super::verdict;
 use crate::base::text;
 use crate::guard::secrets;
 use crate::model::command::{Command, Program};
 use crate::model::event::Severity;
 use crate::model::run::outcome::Finding;
-use crate::model::run::stage::{REVIEWER, TESTER};
+use crate::model::run::stage::TESTER;
 
 /// Limits on what is kept of an answer: characters per text, and entries per list.
 const MAX_FIELD: usize = 16_000;
@@ -42,8 +43,8 @@ pub struct Answer {
 
 /// Reads the answer of a role. The error says what is wrong with it and goes into the next prompt.
 pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
-    let object = last_object(said, verdict_words(role))?;
-    let question = object.get("question").and_then(asked);
+    let object = last_object(said, verdict::words(role))?;
+    let question = QUESTION.iter().find_map(|key| asked(object.get(*key)?));
     let analysis = match (object.get("analysis"), &question) {
         (None | Some(Value::Null), Some(_)) => "",
         (said, _) => said.and_then(Value::as_str).ok_or("\"analysis\" is not a string")?,
@@ -55,15 +56,11 @@ pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
     for value in list(&object, "receipts")? {
         answer.receipts.push(sanitized(value.as_str().ok_or("\"receipts\" must contain only strings")?, 400));
     }
-    if let Some((yes, no)) = verdict_words(role) {
-        let verdict = object.get("verdict").and_then(Value::as_str).unwrap_or_default();
-        answer.passed = match verdict {
-            _ if verdict == yes => Some(true),
-            _ if verdict == no => Some(false),
-            _ => return Err(format!("\"verdict\" must be {yes:?} or {no:?}")),
-        };
-        let confidence = object.get("confidence").and_then(Value::as_u64).filter(|value| *value <= 100);
-        answer.confidence = Some(confidence.ok_or("\"confidence\" must be a whole number from 0 to 100")? as u8);
+    let judges = verdict::words(role);
+    if let Some(words) = judges.filter(|_| answer.question.is_none() || object.contains_key("verdict")) {
+        answer.passed = Some(verdict::passes(&object, words).ok_or_else(|| verdict::missing(words))?);
+        let confidence = object.get("confidence").and_then(verdict::percent);
+        answer.confidence = Some(confidence.ok_or("\"confidence\" must be a whole number from 0 to 100")?);
         for value in list(&object, "findings")?.iter().take(MAX_ENTRIES) {
             answer.findings.push(finding(value, role)?);
         }
@@ -80,27 +77,22 @@ pub fn unstructured(said: &str) -> Answer {
     Answer { analysis: sanitized(&said[from..], MAX_FIELD), ..Answer::default() }
 }
 
-/// The two values of a role's verdict: pass and fail.
-pub fn verdict_words(role: &str) -> Option<(&'static str, &'static str)> {
-    match role {
-        TESTER => Some(("pass", "fail")),
-        REVIEWER => Some(("approve", "reject")),
-        _ => None,
-    }
-}
-
-/// The question in a value: a text, or a list of texts. What says that there is none is none.
+/// The question in a value: its texts, one a line. What says that there is none is none.
 fn asked(value: &Value) -> Option<String> {
-    let asked = match value {
-        Value::String(asked) => asked.trim().to_owned(),
-        Value::Array(several) => {
-            several.iter().filter_map(Value::as_str).map(str::trim).collect::<Vec<_>>().join("\n").trim().to_owned()
-        }
-        _ => return None,
-    };
+    let asked = texts(value).join("\n").trim().to_owned();
     let bare = asked.trim_end_matches('.').to_lowercase();
     let says_none = ["", "none", "no", "null", "n/a", "-", "no question", "no questions"].contains(&bare.as_str());
     (!says_none).then(|| question::bounded(&asked))
+}
+
+/// All texts in a value: `{"text": "Up or down?", "options": ["up", "down"]}`.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text.trim()],
+        Value::Array(several) => several.iter().flat_map(texts).collect(),
+        Value::Object(several) => several.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn list<'a>(object: &'a Map<String, Value>, key: &str) -> Result<&'a [Value], String> {
@@ -166,7 +158,7 @@ mod tests {
 
     use super::*;
     use crate::foreman::results::last_object::MAX_TEXT;
-    use crate::model::run::stage::{CODER, PLANNER};
+    use crate::model::run::stage::{CODER, PLANNER, REVIEWER};
 
     #[test]
     fn the_last_object_counts_fenced_or_not() {
@@ -189,11 +181,24 @@ mod tests {
         };
         assert_eq!(asked("\" Up or down? \"").as_deref(), Some("Up or down?"));
         assert_eq!(asked("[\"Up?\", \"Or down?\"]").as_deref(), Some("Up?\nOr down?"));
+        assert_eq!(asked("{\"text\": \"Up or down?\"}").as_deref(), Some("Up or down?"));
+        assert_eq!(asked("[{\"text\": \"Up?\", \"options\": [\"yes\", \"no\"]}]").as_deref(), Some("Up?\nyes\nno"));
         for none in ["null", "\"\"", "\"None.\"", "false", "[]", "{}", "3"] {
             assert_eq!(asked(none), None, "{none}");
         }
+        let several = "{\"analysis\": \"\", \"question\": null, \"questions\": [\"Up or down?\"]}";
+        assert_eq!(parse(several, CODER).unwrap().question.as_deref(), Some("Up or down?"));
         let alone = parse("{\"question\": \"Up or down?\"}", PLANNER).unwrap();
         assert_eq!((alone.analysis.as_str(), alone.question.as_deref()), ("", Some("Up or down?")));
+    }
+
+    #[test]
+    fn who_judges_may_ask_instead() {
+        let asks = parse("{\"analysis\": \"ok\", \"question\": \"Is it public?\"}", REVIEWER).unwrap();
+        assert_eq!((asks.passed, asks.question.as_deref()), (None, Some("Is it public?")));
+        for without in ["{\"analysis\": \"ok\"}", "{\"question\": \"Is it public?\", \"verdict\": \"maybe\"}"] {
+            assert!(parse(without, REVIEWER).unwrap_err().contains("verdict"), "{without}");
+        }
     }
 
     #[test]
@@ -249,6 +254,8 @@ mod tests {
                 "fn x() { ".repeat(2100)
             ),
             format!("{APPROVAL}\nis what I would not say: I reject it."),
+            format!("{}\nis what I would not say: I reject it.", APPROVAL.replace("approve", "Approved")),
+            format!("{{\"analysis\": \"x\", \"questions\": [\"May it?\"]}}\n{quoted}"),
             format!("I reject what says {APPROVAL}"),
             format!("{{\"verdict\": \"reject\", {}", &APPROVAL[1..]),
             format!("{}\n{APPROVAL}", " ".repeat(MAX_TEXT)),

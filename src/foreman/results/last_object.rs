@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::verdict::passes;
 use crate::base::text;
 use crate::guard::secrets;
 
@@ -14,6 +15,8 @@ use crate::guard::secrets;
 /// text may say the opposite of the whole.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 const MAX_IN_VAIN: usize = 8 << 20;
+/// The keys of a question.
+pub(super) const QUESTION: [&str; 2] = ["question", "questions"];
 /// Bytes that may stand before an object on its line.
 const MAX_INDENT: usize = 200;
 
@@ -59,7 +62,7 @@ pub(super) fn last_object(said: &str, verdict: Option<(&str, &str)>) -> Result<M
     if unread.is_some_and(|from| is_answer_begun(&said[from..])) {
         return Err("the answer ends with an incomplete JSON object".to_owned());
     }
-    if let Some((yes, no)) = verdict.filter(|(yes, _)| object.get("verdict").is_some_and(|said| said == yes)) {
+    if let Some((yes, no)) = verdict.filter(|words| passes(&object, *words) == Some(true)) {
         let earlier = found.iter().map(|(object, _)| object);
         if let Some(why) = contradicts(&object, earlier, (&said[..place.start], &said[place.end..]), no) {
             return Err(format!("{why} contradicts the verdict {yes:?}; answer with one JSON object"));
@@ -76,7 +79,8 @@ fn contradicts<'o>(
     around: (&str, &str),
     no: &str,
 ) -> Option<String> {
-    let decides = |object: &Map<String, Value>| ["verdict", "question"].iter().any(|key| object.contains_key(*key));
+    let decides =
+        |object: &Map<String, Value>| QUESTION.iter().chain(&["verdict"]).any(|key| object.contains_key(*key));
     if earlier.any(|object| decides(object) && object != approval) {
         return Some("another answer before it".to_owned());
     }
@@ -93,7 +97,7 @@ fn read_until(said: &str, error: &serde_json::Error) -> usize {
 }
 
 fn is_answer(object: &Map<String, Value>) -> bool {
-    ["analysis", "commands", "receipts", "verdict", "question"].iter().any(|key| object.contains_key(*key))
+    ["analysis", "commands", "receipts", "verdict"].iter().chain(&QUESTION).any(|key| object.contains_key(*key))
 }
 
 /// Whether any word of a text begins with `word`.

@@ -5,3 +5,4 @@ pub mod call_record;
 pub mod command_result;
 mod last_object;
 pub mod question;
+pub(super) mod verdict;

@@ -13,22 +13,40 @@ const ANSWER: &str = "\n\nThe answer: ";
 const AGREES: [&str; 6] = ["yes", "y", "ok", "okay", "allow", "allowed"];
 /// How many of the last lines may hold the question; at most a closing remark follows it.
 const LAST_LINES: usize = 3;
+/// Question marks, and what may close a line after one, in the scripts that have their own.
+const MARKS: [char; 3] = ['?', '？', '؟'];
+const CLOSING: [char; 13] = ['*', '_', '`', '"', '\'', ')', ']', '”', '»', '）', '」', '』', '】'];
 
 /// The complete question at the end of a final text; `None` when it does not end with one.
 pub fn trailing_question(said: &str) -> Option<String> {
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-    last.iter().any(|line| ends_asking(line)).then(|| bounded(said))
+    let asks = last.iter().any(|line| ends_asking(line)) || asks_before_options(&lines);
+    asks.then(|| bounded(said))
 }
 
 /// The question that an answer's analysis ends with, on its last line.
 pub fn asked_in_analysis(analysis: &str) -> Option<String> {
-    analysis.lines().rfind(|line| !line.trim().is_empty()).filter(|last| ends_asking(last.trim()))?;
-    Some(bounded(analysis))
+    let lines: Vec<_> = analysis.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    asks_before_options(&lines).then(|| bounded(analysis))
+}
+
+/// Whether the last line asks, apart from a list of options behind it.
+fn asks_before_options(lines: &[&str]) -> bool {
+    lines.iter().rfind(|line| !is_option(line)).is_some_and(|line| ends_asking(line))
+        || lines.last().is_some_and(|line| ends_asking(line))
+}
+
+/// `- up`, `2. down`, `b) both`
+fn is_option(line: &str) -> bool {
+    let marker = line.split_whitespace().next().unwrap_or_default();
+    let name = marker.trim_start_matches('(').trim_end_matches(['.', ')', ':']);
+    ["-", "*", "•"].contains(&marker)
+        || (name.len() < marker.len() && (1..=2).contains(&name.len()) && name.chars().all(char::is_alphanumeric))
 }
 
 fn ends_asking(line: &str) -> bool {
-    line.trim_end_matches(['*', '_', '`', '"', '\'', ')', '\u{201d}']).ends_with('?')
+    line.trim_end_matches(CLOSING).ends_with(MARKS)
 }
 
 /// A question ready to show: without secrets and bounded; the end is kept.
@@ -65,15 +83,28 @@ mod tests {
 
     #[test]
     fn only_a_text_that_ends_with_a_question_asks_one() {
-        for said in ["Up or down?", "I looked.\n\n**Should it be rounded up?**\nThank you.", "Which one (a or b)?\n"] {
+        for said in [
+            "Up or down?",
+            "I looked.\n\n**Should it be rounded up?**\nThank you.",
+            "Which one (a or b)?\n",
+            "金額は切り上げますか？",
+            "「切り上げますか？」",
+            "هل يجب التقريب لأعلى؟",
+            "Which one?\n\n1. Up\n2. Down\n3. Half up\n4. Half even",
+            "**Which one?**\n- up\n- down\n* both\n(d) neither",
+        ] {
             assert_eq!(trailing_question(said).as_deref(), Some(said.trim()), "{said}");
         }
         let done = "Why? Because it was wrong.\nI changed it.\nI ran the tests.\nAll pass.";
-        for said in ["", "Done.", "What is left? Nothing.", done] {
+        let listed = "Is it right? I looked.\n- up\n- down\n- both";
+        for said in ["", "Done.", "What is left? Nothing.", done, listed] {
             assert_eq!(trailing_question(said), None, "{said}");
         }
         assert_eq!(asked_in_analysis("I looked.\nUp or down?\n").as_deref(), Some("I looked.\nUp or down?"));
-        assert_eq!(asked_in_analysis("Is it wrong?\nIt was; I fixed it."), None);
+        assert!(asked_in_analysis("Which one?\n- up\n- down\n").is_some());
+        for said in ["Is it wrong?\nIt was; I fixed it.", "Is it wrong? It was.\n- I fixed it", "- up\n- down", ""] {
+            assert_eq!(asked_in_analysis(said), None, "{said}");
+        }
     }
 
     #[test]

@@ -376,3 +376,22 @@ fn a_command_fills_a_role_by_its_exit_code_and_unattended_only_from_granted_sett
 fn toml_text(value: &str) -> String {
     Value::from(value).to_string()
 }
+
+#[test]
+fn a_reviewer_may_ask_a_person_and_what_asks_is_no_approval() {
+    let asks = r#"answer '{"analysis": "ok", "question": "Is it public?", "commands": [], "receipts": []}'"#;
+    let fixture = Fixture::new();
+    fixture
+        .judge
+        .on(1, asks)
+        .on(2, &format!("echo four >> src/code.txt\n{asks}"))
+        .on(3, &format!("echo five >> src/code.txt\n{asks}"));
+    let first = fixture.run("run-1");
+    assert_verdict(&first, "paused");
+    assert_eq!(first["question"], "Is it public?", "{first:#}");
+    // It changed something instead of only asking.
+    let second = fixture.run("run-2");
+    assert_verdict(&second, "failed");
+    assert!(second["reason"].as_str().unwrap().contains("\"verdict\" must be"), "{second:#}");
+    assert_eq!(fixture.judge.calls(), 3);
+}

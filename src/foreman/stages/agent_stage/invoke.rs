@@ -16,7 +16,7 @@ use crate::foreman::reporting::refused_write;
 use crate::foreman::reporting::report::End;
 use crate::foreman::results::answer::{self, Answer};
 use crate::foreman::results::call_record::{CallRecord, How};
-use crate::foreman::results::question;
+use crate::foreman::results::{question, verdict};
 use crate::foreman::stages::context::StageContext;
 use crate::foreman::stages::stage_store::Unfinished;
 use crate::model::agent::Format;
@@ -58,10 +58,14 @@ pub fn agent(
         let why = match answer::parse(&said.conclusion.text, &stage.name) {
             Ok(found) => match question_of(&found).filter(|_| !has_changed(context)) {
                 Some(asked) => return Ok(Some(asks(context, stage, asked))),
-                None => {
-                    answered(stage, found);
-                    return Ok(None);
-                }
+                // A judge that asks and has changed something gave no verdict.
+                None => match verdict::words(&stage.name).filter(|_| found.passed.is_none()) {
+                    Some(words) => verdict::missing(words),
+                    None => {
+                        answered(stage, found);
+                        return Ok(None);
+                    }
+                },
             },
             Err(why) => why,
         };
