@@ -10,6 +10,8 @@ use crate::hub::settings::notify::Topic;
 use crate::model::agent::Usage;
 use crate::model::run::outcome::{Outcome, Suspended};
 
+/// The shortest wait for an account's limit: one whose end is in the past would be hit again at once.
+const SHORTEST: Duration = Duration::from_secs(10);
 /// The longest stored reason, in characters.
 const MAX_REASON: usize = 200;
 
@@ -23,8 +25,7 @@ impl StepContext<'_> {
             // Other jobs hit the same outage at the same time.
             (true, Some(known)) => known,
             (true, None) => self.now.plus(self.wait_for_service(&found.agent)),
-            // A limit whose end is in the past would be hit again at once.
-            (false, _) => found.until.max(self.now.plus(self.config.poll_max)),
+            (false, _) => found.until.max(self.now.plus(SHORTEST)),
         };
         let until = known.map_or(until, |known| known.max(until));
         // A limit means that its service answered.
@@ -186,6 +187,18 @@ mod tests {
         assert_eq!([told(&found), told(&found)], [1, 1], "an outage is told once");
         found.outage = false;
         assert_eq!([told(&found), told(&found)], [2, 2], "so is the limit that ends it");
+    }
+
+    #[test]
+    fn a_limit_suspends_until_the_time_that_it_names() {
+        for (named, wanted) in [(63, 63), (4000, 4000), (0, 10), (-500, 10)] {
+            let mut state = begun();
+            let until = Stamp::from_unix(now().unix() + named);
+            let found = Suspended { agent: "fake".into(), until, reason: "limit".into(), outage: false };
+            let mut context = StepContext { state: &mut state, config: Config::default(), now: now(), out: Vec::new() };
+            context.suspend("20260105T120000Z-1", &found);
+            assert_eq!(state.suspended["fake"].until.unix() - now().unix(), wanted, "{named}");
+        }
     }
 
     #[test]
