@@ -244,9 +244,13 @@ pub(super) fn can_go_on(state: &State, entry: &Entry) -> Result<()> {
         }
         Some(Phase::Over { ending, .. } | Phase::Finalizing { ending }) => format!("it is over: {}", ending.as_str()),
         Some(_) if entry.is_pending() && job.is_some_and(|job| job.run_id() != bundle.run) => {
-            return Err(Refusal::guard("review.over", format!("{} has continued since this result", bundle.short()))
-                .next(format!("see its newest result: teof review show {}", bundle.short()))
-                .into());
+            let short = bundle.short();
+            let next = match job.is_some_and(Job::asks) {
+                true => shared::answer_it(&short),
+                false => format!("see its newest result: teof review show {short}"),
+            };
+            let what = format!("{short} has continued since this result");
+            return Err(Refusal::guard("review.over", what).next(next).into());
         }
         Some(_) => return Ok(()),
         None => "the coordinator does not know the job: it was run by hand, or long ago".to_owned(),

@@ -77,9 +77,19 @@ fn no_result(hub: &Hub, name: &str) -> Option<Refusal> {
     if let Some(last) = &job.last {
         refusal = refusal.because(text::safe(&last.reason));
     }
-    let refusal = refusal.next(format!("see what happened: teof logs {short}"));
+    let logs = format!("see what happened: teof logs {short}");
     Some(match job.phase {
-        Phase::Over { ending: Ending::Blocked, .. } => refusal.next(format!("try again: teof review retry {short}")),
-        _ => refusal,
+        Phase::Question { .. } => {
+            refusal.next(answer_it(&short)).next(format!("or stop it: teof coordinator cancel {short}"))
+        }
+        Phase::Over { ending: Ending::Blocked, .. } => {
+            refusal.next(logs).next(format!("try again: teof review retry {short}"))
+        }
+        _ => refusal.next(logs),
     })
+}
+
+/// What answers the question of a job.
+pub(super) fn answer_it(short: &str) -> String {
+    format!("answer its question: teof coordinator answer {short} \"...\"")
 }

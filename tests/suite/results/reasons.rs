@@ -118,6 +118,10 @@ fn an_agent_that_asks_waits_for_an_answer_and_goes_on_in_its_session() {
     let status = site.world.ok(&["coordinator", "status"]);
     assert!(status.contains("question") && status.contains("coordinator answer j1"), "{status}");
 
+    for verb in ["retry", "reject"] {
+        let refused = site.world.refused(&["review", verb, "j1", "--note", "Round up"]);
+        assert_eq!(refused["next"][0], "answer its question: teof coordinator answer j1 \"...\"", "{refused}");
+    }
     let plan = &site.plan(&task);
     site.world.run(&["coordinator", "answer", plan, " "]).expect(2);
     site.world.ok(&["coordinator", "answer", plan, "Round up"]);
