@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::cli::unattended::coordinator::objective::Details;
-use crate::cli::unattended::coordinator::{last_output, send};
+use crate::cli::unattended::coordinator::{commands, last_output, send};
 use consent::OneJob;
 use target::Target;
 
@@ -20,9 +20,9 @@ use crate::cli::support::ask;
 use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
 use crate::coordinator::process::{self, Ended};
-use crate::coordinator::state::input::{Command, Leave};
+use crate::coordinator::state::input::Leave;
 use crate::coordinator::state::{Ending, Job, Phase, State, store};
-use crate::guard::{operator, secrets};
+use crate::guard::operator;
 use crate::hub::Hub;
 use crate::plans;
 use crate::review::approve::is_missing;
@@ -214,8 +214,7 @@ fn review(app: &App, hub: &Hub, job: &Job, approve_passing: bool) -> Result<deci
 fn answer(app: &App, hub: &Hub, job: &Job) -> Result<bool> {
     last_output::output(job, "").iter().for_each(|line| app.say(line));
     let Some(said) = ask::line("Your answer:")?.filter(|said| !said.is_empty()) else { return Ok(false) };
-    secrets::check_text("answer", &said)?;
-    let command = Command::Answer { target: job.task.clone(), text: said };
+    let command = commands::allowed_answer(job.task.clone(), &said)?;
     let sent = send::have_done(app, &operator::name(hub, None)?, command, None)?;
     Ok(sent.is_none_or(|sent| sent.ok))
 }

@@ -14,7 +14,8 @@ use crate::cli::support::help::MORE;
 use crate::cli::unattended::coordinator::{send, start, submit, submit_names};
 use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Ending, Job, Phase, State, Word, store};
-use crate::guard::{operator, secrets};
+use crate::foreman::calls::notes;
+use crate::guard::operator;
 use crate::hub::Hub;
 use crate::model::run::bundle::Bundle;
 use crate::review::decision::{self, Kind};
@@ -60,7 +61,7 @@ impl Args {
 }
 
 pub fn run(args: Args, app: &App) -> Result<ExitCode> {
-    secrets::check_text("note", args.note.as_deref().unwrap_or_default())?;
+    notes::check("note", args.note.as_deref().unwrap_or_default())?;
     let words = Words { doing: "Retrying", done: "Retried" };
     if args.all_blocked {
         let blocked = all_blocked(app.hub()?)?;

@@ -3,8 +3,9 @@
 use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::coordinator::state::{Ending, Phase, store};
+use crate::foreman::calls::notes;
+use crate::guard::operator;
 use crate::guard::operator::Recognised;
-use crate::guard::{operator, secrets};
 use crate::hub::Hub;
 use crate::model::priority::Priority;
 use crate::review::{Entry, NewerCommits, ReviewInput, bundles, lock, policy};
@@ -39,7 +40,7 @@ pub(super) fn input(app: &App, by: Option<String>, note: Option<String>) -> Resu
     let recognised = operator::require("decide about work")?;
     let by = operator::name(app.hub()?, by.as_deref())?;
     let note = note.filter(|note| !note.trim().is_empty());
-    secrets::check_text("note", note.as_deref().unwrap_or_default())?;
+    notes::check("note", note.as_deref().unwrap_or_default())?;
     Ok(ReviewInput { by, recognised, note, job_open: false, redo: false, newer: NewerCommits::Ask, policy: None })
 }
 

@@ -6,6 +6,7 @@ use super::show;
 use crate::base::{Exit, Refusal, Result, text};
 use crate::cli::App;
 use crate::coordinator::sessions;
+use crate::foreman::calls::notes;
 use crate::foreman::commands::terminals;
 use crate::guard::{operator, secrets};
 use crate::hub::watch::Watch;
@@ -36,7 +37,7 @@ const SAFETY: Duration = Duration::from_millis(100);
 
 pub fn run(args: Args, app: &App) -> Result<()> {
     operator::run::refuse("cancel a session")?;
-    secrets::check_text("note", args.note.as_deref().unwrap_or_default())?;
+    notes::check("note", args.note.as_deref().unwrap_or_default())?;
     let hub = app.hub()?;
     let found = show::find(hub, &args.session)?;
     if found.status.is_over() {

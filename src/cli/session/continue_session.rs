@@ -9,7 +9,8 @@ use crate::cli::App;
 use crate::cli::review::retry;
 use crate::cli::unattended::coordinator::{commands, send};
 use crate::coordinator::state::{Job, State, store};
-use crate::guard::{operator, secrets};
+use crate::foreman::calls::notes;
+use crate::guard::operator;
 use crate::model::run::job_name::short;
 use crate::sessions::SessionRecord;
 
@@ -50,7 +51,6 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         if let Some(job) = job_of(&state, &found) {
             let to = note::Receiver::of(hub, job)?;
             if to.takes_notes {
-                note::check(&words)?;
                 let (document, text) = note::send(app, job, &to, &words)?;
                 app.result(&document, || text.clone());
                 return Ok(ExitCode::SUCCESS);
@@ -91,7 +91,7 @@ fn check_words(words: &str) -> Result<()> {
     if words.trim().is_empty() {
         return Err(Refusal::usage("note.empty", "the note is empty").next("say what the agent should know").into());
     }
-    secrets::check_text("note", words)
+    notes::check("note", words)
 }
 
 /// The text of a prompt's file.

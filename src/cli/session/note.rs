@@ -9,9 +9,9 @@ use crate::board::{Parts, Reader};
 use crate::cli::App;
 use crate::cli::unattended::coordinator::send::{refused, what_and_step};
 use crate::coordinator::state::{Job, State, store};
-use crate::foreman::calls::notes::{self, MAX_NOTE, Stored};
+use crate::foreman::calls::notes::{self, Stored};
 use crate::foreman::results::call_record::How;
-use crate::guard::{operator, secrets};
+use crate::guard::operator;
 use crate::hub::Hub;
 use crate::hub::watch::Watch;
 use crate::sessions::{self, LocalStorage, SessionStorage};
@@ -62,17 +62,12 @@ fn send_to(app: &App, target: &str, words: &str) -> Result<(Value, String)> {
 
 /// Refuses words that are too long, say nothing or hold a secret.
 pub(super) fn check(words: &str) -> Result<()> {
-    secrets::check_text("note", words)?;
-    let length = words.trim().chars().count();
-    if length == 0 || length > MAX_NOTE {
-        return Err(Refusal::usage(
-            "note.length",
-            format!("a note has 1 to {MAX_NOTE} characters, and this one {length}"),
-        )
-        .next("see what the agent does: teof session watch --once")
-        .into());
+    if words.trim().is_empty() {
+        return Err(Refusal::usage("note.empty", "the note is empty")
+            .next("see what the agent does: teof session watch --once")
+            .into());
     }
-    Ok(())
+    notes::check("note", words)
 }
 
 /// Gives a note to the agent of a job, and says whether it has it: for programs and for people.

@@ -21,14 +21,12 @@ use super::listen::Listeners;
 use super::pages::Address;
 use super::site::Site;
 use super::{connections, feed, form};
-use crate::base::{Result, text};
+use crate::base::Result;
 use crate::faces::operator::{Command, Operator};
 use crate::hub::Hub;
 
 /// How long the answer to a form waits for what it asked for; a longer one is told on the page.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The longest note or answer, in characters.
-const NOTE: usize = 16_000;
 
 /// A page that is about to be served.
 pub struct Web {
@@ -237,7 +235,7 @@ impl Fields {
     /// What a person wrote.
     fn text(&self) -> String {
         // Forms send line ends as CR LF.
-        text::clip(self.get("text").unwrap_or_default().replace("\r\n", "\n").trim(), NOTE)
+        self.get("text").unwrap_or_default().replace("\r\n", "\n").trim().to_owned()
     }
 }
 

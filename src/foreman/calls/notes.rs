@@ -8,14 +8,16 @@
 use std::path::{Path, PathBuf};
 
 use super::prompts;
-use crate::base::{Result, files, json, quote, text};
+use crate::base::{Refusal, Result, files, json, quote, text};
 use crate::foreman::results::call_record::{Given, How, Note};
 use crate::foreman::work::Work;
 use crate::guard::secrets;
 use crate::hub::Hub;
 
-/// Characters of a note.
-pub const MAX_NOTE: usize = 16_000;
+/// Characters of what a person says to an agent at once: a note, or an answer.
+const MAX_NOTE: usize = 16_000;
+/// Characters of what is kept: an answer comes with its question.
+const MAX_KEPT: usize = MAX_NOTE + 4_000;
 /// The largest file of a note, in bytes.
 const MAX_FILE: u64 = 256 << 10;
 
@@ -26,6 +28,22 @@ pub struct Stored {
     pub note: Note,
 }
 
+/// Refuses what a person says to an agent when the agent would not get all of it, or when it has a secret. `what`: `note`
+/// or `answer`.
+///
+/// # Errors
+/// `note.length`, or as [`secrets::check_text`].
+pub fn check(what: &str, words: &str) -> Result<()> {
+    secrets::check_text(what, words)?;
+    let length = words.trim().chars().count();
+    if length <= MAX_NOTE {
+        return Ok(());
+    }
+    Err(Refusal::usage("note.length", format!("the {what} has {length} characters; at most {MAX_NOTE} are allowed"))
+        .next(format!("put the details into a file in the repository, and name the file in the {what}"))
+        .into())
+}
+
 /// Keeps a note for the agent of a job. `job` is [`Work::job`](crate::foreman::work::Work::job).
 pub fn add(hub: &Hub, job: &str, by: &str, words: &str) -> Result<Stored> {
     let folder = folder(hub, job);
@@ -33,7 +51,7 @@ pub fn add(hub: &Hub, job: &str, by: &str, words: &str) -> Result<Stored> {
     let written = std::fs::read_dir(&folder).map_or(0, |files| files.count());
     // Their names are in the order in which they were sent.
     let path = folder.join(format!("{}-{written:04}-{}.json", at.compact(), std::process::id()));
-    let text = text::clip(&text::safe_block(words.trim()), MAX_NOTE);
+    let text = text::clip(&text::safe_block(words.trim()), MAX_KEPT);
     let stored = Stored { path, note: Note { by: by.to_owned(), at, text, given: None } };
     files::create_parent(&stored.path)?;
     save(&stored)?;
@@ -94,7 +112,7 @@ pub fn forget(hub: &Hub, job: &str, task: &str) {
 
 /// A note as a message to an agent that works.
 pub fn as_message(note: &Note) -> String {
-    let words = quote::marked(&quote::body(&secrets::redact(&note.text), MAX_NOTE, "the log"));
+    let words = quote::marked(&quote::body(&secrets::redact(&note.text), MAX_KEPT, "the log"));
     format!("A message from a person, quoted:\n\n{words}\n")
 }
 

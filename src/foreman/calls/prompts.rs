@@ -17,7 +17,8 @@ const MAX_PART: usize = 16_000;
 pub const MAX_DIFF: usize = 60_000;
 /// Characters of the request; an order holds no more.
 const MAX_REQUEST: usize = 61_000;
-/// Limit on all that people said together, in characters, and on how many messages; the newest count.
+/// Limit on all that people said together and on the findings, in characters, and on how many messages; the newest
+/// count.
 const MAX_SAID: usize = 20_000;
 const MAX_MESSAGES: usize = 50;
 
@@ -184,7 +185,7 @@ fn part(name: &str, order: &Order, role: &str, material: &Material) -> Option<St
         "earlier" => said(material.earlier.as_deref()),
         "findings" => match material.findings.as_slice() {
             [] => "Nothing yet.\n".to_owned(),
-            found => quoted(&found.iter().map(line).collect::<Vec<_>>().join("\n"), MAX_PART),
+            found => quoted(&found.iter().map(line).collect::<Vec<_>>().join("\n"), MAX_SAID),
         },
         "diff" => match material.diff.as_deref() {
             Some(diff) => quoted(diff, MAX_DIFF),

@@ -124,6 +124,8 @@ fn an_agent_that_asks_waits_for_an_answer_and_goes_on_in_its_session() {
     }
     let plan = &site.plan(&task);
     site.world.run(&["coordinator", "answer", plan, " "]).expect(2);
+    let long = site.world.refused(&["coordinator", "answer", plan, &"x".repeat(16_001)]);
+    assert_eq!((&long["code"], &long["exit"]), (&json!("note.length"), &json!(2)), "{long}");
     site.world.ok(&["coordinator", "answer", plan, "Round up"]);
     assert!(
         site.world.refused(&["coordinator", "answer", plan, "Down"])["message"]
@@ -167,6 +169,29 @@ fn a_question_in_the_answers_json_waits_too_and_a_job_that_ended_says_so() {
         (&format!("j1 is a job of {task}").into(), &"task.is_job".into())
     );
     assert_eq!(started["next"][0], format!("do its task: teof do {task}"));
+}
+
+#[test]
+fn the_longest_answer_and_note_reach_the_agent_whole_and_longer_ones_are_refused() {
+    let site = Site::appending("");
+    site.coder.on(1, &format!("answer '{} up or down?'", "I looked. ".repeat(300)));
+    site.submit("Round the amounts");
+    assert_eq!(site.run().code, 5);
+    let words = |end: &str| format!("{}{end}", "x".repeat(16_000 - end.len()));
+    site.world.ok(&["coordinator", "answer", "j1", &words("END-ANSWER")]);
+    assert_eq!(site.run().code, 0);
+    assert!(site.coder.prompt(2).contains("END-ANSWER\n"), "{}", site.coder.prompt(2));
+
+    for command in [["review", "retry"], ["review", "reject"], ["session", "continue"]] {
+        let refused = site.world.refused(&[command[0], command[1], "j1", "--note", &words("too long")[..].repeat(2)]);
+        assert_eq!(refused["message"], "the note has 32000 characters; at most 16000 are allowed", "{command:?}");
+    }
+    let site = Site::appending("");
+    site.submit("Append two");
+    assert_eq!(site.run().code, 0);
+    site.world.ok(&["review", "retry", "j1", "--note", &words("END-NOTE")]);
+    assert_eq!(site.run().code, 0);
+    assert!(site.coder.prompt(2).contains("END-NOTE\n"), "{}", site.coder.prompt(2));
 }
 
 #[test]

@@ -14,13 +14,11 @@ use crate::cli::App;
 use crate::coordinator::process;
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::store;
+use crate::foreman::calls::notes;
 use crate::guard::sentinels::watch;
-use crate::guard::{moved_target, operator, secrets};
+use crate::guard::{moved_target, operator};
 use crate::ops::claims::known;
 use crate::seats;
-
-/// The longest answer that is taken, in characters.
-const LONGEST: usize = 16_000;
 
 /// Start no new jobs, or pause one job after its stage
 ///
@@ -154,7 +152,7 @@ pub fn cancel(args: Cancel, app: &App) -> Result<ExitCode> {
     send(app, allowed_cancel(args.target, args.now)?, args.note)
 }
 
-/// The answer to a job's question, unless a run gives it, it is empty, or it has a secret.
+/// The answer to a job's question, unless a run gives it, it is empty or too long, or it has a secret.
 pub fn allowed_answer(target: String, answer: &str) -> Result<Command> {
     operator::run::refuse("answer an agent")?;
     if answer.trim().is_empty() {
@@ -162,8 +160,8 @@ pub fn allowed_answer(target: String, answer: &str) -> Result<Command> {
             .next(format!("see the question: teof coordinator explain {}", text::safe(&target)))
             .into());
     }
-    secrets::check_text("answer", answer)?;
-    Ok(Command::Answer { target, text: text::clip(answer, LONGEST) })
+    notes::check("answer", answer)?;
+    Ok(Command::Answer { target, text: answer.to_owned() })
 }
 
 /// A pause, unless a run asks for it.
