@@ -12,8 +12,8 @@ use crate::conductor::sources::{Scope, Submission};
 use crate::conductor::{self, routing};
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::{Job, Phase, State, store};
+use crate::foreman::calls::notes;
 use crate::foreman::commands::executor;
-use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::plans;
 use submit_names::Asked;
@@ -109,7 +109,7 @@ pub fn wanted(app: &App, hub: &Hub, what: &str, details: Details, yes: bool) -> 
             .into());
     }
     let known = if what.contains(char::is_whitespace) {
-        secrets::check_text("objective", what)?;
+        notes::check("objective", what)?;
         let Some(plan) = same(app, hub, what, &details, yes)? else {
             objective::check(hub, &details)?;
             let route = routing::route(hub.settings()?, None, 0);

@@ -14,8 +14,8 @@ use crate::foreman::work::Work;
 use crate::guard::secrets;
 use crate::hub::Hub;
 
-/// Characters of what a person says to an agent at once: a note, or an answer.
-const MAX_NOTE: usize = 16_000;
+/// Characters of what a person says to an agent at once; prompts quote as much of an objective.
+const MAX_NOTE: usize = quote::MAX_BLOCK;
 /// Characters of what is kept: an answer comes with its question.
 const MAX_KEPT: usize = MAX_NOTE + 4_000;
 /// The largest file of a note, in bytes.
@@ -28,19 +28,22 @@ pub struct Stored {
     pub note: Note,
 }
 
-/// Refuses what a person says to an agent when the agent would not get all of it, or when it has a secret. `what`: `note`
-/// or `answer`.
+/// Refuses what a person says to an agent when the agent would not get all of it, or when it has a secret. `what`: `note`,
+/// `answer` or `objective`.
 ///
 /// # Errors
-/// `note.length`, or as [`secrets::check_text`].
+/// `text.too_long` (exit 2), or as [`secrets::check_text`].
 pub fn check(what: &str, words: &str) -> Result<()> {
     secrets::check_text(what, words)?;
     let length = words.trim().chars().count();
     if length <= MAX_NOTE {
         return Ok(());
     }
-    Err(Refusal::usage("note.length", format!("the {what} has {length} characters; at most {MAX_NOTE} are allowed"))
-        .next(format!("put the details into a file in the repository, and name the file in the {what}"))
+    Err(Refusal::usage("text.too_long", format!("the {what} is too long"))
+        .because(format!("it has {length} characters; an agent gets at most {MAX_NOTE}"))
+        .next("put the details into a file in the repository, and name that file")
+        .with("characters", length)
+        .with("max_characters", MAX_NOTE)
         .into())
 }
 

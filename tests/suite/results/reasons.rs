@@ -125,7 +125,7 @@ fn an_agent_that_asks_waits_for_an_answer_and_goes_on_in_its_session() {
     let plan = &site.plan(&task);
     site.world.run(&["coordinator", "answer", plan, " "]).expect(2);
     let long = site.world.refused(&["coordinator", "answer", plan, &"x".repeat(16_001)]);
-    assert_eq!((&long["code"], &long["exit"]), (&json!("note.length"), &json!(2)), "{long}");
+    assert_eq!((&long["code"], &long["exit"]), (&json!("text.too_long"), &json!(2)), "{long}");
     site.world.ok(&["coordinator", "answer", plan, "Round up"]);
     assert!(
         site.world.refused(&["coordinator", "answer", plan, "Down"])["message"]
@@ -184,7 +184,12 @@ fn the_longest_answer_and_note_reach_the_agent_whole_and_longer_ones_are_refused
 
     for command in [["review", "retry"], ["review", "reject"], ["session", "continue"]] {
         let refused = site.world.refused(&[command[0], command[1], "j1", "--note", &words("too long")[..].repeat(2)]);
-        assert_eq!(refused["message"], "the note has 32000 characters; at most 16000 are allowed", "{command:?}");
+        assert_eq!(refused["reason"], "it has 32000 characters; an agent gets at most 16000", "{command:?}: {refused}");
+    }
+    for args in [["--objective", &words("two words").repeat(2)], ["--notes", &words("too long").repeat(2)]] {
+        let more = if args[0] == "--notes" { ["--objective", "Append two"] } else { ["--notes", "x"] };
+        let refused = site.world.refused(&[["coordinator", "submit"], ["--test", "true"], args, more].concat());
+        assert_eq!(refused["code"], "text.too_long", "{refused}");
     }
     let site = Site::appending("");
     site.submit("Append two");

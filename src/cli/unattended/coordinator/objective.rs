@@ -6,6 +6,7 @@ use crate::base::{Refusal, Result};
 use crate::cli::App;
 use crate::cli::work::plan::shared::maker;
 use crate::coordinator::state::input::Command;
+use crate::foreman::calls::notes;
 use crate::guard::operator;
 use crate::hub::{Hub, Transaction, Writer};
 use crate::model::plan::slug_of;
@@ -29,6 +30,7 @@ pub fn submission(app: &App, hub: &Hub, objective: &str, args: &Details) -> Resu
     if !args.tests.is_empty() {
         operator::require("add tests that run unattended")?;
     }
+    notes::check("objective", objective)?;
     let mut details = Map::from_iter([("objective".to_owned(), json!(objective))]);
     let given = [
         ("notes", args.notes.as_ref().map(|notes| json!(notes))),
@@ -90,8 +92,12 @@ fn named(writer: &Writer<'_>, name: &str) -> Result<(String, Option<String>)> {
     Ok((id, task.filter(|_| is_free)))
 }
 
-/// Refuses an objective that no agent or command can do, or no test would check, before anything is written.
+/// Refuses an objective that no agent or command can do, that no test would check, or whose details an agent would not
+/// get whole, before anything is written.
 pub fn check(hub: &Hub, args: &Details) -> Result<()> {
+    for (what, words) in [("notes", &args.notes), ("acceptance", &args.acceptance)] {
+        notes::check(what, words.as_deref().unwrap_or_default())?;
+    }
     let settings = hub.settings()?;
     let coder = settings.roles.get("coder").is_some_and(|coder| coder.agent.is_some() || coder.command.is_some());
     if !coder && settings.commands.default.is_empty() {

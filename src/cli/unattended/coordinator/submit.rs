@@ -14,7 +14,8 @@ use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
 use crate::coordinator::state::input::Command;
 use crate::coordinator::state::store;
-use crate::guard::{operator, secrets};
+use crate::foreman::calls::notes;
+use crate::guard::operator;
 use crate::hub::{Hub, paths};
 use crate::model::priority::Priority;
 use crate::ops::tasks::reopen;
@@ -86,10 +87,10 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     };
     for wanted in &wanted {
         if let Wanted::Objective(objective) = wanted {
-            secrets::check_text("objective", objective)?;
+            notes::check("objective", objective)?;
         }
     }
-    secrets::check_text("note", args.note.as_deref().unwrap_or_default())?;
+    notes::check("note", args.note.as_deref().unwrap_or_default())?;
     check_room(hub, wanted.len())?;
     for wanted in &wanted {
         match wanted {
