@@ -24,7 +24,7 @@ pub fn reject(hub: &Hub, entry: &Entry, input: &ReviewInput) -> Result<Decision>
     Ok(decision)
 }
 
-/// Records that the work goes back to the coder with the note.
+/// Records that the work goes back to the coder with the note, or one more note of work that already goes back.
 ///
 /// # Errors
 /// As [`reject`].
@@ -44,6 +44,8 @@ fn decide(hub: &Hub, entry: &Entry, input: &ReviewInput, kind: Kind) -> Result<D
             .into());
     };
     match decision::of_bundle(hub, &entry.bundle.job, &entry.path)? {
+        // Another note of work that goes back is a decision of its own: the coder gets both.
+        Some(done) if kind == Kind::Retry && done.decision.sends_back() && done.note.as_deref() != Some(note) => {}
         // Repeated: recorded only once.
         Some(done) if done.decision == kind => return Ok(done),
         Some(done) => return Err(approval::already_decided(&done).into()),

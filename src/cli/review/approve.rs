@@ -182,7 +182,7 @@ fn one(args: &Args, app: &App, job: &str, progress: &dyn Fn(&str)) -> Result<Don
     is_the_result(hub, &entry)?;
     let state = store::load(hub)?;
     let known = state.job(&entry.bundle.job);
-    let job_open = known.is_some_and(|job| !job.is_over());
+    let job_open = known.is_some_and(|job| !job.is_over() && !goes_on_from(job, &entry));
     is_not_done_again(&state, &entry)?;
     known.map_or_else(Vec::new, |job| ended_before(job, &entry)).iter().for_each(|line| progress(line));
     let newer = match (&args.with_newer, args.without_newer) {
@@ -226,10 +226,9 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
     let Some(job) = state.job(&entry.bundle.job) else { return Ok(()) };
     let (run, commit) = (entry.bundle.run.as_str(), entry.bundle.commit.as_str());
     let known = job.last.as_ref().filter(|last| last.run == run);
-    // It was sent back, and that came to nothing: the job remembers what it went on from.
-    let went_on_from = job.rework.as_ref().is_some_and(|rework| rework.carry == commit);
     let differs = match known.and_then(|last| last.commit.as_deref()) {
-        _ if went_on_from && job.is_over() => false,
+        // It was sent back, and that came to nothing, or waits.
+        _ if goes_on_from(job, entry) && job.rests() => false,
         Some(known) => known != commit,
         // It may have ended a moment ago; the bundle is written before its last word.
         None => job.run_id() != run,
@@ -237,12 +236,25 @@ fn is_the_result(hub: &Hub, entry: &Entry) -> Result<()> {
     if !differs {
         return Ok(());
     }
+    if goes_on_from(job, entry) {
+        let short = job.short();
+        return Err(Refusal::guard("review.under_way", format!("the coder of {short} works on this result again"))
+            .because("its next result would be merged, too")
+            .next(format!("wait for it, then: teof review {short}"))
+            .next(format!("or stop it first: teof coordinator cancel {short}"))
+            .into());
+    }
     let last = job.last.as_ref().map_or_else(|| job.run_id(), |last| last.run.clone());
     let result = job.commit().map_or_else(|| "no commit".to_owned(), |commit| format!("commit {commit}"));
     Err(Refusal::guard("review.not_the_result", format!("{} is not the result of {}", entry.path, job.short()))
         .because(format!("it names commit {commit} of {run}; the coordinator knows {result} of {last}"))
         .next(format!("see what it did: teof status; teof review show {}", job.short()))
         .into())
+}
+
+/// Whether the job was sent back with this result, and remembers it.
+fn goes_on_from(job: &Job, entry: &Entry) -> bool {
+    job.run_id() != entry.bundle.run && job.rework.as_ref().is_some_and(|rework| rework.carry == entry.bundle.commit)
 }
 
 /// Refuses the result of a job that is over while another job does the same work.

@@ -50,7 +50,7 @@ pub fn notify_coordinator(app: &App, decision: &Decision) -> Result<Value> {
     match &answer {
         // These print what happened themselves.
         Some(answer) if answer.ok => {}
-        Some(_) if decision.decision == Kind::Reverted => {}
+        Some(_) if matches!(decision.decision, Kind::Reverted | Kind::Retry) => {}
         Some(answer) => shared::print_progress(app, &format!("coordinator: {}", text::safe(&answer.text))),
         None => shared::print_progress(app, "the coordinator is busy; it handles the decision later"),
     }

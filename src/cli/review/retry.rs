@@ -24,7 +24,8 @@ use crate::review::{Decision, Entry, ReviewInput, bundles};
 /// Send jobs back to the coder, or queue blocked work again
 ///
 /// A job under review goes back: the coder continues from the reviewed commit, on the current target, with your note
-/// as a finding and a fresh number of passes. Work that is blocked or reverted is opened and queued again, as
+/// as a finding and a fresh number of passes. Until the coder has begun, a further retry adds its note. Work that is
+/// blocked or reverted is opened and queued again, as
 /// `teof coordinator submit` does it; it gets a new job.
 ///
 /// One job that is refused does not stop the others; the exit code is the highest of theirs.
@@ -98,8 +99,13 @@ fn one(args: &Args, app: &App, name: &str) -> Result<Done> {
     let left_behind = show::left_behind(hub, &entry);
     let decision = shared::when_free(app, || crate::review::retry(hub, &entry, &input))?;
     let coordinator = notify_coordinator(app, &decision)?;
+    if coordinator["ok"] == false {
+        return Err(send::refused(coordinator["text"].as_str().unwrap_or_default())
+            .because("the note is recorded: the coder gets it when the work is sent back again")
+            .into());
+    }
     // The coordinator may know better: that it comes later, or cannot be.
-    let other = coordinator["text"].as_str().filter(|said| coordinator["ok"] == true && !said.contains("goes back to"));
+    let other = coordinator["text"].as_str().filter(|said| !said.contains("goes back to"));
     let line = other.map_or_else(|| format!("{} goes back to the coder", shared::name(&entry)), text::safe);
     Ok(Done {
         document: json!({"short": decision.short(), "decision": decision, "coordinator": coordinator}),
@@ -253,6 +259,9 @@ pub(super) fn can_go_on(state: &State, entry: &Entry) -> Result<()> {
             let what = format!("{short} has continued since this result");
             return Err(Refusal::guard("review.over", what).next(next).into());
         }
+        Some(_) if job.is_some_and(|job| job.run_id() != bundle.run && !job.takes_notes()) => {
+            return Err(under_way(job.is_some_and(Job::asks), &bundle.short()).into());
+        }
         Some(_) => return Ok(()),
         None => "the coordinator does not know the job: it was run by hand, or long ago".to_owned(),
     };
@@ -260,4 +269,14 @@ pub(super) fn can_go_on(state: &State, entry: &Entry) -> Result<()> {
         .because(why)
         .next("submit it as new work: teof do \"…\"")
         .into())
+}
+
+/// Refuses a note for a coder that has already begun: no prompt would have it.
+fn under_way(asks: bool, short: &str) -> Refusal {
+    let refusal = Refusal::guard("review.under_way", format!("the coder of {short} has already begun"))
+        .because("it was sent back before, and a further note would not reach it");
+    match asks {
+        true => refusal.next(format!("answer its question instead: teof coordinator answer {short} \"…\"")),
+        false => refusal.next(format!("wait for its result, then: teof review retry {short} --note \"…\"")),
+    }
 }

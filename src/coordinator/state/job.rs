@@ -224,6 +224,12 @@ impl Job {
         Some(reason).filter(|reason| !reason.is_empty())
     }
 
+    /// Whether it was sent back and its next order is not written yet, so that a further note reaches the coder.
+    pub fn takes_notes(&self) -> bool {
+        let is_early = matches!(self.phase, Phase::Assigning | Phase::Waiting { .. } | Phase::Held);
+        self.rework.is_some() && self.order.is_none() && is_early
+    }
+
     /// What all its runs used, as far as counted.
     pub fn used(&self) -> Usage {
         // A job of an older version has only what its current run used.

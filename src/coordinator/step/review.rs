@@ -147,7 +147,14 @@ impl StepContext<'_> {
                 _ => Err(format!("{} has finished: {}", short(id), ending.as_str())),
             };
         }
-        if job.run_id() != run {
+        // The result that it goes on from may be merged while it waits.
+        let is_earlier = job.rework.is_some() && run == format!("{}.{}", job.id, job.run.saturating_sub(1));
+        if job.run_id() != run && !(is_earlier && matches!(said, ReviewWord::Merged { .. })) {
+            if let ReviewWord::Rework { findings, .. } = &said
+                && job.takes_notes()
+            {
+                return Ok(self.add_notes(id, findings, by));
+            }
             let (job, run) = (job.short(), job.run_id());
             return Err(format!("{job} has continued since: review the result of {} when it is ready", short(&run)));
         }
@@ -165,6 +172,17 @@ impl StepContext<'_> {
             // The bundle is written before the worker's outcome.
             false => Ok(format!("recorded; it takes effect when {} has ended", short(run))),
         }
+    }
+
+    /// Work that goes back to its coder, who has not begun, gets more findings.
+    fn add_notes(&mut self, id: &str, findings: &[Finding], by: &Word) -> String {
+        let Some(job) = self.job_mut(id) else { return String::new() };
+        let new = findings.iter().filter(|found| job.rework.as_ref().is_none_or(|had| !had.findings.contains(found)));
+        let new: Vec<_> = new.cloned().collect();
+        if let Some(rework) = &mut job.rework {
+            rework.findings.extend(new);
+        }
+        format!("the coder of {} gets one more note ({})", job.task, with_note(by))
     }
 
     /// The result of a job that is over, or about to be, was merged or reverted after all.

@@ -228,3 +228,48 @@ fn a_rejected_result_whose_job_the_coordinator_lost_blocks_its_step_and_frees_it
     let job = site.job(&task);
     assert!(job["last"]["reason"].as_str().unwrap().starts_with("rejected by "), "{job:#}");
 }
+
+/// A coder that asks in its second call.
+fn asks_again(site: &Site) {
+    site.coder.on(2, "answer '{\"analysis\": \"Two ways.\", \"question\": \"Up or down?\"}'");
+}
+
+#[test]
+fn a_further_note_reaches_the_coder_until_it_has_begun_and_is_refused_then() {
+    let (site, _) = waiting();
+    let note = |note: &str| site.world.run(&["review", "retry", "j1", "--note", note]);
+    note("name the unit").expect(0);
+    let more = note("round it, too").expect(0);
+    assert!(more.stdout.contains("gets one more note"), "{more:?}");
+    note("round it, too").expect(0);
+    asks_again(&site);
+    assert_eq!(site.run().code, 5);
+    let prompt = site.coder.prompt(2);
+    for words in ["> - name the unit", "> - round it, too"] {
+        assert_eq!(prompt.matches(words).count(), 1, "{words}: {prompt}");
+    }
+    let late = site.world.refused(&["review", "retry", "j1", "--note", "in cents"]);
+    assert_eq!(late["code"], "review.under_way", "{late}");
+    assert!(late["next"][0].as_str().unwrap().contains("teof coordinator answer j1"), "{late}");
+    // A coordinator that knows better refuses, too: nothing is printed as done.
+    let saved = site.world.repo.join(".git/teof/coordinator/state.json");
+    let state = fs::read_to_string(&saved).unwrap();
+    fs::write(&saved, state.replace("\"is\": \"question\"", "\"is\": \"running\"")).unwrap();
+    let late = site.world.refused(&["review", "retry", "j1", "--note", "in cents"]);
+    assert!(late["next"][0].as_str().unwrap().contains("teof review retry j1 --note"), "{late}");
+}
+
+#[test]
+fn an_earlier_result_is_merged_while_its_retry_waits() {
+    for case in ["not begun", "asks"] {
+        let (site, task) = waiting();
+        site.world.ok(&["review", "retry", "j1", "--note", "Append three"]);
+        if case == "asks" {
+            asks_again(&site);
+            assert_eq!(site.run().code, 5);
+        }
+        let told = site.world.run(&["approve", "j1"]);
+        assert!(told.code == 0 && told.stdout.contains("is merged to main"), "{case}: {told:?}");
+        is_merged(&site, &task, case);
+    }
+}
