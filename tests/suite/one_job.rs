@@ -201,3 +201,27 @@ fn what_was_stopped_goes_on_with_the_same_words() {
     let ended = ended.unwrap_or_else(|| panic!("{doctor:#}"));
     assert!(ended["note"] == true && !ended["mend"].to_string().contains("consent grant"), "{ended}");
 }
+
+#[test]
+fn work_that_waits_for_others_says_for_whom() {
+    let world = world();
+    let item = |id: &str, more: serde_json::Value| {
+        let mut item = serde_json::json!({"id": id, "title": id, "status": "pending"});
+        item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        item
+    };
+    let items = [item("HELD", serde_json::json!({})), item("LATER", serde_json::json!({"depends_on": ["HELD"]}))];
+    let hub = world.hub().root;
+    let backlog = serde_json::json!({"version": 0, "items": items}).to_string();
+    fs::write(hub.join("_plans/next-development.todo.json"), backlog).unwrap();
+    let claim = serde_json::json!({"task_id": "HELD", "agent_id": "codex-1", "branch": "agent/codex-1/x",
+        "status": "active", "claimed_at": "2026-01-05T09:30:00Z", "epoch": 1});
+    fs::write(hub.join("_bus/claims/HELD.json"), claim.to_string() + "\n").unwrap();
+    for (task, why) in [("HELD", "held by codex-1"), ("LATER", "it depends on HELD, which is not done")] {
+        let ran = teof(&world, &format!("do {task} --yes")).expect(5);
+        assert!(ran.stderr.contains(&format!("cause: {why}")), "{task}: {ran:?}");
+    }
+    teof(&world, "consent grant --max-jobs 1").expect(0);
+    let ran = teof(&world, "run --until-idle").expect(5);
+    assert!(ran.stderr.contains("waiting HELD: held by codex-1"), "{ran:?}");
+}

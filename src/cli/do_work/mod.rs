@@ -13,14 +13,14 @@ use crate::cli::unattended::coordinator::{commands, last_output, send};
 use consent::OneJob;
 use target::Target;
 
-use crate::base::{Refusal, Result, text};
+use crate::base::{Exit, Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::review::{approve, decide};
 use crate::cli::support::ask;
 use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
 use crate::coordinator::process::{self, Ended};
-use crate::coordinator::state::input::Leave;
+use crate::coordinator::state::input::{Command, Leave, LeftAs};
 use crate::coordinator::state::{Ending, Job, Phase, State, store};
 use crate::guard::operator;
 use crate::hub::Hub;
@@ -35,8 +35,8 @@ use crate::review::bundles;
 /// covers it, and what to do with the result. A running
 /// `teof run` takes it; beside another `teof do` it waits.
 ///
-/// Exit codes: 0 merged, or the result waits for review; 1 blocked or rejected; 5 it waits for an answer or for
-/// time; 6 consent is missing.
+/// Exit codes: 0 merged, or the result waits for review; 1 blocked or rejected; 5 it waits: for an answer, for time,
+/// for other work, or for whoever holds it; 6 consent is missing.
 ///
 /// With --json: {task, job, short, phase, reason, review}; after --approve the document of `teof approve`.
 #[derive(Debug, clap::Args)]
@@ -179,9 +179,15 @@ fn not_started(hub: &Hub, target: &Target, ended: Option<Ended>) -> Refusal {
         plan.as_ref().is_some_and(named)
     };
     let is_meant = |passed: &str| passed == task || passed == target.names().0 || is_its_step(passed);
-    let passed = ended.as_ref().and_then(|ended| ended.passed.iter().find(|passed| is_meant(&passed.task)));
+    let all = ended.iter().flat_map(|ended| ended.passed.iter().chain(&ended.uncounted));
+    let passed = all.into_iter().find(|passed| is_meant(&passed.task));
     let why = passed.map(|passed| passed.why.clone()).or_else(|| ended.as_ref().and_then(|ended| ended.why.clone()));
-    let refusal = Refusal::unattended("do.not_started", format!("{} was not started", text::safe(task)))
+    let exit = match passed.map(|passed| passed.left) {
+        None | Some(LeftAs::NotAllowed) => Exit::Unattended,
+        Some(LeftAs::Blocked) => Exit::Refused,
+        Some(_) => Exit::TimedOut,
+    };
+    let refusal = Refusal::new(exit, "do.not_started", format!("{} was not started", text::safe(task)))
         .because(why.unwrap_or_else(|| "the coordinator ended before it could".to_owned()));
     match process::holder(hub) {
         Ok(Some(_)) => refusal.next("see how things stand: teof status"),

@@ -11,6 +11,8 @@ pub struct Ended {
     pub why: Option<String>,
     /// The tasks passed over by the last choice, if they matter.
     pub passed: Vec<Skipped>,
+    /// The others that it passed over: somebody works on them, they depend on other work, or a person excluded them.
+    pub uncounted: Vec<Skipped>,
     /// The record has changed since it was last committed.
     pub is_uncommitted: bool,
     /// Why something could not be written, the last time: the next process completes it.
@@ -28,8 +30,9 @@ impl Ended {
             Leave::Breaker => breaker.open.map(|trip| trip.reason),
             Leave::Stuck => pending.into_iter().find(Pending::is_stuck).and_then(|pending| pending.why),
             Leave::Idle => paused.map(|word| format!("paused by {}; continue with: teof coordinator resume", word.by)),
-            Leave::Stopped | Leave::TimeOver | Leave::Unreadable => None,
+            Leave::MaxJobs | Leave::Stopped | Leave::TimeOver | Leave::Unreadable => None,
         };
-        Ended { leave, why, passed: volatile.passed, is_uncommitted: unrecorded_since.is_some(), unwritten }
+        let (passed, uncounted) = (volatile.passed, volatile.uncounted);
+        Ended { leave, why, passed, uncounted, is_uncommitted: unrecorded_since.is_some(), unwritten }
     }
 }

@@ -161,6 +161,8 @@ pub enum LeftAs {
     Suspended,
     /// The consent does not cover it.
     NotAllowed,
+    /// As many jobs as were asked for have started: it waits for the next run.
+    NextRun,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -301,6 +303,8 @@ impl Effect {
 pub enum Leave {
     /// Nothing is left to do.
     Idle,
+    /// As many jobs as were asked for have started, and there is more work.
+    MaxJobs,
     /// Stopped on request.
     Stopped,
     /// Stopped because the time that it was given is over; decided as [`Leave::Stopped`] is.

@@ -252,7 +252,7 @@ impl StepContext<'_> {
 mod tests {
     use super::*;
     use crate::base::Stamp;
-    use crate::coordinator::state::input::{Command, Input, Offer, Seat, Snapshot};
+    use crate::coordinator::state::input::{Command, Input, LeftAs, Offer, Seat, Snapshot};
     use crate::coordinator::state::{State, Word};
     use crate::coordinator::{Config, step};
 
@@ -329,7 +329,7 @@ mod tests {
         play.observe();
         let totals = &play.state.totals;
         assert_eq!((play.queue(), totals.chosen, totals.queue_wait.count), (vec!["A".into(), "C".into()], 2, 1));
-        assert!(play.state.volatile.uncounted.iter().any(|one| one.why == "all requested jobs have started"));
+        assert!(play.state.volatile.has_left(LeftAs::NextRun));
     }
 
     #[test]

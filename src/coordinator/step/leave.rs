@@ -58,6 +58,7 @@ impl StepContext<'_> {
                 Some(Seen { danger: Some(_), .. }) => Leave::Finding,
                 Some(Seen { stop: Some(_), .. }) => Leave::NoConsent,
                 _ if state.volatile.has_left(LeftAs::NotAllowed) => Leave::NoConsent,
+                _ if state.volatile.has_left(LeftAs::NextRun) => Leave::MaxJobs,
                 _ => Leave::Idle,
             })
         } else {

@@ -26,7 +26,7 @@ use crate::ops::request_folders;
 /// Run the coordinator: start jobs until stopped
 ///
 /// Needs consent (`teof consent grant`). Ctrl-C lets workers finish their stage. With --until-idle or --for the exit
-/// code says what is left: 0 nothing but results to review; 1 something is blocked, or the record cannot be
+/// code says what is left: 0 nothing but results to review, or after --max-jobs work for the next run; 1 something is blocked, or the record cannot be
 /// read or written; 5 something waits for a person or for time; 6 the breaker is open, consent is missing or
 /// used up, or a high-severity finding keeps work from being chosen.
 ///
@@ -34,7 +34,7 @@ use crate::ops::request_folders;
 /// elapsed_seconds} for whatever happens, and a last line {type: "summary", left, why, done, merged, blocked: [{task,
 /// job, short, title, reason}], rejected, reverted: [{task, job, short,
 /// title}], review: [task], unmerged: [{task, job, short, title}], waiting: [{task,
-/// why}], usage: {tokens, cost_usd}}.
+/// why}], queued: [task], usage: {tokens, cost_usd}}.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
 \x20 teof coordinator run --dry-run                   # show what it would start\n\
@@ -103,9 +103,9 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     consent::require(hub, Actor::Coordinator, Action::Execute)?;
     log::start(hub, args.log_format, args.log_to)?;
     let before = store::load(hub)?;
-    let is_bounded = options.max_jobs.is_some();
+    let max_jobs = options.max_jobs;
     let ended = run_and_tell(app, hub, options)?;
-    let summary = Summary::of(hub, ended, is_bounded, &before, &store::load(hub)?, app.times())?;
+    let summary = Summary::of(hub, ended, max_jobs, &before, &store::load(hub)?, app.times())?;
     // With --json, stderr is for an error alone.
     match app.json() {
         true => app.out(json::printable(json::compact(&summary))),

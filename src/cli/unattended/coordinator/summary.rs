@@ -10,6 +10,7 @@ use crate::coordinator::executor::reviews;
 use crate::coordinator::pauses;
 use crate::coordinator::process::Ended;
 use crate::coordinator::state::input::{Leave, LeftAs, ReviewWord};
+use crate::coordinator::state::submission::Submission;
 use crate::coordinator::state::{Ending, Job, Phase, State};
 use crate::hub::Hub;
 use crate::review::Entry;
@@ -21,7 +22,7 @@ const NAMED: usize = 5;
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Summary {
     r#type: &'static str,
-    /// `idle`, `stopped`, `time_over`, `breaker`, `no_consent`, `finding`, `unreadable` or `stuck`.
+    /// `idle`, `max_jobs`, `stopped`, `time_over`, `breaker`, `no_consent`, `finding`, `unreadable` or `stuck`.
     left: &'static str,
     /// Why it ended before everything was done.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +44,9 @@ pub struct Summary {
     /// Finished work that needs no review and is not on the target.
     unmerged: Vec<Named>,
     waiting: Vec<Waiting>,
+    /// What could start in the next run, after as many jobs as were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    queued: Vec<String>,
     /// What agents used since it started.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Used>,
@@ -56,6 +60,8 @@ pub struct Summary {
     changed_nothing: usize,
     #[serde(skip)]
     leave: Leave,
+    #[serde(skip)]
+    max_jobs: Option<u64>,
 }
 
 /// A task and, where one is remembered, its job.
@@ -147,12 +153,19 @@ impl Waiting {
 }
 
 impl Summary {
-    /// What is left after a process has `ended` that found the state as `before`. With a bound on jobs
-    /// (`bounded`), tasks that are still queued are as they should be.
+    /// What is left after a process has `ended` that found the state as `before`. With `max_jobs`, tasks that are still
+    /// queued are as they should be.
     ///
     /// # Errors
     /// When the record cannot be read.
-    pub fn of(hub: &Hub, ended: Ended, bounded: bool, before: &State, state: &State, times: Times) -> Result<Summary> {
+    pub fn of(
+        hub: &Hub,
+        ended: Ended,
+        max_jobs: Option<u64>,
+        before: &State,
+        state: &State,
+        times: Times,
+    ) -> Result<Summary> {
         let is_new = |job: &&Job| before.job(&job.id).is_none_or(|known| !known.is_over());
         let is_done = |job: &&Job| matches!(job.phase, Phase::Over { ending: Ending::Done, .. });
         let is_merged = |job: &&Job| {
@@ -167,6 +180,7 @@ impl Summary {
             r#type: "summary",
             left: match ended.leave {
                 Leave::Idle => "idle",
+                Leave::MaxJobs => "max_jobs",
                 Leave::Stopped => "stopped",
                 Leave::TimeOver => "time_over",
                 Leave::Breaker => "breaker",
@@ -185,9 +199,11 @@ impl Summary {
             reviews,
             is_uncommitted: ended.is_uncommitted && hub.settings()?.coordinator.record,
             unmerged,
-            waiting: waiting(hub, &ended, state, bounded, times),
+            waiting: waiting(hub, &ended, state, max_jobs.is_some(), times),
+            queued: for_next_run(&ended, state),
             usage: Used::between(before, state),
             leave: ended.leave,
+            max_jobs,
             why: ended.why,
         })
     }
@@ -198,9 +214,9 @@ impl Summary {
             Leave::Stopped => Exit::Done,
             Leave::Breaker | Leave::NoConsent | Leave::Finding => Exit::Unattended,
             Leave::Unreadable | Leave::Stuck => Exit::Refused,
-            Leave::Idle | Leave::TimeOver if !self.blocked.is_empty() => Exit::Refused,
-            Leave::Idle | Leave::TimeOver if !self.waiting.is_empty() => Exit::TimedOut,
-            Leave::Idle | Leave::TimeOver => Exit::Done,
+            Leave::Idle | Leave::MaxJobs | Leave::TimeOver if !self.blocked.is_empty() => Exit::Refused,
+            Leave::Idle | Leave::MaxJobs | Leave::TimeOver if !self.waiting.is_empty() => Exit::TimedOut,
+            Leave::Idle | Leave::MaxJobs | Leave::TimeOver => Exit::Done,
         }
     }
 
@@ -245,6 +261,10 @@ impl Summary {
                     false => format!("no more work to start: {counts}{why}"),
                 };
             }
+            Leave::MaxJobs => {
+                let most = self.max_jobs.unwrap_or_default();
+                return format!("stopped after {} (--max-jobs {most}): {counts}", text::counted(most, "job"));
+            }
             Leave::Stopped => "stopped; continue unfinished work: teof run".to_owned(),
             Leave::TimeOver => "stopped: the time is over; continue unfinished work: teof run".to_owned(),
             Leave::Breaker => format!("stopped: the breaker is open: {why}; see: teof status"),
@@ -269,6 +289,7 @@ impl Summary {
             (self.reverted.len(), "reverted"),
             (self.review.len(), "waiting for review"),
             (self.waiting.len(), "waiting"),
+            (self.queued.len(), "queued"),
         ];
         let counted = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
         counted.chain(self.usage.iter().map(|used| format!("used {}", used.describe()))).collect::<Vec<_>>().join(", ")
@@ -330,6 +351,13 @@ fn given_up(hub: &Hub, ended: &Ended, before: &State, state: &State) -> GivenUp 
     found
 }
 
+/// The tasks that wait for the next run.
+fn for_next_run(ended: &Ended, state: &State) -> Vec<String> {
+    let is_done_here = |task: &str| state.live_jobs().any(|job| job.is_called(task));
+    let passed = ended.passed.iter().filter(|passed| passed.left == LeftAs::NextRun && !is_done_here(&passed.task));
+    passed.map(|passed| passed.task.clone()).collect()
+}
+
 /// What has not ended and does not wait for review, and why.
 fn waiting(hub: &Hub, ended: &Ended, state: &State, bounded: bool, times: Times) -> Vec<Waiting> {
     let rests = |job: &&Job| !job.is_over() && !job.is_under_review();
@@ -344,11 +372,15 @@ fn waiting(hub: &Hub, ended: &Ended, state: &State, bounded: bool, times: Times)
         let name = Some(Named::job(job).name());
         Waiting { name, ..Waiting::task(&job.task, why + answer.as_deref().unwrap_or_default()) }
     });
-    let passed = ended.passed.iter().filter(|passed| passed.left != LeftAs::Blocked);
+    let passed = ended.passed.iter().filter(|passed| !matches!(passed.left, LeftAs::Blocked | LeftAs::NextRun));
     let passed = passed.map(|passed| Waiting::task(&passed.task, passed.why.clone()));
     let is_passed = |named: &dyn Fn(&str) -> bool| ended.passed.iter().any(|passed| named(&passed.task));
     let queued = state.submissions.iter().filter(|one| !bounded && !is_passed(&|task| one.is_called(task)));
-    let queued = queued.map(|one| Waiting::task(&one.task, "submitted, not started".to_owned()));
+    let reason = |one: &Submission| {
+        let uncounted = ended.uncounted.iter().find(|passed| one.is_called(&passed.task));
+        uncounted.map_or_else(|| "submitted, not started".to_owned(), |passed| passed.why.clone())
+    };
+    let queued = queued.map(|one| Waiting::task(&one.task, reason(one)));
     let cooling = state.cooling.iter().filter(|(task, _)| !is_passed(&|name| name == task.as_str()));
     let cooling = cooling
         .map(|(task, until)| Waiting::task(task, format!("could not be assigned; retried after {}", times.at(*until))));

@@ -99,7 +99,7 @@ impl StepContext<'_> {
             return Some((LeftAs::NotAllowed, why));
         }
         if self.config.max_jobs.is_some_and(|max| state.volatile.chosen >= max) {
-            return Some((LeftAs::Uncounted, "all requested jobs have started".into()));
+            return Some((LeftAs::NextRun, "all requested jobs have started".into()));
         }
         if let Some(why) = state.volatile.seen.as_ref().and_then(|seen| seen.danger.clone()) {
             return Some((LeftAs::Waiting, why));
