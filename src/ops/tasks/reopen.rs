@@ -1,7 +1,7 @@
 //! Reopens blocked work for a person: the blocked step and plan, the plan's backlog items, and its request, in one
 //! transaction.
 
-use crate::base::Result;
+use crate::base::{Refusal, Result};
 use crate::guard::operator;
 use crate::hub::{Hub, Transaction, Writer};
 use crate::model::backlog::{Item, ItemStatus};
@@ -28,7 +28,7 @@ pub struct ReopenRequest<'a> {
 /// Reopens the blocked parts of the work; false when nothing was blocked.
 ///
 /// # Errors
-/// In a worker's children, because blocked work waits for a person.
+/// In a worker's children, because blocked work waits for a person; `step.not_next` for a step whose turn has not come.
 pub fn reopen(hub: &Hub, request: ReopenRequest) -> Result<bool> {
     // Most work is open, and whoever holds the lock may have it for seconds.
     if !is_blocked(hub, request)? {
@@ -89,6 +89,10 @@ fn reopen_step(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, s
         edit::set_status(writer, transaction, found.id(), Status::InProgress)?;
     }
     if let (Some(Status::Blocked), Some(id)) = (wanted.status(), wanted.id()) {
+        // A blocked step can only become in progress, and a later one that is would keep the next one from starting.
+        if let Some(next) = found.plan.current_step().and_then(|step| step.id()).filter(|next| *next != id) {
+            return Err(not_next(found.id(), id, next).into());
+        }
         let change = StepChange { status: Some(Status::InProgress), ..StepChange::default() };
         edit::set_step(writer, transaction, found.id(), id, &change)?;
     }
@@ -97,6 +101,12 @@ fn reopen_step(writer: &Writer<'_>, transaction: &mut Transaction, plan: &str, s
         vault::follow(writer, transaction, &found.plan, vault::IN_PROGRESS)?;
     }
     Ok(())
+}
+
+fn not_next(plan: &str, step: &str, next: &str) -> Refusal {
+    Refusal::guard("step.not_next", format!("step {step} of {plan} is blocked, and its turn has not come"))
+        .because(format!("steps run in order, and {next} is not done"))
+        .next(format!("do that one first: teof coordinator submit {plan}/{next}"))
 }
 
 /// A blocked request without a plan is planned again.
