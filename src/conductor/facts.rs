@@ -62,7 +62,7 @@ impl Facts {
     pub fn apply(&self, hub: &Hub, known: &SameWork, candidate: &mut Candidate) -> Result<()> {
         let task = &candidate.task_id;
         candidate.assigned_to = self.assignments.get(task).and_then(AssignmentFile::engineer).map(str::to_owned);
-        candidate.held = self.holder(candidate);
+        candidate.held = self.holder(known, candidate);
         let unreadable = [paths::claim(task), paths::assignment(task)].iter().find_map(|path| self.damaged.get(path));
         let undecided = self.claims.get(task).filter(|claim| !claim.is_live() && !claim.is_terminal());
         if let Some(why) = unreadable {
@@ -78,10 +78,15 @@ impl Facts {
     }
 
     /// The holder of the task, else of its plan: by a live claim or an active run.
-    fn holder(&self, candidate: &Candidate) -> Option<Holder> {
+    fn holder(&self, known: &SameWork, candidate: &Candidate) -> Option<Holder> {
+        let by_plan = |plan: &String| self.busy.get(plan);
+        let elsewhere = || {
+            let of_plan = candidate.plan_id.as_ref().and_then(by_plan);
+            of_plan.or_else(|| known.place(&candidate.task_id).as_ref().and_then(|place| by_plan(&place.plan)))
+        };
         let task = match self.has(&candidate.task_id) {
             true => &candidate.task_id,
-            false => self.busy.get(candidate.plan_id.as_ref()?)?,
+            false => elsewhere()?,
         };
         let claim = self.claims.get(task);
         let status = claim.and_then(ClaimFile::status).filter(|status| status.is_live());

@@ -80,10 +80,11 @@ pub fn gather(
         Taker::Worker => Some(WorkResolver::new(hub)?),
     };
     let whole = plans.iter().filter_map(|(id, found)| Some((id.as_str(), (**found).as_ref().ok()?)));
-    let known = SameWork::new(backlog, whole, &|path| requests::text_of(hub, path).ok());
+    let files = requests::texts(hub);
+    let known = SameWork::new(backlog, whole, &|path| requests::text_of(hub, path).ok()).with_requests(&files);
     let facts = Facts::read(hub, &known)?;
     let whole: Vec<_> = plans.iter().filter_map(|(id, found)| Some((id.as_str(), (**found).as_ref().ok()?))).collect();
-    let dependencies = Dependencies::read(hub, known, backlog, &whole);
+    let dependencies = Dependencies::new(known, backlog, &whole, &files);
     let reader = SourceReader { hub, plans, resolver };
     let mut candidates = reader.all(scope, backlog, &facts)?;
     submit(&mut candidates, &scope.submissions);

@@ -105,6 +105,16 @@ impl Backlog {
         self.items().into_iter().find(|item| item.id() == Some(id))
     }
 
+    /// Replaces the short names of items' plans, in memory only: `full` tells the id that a name means.
+    pub fn name_plans(&mut self, full: &dyn Fn(&str) -> Option<String>) {
+        let items = self.raw.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten();
+        for item in items.filter_map(Value::as_object_mut) {
+            if let Some(id) = text(item, "plan_suggestion").map(id_of).and_then(full) {
+                item.insert("plan_suggestion".into(), json!(id));
+            }
+        }
+    }
+
     /// The declared prerequisites of items.
     pub fn prerequisites(&self) -> Option<&Value> {
         self.raw.get("prerequisites").filter(|value| !value.is_null())

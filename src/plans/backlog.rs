@@ -12,8 +12,15 @@ use crate::model::json::edit::EditableJson;
 pub fn read(hub: &Hub) -> Result<Backlog> {
     match files::read(&hub.path(paths::BACKLOG)?, files::MAX_DOCUMENT)? {
         None => Ok(Backlog::default()),
-        Some(bytes) => json::parse_object(&bytes, Path::new(paths::BACKLOG)).map(|raw| Backlog { raw }),
+        Some(bytes) => parse(&hub.root, &bytes),
     }
+}
+
+/// The backlog in these bytes. A plan that an item names without its date has its full id.
+pub fn parse(root: &Path, bytes: &[u8]) -> Result<Backlog> {
+    let mut backlog = Backlog { raw: json::parse_object(bytes, Path::new(paths::BACKLOG))? };
+    backlog.name_plans(&store::full_ids(root));
+    Ok(backlog)
 }
 
 /// Sets the status of an item, with the history that the playbook keeps.

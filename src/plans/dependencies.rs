@@ -13,7 +13,7 @@ use super::requests::vault;
 use super::same_work::{Part, Place};
 use super::{SameWork, cycles, requests};
 use crate::base::text;
-use crate::hub::Hub;
+use crate::hub::paths;
 use crate::model::backlog::{Backlog, ItemStatus};
 use crate::model::plan::{Plan, Status};
 
@@ -30,6 +30,8 @@ pub struct Dependencies {
     needs: BTreeMap<String, BTreeMap<String, String>>,
     /// Work to whether it is done.
     work: BTreeMap<String, bool>,
+    /// Dependencies that are not names, and count for nothing: the file, the task, the field.
+    unreadable: Vec<(String, String, &'static str)>,
     cycles: Vec<Arc<[String]>>,
     /// Work to its place in `cycles`.
     cycle_of: BTreeMap<String, usize>,
@@ -82,12 +84,6 @@ fn shown(name: &str) -> String {
 }
 
 impl Dependencies {
-    /// Of the whole record.
-    pub fn read(hub: &Hub, known: SameWork, backlog: Option<&Backlog>, plans: &[(&str, &Plan)]) -> Dependencies {
-        let files = requests::texts(hub);
-        Dependencies::new(known, backlog, plans, &files)
-    }
-
     /// `files` are the vault's and the queue's: the kind of link, the path, the text.
     pub fn new(
         known: SameWork,
@@ -99,6 +95,7 @@ impl Dependencies {
         for (id, plan) in plans {
             let steps = plan.steps();
             let all = !steps.is_empty() && steps.iter().all(|step| step.status() == Some(Status::Done));
+            found.check_form(paths::PLANS, id, &plan.raw);
             found.add(id, all || plan.status() == Some(Status::Done), &plan.raw);
             for step in steps {
                 if let Some(name) = step.id().map(|step| format!("{id}/{step}")) {
@@ -108,18 +105,26 @@ impl Dependencies {
         }
         for item in backlog.map(Backlog::items).unwrap_or_default() {
             if let Some(id) = item.id() {
+                found.check_form(paths::BACKLOG, id, item.raw);
                 found.add(id, item.status() == Some(ItemStatus::Done), item.raw);
             }
         }
         for (kind, path, text) in files {
             let front = FrontMatter::read(text).ok();
             let done = front.as_ref().is_some_and(|front| front.status() == Some(vault::DONE));
-            for name in requests::names_of(kind, path, Some(text)) {
-                found.add(&name, done, front.as_ref().map_or(&Map::new(), |front| &front.fields));
-            }
+            let fields = front.map(|front| front.fields).unwrap_or_default();
+            let names = requests::names_of(kind, path, Some(text));
+            found.check_form(path, names.first().unwrap_or(path), &fields);
+            names.iter().for_each(|name| found.add(name, done, &fields));
         }
         found.find_cycles();
         found
+    }
+
+    fn check_form(&mut self, path: &str, name: &str, fields: &Map<String, Value>) {
+        // The backlog has prerequisites of its own kind.
+        let odd = FIELDS[..3].iter().filter(|field| fields.get(**field).is_some_and(|value| !are_names(value)));
+        self.unreadable.extend(odd.map(|field| (path.to_owned(), name.to_owned(), *field)));
     }
 
     fn add(&mut self, name: &str, done: bool, fields: &Map<String, Value>) {
@@ -139,12 +144,13 @@ impl Dependencies {
     fn work_of(&self, name: &str) -> String {
         match self.known.place(name) {
             Some(Place { plan, part: Part::Step(step) }) => format!("{plan}/{step}"),
-            Some(Place { plan, .. }) if self.known.has_plan(&plan) => plan,
+            Some(Place { plan, .. }) if self.known.has_plan(&plan) || self.known.is_request(&plan) => plan,
             _ => name.to_owned(),
         }
     }
 
-    /// Why a task has to wait; `plan` is the plan that does it, `done` knows tasks that exist only as claims.
+    /// Why a task has to wait; `plan` is the plan that does it. `done` knows what was claimed and released as done: that
+    /// counts where nothing else says whether work is done. A backlog and a plan say so, also of work that was reverted.
     pub fn wait(&self, task: &str, plan: Option<&str>, done: &dyn Fn(&str) -> bool) -> Option<Wait> {
         // A step waits for what its plan waits for.
         let work = plan.map_or_else(|| self.work_of(task), |plan| self.work_of(plan));
@@ -153,11 +159,17 @@ impl Dependencies {
             return Some(Wait::Cycle(self.cycles[*at].clone()));
         }
         names.iter().find_map(|(name, needed)| match self.work.get(needed) {
-            _ if done(name) => None,
             Some(true) => None,
+            None if done(name) => None,
+            Some(false) if self.known.is_request(needed) && (done(name) || done(needed)) => None,
             Some(false) => Some(Wait::For(name.clone())),
             None => Some(Wait::Unknown(name.clone())),
         })
+    }
+
+    /// Dependencies that are not names, and count for nothing: the file, the task, the field.
+    pub fn unreadable(&self) -> &[(String, String, &'static str)] {
+        &self.unreadable
     }
 
     /// The works that depend on each other.
@@ -199,6 +211,14 @@ fn names(value: &Value) -> Vec<String> {
     texts.into_iter().map(|name| name.trim().replace('\\', "/")).filter(|name| !name.is_empty()).collect()
 }
 
+/// Whether all of a value is understood as names, or it is empty.
+fn are_names(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().all(Value::is_string),
+        value => value.is_string() || value.is_null(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -212,8 +232,12 @@ mod tests {
             plans.iter().map(|(id, plan)| (*id, Plan { raw: plan.as_object().unwrap().clone() })).collect();
         let plans: Vec<_> = plans.iter().map(|(id, plan)| (*id, plan)).collect();
         let known = SameWork::new(Some(&backlog), plans.iter().copied(), &|_| None);
-        let files = [(vault::LINK, "v/1.md".to_owned(), "---\nid: FR-1\nstatus: done\n---\n".to_owned())];
-        Dependencies::new(known, Some(&backlog), &plans, &files)
+        let file = |stem: &str, status: &str| {
+            let text = format!("---\nid: FR-{stem}\nstatus: {status}\n---\n");
+            (vault::LINK, format!("v/{stem}.md"), text)
+        };
+        let files = [file("1", "done"), file("2", "planned")];
+        Dependencies::new(known.with_requests(&files), Some(&backlog), &plans, &files)
     }
 
     #[test]
@@ -234,6 +258,25 @@ mod tests {
         assert_eq!(wait("D"), Some(Wait::Unknown("NOPE".into())));
         assert_eq!((wait("E"), wait("F")), (None, None));
         assert!(found.cycles().is_empty());
+    }
+
+    #[test]
+    fn work_that_its_source_calls_open_is_waited_for_although_its_claim_ended_as_done() {
+        let steps = json!([{"id": "S1", "status": "blocked"}]);
+        let items = json!([
+            {"id": "A", "status": "pending"},
+            {"id": "B", "status": "pending", "depends_on": ["A"]},
+            {"id": "C", "status": "pending", "depends_on": ["p-S1"]},
+            {"id": "D", "status": "pending", "depends_on": ["2"]},
+        ]);
+        let plan = json!({"steps": steps});
+        let found = of(&items, &[("2026-01-05-p", plan)]);
+        let wait = |task: &str| found.wait(task, None, &|_| true);
+        assert_eq!(wait("B"), Some(Wait::For("A".into())));
+        assert_eq!(wait("C"), Some(Wait::For("p-S1".into())));
+        // A file of the vault or the queue that nobody edits says nothing else.
+        assert_eq!(wait("D"), None);
+        assert_eq!(found.wait("D", None, &|_| false), Some(Wait::For("2".into())));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{PlanFile, backlog, requests, store};
 use crate::base::{Refusal, Result, names};
 use crate::hub::Hub;
 use crate::model::backlog::Backlog;
-use crate::model::plan::{Plan, Status};
+use crate::model::plan::{Plan, Status, slug_of};
 
 /// The plan that a task belongs to, and which part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,9 +56,12 @@ impl Place {
 /// The task names of the work of some plans.
 #[derive(Clone, Debug, Default)]
 pub struct SameWork {
-    /// Items, requests and short names of plans, each with its plan.
+    /// Items, requests and short names of plans, each with its plan. All names of a request without a plan have one of
+    /// these.
     whole: BTreeMap<String, String>,
     plans: BTreeMap<String, Known>,
+    /// What plans are called apart from their date; `None` where several are called so.
+    short: BTreeMap<String, Option<String>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -69,7 +72,8 @@ struct Known {
 }
 
 impl SameWork {
-    /// Built from these plans and this backlog; `read` returns the text of a request's file.
+    /// Built from these plans and this backlog; `read` returns the text of a request's file. Requests without a plan
+    /// come with [`SameWork::with_requests`].
     pub fn new<'a>(
         backlog: Option<&Backlog>,
         plans: impl IntoIterator<Item = (&'a str, &'a Plan)>,
@@ -92,23 +96,45 @@ impl SameWork {
                 }
             }
             known.plans.insert(id.to_owned(), of_plan);
+            if let Some(short) = slug_of(id) {
+                let several = known.short.contains_key(short);
+                known.short.insert(short.to_owned(), Some(id.to_owned()).filter(|_| !several));
+            }
         }
         for item in backlog.map(Backlog::items).unwrap_or_default() {
-            if let (Some(id), Some(plan)) = (item.id(), item.plan()) {
-                known.whole.insert(id.to_owned(), plan.to_owned());
+            let Some(id) = item.id() else { continue };
+            match item.plan() {
+                Some(plan) => drop(known.whole.insert(id.to_owned(), plan.to_owned())),
+                // The name is the item's.
+                None => drop(known.short.remove(id)),
             }
         }
         known
     }
 
+    /// With the requests that no plan does yet: the kind of link, the path, the text of each.
+    #[must_use]
+    pub fn with_requests(mut self, files: &[(&'static str, String, String)]) -> SameWork {
+        for (kind, path, text) in files {
+            let names = requests::names_of(kind, path, Some(text));
+            if names.iter().any(|name| self.whole.contains_key(name) || self.plans.contains_key(name)) {
+                continue;
+            }
+            let Some(own) = names.first().cloned() else { continue };
+            names.iter().for_each(|name| drop(self.short.remove(name)));
+            self.whole.extend(names.into_iter().map(|name| (name, own.clone())));
+        }
+        self
+    }
+
     /// Built from the whole record.
     pub fn read(hub: &Hub) -> Result<SameWork> {
         let plans: Vec<_> = store::all(hub).into_iter().filter_map(|(_, found)| found.ok()).collect();
-        Ok(SameWork::of(hub, backlog_of(hub)?.as_ref(), &plans))
+        Ok(SameWork::of(hub, backlog_of(hub)?.as_ref(), &plans).with_requests(&requests::texts(hub)))
     }
 
     /// Built only from the plan of a task: found by its name, the backlog, the request it is named after, its short
-    /// name, or `written`, the plan in its claim or assignment. Reads only requests that a plan links to.
+    /// name, or `written`, the plan in its claim or assignment. Reads the requests only for a task that is none of these.
     pub fn near(hub: &Hub, task: &str, written: Option<&str>) -> Result<SameWork> {
         let backlog = backlog_of(hub)?;
         let mut ids: BTreeSet<String> = written.map(str::to_owned).into_iter().collect();
@@ -118,15 +144,29 @@ impl SameWork {
         let ends = task.match_indices('-').map(|(at, _)| at).chain([task.len()]);
         ids.extend(ends.map(|end| task[..end].to_owned()).filter(|id| store::exists(hub, id)));
         if ids.is_empty() {
-            // It may be the short name of a plan.
-            ids.extend(store::dated(hub, task));
+            // It may be the short name of a plan, or of its step.
+            ids.extend(store::paths(&hub.root).iter().map(|path| store::id_of(path)).filter_map(|id| {
+                let rest = task.strip_prefix(slug_of(id)?)?;
+                (rest.is_empty() || rest.starts_with('-')).then(|| id.to_owned())
+            }));
         }
         // Only plans say which requests are in work, so the plans are read.
         let plans: Vec<PlanFile> = match ids.is_empty() && requests::exist(hub)? {
             true => store::all(hub).into_iter().filter_map(|(_, found)| found.ok()).collect(),
             false => ids.iter().filter_map(|id| store::find(hub, id).ok()).collect(),
         };
-        Ok(SameWork::of(hub, backlog.as_ref(), &plans))
+        let known = SameWork::of(hub, backlog.as_ref(), &plans);
+        if known.place(task).is_some() || plans.iter().any(|file| written == Some(file.id())) {
+            return Ok(known);
+        }
+        Ok(match requests::named(hub, task)? {
+            Some(link) => {
+                let text = requests::text_of(hub, &link.to).unwrap_or_default();
+                let kind = if link.kind == requests::QUEUE { requests::QUEUE } else { vault::LINK };
+                known.with_requests(&[(kind, link.to, text)])
+            }
+            None => known,
+        })
     }
 
     fn of(hub: &Hub, backlog: Option<&Backlog>, plans: &[PlanFile]) -> SameWork {
@@ -139,15 +179,20 @@ impl SameWork {
         if let Some(plan) = self.whole.get(task) {
             return Some(Place { plan: plan.clone(), part: Part::Whole });
         }
-        if self.plans.contains_key(task) {
-            return Some(Place { plan: task.to_owned(), part: Part::Whole });
+        if let Some(plan) = self.plan_called(task) {
+            return Some(Place { plan: plan.to_owned(), part: Part::Whole });
         }
-        task.match_indices('-').find_map(|(at, _)| {
-            let step = &task[at + 1..];
-            let known = self.plans.get(&task[..at])?;
-            let place = || Place { plan: task[..at].to_owned(), part: Part::Step(step.to_owned()) };
-            known.steps.contains(step).then(place)
+        task.match_indices(['-', '/']).find_map(|(at, _)| {
+            let (plan, step) = (self.plan_called(&task[..at])?, &task[at + 1..]);
+            let place = || Place { plan: plan.to_owned(), part: Part::Step(step.to_owned()) };
+            self.plans.get(plan)?.steps.contains(step).then(place)
         })
+    }
+
+    /// The plan of that id, else the only one that is called so apart from its date.
+    fn plan_called(&self, name: &str) -> Option<&str> {
+        let known = self.plans.get_key_value(name).map(|(id, _)| id.as_str());
+        known.or_else(|| self.short.get(name)?.as_deref())
     }
 
     /// The place of a task, by its name, else by the plan in its claim.
@@ -159,13 +204,20 @@ impl SameWork {
     pub fn names(&self, plan: &str) -> BTreeSet<String> {
         let mut found: BTreeSet<String> =
             self.whole.iter().filter(|(_, of)| *of == plan).map(|(task, _)| task.clone()).collect();
-        found.insert(plan.to_owned());
-        if let Some(known) = self.plans.get(plan) {
-            found.extend(known.steps.iter().map(|step| format!("{plan}-{step}")));
-            found.extend(known.claims.iter().cloned());
+        let short = slug_of(plan).filter(|short| self.plan_called(short) == Some(plan));
+        for name in std::iter::once(plan).chain(short) {
+            found.insert(name.to_owned());
+            let steps = self.plans.get(plan).into_iter().flat_map(|known| &known.steps);
+            found.extend(steps.map(|step| format!("{name}-{step}")));
         }
+        found.extend(self.plans.get(plan).into_iter().flat_map(|known| known.claims.iter().cloned()));
         found.retain(|task| names::is_id(task));
         found
+    }
+
+    /// Whether the name stands for a request that no plan does yet.
+    pub fn is_request(&self, name: &str) -> bool {
+        !self.has_plan(name) && self.whole.get(name).is_some_and(|own| own == name)
     }
 
     /// Whether there is a plan of that id.

@@ -1,5 +1,6 @@
 //! Finds and reads plans.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::Path;
 
@@ -93,6 +94,21 @@ pub fn locate(hub: &Hub, name: &str) -> Result<String> {
 pub fn dated(hub: &Hub, slug: &str) -> Vec<String> {
     let is_it = |path: &String| slug_of(id_of(path)) == Some(slug);
     paths(&hub.root).iter().filter(|path| is_it(path)).map(|path| id_of(path).to_owned()).collect()
+}
+
+/// Tells the id of the plan that is called so apart from its date, where no plan has the name itself and only one is
+/// called so. The folders are listed when a name could be one.
+pub fn full_ids(root: &Path) -> impl Fn(&str) -> Option<String> {
+    let listed: OnceCell<Vec<String>> = OnceCell::new();
+    move |name| {
+        if name.is_empty() || slug_of(name).is_some() {
+            return None;
+        }
+        let known = listed.get_or_init(|| paths(root).iter().map(|path| id_of(path).to_owned()).collect());
+        let mut called = known.iter().filter(|id| slug_of(id) == Some(name));
+        let only = called.next().filter(|_| called.next().is_none())?;
+        (!known.iter().any(|id| id == name)).then(|| only.clone())
+    }
 }
 
 /// Whether there is a plan of that id.

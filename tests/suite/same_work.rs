@@ -205,3 +205,49 @@ fn a_claim_does_not_get_anothers_plan_by_naming_it_later() {
     assert_eq!((&refused["code"], &refused["agent_id"]), (&json!("claim.held"), &json!("codex-1")), "{refused}");
     assert_eq!(world.read_json("_bus/claims/T-9.json")["plan_id"], Value::Null);
 }
+
+/// The findings of a command with this code.
+fn double_holds(world: &World) -> usize {
+    let document: Value = serde_json::from_str(&world.run(&["scan", "--json"]).stdout).unwrap();
+    document["findings"].as_array().unwrap().iter().filter(|found| found["code"] == "claim.double_hold").count()
+}
+
+#[test]
+fn a_plan_named_without_its_date_is_the_same_work() {
+    let world = world();
+    let backlog = "_plans/next-development.todo.json";
+    world.ok(&["task", "add", "ND-3", "--title", "Score", "--plan", "score", "--agent", "manager"]);
+    assert_eq!(world.read_json(backlog)["items"][2]["plan_suggestion"], PLAN, "it is resolved when it is entered");
+    let later = world.json(&["task", "add", "ND-4", "--title", "Later", "--plan", "later", "--agent", "manager"]);
+    assert!(later["remarks"].to_string().contains("no such plan: later"), "{later}");
+    // As a person writes it.
+    let mut items = world.read_json(backlog);
+    items["items"].as_array_mut().unwrap().pop();
+    items["items"][0]["plan_suggestion"] = json!("score");
+    world.write(backlog, &items.to_string());
+    holds(&world, "score-S1", "codex-1", "active");
+    let step = format!("{PLAN}-S1");
+    is_refused_under(&world, &["ND-1", "ND-3", PLAN, &step], "claim.held");
+    holds(&world, &step, "codex-2", "active");
+    assert_eq!(double_holds(&world), 1);
+
+    let other = world.read(&format!("_plans/{PLAN}.plan.json")).replace(PLAN, "2026-01-06-score");
+    world.write("_plans/2026-01-06-score.plan.json", &other);
+    let unclear = ["task", "add", "ND-5", "--title", "Which", "--plan", "score", "--agent", "manager"];
+    assert_eq!(world.refused(&unclear)["code"], "plan.not_found", "two plans are called so");
+}
+
+#[test]
+fn a_request_without_a_plan_has_one_holder_under_its_id_and_its_files_name() {
+    let world = world();
+    world.write("vault/10_features/03_planned/eight.md", "---\nid: FR-8\nstatus: planned\n---\n# Eight\n");
+    let claimed = run_as(&world, "codex-1", &["bus", "claim", "eight", "--allow-unassigned"]).expect(0);
+    assert!(!claimed.stdout.contains("no such task"), "{claimed:?}");
+    let refused = refusal(run_as(&world, "codex-2", &["bus", "claim", "FR-8", "--allow-unassigned"]));
+    assert_eq!((&refused["code"], &refused["held_as"]), (&json!("claim.held"), &json!("eight")), "{refused}");
+    let listed = world.json(&["task", "list"]);
+    let row = listed["tasks"].as_array().unwrap().iter().find(|row| row["task_id"] == "FR-8").unwrap();
+    assert_eq!(row["state"], "active", "{row}");
+    holds(&world, "FR-8", "codex-2", "active");
+    assert_eq!(double_holds(&world), 1);
+}

@@ -108,3 +108,24 @@ fn a_scan_leaves_a_line_only_when_asked() {
     assert_eq!(lines, [json!({"ts": "2026-01-05T12:00:00Z", "high": 0, "medium": 0, "low": 0})]);
     assert!(!found(&world, &["--if-changed"]).0, "its own line is no change");
 }
+
+#[test]
+fn requests_that_wait_for_each_other_and_dependencies_that_are_no_names_are_found() {
+    let world = world();
+    let request = |id: &str, on: &str| {
+        let text = format!("---\nid: {id}\nstatus: planned\ndepends_on: {on}\n---\n# {id}\n");
+        world.write(&format!("vault/10_features/03_planned/{}.md", id.to_lowercase()), &text);
+    };
+    request("FR-8", "[FR-9]");
+    request("FR-9", "[ND-1]");
+    request("FR-7", "7");
+    let items = json!([{"id": "ND-1", "title": "x", "status": "pending", "depends_on": ["fr-8"]},
+        {"id": "ND-2", "title": "x", "status": "pending", "depends_on": {"on": "ND-1"}}]);
+    world.write("_plans/next-development.todo.json", &json!({"version": 0, "items": items}).to_string());
+    let wanted = [
+        "medium depends.cycle _plans",
+        "medium depends.form _plans/next-development.todo.json",
+        "medium depends.form vault/10_features/03_planned/fr-7.md",
+    ];
+    assert_eq!(found(&world, &[]).1, wanted);
+}

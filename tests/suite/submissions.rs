@@ -168,3 +168,50 @@ fn every_kind_of_blocked_work_is_open_again_by_its_name() {
     by_hand(backlog, "/items/0/status", "done");
     assert_eq!(world.refused(&["coordinator", "submit", "A-1"])["code"], "task.done");
 }
+
+#[test]
+fn a_blocked_step_is_opened_when_its_turn_has_come() {
+    let world = world();
+    let new = ["plan", "new", "p", "--summary", "P", "--step", "S1:one", "--step", "S2:two", "--actor", "manager"];
+    world.ok(&[&new[..], &["--allow-unclaimed"]].concat());
+    let set = |step: &str, status: &str| {
+        world.ok(&["plan", "step", "set", "p", step, "--status", status, "--agent", "operator"]);
+    };
+    set("S2", "blocked");
+    let refused = world.refused(&["coordinator", "submit", "p/S2"]);
+    assert_eq!(refused["code"], "step.not_next", "{refused}");
+    assert!(refused["next"][0].as_str().unwrap().ends_with("-p/S1"), "{refused}");
+    let next = world.json(&["run", "--dry-run"]);
+    assert!(next.to_string().contains("-p-S1") && !next.to_string().contains("in progress"), "{next}");
+    set("S1", "done");
+    world.ok(&["coordinator", "submit", "p/S2"]);
+    assert_eq!(world.json(&["plan", "show", "p"])["plan"]["steps"][1]["status"], "in_progress");
+}
+
+#[test]
+fn a_request_is_queued_once_under_all_its_names() {
+    let world = world();
+    world.write("vault/10_features/03_planned/eight.md", "---\nid: FR-8\nstatus: planned\n---\n# Eight\n");
+    world.ok(&["coordinator", "submit", "eight"]);
+    assert_eq!(queued(&world), ["FR-8"]);
+    let again = world.refused(&["coordinator", "submit", "FR-8"]);
+    assert!(again["message"].as_str().unwrap().contains("already queued"), "{again}");
+}
+
+#[test]
+fn a_run_of_some_jobs_says_what_is_left_for_the_next() {
+    let world = world();
+    for what in ["One", "Two", "Three"] {
+        world.ok(&["coordinator", "submit", "--objective", what]);
+    }
+    let run = |form: &[&str]| world.run(&[&["coordinator", "run", "--until-idle", "--max-jobs", "1"], form].concat());
+    let ran = run(&[]);
+    let last = ran.stderr.lines().last().unwrap();
+    assert!(ran.code == 0 && last.starts_with("stopped after 1 job (--max-jobs 1): "), "{ran:?}");
+    assert!(last.ends_with("2 queued"), "{last}");
+    let ran = run(&["--json"]);
+    let summary: serde_json::Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&summary["left"], &summary["queued"]), (&json!("max_jobs"), &json!(["three"])), "{summary}");
+    let ran = run(&[]);
+    assert!(ran.stderr.lines().last().unwrap().starts_with("no more work to start"), "{ran:?}");
+}

@@ -107,3 +107,16 @@ fn an_item_of_no_known_layer_scale_or_target_is_not_added() {
     let right = ["--layer", "L5", "--systemic-scale", "6", "--systemic-target", "S6"];
     world.ok(&[&["task", "add", "X-1", "--title", "First"][..], &right].concat());
 }
+
+#[test]
+fn the_work_of_a_blocked_plan_is_listed_as_blocked() {
+    let world = world();
+    let step = |id: &str| json!({"id": id, "title": id, "status": "queued", "notes": "", "receipts": []});
+    let plan = json!({"version": 0, "plan_id": "2026-01-05-docs", "created": "2026-01-05T09:00:00Z", "actor": "codex-1",
+        "summary": "Docs", "status": "blocked", "steps": [step("S1"), step("S2")], "receipts": [],
+        "checkpoint": {"description": "d", "owner": "codex-1", "status": "pending"}});
+    world.write("_plans/2026-01-05-docs.plan.json", &plan.to_string());
+    let listed = world.json(&["task", "list"]);
+    let states = listed["tasks"].as_array().unwrap().iter().map(|row| row["state"].clone());
+    assert_eq!(states.collect::<Vec<_>>(), ["blocked", "blocked"], "{listed}");
+}

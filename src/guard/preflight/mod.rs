@@ -14,6 +14,7 @@ mod work;
 pub use self::core::core;
 pub use report::{Format, Report};
 pub use rules::appended::lost as lost_lines;
+pub use rules::others::backlog;
 pub use rules::plans::unjustified;
 pub use tree::{Base, Tree};
 
@@ -28,7 +29,8 @@ use crate::base::{Result, parallel, text};
 use crate::hub::paths;
 use crate::model::event::Severity;
 use crate::model::plan;
-use crate::plans::{dependencies, store};
+use crate::plans::dependencies::{Dependencies, describe_cycle};
+use crate::plans::store;
 use crate::receipts;
 
 use super::Finding;
@@ -45,7 +47,7 @@ pub fn full(tree: &Tree, base: Option<&Base>) -> Result<Report> {
     plans(tree, base, &mut report)?;
     documents(tree, &tree.orders(), rules::orders::check, &mut report);
     documents(tree, &tree.files_named(paths::BACKLOG), rules::others::backlog, &mut report);
-    report.findings.extend(cycles(tree, Severity::Low));
+    report.findings.extend(dependencies(tree, Severity::Low));
     documents(tree, &tree.manifests(), rules::others::seat, &mut report);
     documents(tree, &tree.files_named(paths::CONSENT), rules::others::consent, &mut report);
     report.findings.extend(receipts::verify::verify(tree.root(), true)?.findings);
@@ -113,16 +115,21 @@ pub fn double_holds(tree: &Tree) -> Vec<Finding> {
     rules::claims::one_per_work(held.iter(), &tree.work().same)
 }
 
-/// Items and plans that depend on each other; `severity` is for the caller's report.
-pub fn cycles(tree: &Tree, severity: Severity) -> Vec<Finding> {
+/// Items, plans and requests that depend on each other, or on something that is no name; `severity` is for the
+/// caller's report.
+pub fn dependencies(tree: &Tree, severity: Severity) -> Vec<Finding> {
     let work = tree.work();
     let plans: Vec<_> = work.plans.iter().map(|(id, plan)| (id.as_str(), plan)).collect();
-    let known = dependencies::Dependencies::new(work.same.clone(), work.backlog.as_ref(), &plans, &[]);
+    let known = Dependencies::new(work.same.clone(), work.backlog.as_ref(), &plans, &work.requests);
     let finding = |cycle: &std::sync::Arc<[String]>| {
-        Finding::new(severity, "depends.cycle", paths::PLANS, dependencies::describe_cycle(cycle))
+        Finding::new(severity, "depends.cycle", paths::PLANS, describe_cycle(cycle))
             .hint("remove one of them from depends_on")
     };
-    known.cycles().iter().map(finding).collect()
+    let unreadable = known.unreadable().iter().map(|(path, task, field)| {
+        let message = format!("{} of {} is not a list of names, so it is ignored", field, text::safe(task));
+        Finding::new(severity, "depends.form", path, message).hint(format!("write names: {field}: [ND-1, FR-2]"))
+    });
+    known.cycles().iter().map(finding).chain(unreadable).collect()
 }
 
 /// Checks events, messages, the ledger and the approval log: every line, and that no line of the base is missing.

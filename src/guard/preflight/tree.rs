@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -12,10 +12,10 @@ use anyhow::Context;
 use git2::{ObjectType, Repository};
 
 use super::work::Work;
-use crate::base::{Refusal, Result, files, jsonl, text};
+use crate::base::{Clock, Refusal, Result, files, jsonl, text};
 use crate::guard::Finding;
 use crate::hub::git::object_ids;
-use crate::hub::{Worktree, paths};
+use crate::hub::{Hub, Worktree, paths};
 use crate::model::seat;
 use crate::receipts::ledger::{self, Entry};
 
@@ -25,7 +25,7 @@ const MAX_LOG: u64 = 8 << 30;
 /// The checked-out tree.
 #[derive(Debug)]
 pub struct Tree {
-    root: PathBuf,
+    worktree: Worktree,
     /// Paths in git's index or in HEAD, or in the ledger until the next record commit.
     tracked: HashSet<String>,
     /// Receipts that the ledger retired.
@@ -48,16 +48,17 @@ impl Tree {
         tracked.extend(awaiting_commit(&repo, worktree));
         // The ledger's own rule reports an unreadable ledger.
         let retired = ledger::retired(&worktree.root).unwrap_or_default();
-        Ok(Tree { root: worktree.root.clone(), tracked, retired, work: OnceLock::new() })
+        Ok(Tree { worktree: worktree.clone(), tracked, retired, work: OnceLock::new() })
     }
 
     pub fn root(&self) -> &Path {
-        &self.root
+        &self.worktree.root
     }
 
     /// The backlog and the plans, read once.
     pub fn work(&self) -> &Work {
-        self.work.get_or_init(|| Work::of(&self.root, &|path| self.read(path).ok().flatten()))
+        let hub = || Hub::of_worktree(self.worktree.clone(), Clock::Machine);
+        self.work.get_or_init(|| Work::of(&hub(), &|path| self.read(path).ok().flatten()))
     }
 
     /// The bytes of a plan. One that [`Tree::work`] read is not read again.
@@ -78,7 +79,7 @@ impl Tree {
 
     /// The entries of a folder with this ending, sorted. Includes links and folders, which reading then reports.
     pub fn files(&self, folder: &str, ending: &str) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.root.join(folder)) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.worktree.root.join(folder)) else { return Vec::new() };
         let mut found: Vec<String> = entries
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok())
@@ -91,7 +92,7 @@ impl Tree {
 
     /// One known file, if it exists.
     pub fn files_named(&self, path: &str) -> Vec<String> {
-        fs::symlink_metadata(self.root.join(path)).map(|_| path.to_owned()).into_iter().collect()
+        fs::symlink_metadata(self.worktree.root.join(path)).map(|_| path.to_owned()).into_iter().collect()
     }
 
     /// The seats' manifests.
@@ -109,7 +110,7 @@ impl Tree {
 
     /// The files of this folder of every seat, `_report/agent/<id>/<folder>/`, sorted.
     pub fn of_seats(&self, folder: &str, ending: &str) -> Vec<String> {
-        let Ok(agents) = fs::read_dir(self.root.join("_report/agent")) else { return Vec::new() };
+        let Ok(agents) = fs::read_dir(self.worktree.root.join("_report/agent")) else { return Vec::new() };
         let agents = agents.flatten().filter_map(|agent| agent.file_name().into_string().ok());
         let mut found: Vec<_> =
             agents.flat_map(|agent| self.files(&format!("_report/agent/{agent}/{folder}"), ending)).collect();
@@ -129,13 +130,13 @@ impl Tree {
 
     /// Opens a log, to be read in parts.
     pub fn open_log(&self, path: &str) -> Result<Option<File>, Finding> {
-        files::within(&self.root, path)
+        files::within(&self.worktree.root, path)
             .and_then(|path| files::open_regular(&path))
             .map_err(|error| unreadable(path, &error))
     }
 
     fn read_up_to(&self, path: &str, max: u64) -> Result<Option<Vec<u8>>, Finding> {
-        read_at(&self.root, path, max)
+        read_at(&self.worktree.root, path, max)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Reads the backlog's declarations once, with the hash of the file.
 
-use crate::base::{Result, digest, files, json};
+use crate::base::{Result, digest, files};
 use crate::hub::{Hub, paths};
 use crate::model::backlog::Backlog;
+use crate::plans::backlog;
 
 /// The backlog, with the hash of the bytes that it was read from.
 #[derive(Clone, Debug)]
@@ -15,7 +16,6 @@ impl Declared {
     /// `None` without a backlog.
     pub fn read(hub: &Hub) -> Result<Option<Declared>> {
         let Some(bytes) = files::read(&hub.path(paths::BACKLOG)?, files::MAX_DOCUMENT)? else { return Ok(None) };
-        let raw = json::parse_object(&bytes, paths::BACKLOG.as_ref())?;
-        Ok(Some(Declared { backlog: Backlog { raw }, sha256: digest::sha256(&bytes) }))
+        Ok(Some(Declared { backlog: backlog::parse(&hub.root, &bytes)?, sha256: digest::sha256(&bytes) }))
     }
 }

@@ -75,7 +75,7 @@ fn look(hub: &Hub, seen: &mut Seen) -> Result<Vec<Finding>> {
     let tree = Tree::open(&hub.worktree())?;
     let mut findings = claims::stale(hub)?;
     findings.extend(preflight::double_holds(&tree));
-    findings.extend(preflight::cycles(&tree, Severity::Medium));
+    findings.extend(preflight::dependencies(&tree, Severity::Medium));
     findings.extend(moved_target::standing(hub)?.iter().map(|moved| {
         let hint = "check the branch; to accept it as it is, as a person: teof coordinator reset-breaker";
         Finding::high(moved_target::SCAN_CODE, "", moved.describe()).hint(hint)

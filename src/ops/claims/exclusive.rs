@@ -22,16 +22,18 @@ pub fn check(hub: &Hub, work: &Work<'_>, agent: &str) -> Result<()> {
         }
         let running = lock::is_held(&hub.local(&paths::run_lock(&other)))?;
         if running || claim.as_ref().is_some_and(ClaimFile::is_live) {
-            return Err(held(&work.task, &other, &place.plan, claim.as_ref(), running).into());
+            let plan = Some(place.plan.as_str()).filter(|plan| !work.is_request(plan));
+            return Err(held(&work.task, &other, plan, claim.as_ref(), running).into());
         }
     }
     Ok(())
 }
 
-fn held(task: &str, other: &str, plan: &str, claim: Option<&ClaimFile>, running: bool) -> Refusal {
+fn held(task: &str, other: &str, plan: Option<&str>, claim: Option<&ClaimFile>, running: bool) -> Refusal {
     let agent = claim.and_then(ClaimFile::agent_id).unwrap_or("somebody");
     let status = claim.and_then(ClaimFile::status_text).unwrap_or("not claimed");
-    let same = format!("{task} and {other} are the same work: the plan {plan}");
+    let plan_named = plan.map(|plan| format!(": the plan {plan}")).unwrap_or_default();
+    let same = format!("{task} and {other} are the same work{plan_named}");
     let refusal = match running {
         true => Refusal::held("claim.running", format!("a run of {task} is active, as {other}"))
             .because(format!("{same}; a run of {agent} is active on this machine"))

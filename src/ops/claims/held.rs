@@ -48,6 +48,11 @@ impl<'a> Work<'a> {
         self.place.as_ref().map(|place| place.plan.as_str()).filter(|plan| self.known.has_plan(plan))
     }
 
+    /// Whether a name stands for a request without a plan.
+    pub fn is_request(&self, name: &str) -> bool {
+        self.known.is_request(name)
+    }
+
     /// The other tasks that no other seat may hold at the same time.
     pub fn others(&self, hub: &Hub) -> Result<Vec<String>> {
         let Some(place) = &self.place else { return Ok(Vec::new()) };

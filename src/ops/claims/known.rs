@@ -5,7 +5,7 @@ use crate::bus::{assignments, claims};
 use crate::hub::Hub;
 use crate::model::plan::Status;
 use crate::plans::requests::{self, vault};
-use crate::plans::{self, PlanFile};
+use crate::plans::{self, PlanFile, SameWork};
 
 /// Only a warning when an unknown task is claimed or assigned: a task may exist only as a claim, but usually its name
 /// is misspelt.
@@ -28,6 +28,9 @@ pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
 /// As [`remark_unknown`].
 pub fn meant_if_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
     if assignments::load(hub, task)?.is_some() || claims::load(hub, task)?.is_some() {
+        return Ok(None);
+    }
+    if SameWork::near(hub, task, None)?.place(task).is_some() {
         return Ok(None);
     }
     let plans: Vec<PlanFile> = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok()).collect();

@@ -139,6 +139,8 @@ struct PlanFacts {
     title: String,
     priority: Priority,
     is_done: bool,
+    /// It, or its next step, is blocked.
+    is_blocked: bool,
     /// Made from an entry of the vault or the queue.
     is_of_request: bool,
 }
@@ -182,10 +184,18 @@ impl TableBuilder {
         for (path, found) in plans::all(hub) {
             let Some(file) = self.or_damaged(&path, found)? else { continue };
             let is_done = file.plan.status() == Some(Status::Done);
+            let is_blocked = file.plan.status() == Some(Status::Blocked);
             let title = file.plan.summary().unwrap_or_default().to_owned();
             let is_of_request =
                 file.plan.links().iter().any(|(kind, _)| matches!(*kind, vault::LINK | requests::QUEUE));
-            let facts = PlanFacts { title, priority: file.plan.priority(), is_done, is_of_request };
+            let stands = file.plan.current_step().is_some_and(|step| step.status() == Some(Status::Blocked));
+            let facts = PlanFacts {
+                title,
+                priority: file.plan.priority(),
+                is_done,
+                is_blocked: is_blocked || stands,
+                is_of_request,
+            };
             self.plans.insert(file.id().to_owned(), facts);
             if is_done {
                 continue;
@@ -198,6 +208,7 @@ impl TableBuilder {
                 row.plan_id = Some(file.id().to_owned());
                 row.step_id = Some(id.to_owned());
                 row.state = match step.status() {
+                    _ if is_blocked => State::Blocked,
                     Some(Status::Queued) => State::Open,
                     Some(Status::InProgress) => State::Orphaned,
                     _ => State::Blocked,
@@ -268,11 +279,13 @@ impl TableBuilder {
         for row in self.rows.values_mut().filter(|row| row.plan_id.is_none()) {
             row.plan_id = known.place(&row.task_id).map(|place| place.plan).filter(|plan| known.has_plan(plan));
         }
+        // A request without a plan has several names, too.
+        let work = |row: &Row| row.plan_id.clone().or_else(|| known.place(&row.task_id).map(|place| place.plan));
         let live = self.rows.values().filter(|row| matches!(row.state, State::Active | State::Paused));
         let busy: BTreeMap<String, (State, Holder)> =
-            live.filter_map(|row| Some((row.plan_id.clone()?, (row.state, row.claim.clone()?)))).collect();
+            live.filter_map(|row| Some((work(row)?, (row.state, row.claim.clone()?)))).collect();
         for row in self.rows.values_mut().filter(|row| matches!(row.state, State::Open | State::Orphaned)) {
-            if let Some((state, holder)) = row.plan_id.as_ref().and_then(|plan| busy.get(plan)) {
+            if let Some((state, holder)) = work(row).and_then(|work| busy.get(&work)) {
                 row.state = *state;
                 row.claim = Some(holder.clone());
             }
@@ -298,8 +311,12 @@ impl TableBuilder {
             if plan.is_of_request || is_job || row.title.is_empty() {
                 (row.title, row.priority) = (plan.title.clone(), plan.priority);
             }
-            if plan.is_done && !is_held(row) {
-                row.state = State::Done;
+            if !is_held(row) {
+                row.state = match plan {
+                    PlanFacts { is_done: true, .. } => State::Done,
+                    PlanFacts { is_blocked: true, .. } if row.state == State::Open => State::Blocked,
+                    _ => row.state,
+                };
             }
         }
     }

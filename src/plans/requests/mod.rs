@@ -147,6 +147,16 @@ pub fn names_of(kind: &str, path: &str, text: Option<&str>) -> Vec<String> {
     own.into_iter().chain(Some(stem).filter(|stem| names::is_id(stem))).collect()
 }
 
+/// The name under which a request is listed as a task; `None` when it has no valid one.
+pub fn task_of(hub: &Hub, link: &Link) -> Option<String> {
+    let text = text_of(hub, &link.to).ok();
+    let mut names = names_of(&link.kind, &link.to, text.as_deref());
+    match link.kind == QUEUE {
+        true => names.pop().map(|stem| known_as(hub, QUEUE, stem)),
+        false => names.into_iter().next(),
+    }
+}
+
 fn stem_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default().trim_end_matches(".md")
 }

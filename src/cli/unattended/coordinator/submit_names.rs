@@ -50,13 +50,14 @@ pub fn resolve(hub: &Hub, name: &str) -> Result<Asked> {
         let plan = item.plan().and_then(there);
         return Ok(Asked { task: name.into(), item: Some(name.into()), plan, ..Asked::default() });
     }
-    match SameWork::near(hub, name, None)?.place(name) {
+    let known = SameWork::near(hub, name, None)?;
+    match known.place(name).filter(|place| known.has_plan(&place.plan)) {
         Some(place) => match place.part {
             plans::same_work::Part::Step(step) => of_plan(hub, Some(name), &place.plan, Some(&step)),
             _ => of_plan(hub, Some(name), &place.plan, None),
         },
         None => match requests::named(hub, name)? {
-            Some(link) => Ok(of_request(name, link)),
+            Some(link) => Ok(of_request(requests::task_of(hub, &link).unwrap_or_else(|| name.to_owned()), link)),
             // A plan by its name without the date.
             None => match plans::find(hub, name) {
                 Ok(plan) => of_plan(hub, None, plan.id(), None),
@@ -66,9 +67,9 @@ pub fn resolve(hub: &Hub, name: &str) -> Result<Asked> {
     }
 }
 
-fn of_request(name: &str, link: Link) -> Asked {
+fn of_request(task: String, link: Link) -> Asked {
     let request = Some(link.to).filter(|_| link.kind == vault::LINK);
-    Asked { task: name.into(), request, ..Asked::default() }
+    Asked { task, request, ..Asked::default() }
 }
 
 fn of_plan(hub: &Hub, name: Option<&str>, plan: &str, step: Option<&str>) -> Result<Asked> {

@@ -113,13 +113,13 @@ pub fn one_per_work<'a>(held: impl Iterator<Item = &'a Held>, known: &SameWork) 
         let others = of_plan.entry(place.plan.clone()).or_default();
         let other = others.iter().find(|(other, theirs)| other.agent != claim.agent && theirs.overlaps(&place));
         if let Some((other, _)) = other {
+            let plan = if known.is_request(&place.plan) { "" } else { &*format!("plan {}; ", shown(&place.plan)) };
             let message = format!(
-                "{} holds {}, and {} holds the same work as {} (plan {}; {})",
+                "{} holds {}, and {} holds the same work as {} ({plan}{})",
                 shown(&claim.agent),
                 shown(&claim.task),
                 shown(&other.agent),
                 shown(&other.task),
-                shown(&place.plan),
                 shown(&other.path)
             );
             found.push(
