@@ -197,3 +197,40 @@ fn a_dedicated_record_whose_folder_was_deleted_is_made_again_from_its_branch() {
     world.ok(&["task", "list"]);
     assert!(record.join("_bus").is_dir());
 }
+
+#[test]
+fn doctor_names_what_is_in_the_way_of_a_folder_and_damaged_items() {
+    let world = world();
+    let item = |more: &str| format!("{{\"version\": 0, \"items\": [{more}]}}");
+    let whole = r#"{"id": "A", "title": "a", "status": "pending"}"#;
+    let damaged = [
+        r#"{"version": 0, "items": {"A": {"title": "x", "status": "pending"}}}"#.to_owned(),
+        r#"{"version": 0}"#.to_owned(),
+        item("\"x\""),
+        item(&format!("{whole}, {whole}")),
+        item(r#"{"id": "A", "title": "a"}"#),
+        item(r#"{"id": "../x", "title": "a", "status": "pending"}"#),
+    ];
+    let backlog = "_plans/next-development.todo.json";
+    for text in damaged {
+        world.write(backlog, &text);
+        assert_wrong(&world, "backlog.damaged");
+    }
+    world.write(backlog, &item(whole));
+    assert_eq!(codes(&world).0, Vec::<String>::new());
+
+    let worktrees = world.repo.with_extension("worktrees");
+    fs::write(&worktrees, "").unwrap();
+    assert_wrong(&world, "worktrees.no_folder");
+    fs::remove_file(&worktrees).unwrap();
+    symlink("nowhere", &worktrees).unwrap();
+    assert_wrong(&world, "worktrees.no_folder");
+    fs::remove_file(&worktrees).unwrap();
+
+    let own = world.repo.join(".git/teof");
+    fs::remove_dir_all(&own).unwrap();
+    fs::write(&own, "").unwrap();
+    let (wrong, notes) = codes(&world);
+    assert!(wrong.contains(&"hub.no_folder".to_owned()), "{wrong:?}");
+    assert!(!notes.contains(&"hub.unpinned".to_owned()), "init cannot help: {notes:?}");
+}

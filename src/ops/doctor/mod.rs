@@ -146,7 +146,7 @@ fn check_git(hub: &Hub, report: &mut Report) -> Result<()> {
 fn check_hub(hub: &Hub, report: &mut Report) -> Result<()> {
     if let Err(e) = hub.check_branch() {
         report.error(e);
-    } else if hub.pin().is_none() {
+    } else if hub.pin().is_none() && setup::not_a_folder(&hub.local("")).is_none() {
         report.note("hub.unpinned", format!("{} is not pinned as the hub yet", hub.root.display()), "teof init");
     }
     if let (Ok(()), Some(why)) = (hub.check_branch(), record::obstacle(hub)) {

@@ -9,10 +9,11 @@ use rustix::fs::Access;
 use super::attributes::Problem;
 use crate::base::{Refusal, Result, files, lock, text};
 use crate::guard::in_progress;
+use crate::guard::preflight;
 use crate::guard::prerequisites::{self, Declared};
 use crate::hub::repository::locks;
 use crate::hub::transaction::temporary;
-use crate::hub::worktrees::unfinished;
+use crate::hub::worktrees::{self, unfinished};
 use crate::hub::{Hub, paths};
 use crate::plans::{backlog, store};
 
@@ -29,6 +30,8 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     found.extend(documents(hub));
     found.extend(unmet(hub));
     found.extend(unwritable(hub));
+    found.extend(not_a_folder(&hub.local("")).map(|what| own_folder(hub, what)));
+    found.extend(worktrees_folder(hub)?);
     found.extend(left_by_git(hub));
     found.extend(links(hub).into_iter().map(|path| {
         let message = format!("{} is a link, but teof needs a regular file there", path.display());
@@ -85,8 +88,58 @@ fn documents(hub: &Hub) -> Vec<Problem> {
         let fix = "fix the file by hand, or restore it: teof bus restore --dry-run; git log -- _plans";
         wrong(code, format!("{error}: {why}").trim_end_matches(": ").to_owned(), fix)
     };
-    let backlog = read.err().map(|e| damaged("backlog.unreadable", &e));
+    let backlog = read.err().map(|e| damaged("backlog.unreadable", &e)).or_else(|| damaged_items(hub));
     backlog.into_iter().chain(plans.map(|e| damaged("plan.unreadable", &e))).collect()
+}
+
+/// Reports the first damaged item of the backlog, and how many more there are: none of them starts.
+fn damaged_items(hub: &Hub) -> Option<Problem> {
+    let bytes = files::read(&hub.path(paths::BACKLOG).ok()?, files::MAX_DOCUMENT).ok()??;
+    let found = preflight::backlog(paths::BACKLOG, &bytes);
+    let first = found.first()?;
+    let more = match found.len() - 1 {
+        0 => String::new(),
+        more => format!("; {more} more: teof preflight full"),
+    };
+    let message = format!("{}:{}: {}{more}", paths::BACKLOG, first.line.unwrap_or(1), first.message);
+    let fix = first.hint.clone().unwrap_or_default();
+    Some(wrong("backlog.damaged", message, format!("{fix} (edit {})", paths::BACKLOG)))
+}
+
+/// What is at the place of a folder, where that is no folder.
+pub(super) fn not_a_folder(place: &Path) -> Option<&'static str> {
+    // With a slash at its end, only what it leads to is seen.
+    let place = place.components().as_path();
+    let found = fs::symlink_metadata(place).ok()?;
+    match fs::metadata(place) {
+        Ok(there) if there.is_dir() => None,
+        Err(_) if found.is_symlink() => Some("a link that leads nowhere"),
+        _ => Some("a file"),
+    }
+}
+
+/// teof's own folder in git's is something else: not even `init` works.
+fn own_folder(hub: &Hub, what: &str) -> Problem {
+    let place = hub.local("");
+    let place = place.components().as_path();
+    let message = format!("{} is {what}, but teof needs a folder there", place.display());
+    wrong("hub.no_folder", message, format!("mv {0} {0}.old && teof init", quoted(place)))
+}
+
+/// Checks that a job's worktree can be made.
+fn worktrees_folder(hub: &Hub) -> Result<Option<Problem>> {
+    let place = worktrees::home(hub)?;
+    if let Some(what) = not_a_folder(&place) {
+        let message = format!("{} is {what}, but the worktrees of jobs go there", place.display());
+        return Ok(Some(wrong("worktrees.no_folder", message, format!("mv {0} {0}.old", quoted(&place)))));
+    }
+    let Some(there) = place.ancestors().find(|folder| folder.exists()) else { return Ok(None) };
+    if rustix::fs::access(there, Access::WRITE_OK).is_ok() {
+        return Ok(None);
+    }
+    let message = format!("this user cannot write {}, where the worktrees of jobs go", there.display());
+    let fix = format!("chmod u+w {}  # or choose another folder in teof.toml: [worker] worktrees", quoted(there));
+    Ok(Some(wrong("worktrees.read_only", message, fix)))
 }
 
 /// Reports unmet prerequisites of the backlog.

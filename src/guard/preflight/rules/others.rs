@@ -26,16 +26,22 @@ pub fn backlog(path: &str, bytes: &[u8]) -> Vec<Finding> {
         let item = item.as_object();
         let id = item.and_then(|item| model::text(item, "id"));
         let name = id.map_or_else(|| format!("item number {}", i + 1), shown);
+        if let Some(id) = id.filter(|id| !names::is_id(id)) {
+            let message = format!("the id {} is not a valid task name", shown(id));
+            let hint = "use letters, digits, '.', '_' and '-'";
+            notes.note(&format!("/items/{i}/id"), "backlog.item", message, hint);
+        }
         if id.is_none() {
             notes.note(&format!("/items/{i}"), "backlog.item", format!("{name} has no id"), "give each item an id");
         } else if !seen.insert(id) {
             notes.note(&format!("/items/{i}/id"), "backlog.duplicate", format!("duplicate id {name}"), "rename one");
         }
         let status = item.and_then(|item| item.get("status"));
-        if status.is_some_and(|status| status.as_str().and_then(ItemStatus::parse).is_none()) {
+        if item.is_some() && status.and_then(Value::as_str).and_then(ItemStatus::parse).is_none() {
             let message = format!("{name} has no known status");
             let hint = "use pending, in_progress, blocked or done";
-            notes.note(&format!("/items/{i}/status"), "backlog.status", message, hint);
+            let at = if status.is_some() { "/status" } else { "" };
+            notes.note(&format!("/items/{i}{at}"), "backlog.status", message, hint);
         }
     }
     notes.into_findings()
@@ -94,7 +100,7 @@ mod tests {
     #[test]
     fn damaged_documents_are_named_with_their_lines() {
         let text = b"{\"items\": [\n{\"id\": \"A\", \"status\": \"done\"},\n{\"id\": \"A\"},\n{\"id\": \"B\",\n \"status\": \"gone\"},\n7\n]}";
-        let expected = [("backlog.duplicate", 3), ("backlog.status", 5), ("backlog.item", 6)];
+        let expected = [("backlog.duplicate", 3), ("backlog.status", 3), ("backlog.status", 5), ("backlog.item", 6)];
         assert_eq!(codes(backlog("b", text)), expected.map(|(code, line)| (code.to_owned(), line)));
         assert_eq!(codes(backlog("b", b"{}")), [("backlog.items".to_owned(), 1)]);
         assert_eq!(codes(seat("m", b"{\n\"agent_id\": \"../x\"}")), [("seat.agent_id".to_owned(), 2)]);
