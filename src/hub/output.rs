@@ -13,7 +13,9 @@ use super::{Hub, Worktree, paths};
 use crate::base::{Refusal, Result, files, text};
 
 /// Files outside the record that control what may run and who may act.
-const GUARDED: [&str; 5] = [paths::SETTINGS, paths::CONSENT, ".gitattributes", ".gitmodules", ".gitignore"];
+const GUARDED: [&str; 2] = [paths::SETTINGS, paths::CONSENT];
+/// Files of git that do so in each folder, the record's included.
+const OF_GIT: [&str; 3] = [".gitattributes", ".gitmodules", ".gitignore"];
 
 /// The paths that one flag may name.
 pub struct Output<'a> {
@@ -74,7 +76,8 @@ impl Output<'_> {
         }
         let lower = parts.join("/");
         let manifest = lower.starts_with("agent_manifest") && lower.ends_with(".json");
-        if manifest || GUARDED.contains(&lower.as_str()) {
+        let is_of_git = parts.last().is_some_and(|name| OF_GIT.contains(&name.as_str()));
+        if manifest || is_of_git || GUARDED.contains(&lower.as_str()) {
             return Err(self.refuse(path, "that file controls what may run here or who may act").into());
         }
         let at_home = self.homes.iter().any(|home| relative.starts_with(home) && relative.len() > home.len());
@@ -138,8 +141,18 @@ enum Found {
 /// When it is in the record or in a git directory, or is a link.
 pub fn check_folder(flag: &str, folder: &Path) -> Result<()> {
     let output = Output { flag, homes: &[], force: None, is_own: |_| false };
-    if fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink()) {
+    let path = std::path::absolute(folder).map_err(|e| files::io_refusal(e, "find", folder))?;
+    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    if is_link(&path) {
         return Err(output.refuse(folder, "it is a symbolic link").into());
+    }
+    // In a worktree any commit can add a link; above it are the links of the machine.
+    if let Some(root) = path.ancestors().position(|folder| Worktree::at(folder).is_some())
+        && let Some(link) = path.ancestors().take(root).find(|folder| is_link(folder))
+    {
+        return Err(output
+            .refuse(folder, &format!("{} is a symbolic link", text::safe(&link.to_string_lossy())))
+            .into());
     }
     // The folder does not exist: only its location matters.
     output.check_anywhere(&folder.join(".teof-none"))

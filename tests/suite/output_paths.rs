@@ -69,6 +69,7 @@ fn no_output_flag_reaches_what_it_must_not_write() {
         ".git/hooks/pre-commit",
         ".GIT/new",
         "src/.git",
+        "src/.gitattributes",
         "src/a.rs",
         "README.md",
         "teof.toml",
@@ -133,6 +134,41 @@ fn pages_and_new_repositories_are_made_outside_records_and_git_directories() {
             assert_eq!(world.refused(&args)["code"], "output.refused", "{args:?}");
         }
     }
+}
+
+#[test]
+fn the_plugin_replaces_nothing_and_follows_no_link() {
+    let world = world();
+    world.write("out/.mcp.json", "mine");
+    world.write("kept/hooks/hooks.json", "mine");
+    world.git(&["add", "out"]);
+    world.git(&["commit", "-qm", "Add a file"]);
+    let outside = world.folder().join("outside");
+    fs::create_dir_all(outside.join("sub")).unwrap();
+    symlink(&outside, world.repo.join("linked")).unwrap();
+    fs::create_dir(world.repo.join("partly")).unwrap();
+    symlink(&outside, world.repo.join("partly/hooks")).unwrap();
+    fs::create_dir(world.repo.join("file")).unwrap();
+    symlink(outside.join("a"), world.repo.join("file/README.md")).unwrap();
+    for place in [".", "out", "kept", "_bus/claims", "_plans", ".git/hooks", "linked", "linked/sub", "partly", "file"] {
+        assert_eq!(world.refused(&["agent", "plugin", "--output", place])["code"], "output.refused", "{place}");
+    }
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    assert!(!world.repo.join("kept/README.md").exists(), "all or nothing");
+    assert_eq!(world.refused(&["agent", "plugin", "--output", "out", "--force"])["code"], "output.refused");
+    world.ok(&["agent", "plugin", "--output", "kept", "--force"]);
+    // Again: what the same command of an older version wrote, and git tracks now, is brought up to date.
+    for name in world.json(&["agent", "plugin"])["files"].as_array().unwrap() {
+        let name = format!("kept/{}", name.as_str().unwrap());
+        let text = world.read(&name);
+        world.write(&name, &text.replace("\"description\"", "\"about\"").replace("report", "tell"));
+    }
+    world.git(&["add", "kept"]);
+    world.git(&["commit", "-qm", "Offer the plugin"]);
+    world.ok(&["agent", "plugin", "--output", "kept"]);
+    assert!(world.read("kept/README.md").contains("report"));
+    world.write("kept/.mcp.json", r#"{"mcpServers":{"teof":{"command":"teof"},"mine":{"url":"x"}}}"#);
+    assert_eq!(world.refused(&["agent", "plugin", "--output", "kept"])["code"], "output.refused");
 }
 
 #[test]

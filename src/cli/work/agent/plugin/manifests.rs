@@ -45,3 +45,32 @@ fn servers() -> Value {
 pub fn server() -> Value {
     json!({ "command": "teof", "args": ["mcp"] })
 }
+
+/// Whether a file is of this plugin, in any version: it describes, starts and calls teof alone.
+pub fn is_own(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(Value::Object(document)) = serde_json::from_str(&text) else {
+        return text.lines().next() == README.lines().next() || text.starts_with(&format!("---\nname: {NAME}\n"));
+    };
+    let servers = document.get("mcpServers").and_then(Value::as_object);
+    let only_own = servers.is_none_or(|servers| servers.keys().all(|name| name == NAME));
+    let is_hooks = document.get("hooks").is_some_and(calls_only_teof);
+    only_own
+        && (document.get("name").is_some_and(|name| name == NAME)
+            || is_hooks
+            || (servers.is_some() && document.len() == 1))
+}
+
+/// Whether each hook of a hooks file runs a command of teof.
+fn calls_only_teof(hooks: &Value) -> bool {
+    let is_call =
+        |hook: &Value| hook.get("command").and_then(Value::as_str).is_some_and(|line| line.starts_with("teof hook "));
+    let is_own = |entry: &Value| match entry.get("hooks").and_then(Value::as_array) {
+        Some(hooks) => hooks.iter().all(is_call),
+        None => is_call(entry),
+    };
+    let events = hooks.as_object().filter(|events| !events.is_empty());
+    events.is_some_and(|events| {
+        events.values().all(|entries| entries.as_array().is_some_and(|all| all.iter().all(is_own)))
+    })
+}

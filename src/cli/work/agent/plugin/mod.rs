@@ -5,7 +5,7 @@ pub mod hooks;
 pub mod manifests;
 mod skill;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Command;
@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::base::{Result, files, text};
 use crate::cli::App;
 use crate::guard::operator;
+use crate::hub::output::{self, Output};
 
 use hooks::For;
 pub use skill::skill;
@@ -32,6 +33,9 @@ pub struct Args {
     /// The folder to write; other files in it stay
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Replace files of the same names that this command did not write
+    #[arg(long, requires = "output")]
+    force: bool,
 }
 
 /// What was written.
@@ -59,11 +63,7 @@ pub fn run(args: &Args, app: &App, tree: &Command) -> Result<ExitCode> {
     let made = files(tree);
     if let Some(folder) = &args.output {
         operator::run::refuse("write the plugin")?;
-        for (path, contents) in &made {
-            let path = folder.join(path);
-            files::create_parent(&path)?;
-            files::replace(&path, contents.as_bytes())?;
-        }
+        write(folder, &made, args.force)?;
     }
     let written =
         Written { folder: args.output.clone(), files: made.iter().map(|(path, _)| (*path).to_owned()).collect() };
@@ -75,4 +75,28 @@ pub fn run(args: &Args, app: &App, tree: &Command) -> Result<ExitCode> {
         }
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the files whose contents differ, after every path is checked.
+fn write(folder: &Path, made: &[(&'static str, String)], force: bool) -> Result<()> {
+    let output = Output { flag: "--output", homes: &[], force: Some(force), is_own: manifests::is_own };
+    output::check_folder(output.flag, folder)?;
+    let mut changed = Vec::new();
+    for (path, contents) in made {
+        let path = folder.join(path);
+        path.ancestors()
+            .skip(1)
+            .take_while(|below| *below != folder)
+            .try_for_each(|below| output::check_folder(output.flag, below))?;
+        let is_link = path.symlink_metadata().is_ok_and(|found| !found.is_file());
+        if is_link || files::read(&path, files::MAX_DOCUMENT)?.as_deref() != Some(contents.as_bytes()) {
+            output.check_anywhere(&path)?;
+            changed.push((path, contents));
+        }
+    }
+    for (path, contents) in changed {
+        files::create_parent(&path)?;
+        files::replace(&path, contents.as_bytes())?;
+    }
+    Ok(())
 }
