@@ -26,6 +26,8 @@ pub const TASKS: &str = "agents/tasks/tasks.json";
 /// The files outside the owned folders that are part of the record: teof edits them as work goes on.
 pub const OWNED_FILES: [&str; 3] = [MEMORY, CONSENT, TASKS];
 pub const SETTINGS: &str = "teof.toml";
+/// Machine-local: what a person granted and approved here.
+pub const TRUST: &str = "trust.json";
 
 /// Whether a path (relative, `/`-separated) is in a folder that teof owns.
 pub fn is_owned(relative: &str) -> bool {

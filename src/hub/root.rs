@@ -8,7 +8,7 @@ use super::locate::{self, Worktree};
 use super::marks::Watermarks;
 use super::paths;
 use super::pin::{self, Pin};
-use super::settings::{Settings, load};
+use super::settings::{Settings, load, terms};
 use crate::base::{Clock, Refusal, Result, Stamp, digest, env, files};
 
 /// The worktree whose `_bus/`, `_plans/`, `_report/` are the record of a repository.
@@ -129,13 +129,22 @@ impl Hub {
         base.join("teof/projects").join(name.trim_start_matches('-'))
     }
 
-    /// The settings, read once.
+    /// The settings that count, read once.
     pub fn settings(&self) -> Result<&Settings> {
         if let Some(settings) = self.settings.get() {
             return Ok(settings);
         }
-        let loaded = load::load(&self.root)?;
+        let mut loaded = self.settings_on_disk()?;
+        terms::restrain(&mut loaded, || terms::trusted(&self.root, &self.common_dir, self.branch()));
         Ok(self.settings.get_or_init(|| loaded))
+    }
+
+    /// The settings as they are written, for what a person does.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn settings_on_disk(&self) -> Result<Settings> {
+        load::load(&self.root)
     }
 
     pub fn watermarks(&self) -> Watermarks {

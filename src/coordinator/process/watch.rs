@@ -15,7 +15,6 @@ use crate::base::{Result, disk};
 use crate::coordinator::inbox;
 use crate::coordinator::message::{Message, What};
 use crate::guard::prerequisites::{AUTHENTICITY, CI_SUMMARY};
-use crate::guard::trust;
 use crate::hub::{Hub, paths, watch};
 use crate::model::message::is_task_channel;
 use crate::model::seat;
@@ -198,7 +197,7 @@ impl Names {
             return match folder {
                 inbox::FOLDER => Some(What::Inbox),
                 "runs" => name.ends_with(".json").then_some(What::Runs),
-                "" => (name == trust::FILE).then_some(What::World),
+                "" => (name == paths::TRUST).then_some(What::World),
                 // Somebody ran a scan.
                 "cache" => (name == "scan.json").then_some(What::World),
                 _ => None,

@@ -11,7 +11,7 @@ use crate::bus::events;
 use crate::guard::Finding;
 use crate::guard::operator::{OPERATOR, token};
 use crate::guard::trust::{self, Grant, Trust};
-use crate::hub::{Hub, settings};
+use crate::hub::{Hub, paths, settings};
 use crate::model::event::EventView;
 
 /// In the place of a digest: a person has to say again which remotes are trusted.
@@ -42,7 +42,7 @@ pub(super) fn record(common_dir: &Path, found: &mut Surroundings) {
     for path in git_configs() {
         record_config(&format!("{PERSON}git configuration"), &path, found);
     }
-    let known = files::read(&local.join(trust::FILE), files::MAX_DOCUMENT).ok().flatten();
+    let known = files::read(&local.join(paths::TRUST), files::MAX_DOCUMENT).ok().flatten();
     let known: Option<Trust> = known.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     for (digest, what) in known.iter().flat_map(entries) {
         found.insert(format!("{TRUST}{digest} {what}"), String::new());
@@ -272,7 +272,7 @@ mod tests {
         let (_dir, hub) = hub();
         let mut before = Surroundings::new();
         record(&hub.common_dir, &mut before);
-        std::fs::remove_file(hub.local(trust::FILE)).unwrap();
+        std::fs::remove_file(hub.local(paths::TRUST)).unwrap();
         let found = forged(&hub, &before).unwrap();
         assert_eq!(found.len(), 1, "{found:?}");
         revoke(&hub, &[found[0].0.clone()]).unwrap();

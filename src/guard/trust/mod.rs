@@ -23,9 +23,6 @@ use crate::hub::settings::granted;
 use crate::hub::{Hub, paths};
 use crate::model::run::job_name::is_called;
 
-/// Machine-local, relative to `<common dir>/teof/`.
-pub const FILE: &str = "trust.json";
-
 /// The trust file. A damaged file is an error, which every caller treats as "no".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trust {
@@ -110,7 +107,7 @@ pub struct Approval {
 }
 
 pub fn read(hub: &Hub) -> Result<Trust> {
-    let path = hub.local(FILE);
+    let path = hub.local(paths::TRUST);
     let Some(raw) = json::read_object(&path)? else { return Ok(Trust::default()) };
     serde_json::from_value(raw.into()).map_err(|e| {
         Refusal::unattended("trust.invalid", format!("{} cannot be read", path.display()))
@@ -148,7 +145,7 @@ impl Locked<'_> {
         let mut trust = read(self.hub)?;
         edit(&mut trust);
         self.lock.check()?;
-        files::replace(&self.hub.local(FILE), (json::pretty(&trust) + "\n").as_bytes())
+        files::replace(&self.hub.local(paths::TRUST), (json::pretty(&trust) + "\n").as_bytes())
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! An environment variable is named after section and key: `TEOF_COORDINATOR_CONCURRENCY=2`.
 //!
-//! Guard limits ([`load::GUARD_TERMS`]) come only from the hub: the limited seat must not set them.
+//! Guard limits ([`load::GUARD_TERMS`]) come only from the hub: the limited seat must not set them. Those that protect
+//! one seat from another count only from a trusted file ([`terms`]).
 
 mod check;
 pub mod edit;
@@ -16,6 +17,7 @@ pub mod notify;
 mod sandbox;
 mod sections;
 pub mod template;
+pub(in crate::hub) mod terms;
 mod work;
 
 use std::collections::BTreeMap;

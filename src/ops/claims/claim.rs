@@ -12,6 +12,7 @@ use crate::bus::assignments;
 use crate::bus::claim_rules::{self, ClaimRequest, Facts, Notes};
 use crate::bus::{activity, claims, events};
 use crate::guard::claim::Author;
+use crate::guard::operator::OPERATOR;
 use crate::guard::secrets;
 use crate::hub::{self, Hub, Transaction, Writer, paths};
 use crate::model::backlog::ItemStatus;
@@ -141,7 +142,8 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
         None if request.assigned_by.is_none() => first(hub, claim_request, request.allow_unassigned)?,
         _ => (claim_request, None),
     };
-    let facts = facts(hub, old.as_ref().filter(|old| old.agent_id != claim_request.agent), false)?;
+    let others = old.as_ref().filter(|old| old.agent_id != claim_request.agent);
+    let facts = facts(hub, &request.author, others, false)?;
     let mut decision = claim_rules::claim(old.as_ref(), &claim_request, facts)?;
     let has_it = old.as_ref().is_some_and(|old| old.agent_id == claim_request.agent && old.status.is_live());
     let is_live = decision.claim.status.is_live();
@@ -248,8 +250,8 @@ pub(in crate::ops) fn claim_request(request: &Request) -> Result<ClaimRequest> {
     })
 }
 
-/// The facts that decide whether another seat's claim may be taken; `other` is that claim.
-pub(in crate::ops) fn facts(hub: &Hub, other: Option<&Claim>, seen: bool) -> Result<Facts> {
+/// The facts that decide whether the author may take another seat's claim; `other` is that claim.
+pub(in crate::ops) fn facts(hub: &Hub, author: &Author, other: Option<&Claim>, seen: bool) -> Result<Facts> {
     let run_alive = match other {
         Some(claim) => lock::is_held(&hub.local(&paths::run_lock(&claim.task_id)))?,
         None => false,
@@ -258,7 +260,11 @@ pub(in crate::ops) fn facts(hub: &Hub, other: Option<&Claim>, seen: bool) -> Res
         Some(claim) => activity::last_seen(hub, &claim.agent_id)?,
         None => None,
     };
-    Ok(Facts { now: hub.now(), run_alive, owner_seen, window: hub.settings()?.claims.agent_window })
+    let window = match author.agent == OPERATOR {
+        true => hub.settings_on_disk()?.claims.agent_window,
+        false => hub.settings()?.claims.agent_window,
+    };
+    Ok(Facts { now: hub.now(), run_alive, owner_seen, window })
 }
 
 /// The first claim of a task needs an assignment to the seat or to nobody (the playbook: bus_claim). Plan and branch

@@ -42,7 +42,7 @@ pub fn stage(
     let found = claims::load(hub, &claim_request.task)?.ok_or_else(|| missing(hub, &claim_request.task))?;
     let old = found.claim(hub)?;
     held::check(hub, &claim_request.task, "takeover")?;
-    let decision = claim_rules::take_over(&old, &claim_request, facts(hub, Some(&old), true)?)?;
+    let decision = claim_rules::take_over(&old, &claim_request, facts(hub, &request.author, Some(&old), true)?)?;
     let work = Work::near(hub, &claim_request.task, decision.claim.plan_id.as_deref())?;
     exclusive::check(hub, &work, &claim_request.agent)?;
     claims::stage(transaction, Some(&found), &decision.claim)?;
@@ -91,7 +91,7 @@ pub fn stage_pause(
         claim_rules::fence(&old, &author.agent, epoch)?;
     }
     let others = Some(&old).filter(|old| old.agent_id != author.agent);
-    let decision = claim_rules::pause(&old, &author.agent, reason, facts(hub, others, true)?)?;
+    let decision = claim_rules::pause(&old, &author.agent, reason, facts(hub, author, others, true)?)?;
     claims::stage(transaction, Some(&found), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let mut paused = event(&done, "pause", format!("{} paused {task}: {reason}", author.agent)).meta("reason", reason);

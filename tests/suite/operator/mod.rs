@@ -247,6 +247,41 @@ fn the_environment_cannot_loosen_guards() {
 }
 
 #[test]
+fn a_seat_cannot_loosen_guards_in_the_settings() {
+    let mut world = World::new();
+    world.now = Some("2026-01-05T10:00:00Z".to_owned());
+    for seat in ["a", "b"] {
+        world.ok(&["session-boot", "--no-sync", "--agent", seat]);
+    }
+    for task in ["T1", "T2", "T3"] {
+        world.ok(&["bus", "claim", task, "--allow-unassigned", "--agent", "a"]);
+    }
+    let loose = "[claims]\nagent_window = \"1m\"\n[session]\nmax_age = \"9d\"\n";
+    world.write("teof.toml", loose);
+    world.now = Some("2026-01-05T10:30:00Z".to_owned());
+    let takeover = |task| ["bus", "takeover", task, "--agent", "b", "--reason", "x"];
+    assert_eq!(world.refused(&takeover("T1"))["code"], "claim.not_expired");
+    assert_eq!(world.refused(&["bus", "pause", "T1", "--agent", "b", "--reason", "x"])["code"], "claim.not_expired");
+    world.now = Some("2026-01-05T12:00:00Z".to_owned());
+    let event = ["bus", "event", "--event", "observation", "--summary", "x", "--agent", "b"];
+    assert_eq!(world.refused(&event)["code"], "session.stale");
+    // Without a grant, what was committed counts; a person does what they wrote.
+    world.now = Some("2026-01-05T12:30:00Z".to_owned());
+    world.ok(&["bus", "takeover", "T1", "--agent", "operator", "--reason", "x"]);
+    world.git(&["add", "teof.toml"]);
+    world.git(&["commit", "-qm", "Shorten the window"]);
+    world.ok(&event);
+    world.ok(&takeover("T2"));
+    // With a grant, only what it covers.
+    world.ok(&["consent", "grant"]);
+    world.write("teof.toml", &loose.replace("1m", "1s"));
+    world.git(&["commit", "-qam", "Shorten it again"]);
+    assert_eq!(world.refused(&takeover("T3"))["code"], "claim.not_expired");
+    world.ok(&["consent", "grant"]);
+    world.ok(&takeover("T3"));
+}
+
+#[test]
 fn rollback_commands_run_on_a_persons_word_in_a_worktree_and_leave_a_receipt() {
     let mut desk = crate::review::Desk::new();
     desk.world.trust_settings(UNCONFINED);
