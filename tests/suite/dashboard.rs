@@ -200,3 +200,40 @@ fn a_dirty_hand_off_is_shown_until_its_seat_a_manager_or_a_person_decides() {
     assert!(events.last().unwrap()["summary"].as_str().unwrap().contains("codex-2 cleared"), "{events:?}");
     world.ok(&["receipts", "verify"]);
 }
+
+#[test]
+fn a_dashboard_is_no_receipt_where_teof_writes_itself_or_a_clone_has_nothing() {
+    let world = World::bare_of_teof();
+    world.ok(&["init", "--agent", "codex-1"]);
+    world.ok(&["session-boot", "--agent", "codex-1", "--no-sync"]);
+    world.write(".gitignore", "*.tmp\n");
+    let before = world.read("_report/receipts.jsonl");
+    for place in [
+        "_report/session/codex-1/agent-inbox-tail.txt",
+        "_report/usage/scan-history.jsonl",
+        "_report/usage/ci.json",
+        "_report/planner/validate/summary-latest.json",
+        "_report/consensus/x.jsonl",
+        "_report/receipts-2026.jsonl",
+        "_report/.gitattributes",
+        "_report/manager/.gitattributes",
+        "_report/agent/codex-1/errors.jsonl",
+        "_report/agent/codex-1/state.json",
+        "_report/agent/codex-1/runs/x/envelope.json",
+        "_report/agent/codex-1/reviews/x.json",
+    ] {
+        for args in [
+            ["dashboard", "report", "--output", place].as_slice(),
+            &["session-boot", "--agent", "codex-1", "--no-sync", "--dashboard-receipt", place],
+        ] {
+            assert_eq!(world.refused(args)["code"], "output.refused", "{place}");
+        }
+    }
+    let ignored = ["dashboard", "report", "--output", "_report/manager/x.tmp"];
+    assert_eq!(world.refused(&ignored)["code"], "receipt.ignored");
+    assert_eq!(world.read("_report/receipts.jsonl"), before);
+    for place in ["_report/agent/codex-1/board.md", "_report/agent/codex-1/session_boot/mine.md"] {
+        world.ok(&["dashboard", "report", "--output", place]);
+    }
+    world.ok(&["receipts", "verify"]);
+}

@@ -78,7 +78,7 @@ pub struct Args {
     /// Format of the dashboard
     #[arg(long, value_enum, default_value_t = FileFormat::Json, conflicts_with = "no_dashboard", help_heading = MORE)]
     dashboard_format: FileFormat,
-    /// Path of the dashboard under _report/ [default: _report/agent/<seat>/session_boot/…]
+    /// Path of the dashboard under _report/agent/ or _report/manager/ [default: _report/agent/<seat>/session_boot/…]
     #[arg(long, value_name = "PATH", conflicts_with = "no_dashboard", help_heading = MORE)]
     dashboard_receipt: Option<String>,
     /// Lines of manager-report to keep

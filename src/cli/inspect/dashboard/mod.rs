@@ -78,7 +78,7 @@ struct ReportArgs {
     /// md, json or html
     #[arg(long, value_enum, default_value_t = FileFormat::Md)]
     format: FileFormat,
-    /// Another path under _report/ [default: _report/manager/coordination-dashboard-<time>.<format>]
+    /// Another path under _report/manager/ or _report/agent/ [default: _report/manager/coordination-dashboard-<time>.<format>]
     #[arg(long, value_name = "PATH")]
     output: Option<String>,
     /// The seat that enters the receipt [default: this worktree's]

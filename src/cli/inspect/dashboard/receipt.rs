@@ -3,20 +3,22 @@
 use serde_json::{Value, json};
 
 use super::format::FileFormat;
-use crate::base::{Result, digest, json};
+use crate::base::{Refusal, Result, digest, json, text};
 use crate::board::coordination::Coordination;
 use crate::faces::documents::coordination::{Detail, report};
 use crate::faces::documents::{html, markdown};
 use crate::guard::claim::check_inherited_epoch;
+use crate::guard::secrets;
 use crate::hub::output::Output;
+use crate::hub::repository::clone_fidelity::{self, Need};
 use crate::hub::{Hub, Transaction};
-use crate::receipts::{self, ledger};
+use crate::receipts::{self, entry, ledger};
 
 /// Where the receipt goes.
 pub enum Place<'a> {
     /// Into this folder, under the playbook's name.
     In(&'a str),
-    /// Exactly there, under `_report/`.
+    /// Exactly there: see [`check_place`].
     At(&'a str),
 }
 
@@ -30,9 +32,27 @@ pub fn render(found: &Coordination, format: FileFormat, detail: Detail) -> Strin
     }
 }
 
-/// Refuses a place for a receipt that is outside `_report/`, or taken: a receipt is written once.
+/// The folders for dashboards that a person keeps elsewhere than by default.
+const HOMES: [&str; 2] = ["_report/manager/", "_report/agent/"];
+
+/// Refuses a place for a receipt that is outside those folders or taken, because a receipt is written once; a file that
+/// teof itself writes; and one that a clone would not have.
+///
+/// # Errors
+/// `output.refused`; `receipt.ignored`, `receipt.converted`.
 pub fn check_place(hub: &Hub, path: &str) -> Result<()> {
-    Output { flag: "the dashboard's path", homes: &["_report/"], force: None, is_own: |_| false }.check(hub, path)
+    let flag = "the dashboard's path";
+    secrets::check_text("path", path)?;
+    Output { flag, homes: &HOMES, force: None, is_own: |_| false }.check(hub, path)?;
+    // A boot keeps its dashboards there.
+    let is_of_boot = path.split('/').nth(3) == Some("session_boot");
+    if entry::is_rewritten(path) || (entry::is_own(path) && !is_of_boot) {
+        return Err(Refusal::guard("output.refused", format!("{flag} may not be {}", text::safe(path)))
+            .because("teof writes that file itself, and a receipt is written once")
+            .next(format!("choose a new file, such as {}dashboard.md", HOMES[0]))
+            .into());
+    }
+    clone_fidelity::check(hub, &[(path, Need::Bytes)])
 }
 
 /// Writes the receipt and enters it into the ledger. Returns its path.
