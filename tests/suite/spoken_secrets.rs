@@ -33,3 +33,27 @@ fn a_secret_in_a_summary_a_note_a_reason_or_an_answer_is_refused() {
         assert!(!world.read(log).contains(&secret), "{log}");
     }
 }
+
+#[test]
+fn a_secret_in_a_new_name_is_refused() {
+    let world = World::bare_of_teof();
+    world.ok(&["init", "--agent", "s0"]);
+    world.ok(&["session-boot", "--agent", "s0", "--no-sync"]);
+    let secret = ["AKIA", "Q7RK2ZP9XW4TN8VB"].concat();
+    let secret = secret.as_str();
+    let receipt = format!("_report/agent/s0/{secret}.txt");
+    let board = format!("_report/manager/{secret}.md");
+    world.write(&receipt, "ok");
+    for args in [
+        &["task", "add", secret, "--title", "x", "--agent", "s0"][..],
+        &["task", "pickup", secret, "--agent", "s0"],
+        &["bus", "claim", secret, "--agent", "s0", "--allow-unassigned"],
+        &["receipts", "add", &receipt, "--agent", "s0"],
+        &["dashboard", "report", "--output", &board, "--agent", "s0"],
+        &["consent", "grant", "--by", secret],
+    ] {
+        let refused = world.refused(args);
+        assert_eq!(refused["code"], "text.secret", "{args:?}: {refused}");
+    }
+    assert!(!world.read("_report/receipts.jsonl").contains(secret));
+}

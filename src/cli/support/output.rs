@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::base::{Refusal, Result, text};
+use crate::guard::secrets;
 use crate::hub::output::Output;
 use crate::hub::{Hub, Transaction};
 use crate::receipts::ledger;
@@ -26,6 +27,7 @@ pub fn write(hub: &Hub, output: &Output<'_>, given: &str, text: String) -> Resul
 /// As [`write()`].
 pub fn checked(hub: &Hub, output: &Output<'_>, given: &str) -> Result<String> {
     let path = place(hub, given, output.homes);
+    secrets::check_text("path", &path)?;
     output.check(hub, &path)?;
     if ledger::listed(&hub.root)?.contains_key(&path) {
         return Err(Refusal::guard("output.refused", format!("{} may not write {}", output.flag, text::safe(&path)))

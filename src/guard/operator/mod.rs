@@ -17,6 +17,7 @@ use std::io::IsTerminal;
 
 use serde::{Deserialize, Serialize};
 
+use super::secrets;
 use crate::base::{Refusal, Result, env, text};
 use crate::exec;
 use crate::hub::repository::identity;
@@ -160,7 +161,7 @@ pub fn agent_at_work() -> Option<String> {
 /// The person's name: `by`, else git's user.name.
 ///
 /// # Errors
-/// `operator.is_seat` when `by` names a seat.
+/// `operator.is_seat` when `by` names a seat; `text.secret` when it holds a secret.
 pub fn name(hub: &Hub, by: Option<&str>) -> Result<String> {
     let Some(by) = by.map(str::trim).filter(|by| !by.is_empty()) else {
         return Ok(identity::name_of_person(hub));
@@ -171,6 +172,7 @@ pub fn name(hub: &Hub, by: Option<&str>) -> Result<String> {
             .next("omit --by to use git's user.name, or pass your own name")
             .into());
     }
+    secrets::check_text("name", by)?;
     Ok(by.to_owned())
 }
 

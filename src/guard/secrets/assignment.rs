@@ -2,11 +2,38 @@
 
 use std::ops::Range;
 
+use super::random;
+
 /// A name counts by its last word, so that `token_sha256`, `secret_path` and `max_tokens` do not.
-const LAST_WORDS: [&str; 10] =
-    ["password", "passwd", "pwd", "passphrase", "secret", "token", "apikey", "credential", "credentials", "secretkey"];
+const LAST_WORDS: [&str; 6] = ["pwd", "secret", "token", "passcode", "credential", "credentials"];
+/// Names whose words are not separated count by their end: `PGPASSWORD`, `dbpass`.
+const ENDINGS: [&str; 8] =
+    ["password", "passwd", "passphrase", "pass", "apikey", "secretkey", "accesskey", "authtoken"];
+/// Words with such an end that are no names of secrets.
+const OTHERS: [&str; 3] = ["bypass", "compass", "trespass"];
 /// `key` counts after one of these.
 pub(super) const KEY_OF: [&str; 7] = ["api", "access", "secret", "private", "signing", "encryption", "auth"];
+/// Words that may follow the one that counts: `API_KEY_PROD`, `SECRET_KEY_BASE`.
+const QUALIFIERS: [&str; 18] = [
+    "prod",
+    "production",
+    "dev",
+    "development",
+    "staging",
+    "stage",
+    "test",
+    "testing",
+    "live",
+    "local",
+    "old",
+    "new",
+    "base",
+    "main",
+    "primary",
+    "secondary",
+    "backup",
+    "default",
+];
 
 const PLACEHOLDERS: [&str; 9] =
     ["example", "xxxx", "****", "changeme", "redacted", "placeholder", "your", "dummy", "...."];
@@ -18,9 +45,9 @@ const MIN_VALUE: usize = 12;
 
 /// The value that is assigned at the `=` or `:` at `mark`, if it is a secret.
 pub(super) fn value(bytes: &[u8], mark: usize) -> Option<Range<usize>> {
-    if !is_secret_name(name_before(bytes, mark)?) {
-        return None;
-    }
+    // `:=` is one sign.
+    let sign = mark - usize::from(bytes[mark] == b'=' && mark > 0 && bytes[mark - 1] == b':');
+    let name = judge(name_before(bytes, sign)?)?;
     let rest = &bytes[mark + 1..];
     let skipped =
         rest.iter().take(8).take_while(|b| matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b'>' | b'`')).count();
@@ -36,11 +63,45 @@ pub(super) fn value(bytes: &[u8], mark: usize) -> Option<Range<usize>> {
         }
     };
     let judged = bytes[start..].iter().take(MAX_JUDGED).take_while(|&&b| !ends(b)).count();
-    if !looks_random(&bytes[start..start + judged]) {
+    if !holds(name, &bytes[start..start + judged]) {
         return None;
     }
     let length = judged + bytes[start + judged..].iter().take_while(|&&b| !ends(b)).count();
     Some(start..start + length)
+}
+
+/// The text of the element whose tag ends at `mark`, if it is a secret: `<password>…</password>`.
+pub(super) fn element(bytes: &[u8], mark: usize) -> Option<Range<usize>> {
+    let name = name_before(bytes, mark)?;
+    let is_tag = mark > name.len() && bytes[mark - name.len() - 1] == b'<';
+    let text = &bytes[mark + 1..];
+    let end = text.iter().take(MAX_JUDGED).position(|&b| b == b'<' || b.is_ascii_whitespace())?;
+    (is_tag && holds(judge(name)?, &text[..end])).then_some(mark + 1..mark + 1 + end)
+}
+
+/// The value that follows the name which ends at `end`: `password is …`, `--token …`, and `Authorization: token …`.
+/// Other words may follow there, too, so it must look more random.
+pub(super) fn said(bytes: &[u8], name: Range<usize>) -> Option<Range<usize>> {
+    if name.len() > MAX_NAME {
+        return None;
+    }
+    judge(&bytes[name.clone()])?;
+    let blank = |at: usize| bytes[at..].iter().take(3).take_while(|&&b| b == b' ').count();
+    let mut start = name.end + blank(name.end);
+    if bytes[start..].starts_with(b"is ") {
+        start += 2 + blank(start + 2);
+    }
+    let is_part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'~' | b'+' | b'/' | b'=');
+    let judged = bytes[start..].iter().take(MAX_JUDGED).take_while(|&b| is_part(b)).count();
+    let value = &bytes[start..start + judged];
+    const HEADER: &[u8] = b"authorization:";
+    let before = bytes[..name.start].trim_ascii_end();
+    let is_header = before[before.len().saturating_sub(HEADER.len())..].eq_ignore_ascii_case(HEADER);
+    if start == name.end || !looks_random(value) || !(is_header || random::is_jumbled(value)) {
+        return None;
+    }
+    let rest = bytes[start + judged..].iter().take_while(|&b| is_part(b)).count();
+    Some(start..start + judged + rest)
 }
 
 fn name_before(bytes: &[u8], mark: usize) -> Option<&[u8]> {
@@ -52,11 +113,35 @@ fn name_before(bytes: &[u8], mark: usize) -> Option<&[u8]> {
     (length > 0).then(|| &before[end - length..end])
 }
 
-fn is_secret_name(name: &[u8]) -> bool {
+/// How surely the values of a name are secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Secret,
+    /// `auth` may also be a kind of authentication: the value must mix more.
+    Likely,
+}
+
+fn judge(name: &[u8]) -> Option<Name> {
     let mut words = words(name);
+    let qualifies = |word: &String| QUALIFIERS.contains(&word.as_str()) || word.bytes().all(|b| b.is_ascii_digit());
+    while words.len() > 1 && words.last().is_some_and(qualifies) {
+        words.pop();
+    }
     let last = words.pop().unwrap_or_default();
-    LAST_WORDS.contains(&last.as_str())
-        || (last == "key" && words.pop().is_some_and(|word| KEY_OF.contains(&word.as_str())))
+    let last = last.trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_key = || words.last().is_some_and(|word| KEY_OF.contains(&word.as_str()));
+    match last {
+        "auth" => Some(Name::Likely),
+        "key" => is_key().then_some(Name::Secret),
+        // Alone it is the result of a test.
+        "pass" => (!words.is_empty()).then_some(Name::Secret),
+        _ if OTHERS.iter().any(|end| last.ends_with(end)) => None,
+        _ => (LAST_WORDS.contains(&last) || ENDINGS.iter().any(|end| last.ends_with(end))).then_some(Name::Secret),
+    }
+}
+
+fn holds(name: Name, value: &[u8]) -> bool {
+    looks_random(value) && (name == Name::Secret || random::is_jumbled(value))
 }
 
 /// `dbPassword`, `DB_PASSWORD` and `db-password` are `db`, `password`.
@@ -77,15 +162,15 @@ pub(super) fn words(name: &[u8]) -> Vec<String> {
     words
 }
 
-/// Long enough, of letters and digits, not a path, a call, a variable or a stand-in, and with few
-/// repetitions.
+/// Long enough, of letters and digits or of letters in no order that words have, not a path, a call, a variable or a
+/// stand-in, and with few repetitions.
 pub(super) fn looks_random(value: &[u8]) -> bool {
+    let has_digits = || value.iter().any(u8::is_ascii_digit) && value.iter().any(u8::is_ascii_alphabetic);
     value.len() >= MIN_VALUE
-        && value.iter().any(u8::is_ascii_digit)
-        && value.iter().any(u8::is_ascii_alphabetic)
+        && (has_digits() || random::are_random_letters(value))
         && !is_placeholder(value)
         && !is_code_or_path(value)
-        && entropy(value) >= 3.0
+        && random::entropy(value) >= 3.0
 }
 
 pub(super) fn is_placeholder(value: &[u8]) -> bool {
@@ -98,15 +183,11 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
 fn is_code_or_path(value: &[u8]) -> bool {
     let has = |byte: u8| value.contains(&byte);
     let words_only = value.split(|b| !b.is_ascii_alphanumeric()).all(|word| word.len() <= 16);
-    has(b'(') || has(b'[') || has(b' ') || has(b'<') || (words_only && (has(b'/') || has(b'.')) && !has(b'+'))
-}
-
-/// Shannon entropy of the bytes, in bits each.
-pub(super) fn entropy(bytes: &[u8]) -> f64 {
-    let mut counts = [0_u32; 256];
-    for &byte in bytes {
-        counts[usize::from(byte)] += 1;
-    }
-    let total = bytes.len() as f64;
-    counts.iter().filter(|&&n| n > 0).map(|&n| f64::from(n) / total).map(|share| -share * share.log2()).sum()
+    let is_path = || has(b'/') || !value.split(|&b| b == b'.').any(random::is_jumbled);
+    has(b'(')
+        || has(b'[')
+        || has(b' ')
+        || has(b'<')
+        || value.windows(2).any(|pair| pair == b"::")
+        || (words_only && (has(b'/') || has(b'.')) && !has(b'+') && is_path())
 }

@@ -8,6 +8,7 @@
 
 mod assignment;
 mod copied;
+mod random;
 mod rules;
 #[cfg(test)]
 mod samples;
@@ -109,16 +110,17 @@ pub fn check_text(what: &str, text: &str) -> Result<()> {
 /// Larger files are not scanned, in bytes.
 const MAX_FILE: u64 = 16 << 20;
 
-/// Refuses files of the hub that contain a secret, before they become evidence.
+/// Refuses files of the hub that contain a secret, also in their names, before they become evidence.
 ///
 /// # Errors
-/// `receipt.secret`; a path that leaves the hub, a file that cannot be read.
+/// `receipt.secret`, `text.secret`; a path that leaves the hub, a file that cannot be read.
 pub fn check_files<'p>(hub: &Hub, paths: impl IntoIterator<Item = &'p str>) -> Result<()> {
     learn_copied(hub);
     paths.into_iter().try_for_each(|path| check_file(hub, path))
 }
 
 fn check_file(hub: &Hub, path: &str) -> Result<()> {
+    check_text("path", path)?;
     let file = files::open_regular(&hub.path(path)?)?;
     if file.as_ref().is_none_or(|file| file.metadata().is_ok_and(|meta| meta.len() > MAX_FILE)) {
         return Ok(());
@@ -257,9 +259,31 @@ mod tests {
             format!("{{\\\"clientSecret\\\":\\\"{RANDOM}\\\"}}"),
             format!("auth-token: '{RANDOM}'"),
             format!("secret => {RANDOM},"),
+            format!("PGPASSWORD={RANDOM}"),
+            format!("dbpassword={RANDOM}"),
+            format!("DB_PASS={RANDOM}"),
+            format!("API_KEY_PROD={RANDOM}"),
+            format!("GITHUB_TOKEN_2: {RANDOM}"),
+            format!("SECRET_KEY_BASE={RANDOM}"),
+            format!("REDIS_AUTH={RANDOM}"),
+            format!("password := {RANDOM}"),
+            format!("<password>{RANDOM}</password>"),
+            format!("Authorization: token {RANDOM}"),
+            format!("login --token {RANDOM} now"),
+            format!("the password is {RANDOM}"),
+            format!("SECRET=a9.{}.x", &RANDOM[..14]),
         ] {
             assert_eq!(kinds(&text), ["assigned-secret"], "{text}");
             assert!(!redact(&text).contains(RANDOM));
+        }
+        let hex = "8f14e45fceea167a5a36dedd4bea2543";
+        for (text, kind) in [
+            (format!("SECRET_KEY_BASE={}", hex.repeat(4)), "assigned-secret"),
+            (made(&["used sk-", hex, " here"]), "openai-key"),
+            (format!("DB_PASSWORD={}", ["kJwGfDsT", "qWnRtLpU"].concat()), "assigned-secret"),
+            (format!("password={}", ["qzkvxw", "jplmtrab"].concat()), "assigned-secret"),
+        ] {
+            assert_eq!(kinds(&text), [kind], "{text}");
         }
     }
 
@@ -270,6 +294,16 @@ mod tests {
             "\"receipt_sha256\": \"035aa1c200db05674bf34f8d1167daac34e22088ebf90be6c70fbdbcc9354f30\"",
             "commit 026d848c0fd4e207d7f5737b5e4322f3fbb0261d",
             "max_tokens: 4096, total_tokens=123456789012345",
+            "password = get_password()",
+            "DB_PASS=$DB_PASS and password=changeme",
+            "password: userPasswordFromConfig, secret = StandardRevocableToken",
+            "type OAuthToken = oauth2::StandardRevocableToken;",
+            "--- PASS: TestOutputWithSubtest/sub_test2 (0.00s)",
+            "test PASS: tests::a_name_of_a_test_2",
+            "pub const LOCALBYPASS: _bindgen_ty_24 = _bindgen_ty_24::I",
+            "auth: OAuth2ClientCredentials, com.google.auth:google-auth-library-oauth2-http",
+            "the token Sha256DigestOfParser2 is a name, and the password required2login is not there",
+            "Vec<Token>ParserOfVersion</Token>",
             "password = os.environ['DB_PASSWORD_2_LONG']",
             "password: ${DB_PASSWORD_1234567890}",
             "token: <your-token-1234567890>",

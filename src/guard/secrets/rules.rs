@@ -11,6 +11,7 @@ use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::assignment;
+use super::random;
 use super::shapes::MARK;
 
 const DATA: [&str; 2] = [include_str!("gitleaks.tsv"), include_str!("services.tsv")];
@@ -142,7 +143,7 @@ impl Rule {
             let secret = &bytes[span.clone()];
             let is_allowed = allowed.as_ref().is_some_and(|allowed| allowed.is_match(secret));
             let is_shown = secret.windows(MARK.len()).any(|part| part == MARK.as_bytes());
-            let is_random = self.entropy == 0.0 || assignment::entropy(secret) > self.entropy;
+            let is_random = self.entropy == 0.0 || random::entropy(secret) > self.entropy;
             if !span.is_empty() && !is_allowed && !is_shown && is_random && !assignment::is_placeholder(secret) {
                 found.push((self.id, on_characters(bytes, span)));
             }

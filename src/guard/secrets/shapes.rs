@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::assignment;
+use super::random;
 
 /// A token that begins with a fixed text. `body` says which bytes follow it, `min` how many at least.
 struct Prefix {
@@ -68,6 +69,7 @@ impl<'a> Scanner<'a> {
             b'-' => self.private_key(at),
             b':' => self.url_password(at).or_else(|| self.assigned(at)),
             b'=' => self.assigned(at),
+            b'>' => assignment::element(self.bytes, at).map(|span| ("assigned-secret", span)),
             byte if byte.is_ascii_alphabetic() && !(at > 0 && is_word(self.bytes[at - 1])) => self.token(at),
             _ => None,
         };
@@ -89,7 +91,8 @@ impl<'a> Scanner<'a> {
         }
         for known in PREFIXES.iter().filter(|known| rest.starts_with(known.text.as_bytes())) {
             let body = &self.bytes[at + known.text.len()..end];
-            if body.len() >= known.min && (!known.mixed || is_mixed(&body[..body.len().min(JUDGED)])) {
+            let judged = &body[..body.len().min(JUDGED)];
+            if body.len() >= known.min && (!known.mixed || random::is_mixed(judged) || is_hex(judged)) {
                 return Some((known.kind, at..end));
             }
         }
@@ -118,13 +121,13 @@ impl<'a> Scanner<'a> {
     fn bearer(&self, at: usize, end: usize) -> Option<(&'static str, Range<usize>)> {
         let word = &self.bytes[at..end];
         if !(word.eq_ignore_ascii_case(b"bearer") || word.eq_ignore_ascii_case(b"basic")) {
-            return None;
+            return assignment::said(self.bytes, at..end).map(|span| ("assigned-secret", span));
         }
         let start = end + self.bytes[end..].iter().take(3).take_while(|&&b| b == b' ').count();
         let is_part = |b: &u8| is_token(*b) || matches!(b, b'.' | b'~' | b'+' | b'/' | b'=');
         let length = self.bytes[start..].iter().take_while(|&b| is_part(b)).count();
         let judged = &self.bytes[start..start + length.min(JUDGED)];
-        (start > end && length >= 20 && is_mixed(judged)).then_some(("bearer-token", start..start + length))
+        (start > end && length >= 20 && random::is_mixed(judged)).then_some(("bearer-token", start..start + length))
     }
 
     /// The password in `scheme://user:password@host`.
@@ -227,10 +230,9 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-fn is_mixed(body: &[u8]) -> bool {
-    body.iter().any(u8::is_ascii_digit)
-        && body.iter().any(u8::is_ascii_uppercase)
-        && body.iter().any(u8::is_ascii_lowercase)
+/// As some services draw keys; a name of 32 such letters without another does not exist.
+fn is_hex(body: &[u8]) -> bool {
+    body.iter().any(u8::is_ascii_digit) && body.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn is_aws(word: &[u8]) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::base::{Refusal, Result, names};
 use crate::bus::{assignments, claims};
+use crate::guard::secrets;
 use crate::hub::Hub;
 use crate::model::plan::Status;
 use crate::plans::requests::{self, vault};
@@ -11,14 +12,18 @@ use crate::plans::{self, PlanFile, SameWork};
 /// is misspelt.
 ///
 /// # Errors
-/// When the record cannot be read.
+/// When the record cannot be read; `text.secret` when the new name holds a secret.
 pub fn remark_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
     let remark = |meant| {
         format!(
             "no such task {task}{meant} in backlog, plans, vault or queue; add it: teof task add {task} --title \"…\""
         )
     };
-    Ok(meant_if_unknown(hub, task)?.map(remark))
+    let meant = meant_if_unknown(hub, task)?;
+    if meant.is_some() {
+        secrets::check_text("task", task)?;
+    }
+    Ok(meant.map(remark))
 }
 
 /// ` (did you mean QUEUE-001?)` for a task that nothing knows, or an empty text when no name is near; `None` for a

@@ -21,6 +21,7 @@ pub fn add(hub: &Hub, author: &Author, item: &NewItem, repeat: Option<&hub::Requ
     claims::check_task(&item.id)?;
     check_text("title", &item.title)?;
     check_length("notes", item.notes.as_deref().unwrap_or_default())?;
+    secrets::check_text("task", &item.id)?;
     secrets::check_text("title", &item.title)?;
     secrets::check_text("notes", item.notes.as_deref().unwrap_or_default())?;
     let (plan, remark) = match &item.plan {
