@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
@@ -141,7 +142,7 @@ fn read<F: Facts>(file: &File, from: u64, to: u64) -> Result<(F, u64)> {
 fn read_part<F: Facts>(file: &File, from: u64, lo: u64, hi: u64) -> Result<(F, u64)> {
     let mut facts = F::default();
     let mut end = from;
-    let Some(start) = first_line(file, from, lo)? else { return Ok((facts, end)) };
+    let Some(start) = first_line(file, from, lo..hi)? else { return Ok((facts, end)) };
     jsonl::for_each_line_of(file, start, |_, at, line| {
         if at >= hi {
             return Ok(false);
@@ -153,15 +154,17 @@ fn read_part<F: Facts>(file: &File, from: u64, lo: u64, hi: u64) -> Result<(F, u
     Ok((facts, end))
 }
 
-/// The start of the first line at byte `lo` or later; `floor` is a known line start.
-pub(super) fn first_line(file: &File, floor: u64, lo: u64) -> Result<Option<u64>> {
-    if lo <= floor {
+/// The start of the first line that begins in a part of the file; `floor` is a known line start. Nothing behind the
+/// part is read: a line may be longer than many parts.
+pub(super) fn first_line(file: &File, floor: u64, part: Range<u64>) -> Result<Option<u64>> {
+    if part.start <= floor {
         return Ok(Some(floor));
     }
-    let mut at = lo - 1;
+    let mut at = part.start - 1;
     let mut block = vec![0; 64 * 1024];
     loop {
-        let n = file.read_at(&mut block, at)?;
+        let wanted = part.end.saturating_sub(at + 1).min(block.len() as u64) as usize;
+        let n = file.read_at(&mut block[..wanted], at)?;
         if n == 0 {
             return Ok(None);
         }

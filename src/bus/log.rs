@@ -162,7 +162,7 @@ impl<'h> Log<'h> {
     fn lines_of(&self, part: &str, block: u64) -> Result<Vec<Vec<u8>>> {
         let mut lines = Vec::new();
         let Some(file) = files::open_regular(&self.hub.path(part)?)? else { return Ok(lines) };
-        let Some(start) = cache::first_line(&file, 0, block * BLOCK)? else { return Ok(lines) };
+        let Some(start) = cache::first_line(&file, 0, block * BLOCK..(block + 1) * BLOCK)? else { return Ok(lines) };
         jsonl::for_each_line_of(&file, start, |_, at, line| {
             let mine = at < (block + 1) * BLOCK;
             if mine {
@@ -224,6 +224,24 @@ mod tests {
             "{{\"ts\":\"{ts}\",\"agent_id\":\"{agent}\",\"event\":\"{kind}\",\"summary\":\"{}\",\"id\":\"{n:016x}\"}}\n",
             "x".repeat(n % 400)
         )
+    }
+
+    #[test]
+    fn a_line_longer_than_blocks_is_read_once() {
+        let (_dir, hub) = repository();
+        let long = event(1).replace("\"summary\":\"", &format!("\"summary\":\"{}", "x".repeat(5 * BLOCK as usize)));
+        put(&hub, paths::EVENTS, format!("{}{long}{}", event(2), event(3)).as_bytes());
+        let lines = Log::read(&hub).unwrap().latest(None, 0, |_| true).unwrap();
+        assert_eq!(
+            lines.iter().map(Vec::len).collect::<Vec<_>>(),
+            [event(2).len() - 1, long.len() - 1, event(3).len() - 1]
+        );
+        let file = fs::File::open(hub.root.join(paths::EVENTS)).unwrap();
+        assert_eq!(cache::first_line(&file, 0, BLOCK..2 * BLOCK).unwrap(), None, "the rest is not read");
+        assert_eq!(
+            cache::first_line(&file, 0, 5 * BLOCK..6 * BLOCK).unwrap(),
+            Some((event(2).len() + long.len()) as u64)
+        );
     }
 
     /// What is known without any cache.

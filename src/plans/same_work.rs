@@ -59,6 +59,8 @@ pub struct SameWork {
     /// Items, requests and short names of plans, each with its plan. All names of a request without a plan have one of
     /// these.
     whole: BTreeMap<String, String>,
+    /// The other way round.
+    of_plan: BTreeMap<String, BTreeSet<String>>,
     plans: BTreeMap<String, Known>,
     /// What plans are called apart from their date; `None` where several are called so.
     short: BTreeMap<String, Option<String>>,
@@ -109,6 +111,9 @@ impl SameWork {
                 None => drop(known.short.remove(id)),
             }
         }
+        for (task, plan) in &known.whole {
+            known.of_plan.entry(plan.clone()).or_default().insert(task.clone());
+        }
         known
     }
 
@@ -122,6 +127,7 @@ impl SameWork {
             }
             let Some(own) = names.first().cloned() else { continue };
             names.iter().for_each(|name| drop(self.short.remove(name)));
+            self.of_plan.entry(own.clone()).or_default().extend(names.iter().cloned());
             self.whole.extend(names.into_iter().map(|name| (name, own.clone())));
         }
         self
@@ -200,17 +206,22 @@ impl SameWork {
         self.place(task).or_else(|| written.map(Place::mention))
     }
 
-    /// Every task name under which the plan or a part of it could be claimed.
-    pub fn names(&self, plan: &str) -> BTreeSet<String> {
-        let mut found: BTreeSet<String> =
-            self.whole.iter().filter(|(_, of)| *of == plan).map(|(task, _)| task.clone()).collect();
+    /// Every task name under which work that overlaps a place could be claimed; names of the claims that the plan links
+    /// to are among them, whatever they mention. Of a step, the other steps are not.
+    pub fn names_near(&self, place: &Place) -> BTreeSet<String> {
+        let plan = &place.plan;
+        let mut found = self.of_plan.get(plan).cloned().unwrap_or_default();
         let short = slug_of(plan).filter(|short| self.plan_called(short) == Some(plan));
-        for name in std::iter::once(plan).chain(short) {
+        let known = self.plans.get(plan);
+        for name in std::iter::once(plan.as_str()).chain(short) {
             found.insert(name.to_owned());
-            let steps = self.plans.get(plan).into_iter().flat_map(|known| &known.steps);
+            let steps = known.into_iter().flat_map(|known| match &place.part {
+                Part::Step(step) => known.steps.get(step).into_iter().collect::<Vec<_>>(),
+                _ => known.steps.iter().collect(),
+            });
             found.extend(steps.map(|step| format!("{name}-{step}")));
         }
-        found.extend(self.plans.get(plan).into_iter().flat_map(|known| known.claims.iter().cloned()));
+        found.extend(known.into_iter().flat_map(|known| known.claims.iter().cloned()));
         found.retain(|task| names::is_id(task));
         found
     }
@@ -282,9 +293,12 @@ mod tests {
         for task in ["ND-2", "ND-3", "2026-01-05-p-S3", "2026-01-05"] {
             assert_eq!(known.place(task), None, "{task}");
         }
-        let names = known.names("2026-01-05-p");
+        let names = known.names_near(&place("ND-1"));
         assert!(
             whole.iter().chain(&["2026-01-05-p-S1", "2026-01-05-p-S-2", "OTHER"]).all(|task| names.contains(*task))
         );
+        let of_step = known.names_near(&place("2026-01-05-p-S1"));
+        assert!(whole.iter().chain(&["2026-01-05-p-S1", "OTHER"]).all(|task| of_step.contains(*task)));
+        assert!(!of_step.contains("2026-01-05-p-S-2"));
     }
 }

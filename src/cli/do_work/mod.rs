@@ -20,7 +20,7 @@ use crate::cli::support::ask;
 use crate::cli::support::command_line;
 use crate::cli::support::help::MORE;
 use crate::coordinator::process::{self, Ended};
-use crate::coordinator::state::input::{Command, Leave, LeftAs};
+use crate::coordinator::state::input::{Leave, LeftAs};
 use crate::coordinator::state::{Ending, Job, Phase, State, store};
 use crate::guard::operator;
 use crate::hub::Hub;

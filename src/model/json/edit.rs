@@ -14,7 +14,7 @@ use jsonc_parser::ast;
 use jsonc_parser::common::Ranged;
 use serde_json::{Map, Value};
 
-use super::spans::{AGREE, child, find, keys, members, position, split, tree, value_at};
+use super::spans::{AGREE, child, find, members, position, split, start_of, tree};
 use super::style::{Shape, Style};
 use crate::base::{Refusal, Result, json};
 
@@ -116,15 +116,17 @@ impl EditableJson {
     /// The line (from 1) where the value at `pointer`, with its key, begins; of the nearest
     /// enclosing value when there is none.
     pub fn line(&self, pointer: &str) -> usize {
-        let Ok(root) = tree(&self.text) else { return 1 };
-        let mut at = root.start();
-        let mut here = &root;
-        for key in keys(pointer) {
-            let Some(i) = position(here, &key) else { break };
-            at = members(here)[i].start;
-            here = value_at(here, i);
-        }
-        1 + self.text[..at].bytes().filter(|b| *b == b'\n').count()
+        self.lines([pointer]).next().unwrap_or(1)
+    }
+
+    /// As [`EditableJson::line`], for many pointers: the text is read once.
+    pub fn lines<'p>(&self, pointers: impl IntoIterator<Item = &'p str>) -> impl Iterator<Item = usize> {
+        let root = tree(&self.text).ok();
+        let newlines: Vec<usize> = self.text.match_indices('\n').map(|(at, _)| at).collect();
+        pointers.into_iter().map(move |pointer| {
+            let start = root.as_ref().map_or(0, |root| start_of(root, pointer));
+            1 + newlines.partition_point(|newline| *newline < start)
+        })
     }
 
     fn replace(&mut self, pointer: &str, value: &Value) -> Result<()> {

@@ -129,6 +129,20 @@ pub(in crate::model) fn find<'a, 'b>(root: &'b ast::Value<'a>, pointer: &str) ->
     keys(pointer).try_fold(root, |here, key| Some(value_at(here, position(here, &key)?)))
 }
 
+/// Where the value at `pointer`, with its key, begins; the nearest enclosing value when there is none.
+pub(in crate::model) fn start_of(root: &ast::Value<'_>, pointer: &str) -> usize {
+    let (mut at, mut here) = (root.start(), root);
+    for key in keys(pointer) {
+        let Some(i) = position(here, &key) else { break };
+        at = match here {
+            ast::Value::Object(object) => object.properties[i].start(),
+            other => value_at(other, i).start(),
+        };
+        here = value_at(here, i);
+    }
+    at
+}
+
 /// Where the members (key and value, or item) of a container lie in the text.
 pub(in crate::model) fn members(container: &ast::Value<'_>) -> Vec<Range<usize>> {
     match container {

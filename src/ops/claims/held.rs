@@ -57,7 +57,7 @@ impl<'a> Work<'a> {
     pub fn others(&self, hub: &Hub) -> Result<Vec<String>> {
         let Some(place) = &self.place else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for other in self.known.names(&place.plan).into_iter().filter(|other| *other != self.task) {
+        for other in self.known.names_near(place).into_iter().filter(|other| *other != self.task) {
             let theirs = match self.known.place(&other) {
                 Some(theirs) => Some(theirs),
                 None => mentioned(hub, &other)?.as_deref().map(Place::mention),

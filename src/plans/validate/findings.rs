@@ -32,9 +32,13 @@ impl Findings {
             return Vec::new();
         }
         let document = EditableJson::parse(bytes, Path::new(path)).ok();
-        let line = |at: &str| document.as_ref().map(|document| document.line(at) as u64);
-        let place = |(at, finding): (String, Finding)| Finding { path: Some(path.into()), line: line(&at), ..finding };
-        self.found.into_iter().map(place).collect()
+        let places = self.found.iter().map(|(at, _)| at.as_str());
+        let lines: Option<Vec<usize>> = document.map(|document| document.lines(places).collect());
+        let place = |(i, (_, finding)): (usize, (String, Finding))| {
+            let line = lines.as_ref().map(|lines| lines[i] as u64);
+            Finding { path: Some(path.into()), line, ..finding }
+        };
+        self.found.into_iter().enumerate().map(place).collect()
     }
 }
 
