@@ -25,7 +25,7 @@ use crate::hub::git::object_ids;
 use crate::hub::repository::identity;
 use crate::hub::worktrees::metadata::WorktreeMetadata;
 use crate::hub::worktrees::{self, Owner, Registered, WorktreeStatus};
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, paths, rule_files};
 
 /// How many worktrees of people, and how many of jobs, are recorded: each costs a status of all its files.
 const MAX_CHECKOUTS: usize = 8;
@@ -284,6 +284,7 @@ type Files = BTreeMap<String, (u32, String)>;
 
 /// The commit that is checked out, and the files that differ from it or from the index. The index is not written.
 fn status(git_dir: &Path, root: &Path, left_out: &LeftOut) -> Option<(Option<String>, Files)> {
+    rule_files::check_worktree(root).ok()?;
     let repo = Repository::open(git_dir).ok()?;
     repo.set_workdir(root, false).ok()?;
     let note = WorktreeMetadata::read(git_dir);

@@ -18,7 +18,7 @@ use super::registry::{self, Registered};
 use super::unfinished;
 use crate::base::lock::FileLock;
 use crate::base::{Refusal, Result, files, names};
-use crate::hub::{Hub, Worktree};
+use crate::hub::{Hub, Worktree, rule_files};
 
 /// The lock's reason while git makes a worktree for people. If git is killed, it tells whose the remains are.
 const OPENING: &str = "teof: opening";
@@ -103,6 +103,7 @@ fn in_use(hub: &Hub, branch: &str) -> Option<String> {
 /// Whether a worktree is there and holds exactly its last commit, ignored files aside.
 fn is_clean(found: &Registered) -> bool {
     let clean = || -> Result<bool> {
+        rule_files::check_worktree(&found.root)?;
         let repo = Repository::open(&found.git_dir)?;
         repo.set_workdir(&found.root, false)?;
         Ok(repo.statuses(Some(StatusOptions::new().include_untracked(true)))?.is_empty())

@@ -12,7 +12,7 @@ use super::metadata::WorktreeMetadata;
 use super::place::{branch_ends_like, main_worktree};
 use super::registry::{self, Registered};
 use crate::base::{Result, Stamp, files};
-use crate::hub::{Hub, paths};
+use crate::hub::{Hub, paths, rule_files};
 use crate::model::run::outcome::Outcome;
 
 /// More than an outcome has.
@@ -113,6 +113,7 @@ impl WorktreeStatus {
     /// Whether it has uncommitted changes besides the record and copied files; `None` when unknown. Trusts the
     /// worktree's index: for display only.
     pub fn is_dirty(&self) -> Option<bool> {
+        rule_files::check_worktree(&self.root).ok()?;
         let repo = Repository::open(&self.git_dir).ok()?;
         repo.set_workdir(&self.root, false).ok()?;
         let metadata = WorktreeMetadata::read(&self.git_dir);

@@ -12,6 +12,7 @@ use crate::base::{Exit, Result, text};
 use crate::cli::App;
 use crate::cli::support::lazy::commands;
 use crate::cli::support::{author, findings};
+use crate::guard::capped;
 use crate::guard::claim::check_inherited_epoch;
 use crate::guard::secrets;
 use crate::hub::Transaction;
@@ -140,14 +141,16 @@ fn check(args: Verify, app: &App) -> Result<ExitCode> {
         drop(hub.lock("complete an interrupted command")?);
     }
     let progress = app.progress("Hashing the receipts");
-    let report = verify::verify(&hub.root, args.all)?;
+    let mut report = verify::verify(&hub.root, args.all)?;
     drop(progress);
+    let found = report.findings.len();
+    report.findings = capped::per_code(report.findings);
     app.result(&report, || report.findings.iter().map(findings::line).collect::<Vec<_>>().join("\n"));
     let own = if args.all { format!(", {} with their own hash", report.sealed) } else { String::new() };
     app.say(format!(
         "{} in the ledger{own}; {}",
         crate::base::text::counted(report.entries, "receipt"),
-        crate::base::text::counted(report.findings.len(), "finding")
+        crate::base::text::counted(found, "finding")
     ));
     Ok(ExitCode::from(if report.findings.is_empty() { Exit::Done } else { Exit::Refused } as u8))
 }

@@ -1,5 +1,6 @@
 //! `teof plan validate`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use schemars::JsonSchema;
@@ -11,6 +12,7 @@ use crate::base::{Exit, Refusal, Result, Stamp, files, json};
 use crate::cli::App;
 use crate::cli::support::findings;
 use crate::cli::support::help::MORE;
+use crate::guard::capped;
 use crate::hub::output::Output;
 use crate::hub::{Hub, Transaction};
 use crate::model::run::outcome::Finding;
@@ -57,20 +59,22 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let checked: Vec<(String, Vec<Finding>)> = shared::check(hub, args.strict, |evidence| {
         paths.iter().map(|path| (path.clone(), check(hub, path, evidence))).collect()
     })?;
-    let failed = checked.iter().any(|(_, found)| !found.is_empty());
-    let exit = if failed { Exit::Refused } else { Exit::Done };
+    let failed: BTreeSet<String> =
+        checked.iter().filter(|(_, found)| !found.is_empty()).map(|(path, _)| path.clone()).collect();
+    let checked = capped(checked);
+    let exit = if failed.is_empty() { Exit::Done } else { Exit::Refused };
     let summary = Document {
         generated_at: hub.now(),
         strict: args.strict,
         exit_code: exit as u8,
-        plans: checked.iter().map(|(path, found)| entry(hub, path, found)).collect(),
+        plans: checked.iter().map(|(path, found)| entry(hub, path, !failed.contains(path), found)).collect(),
     };
     if let Some(output) = &args.output {
         let mut transaction = Transaction::new("plan validate --output");
         transaction.replace(output.as_str(), json::pretty(&summary) + "\n");
         hub.lock("plan validate")?.commit(transaction)?;
     }
-    app.result(&summary, || render(&checked));
+    app.result(&summary, || render(&checked, &failed));
     Ok(ExitCode::from(exit as u8))
 }
 
@@ -108,11 +112,21 @@ fn check(hub: &Hub, path: &str, evidence: Option<&dyn Fn(&str) -> Evidence>) -> 
     }
 }
 
-fn entry<'a>(hub: &Hub, path: &'a str, findings: &'a [Finding]) -> Checked<'a> {
+/// Of many findings of a kind, the first, over all plans; the last of them tells how many more there are.
+fn capped(checked: Vec<(String, Vec<Finding>)>) -> Vec<(String, Vec<Finding>)> {
+    let (paths, found): (Vec<_>, Vec<_>) = checked.into_iter().unzip();
+    let mut of_path: BTreeMap<Option<String>, Vec<Finding>> = BTreeMap::new();
+    for finding in capped::per_code(found.concat()) {
+        of_path.entry(finding.path.clone()).or_default().push(finding);
+    }
+    paths.into_iter().map(|path| (path.clone(), of_path.remove(&Some(path)).unwrap_or_default())).collect()
+}
+
+fn entry<'a>(hub: &Hub, path: &'a str, ok: bool, findings: &'a [Finding]) -> Checked<'a> {
     let warnings = store::find(hub, path).map(|file| shared::queue_warnings(hub, path, &file.plan)).unwrap_or_default();
     Checked {
         path,
-        ok: findings.is_empty(),
+        ok,
         errors: findings.iter().map(|finding| finding.message.as_str()).collect(),
         findings,
         plan_id: store::id_of(path),
@@ -120,13 +134,16 @@ fn entry<'a>(hub: &Hub, path: &'a str, findings: &'a [Finding]) -> Checked<'a> {
     }
 }
 
-fn render(checked: &[(String, Vec<Finding>)]) -> String {
+fn render(checked: &[(String, Vec<Finding>)], failed: &BTreeSet<String>) -> String {
     let mut lines = Vec::new();
     for (path, found) in checked {
-        lines.push(format!("{} {}", if found.is_empty() { "OK  " } else { "FAIL" }, crate::base::text::safe(path)));
+        lines.push(format!(
+            "{} {}",
+            if failed.contains(path) { "FAIL" } else { "OK  " },
+            crate::base::text::safe(path)
+        ));
         lines.extend(found.iter().map(|finding| format!("  {}", findings::line(finding))));
     }
-    let failed = checked.iter().filter(|(_, found)| !found.is_empty()).count();
-    lines.push(format!("{} checked, {failed} failed", checked.len()));
+    lines.push(format!("{} checked, {} failed", checked.len(), failed.len()));
     lines.join("\n")
 }
