@@ -37,14 +37,19 @@ fn safe_char(c: char) -> char {
     }
 }
 
-/// Whether a character is not seen, or changes how others are shown: C1 controls, soft hyphen, bidirectional
-/// marks and overrides, joiners and fillers without width, line separators, interlinear annotations, tags.
+/// Whether a character is not seen, or changes how others are shown: C1 controls, Unicode's format characters (Cf) and
+/// those that it lets programs ignore (Default_Ignorable_Code_Point), line separators, the empty Braille pattern.
 pub fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}'
         | '\u{ad}'
         | '\u{34f}'
+        | '\u{600}'..='\u{605}'
         | '\u{61c}'
+        | '\u{6dd}'
+        | '\u{70f}'
+        | '\u{890}'..='\u{891}'
+        | '\u{8e2}'
         | '\u{115f}'..='\u{1160}'
         | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}'
@@ -56,9 +61,13 @@ pub fn is_hidden(c: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}'
         | '\u{ffa0}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}'
-        | '\u{e0100}'..='\u{e01ef}')
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{110bd}'
+        | '\u{110cd}'
+        | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Text that stays text in Markdown, on one line.
@@ -149,8 +158,8 @@ mod tests {
         assert_eq!(safe(fillers), "\u{fffd}".repeat(7));
         assert_eq!(safe("a\u{fe0f}b\u{fe01}\u{e0100}"), "a\u{fffd}b\u{fffd}\u{fffd}");
         assert_eq!(safe("⚠\u{fe0f} 1\u{fe0f}"), "⚠\u{fe0f} 1\u{fe0f}", "an emoji stays as it is");
-        let hidden = "\u{85}\u{ad}\u{61c}\u{200b}\u{2067}\u{feff}\u{fff9}\u{fffb}\u{e0041}";
-        assert_eq!(safe(hidden), "\u{fffd}".repeat(9));
+        let hidden = "\u{85}\u{ad}\u{61c}\u{200b}\u{2067}\u{feff}\u{fff9}\u{fffb}\u{110bd}\u{1d173}\u{e0041}\u{e0fff}";
+        assert_eq!(safe(hidden), "\u{fffd}".repeat(12));
     }
 
     #[test]

@@ -50,6 +50,11 @@ fn cause(hub: &Hub, report: &Report) -> Option<(Option<PathBuf>, String)> {
         Culprit::Command(command) => ([command.tail.as_str(), ""], "worker.sandbox".to_owned()),
         Culprit::Call(_, called) => ([called.errors_tail.as_str(), &called.tail], format!("agents.{}", called.agent)),
     };
+    // What a guard found in the receipts is the cause, unless there are none.
+    let is_cause = |finding: &Finding| finding.severity == "high" && finding.code != "receipt.missing";
+    if report.evidence.findings.iter().any(is_cause) {
+        return None;
+    }
     let said = texts.into_iter().find(|said| refused(said).is_some())?;
     Some((by_sandbox(hub, report, said)?, section))
 }
@@ -60,8 +65,9 @@ fn by_sandbox(hub: &Hub, report: &Report, said: &str) -> Option<Option<PathBuf>>
     report.sandbox.as_ref().filter(|sandbox| sandbox.state.is_on())?;
     let found = refused(said)?;
     let worktree = report.place.as_ref().map(|place| &place.root);
-    // A worktree is writable, and the record and git's own files are not for the programs of a run.
-    let mut never = [&hub.root, &hub.common_dir].into_iter().chain(worktree);
+    // A worktree is writable, and the record, git's own files and the state of runs are not for the programs of a run.
+    let state = hub.state_home();
+    let mut never = [&hub.root, &hub.common_dir, &state].into_iter().chain(worktree);
     let mut is_allowed =
         |path: &Path| !never.any(|folder| path.starts_with(folder)) && (is_writable(path) || may_be_read(report, path));
     if found.as_deref().is_some_and(|path| !is_allowed(path)) {

@@ -101,9 +101,13 @@ fn gather(wanted: &str, sources: &[Source], caps: Caps, collected: &mut Collecte
     let glob = pattern(wanted);
     let mut found = false;
     for source in sources {
-        // A writer could replace the folder with a link; its target is not a receipt.
-        if fs::symlink_metadata(source.folder).is_ok_and(|found| found.is_symlink()) {
-            let what = "the receipts folder is a symbolic link";
+        // A writer could replace the folder; what a link leads to is not a receipt.
+        let what = match fs::symlink_metadata(source.folder) {
+            Ok(found) if found.is_symlink() => Some("the receipts folder is a symbolic link"),
+            Ok(found) if !found.is_dir() => Some("something else is in the place of the receipts folder"),
+            _ => None,
+        };
+        if let Some(what) = what {
             collected
                 .findings
                 .push(Finding::high("receipt.not_regular", wanted, what).hint("do not replace the folder"));
@@ -298,6 +302,12 @@ mod tests {
         let expected = [ExpectedReceipt { description: None, path: "_report/x/a.json".into() }];
         let collected = collect(&expected, &[Source { folder: &link, stands_for: "_report/x" }], Caps::default());
         assert!(collected.receipts.is_empty());
+        assert_eq!(codes(&collected)[0].0, "receipt.not_regular");
+        fs::remove_file(&link).unwrap();
+        fs::write(&link, "{}").unwrap();
+        let expected = [ExpectedReceipt { description: None, path: "_report/x/**".into() }];
+        let collected =
+            super::collect(&expected, &[Source { folder: &link, stands_for: "_report/x" }], Caps::default());
         assert_eq!(codes(&collected)[0].0, "receipt.not_regular");
     }
 
