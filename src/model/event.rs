@@ -15,11 +15,16 @@ pub const AUDIT: &str = "audit";
 /// The key of an audit's `meta` that names the reviewing seat.
 pub const REVIEWER: &str = "reviewer";
 
+/// The task or plan that it names is complete.
+pub const COMPLETE: &str = "complete";
+/// The claim of the task that it names has ended.
+pub const RELEASE: &str = "release";
+
 /// The kinds that need a claim of the task that they name (the playbook: bus_event).
-pub const CLAIM_BOUND: [&str; 6] = ["status", "complete", "proposal", "pr_opened", AUDIT, "release"];
+pub const CLAIM_BOUND: [&str; 6] = ["status", COMPLETE, "proposal", "pr_opened", AUDIT, RELEASE];
 
 /// The known kinds; other kinds are allowed.
-pub const KNOWN: [&str; 8] = ["status", "complete", "proposal", "pr_opened", AUDIT, "release", "observation", "alert"];
+pub const KNOWN: [&str; 8] = ["status", COMPLETE, "proposal", "pr_opened", AUDIT, RELEASE, "observation", "alert"];
 
 /// The fields that no extra may overwrite.
 pub const CORE: [&str; 13] = [

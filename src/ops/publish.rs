@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::claims::{held, known};
+use super::claims::held::{self, Work};
+use super::claims::{self, exclusive, known};
 use super::consensus::record;
 use super::context::with_recognition;
 use crate::base::{Refusal, Result, names, text};
@@ -80,7 +81,7 @@ impl Entry {
 
     /// The task whose state it reports or changes, and a description for a refusal. Of the messages only a hold
     /// changes a task.
-    pub fn changes_task(&self) -> Option<(&str, &'static str)> {
+    fn changes_task(&self) -> Option<(&str, &'static str)> {
         match &self.content {
             Content::Event(event) => Some((event.task_id.as_deref()?, "write an event about another task")),
             Content::Message { channel, message } if message.kind == message::HOLD => {
@@ -91,7 +92,7 @@ impl Entry {
     }
 
     /// Whether it lifts a hold.
-    pub fn lifts(&self) -> bool {
+    fn lifts(&self) -> bool {
         matches!(&self.content, Content::Message { message, .. } if message.kind == message::LIFT)
     }
 
@@ -226,6 +227,7 @@ pub(super) fn stage(
     author: &Author,
     entry: &Entry,
 ) -> Result<Value> {
+    check_run_and_person(writer.hub(), entry)?;
     if entry.epoch.is_some() && entry.task().is_none() {
         let refusal = Refusal::usage("epoch.no_task", "--epoch needs a task");
         return Err(refusal.next("pass the task, or omit the epoch").into());
@@ -239,8 +241,9 @@ pub(super) fn stage(
             None => claim::check(writer, &with_epoch(author, entry), task, entry.kind())?,
         }
     }
-    if let Some(task) = entry.task() {
-        check_hold(writer.hub(), author, entry, task)?;
+    match entry.task() {
+        Some(task) => check_hold(writer.hub(), author, entry, task)?,
+        None => check_plan(writer.hub(), author, entry)?,
     }
     match &entry.content {
         Content::Event(event) => {
@@ -328,13 +331,42 @@ fn check_audit(hub: &Hub, task: &str, author: &str, reviewer: &str) -> Result<()
     Ok(())
 }
 
+/// Whatever command writes the entry: a run changes its own task only, and neither a run nor a coding agent lifts a hold.
+///
+/// # Errors
+/// `task.not_of_run`, `trust.person` (exit 6).
+fn check_run_and_person(hub: &Hub, entry: &Entry) -> Result<()> {
+    if let Some((task, what)) = entry.changes_task() {
+        operator::run::check_task(hub, task, what)?;
+    }
+    if entry.lifts() {
+        operator::recognise("lift a hold")?;
+    }
+    Ok(())
+}
+
 /// Refuses to complete a task on hold, and a lift by the seat that holds the task.
 fn check_hold(hub: &Hub, author: &Author, entry: &Entry, task: &str) -> Result<()> {
     match &entry.content {
-        Content::Event(event) if event.event == "complete" => held::check(hub, task, "completion"),
+        Content::Event(event) if event.event == event::COMPLETE => held::check(hub, task, "completion"),
         Content::Message { message, .. } if message.kind == LIFT => held::may_lift(hub, task, &author.agent),
         _ => Ok(()),
     }
+}
+
+/// Refuses an event that ends a plan without naming a task: in a run of other work, while the plan is on hold, and while
+/// another seat has the plan or a part of it.
+fn check_plan(hub: &Hub, author: &Author, entry: &Entry) -> Result<()> {
+    let Content::Event(event) = &entry.content else { return Ok(()) };
+    let ends = [event::COMPLETE, event::RELEASE].contains(&event.event.as_str());
+    let Some(plan) = event.plan_id.as_deref().filter(|_| ends).and_then(|plan| claims::claim::plan_id(plan).ok())
+    else {
+        return Ok(());
+    };
+    operator::run::check_step(hub, &plan, None, "complete another plan")?;
+    let work = Work::near(hub, &plan, None)?;
+    work.check(hub, "completion")?;
+    exclusive::check_all(hub, &work, &author.agent)
 }
 
 /// Checks that receipts are relative paths inside the hub and that a clone would have them. Guards check whether they

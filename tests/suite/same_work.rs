@@ -251,3 +251,32 @@ fn a_request_without_a_plan_has_one_holder_under_its_id_and_its_files_name() {
     holds(&world, "FR-8", "codex-2", "active");
     assert_eq!(double_holds(&world), 1);
 }
+
+#[test]
+fn a_claim_does_not_get_a_plan_that_is_on_hold_or_not_ready_by_naming_it_later() {
+    let world = world();
+    let hold = ["bus", "message", "--task", "ND-1", "--type", "hold", "--summary", "wait"];
+    run_as(&world, "codex-2", &["bus", "claim", "T-9", "--allow-unassigned"]).expect(0);
+    run_as(&world, "manager", &hold).expect(0);
+    for task in ["T-9", "T-8"] {
+        let claim = ["bus", "claim", task, "--plan", PLAN, "--allow-unassigned"];
+        assert_eq!(refusal(run_as(&world, "codex-2", &claim))["code"], "task.on_hold", "{task}");
+    }
+    let complete = ["bus", "event", "--event", "complete", "--plan", PLAN, "--summary", "done"];
+    assert_eq!(refusal(run_as(&world, "codex-2", &complete))["code"], "task.on_hold");
+    run_as(&world, "manager", &["bus", "message", "--task", "ND-1", "--type", "lift", "--summary", "go"]).expect(0);
+
+    run_as(&world, "codex-1", &["bus", "claim", &format!("{PLAN}-S1"), "--allow-unassigned"]).expect(0);
+    assert_eq!(refusal(run_as(&world, "codex-2", &complete))["code"], "claim.held", "a part is another seat's");
+    run_as(&world, "codex-1", &complete).expect(0);
+    run_as(&world, "codex-1", &["bus", "release", &format!("{PLAN}-S1"), "--status", "released"]).expect(0);
+
+    let backlog = "_plans/next-development.todo.json";
+    let mut document = world.read_json(backlog);
+    document["prerequisites"] = json!({"require_ci_green": true});
+    world.write(backlog, &document.to_string());
+    for task in ["T-9", "T-8"] {
+        let claim = ["bus", "claim", task, "--plan", PLAN, "--allow-unassigned"];
+        assert_eq!(refusal(run_as(&world, "codex-2", &claim))["code"], "task.prerequisites", "{task}");
+    }
+}

@@ -102,10 +102,10 @@ pub fn assign(hub: &Hub, request: &Request, repeat: Option<&hub::Request>) -> Re
 /// Stages an assignment in a transaction; does not check sessions.
 pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Request) -> Result<Assigned> {
     let hub = writer.hub();
-    prerequisites::check(hub, &request.task, "assigned")?;
     seats::retired::refuse(hub, names::check_id("agent", &request.engineer)?, &format!("work on {}", request.task))?;
     let found = assignments::load(hub, &request.task)?;
     let assignment = assignment(hub, request, found.as_ref())?;
+    prerequisites::check(hub, &request.task, assignment.plan_id.as_deref(), "assigned")?;
     let mut done = Assigned { assignment, claim: None, event: String::new(), remarks: Vec::new() };
     let Assignment { task_id, engineer, manager, plan_id, branch, .. } = &done.assignment;
     if seats::manifest::of(hub, engineer)?.is_none() && engineer != manager {

@@ -154,13 +154,11 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
     // Its own claim under another plan is other work.
     let is_other = old.as_ref().is_some_and(|old| old.plan_id != decision.claim.plan_id);
     if is_live && (!has_it || is_other) {
-        prerequisites::check(hub, &claim_request.task, "claimed")?;
         let Claim { plan_id, .. } = &mut decision.claim;
+        prerequisites::check(hub, &claim_request.task, plan_id.as_deref(), "claimed")?;
         let work = Work::near(hub, &claim_request.task, plan_id.as_deref())?;
         exclusive::check(hub, &work, &claim_request.agent)?;
-        if is_new {
-            work.check(hub, "claim")?;
-        }
+        work.check(hub, "claim")?;
         *plan_id = plan_id.take().or_else(|| work.plan().map(str::to_owned));
     } else if !is_live {
         // `--status done` is a release.

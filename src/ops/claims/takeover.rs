@@ -21,10 +21,7 @@ use crate::seats::retired;
 pub fn take_over(hub: &Hub, request: &claim::Request, reason: &str, repeat: Option<&hub::Request>) -> Result<Answer> {
     let claim::Request { author, task, .. } = request;
     let call = Call { command: "bus takeover", author, task, bound: true, request: repeat };
-    context::run(hub, &call, |writer, transaction| {
-        prerequisites::check(hub, task, "taken over")?;
-        Ok(stage(writer, transaction, request, reason)?.into_answer())
-    })
+    context::run(hub, &call, |writer, transaction| Ok(stage(writer, transaction, request, reason)?.into_answer()))
 }
 
 /// Stages a takeover in a transaction; does not check sessions.
@@ -44,7 +41,9 @@ pub fn stage(
     held::check(hub, &claim_request.task, "takeover")?;
     let decision = claim_rules::take_over(&old, &claim_request, facts(hub, &request.author, Some(&old), true)?)?;
     let work = Work::near(hub, &claim_request.task, decision.claim.plan_id.as_deref())?;
+    prerequisites::check(hub, &claim_request.task, decision.claim.plan_id.as_deref(), "taken over")?;
     exclusive::check(hub, &work, &claim_request.agent)?;
+    work.check(hub, "takeover")?;
     claims::stage(transaction, Some(&found), &decision.claim)?;
     let mut done = Done { claim: decision.claim, from: decision.from, event: None, remarks: Vec::new() };
     let summary = format!("{} took {} over from {}: {reason}", claim_request.agent, claim_request.task, old.agent_id);

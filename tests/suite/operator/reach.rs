@@ -25,6 +25,11 @@ bus event --event complete --summary x --task QUEUE-002
 bus message --task QUEUE-002 --type hold --summary x
 bus message --task QUEUE-002 --type lift --summary x
 bus ping --task QUEUE-002
+bus ping --summary x --message-task QUEUE-002 --message-type hold
+bus ping --summary x --message-task QUEUE-002 --message-type lift
+bus directive --task QUEUE-002 --type lift --summary x
+bus directive --task manager-report --summary x --pointer-task QUEUE-002 --pointer-type lift
+bus event --event complete --summary x --plan 2026-01-06-other
 bus heartbeat
 manager-report
 seat retire codex-2

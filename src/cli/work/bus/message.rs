@@ -10,7 +10,6 @@ use crate::base::{Result, names};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
-use crate::guard::operator;
 use crate::ops::publish::Entry;
 
 /// Write a message to a channel
@@ -98,9 +97,6 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
             from: None,
         })
     })?;
-    if entries.iter().any(|entry| entry.lifts()) {
-        operator::recognise("lift a hold")?;
-    }
     write::write(app, "bus message", &author, &entries, &args.repeat)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,6 @@ use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
 use crate::guard::claim::{self, Author};
-use crate::guard::operator;
 use crate::hub::Hub;
 use crate::model::event;
 use crate::model::message::Message;
@@ -62,9 +61,6 @@ impl Details {
 /// Writes the entries and tells what was written.
 pub fn write(app: &App, command: &str, author: &Author, entries: &[Entry], repeat: &Repeat) -> Result<()> {
     let hub = app.hub()?;
-    for (task, what) in entries.iter().filter_map(Entry::changes_task) {
-        operator::run::check_task(hub, task, what)?;
-    }
     let request = repeat.request(command, &(&author.agent, entries))?;
     let done = publish::publish(hub, command, author, entries, request.as_ref())?;
     for remark in &done.remarks {
