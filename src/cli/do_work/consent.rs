@@ -60,7 +60,7 @@ impl OneJob {
         }
         // The limits of the file stay as they are for the next grant of all tasks.
         let once = Changes { only: Some(one_job(hub, target)?), ..Changes::default() };
-        grant(hub, &app.person()?, &once)?;
+        grant(hub, &app.speaker()?, &once)?;
         // Who revokes it meanwhile is asked again.
         self.is_allowed.set(false);
         self.taken.replace(Some((target.clone(), app.now())));
@@ -79,7 +79,7 @@ impl OneJob {
         if used(&store::load(hub)?) {
             return Ok(());
         }
-        ops::take_back(hub, &app.person()?, &target.name)?;
+        ops::take_back(hub, &app.speaker()?, &target.name)?;
         if !app.json() {
             app.say("Revoked the consent again: no job used it.");
         }

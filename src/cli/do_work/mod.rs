@@ -119,7 +119,7 @@ fn submit_and_work(app: &App, hub: &Hub, args: &Args, consent: &OneJob) -> Resul
                 decided => return finish(app, hub, &target, decided),
             },
             Phase::Question { .. } if ask::is_possible(app) => {
-                if !answer(app, hub, job)? {
+                if !answer(app, job)? {
                     return finish(app, hub, &target, decide::Decided::Later);
                 }
             }
@@ -217,11 +217,11 @@ fn review(app: &App, hub: &Hub, job: &Job, approve_passing: bool) -> Result<deci
 }
 
 /// Shows the question of the job's agent and sends what the person answers; false when they say nothing.
-fn answer(app: &App, hub: &Hub, job: &Job) -> Result<bool> {
+fn answer(app: &App, job: &Job) -> Result<bool> {
     last_output::output(job, "").iter().for_each(|line| app.say(line));
     let Some(said) = ask::line("Your answer:")?.filter(|said| !said.is_empty()) else { return Ok(false) };
     let command = commands::allowed_answer(job.task.clone(), &said)?;
-    let sent = send::have_done(app, &operator::name(hub, None)?, command, None)?;
+    let sent = send::have_done(app, &app.speaker()?, command, None)?;
     Ok(sent.is_none_or(|sent| sent.ok))
 }
 

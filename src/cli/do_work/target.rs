@@ -282,7 +282,7 @@ pub fn submit(app: &App, hub: &Hub, what: &str, wanted: Wanted) -> Result<Target
     let Command::Submit { task, plan, step, .. } = &command else { anyhow::bail!("expected a submission") };
     // The step of a plan of one step is no name of its own.
     let target = Target::new(hub, task, plan.as_deref(), step.as_deref());
-    match send::have_done(app, &app.person()?, command, None)? {
+    match send::have_done(app, &app.speaker()?, command, None)? {
         // A coordinator that watches the plans may have started it before it read the command.
         Some(answer) if !answer.ok && !target.is_under_way(&store::load(hub)?) => {
             Err(Refusal::guard("coordinator.refused", answer.text).next("see how things stand: teof status").into())

@@ -49,7 +49,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         Recognised::Token => ", by operator token",
         Recognised::Policy | Recognised::Neither => "",
     };
-    let name = format!("{}{how}", text::safe(&app.person()?));
+    let name = format!("{}{how}", text::safe(&app.speaker()?));
     let person = Person(Commands::of(app)?);
     let listeners = listen(args.port)?;
     let port = listeners.port;

@@ -44,7 +44,7 @@ pub fn run(args: Args, app: &App) -> Result<()> {
         return Err(over(&found).into());
     }
     if found.mode == Mode::Dispatch {
-        let request = StopRequest { by: app.person()?, at: app.now(), note: args.note };
+        let request = StopRequest { by: app.speaker()?, at: app.now(), note: args.note };
         let ended = terminals::end(hub, &found, &secrets::redact(&request.describe()))?;
         app.result(&ended, || told(&ended));
         return Ok(());
@@ -55,7 +55,7 @@ pub fn run(args: Args, app: &App) -> Result<()> {
     let storage = LocalStorage::of(hub);
     let folder = storage.folder(&found.id);
     let watch = Watch::on([folder.as_path()]);
-    StopRequest { by: app.person()?, at: app.now(), note: args.note }.post(&folder)?;
+    StopRequest { by: app.speaker()?, at: app.now(), note: args.note }.post(&folder)?;
     let until = Instant::now() + PATIENCE + hub.settings()?.worker.grace;
     let ended = loop {
         let now = sessions::find(hub, &found.id)?;

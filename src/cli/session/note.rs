@@ -72,7 +72,7 @@ pub(super) fn check(words: &str) -> Result<()> {
 
 /// Gives a note to the agent of a job, and says whether it has it: for programs and for people.
 pub(super) fn send(app: &App, job: &Job, to: &Receiver, words: &str) -> Result<(Value, String)> {
-    let stored = notes::add(app.hub()?, &job.known_as(), &app.person()?, words)?;
+    let stored = notes::add(app.hub()?, &job.known_as(), &app.speaker()?, words)?;
     let given = if to.takes_notes { wait(&stored) } else { notes::given(&stored) };
     let whom = to.agent.clone().unwrap_or_else(|| "its agent".to_owned());
     let text = match given {

@@ -93,7 +93,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
     let command = submission(&args, app, hub)?;
     let Command::Submit { task, plan, .. } = &command else { anyhow::bail!("expected a submission") };
     let (task, plan) = (task.clone(), plan.clone());
-    let answer = send::have_done(app, &app.person()?, command, None)?;
+    let answer = send::have_done(app, &app.speaker()?, command, None)?;
     // A coordinator that watches the plans may have started it before it read the command.
     let is_ours = |job: &Job| job.task == task || (plan.is_some() && job.plan == plan);
     let is_under_way = || store::load(hub).is_ok_and(|state| state.live_jobs().any(is_ours));

@@ -74,9 +74,9 @@ impl App {
         Ok(hub)
     }
 
-    /// The name of the person who gives the command.
-    pub fn person(&self) -> Result<String> {
-        operator::name(self.hub()?, None)
+    /// The name of who gives the command: a person's, or a seat's or coding agent's own where those may give it.
+    pub fn speaker(&self) -> Result<String> {
+        operator::speaker(self.hub()?)
     }
 
     pub fn json(&self) -> bool {

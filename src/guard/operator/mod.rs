@@ -22,7 +22,7 @@ use crate::base::{Refusal, Result, env, text};
 use crate::exec;
 use crate::hub::repository::identity;
 use crate::hub::{Hub, settings};
-use crate::seats::manifest;
+use crate::seats::{manifest, pool};
 
 pub use crate::model::seat::OPERATOR;
 
@@ -147,46 +147,80 @@ pub fn person(hub: &Hub) -> Person {
 
 /// The coding agent that runs this process, if any, as text.
 pub fn agent_at_work() -> Option<String> {
+    coding_agent().map(|(_, why)| why)
+}
+
+/// The coding agent that runs this process, and how it was recognised.
+fn coding_agent() -> Option<(&'static str, String)> {
     let above = exec::ancestors().unwrap_or_default();
     let program = above.iter().find_map(|process| {
         let agent = programs::known(process.program.as_deref(), &process.arguments())?;
-        Some(format!("the coding agent {agent} runs this command (process {})", process.pid))
+        Some((agent, format!("the coding agent {agent} runs this command (process {})", process.pid)))
     });
     program.or_else(|| {
         let (variable, agent) = programs::by_variable(env::var)?;
-        Some(format!("the coding agent {agent} runs this command ({variable} is set)"))
+        Some((agent, format!("the coding agent {agent} runs this command ({variable} is set)")))
     })
+}
+
+/// The name under which a command is recorded that agents may give as well: the seat's or the coding agent's own, else
+/// the person's.
+///
+/// # Errors
+/// As [`name`].
+pub fn speaker(hub: &Hub) -> Result<String> {
+    if let Some(seat) = env::var(env::AGENT) {
+        return Ok(seat);
+    }
+    let has_token = matches!(token::shown(), Ok(Some(_)));
+    match coding_agent().filter(|_| !has_token) {
+        Some((agent, _)) => Ok(agent.to_owned()),
+        None => name(hub, None),
+    }
 }
 
 /// The person's name: `by`, else git's user.name.
 ///
 /// # Errors
-/// `operator.is_seat` when `by` names a seat; `text.secret` when it holds a secret.
+/// `operator.is_seat` for the name of a seat or a coding agent, and when `by` has characters that are not seen;
+/// `text.secret` when `by` holds a secret.
 pub fn name(hub: &Hub, by: Option<&str>) -> Result<String> {
-    let Some(by) = by.map(str::trim).filter(|by| !by.is_empty()) else {
-        return Ok(identity::name_of_person(hub));
+    let by = by.map(str::trim).filter(|by| !by.is_empty());
+    let name = by.map_or_else(|| identity::name_of_person(hub), str::to_owned);
+    by.map_or(Ok(()), |by| secrets::check_text("name", by))?;
+    // Some scripts need joiners in names, so git's name may have them.
+    let is_hidden = by.is_some_and(|by| text::safe(by) != by);
+    let seen: String = name.to_lowercase().chars().filter(|c| !text::is_hidden(*c)).collect();
+    let seen = seen.trim();
+    let why = match () {
+        () if is_hidden => "has characters that are not seen",
+        () if is_seat(hub, seen) => "is a seat, not a person",
+        () if programs::is_name(seen) => "is a coding agent, not a person",
+        () => return Ok(name),
     };
-    if by.eq_ignore_ascii_case(OPERATOR) || is_seat(hub, by) {
-        return Err(Refusal::guard("operator.is_seat", format!("{} is a seat, not a person", text::safe(by)))
+    let refusal = Refusal::guard("operator.is_seat", format!("{} {why}", text::safe(&name)));
+    Err(match by {
+        Some(_) => refusal
             .because("--by must name the person who decides")
-            .next("omit --by to use git's user.name, or pass your own name")
-            .into());
+            .next("omit --by to use git's user.name, or pass your own name"),
+        None => refusal
+            .because("the person who decides is recorded under git's user.name")
+            .next("set your own name: git config --global user.name \"…\""),
     }
-    secrets::check_text("name", by)?;
-    Ok(by.to_owned())
+    .into())
 }
 
 /// Whether a name belongs to a seat: one with a manifest, a session or receipts here, or in the settings.
 fn is_seat(hub: &Hub, name: &str) -> bool {
+    let is_it = |seat: &str| seat.eq_ignore_ascii_case(name);
     let of_settings = hub.settings().map(|settings| {
         let pool = settings.session.pool.iter();
-        pool.chain([&settings.coordinator.manager]).any(|seat| seat.eq_ignore_ascii_case(name))
+        pool.chain([&settings.coordinator.manager]).any(|seat| is_it(seat))
     });
-    let has_manifest =
-        manifest::all(hub).is_ok_and(|seats| seats.iter().any(|seat| seat.agent().eq_ignore_ascii_case(name)));
+    let has_manifest = || manifest::all(hub).is_ok_and(|seats| seats.iter().any(|seat| is_it(seat.agent())));
     let has_folder = ["_report/agent", "_report/session"].into_iter().any(|folder| {
         let entries = std::fs::read_dir(hub.root.join(folder)).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| entry.file_name().to_string_lossy().eq_ignore_ascii_case(name))
+        entries.into_iter().any(|entry| is_it(&entry.file_name().to_string_lossy()))
     });
-    of_settings.unwrap_or(false) || has_manifest || has_folder
+    is_it(OPERATOR) || pool::is_made(name) || of_settings.unwrap_or(false) || has_folder || has_manifest()
 }

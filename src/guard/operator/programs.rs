@@ -124,6 +124,11 @@ fn by_name(set: &str) -> Option<&'static str> {
     PROGRAMS.iter().find(known).map(|(program, _)| *program)
 }
 
+/// Whether a name in small letters is an agent's.
+pub fn is_name(name: &str) -> bool {
+    PROGRAMS.iter().any(|(program, packages)| *program == name || packages.contains(&name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

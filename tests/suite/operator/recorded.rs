@@ -122,4 +122,16 @@ fn decisions_record_how_the_person_was_recognised() {
     world.ok(&["coordinator", "pause"]);
     let last = world.lines("_report/agent/manager/decisions.jsonl").pop().unwrap();
     assert_eq!((&last["decision"], &last["recognised"]), (&json!("pause"), &json!("neither")));
+
+    // What an agent may do as well is not the person's.
+    for (variable, value, name) in [("TEOF_AGENT", "a", "a"), ("CLAUDECODE", "1", "claude")] {
+        for (args, decision) in [(&["coordinator", "pause"][..], "pause"), (&["coordinator", "skip", "T8"], "skip")] {
+            let mut command = world.teof(args);
+            command.env_remove("TEOF_OPERATOR_TOKEN").env(variable, value);
+            ran(command, &[]).expect(0);
+            let last = world.lines("_report/agent/manager/decisions.jsonl").pop().unwrap();
+            assert_eq!((&last["decision"], &last["recognised"]), (&json!(decision), &json!("neither")), "{last}");
+            assert!(last["why"].as_str().unwrap().starts_with(&format!("{name}: ")), "{last}");
+        }
+    }
 }

@@ -127,7 +127,7 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
 }
 
 fn retire(args: &Retire, app: &App) -> Result<ExitCode> {
-    let (hub, by) = (app.hub()?, app.person()?);
+    let (hub, by) = (app.hub()?, app.speaker()?);
     let sha256 = retire::retire(hub, &args.path, &args.reason, &by)?;
     let document = json!({"path": args.path, "sha256": sha256, "reason": args.reason, "by": by});
     app.result(&document, || format!("Retired {}", text::safe(&args.path)));

@@ -1,7 +1,8 @@
 //! `teof coordinator pause`, `resume`, `cancel`, `reassign`, `skip`, `stop` and `reset-breaker`: they only send a
 //! command.
 //!
-//! People and their tools may control the coordinator; a worker and what it started may not.
+//! People and their tools may control the coordinator; a worker and what it started may not. Seats and coding agents
+//! may slow it down under their own names: only a person cancels work, answers an agent and ends a pause.
 
 use std::process::ExitCode;
 
@@ -152,9 +153,9 @@ pub fn cancel(args: Cancel, app: &App) -> Result<ExitCode> {
     send(app, allowed_cancel(args.target, args.now)?, args.note)
 }
 
-/// The answer to a job's question, unless a run gives it, it is empty or too long, or it has a secret.
+/// The answer to a job's question, if a person gives it, and it is not empty or too long and has no secret.
 pub fn allowed_answer(target: String, answer: &str) -> Result<Command> {
-    operator::run::refuse("answer an agent")?;
+    operator::require("answer an agent")?;
     if answer.trim().is_empty() {
         return Err(Refusal::usage("answer.empty", "the answer is empty")
             .next(format!("see the question: teof coordinator explain {}", text::safe(&target)))
@@ -170,18 +171,19 @@ pub fn allowed_pause() -> Result<Command> {
     Ok(Command::Pause)
 }
 
-/// The end of a task's skip, unless a run asks for it; the end of a pause, if a person asks for it.
+/// The end of a task's skip or pause, unless a run or a coding agent asks for it; the end of a pause of all, if a person
+/// asks for it.
 pub fn allowed_resume(task: Option<String>) -> Result<Command> {
     match task {
-        Some(_) => operator::run::refuse("resume a task")?,
-        None => drop(operator::require("resume the coordinator")?),
-    }
+        Some(_) => operator::recognise("resume a task")?,
+        None => operator::require("resume the coordinator")?,
+    };
     Ok(Command::Resume { task })
 }
 
-/// The end of a job, unless a run asks for it.
+/// The end of a job, if a person asks for it: what an agent made and a person is to review is discarded.
 pub fn allowed_cancel(target: String, now: bool) -> Result<Command> {
-    operator::run::refuse("cancel work")?;
+    operator::require("cancel work")?;
     Ok(Command::Cancel { target, now })
 }
 

@@ -33,7 +33,7 @@ pub fn send(app: &App, command: Command, note: Option<String>) -> Result<ExitCod
 /// # Errors
 /// As [`send`].
 pub fn told(app: &App, command: Command, note: Option<String>) -> Result<Vec<String>> {
-    let answer = send_one(app, &app.person()?, command, note)?;
+    let answer = send_one(app, &app.speaker()?, command, note)?;
     Ok(answer["text"].as_str().unwrap_or_default().lines().map(text::safe).collect())
 }
 
@@ -48,7 +48,7 @@ pub fn send_all(
     note: Option<String>,
 ) -> Result<ExitCode> {
     secrets::check_text("note", note.as_deref().unwrap_or_default())?;
-    let by = app.person()?;
+    let by = app.speaker()?;
     let (mut told, mut failed) = (Vec::new(), Vec::new());
     for command in commands {
         match command.and_then(|command| send_one(app, &by, command, note.clone())) {

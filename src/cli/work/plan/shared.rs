@@ -28,7 +28,7 @@ pub(super) fn editor(app: &App, flags: &Flags) -> Result<Editor> {
         match booted_here(hub)? {
             Some(seat) if is_operator && recognised == Recognised::Neither => return Err(not_shown(&seat).into()),
             Some(_) if !is_operator => {}
-            _ => return Ok(Editor::Person(app.person()?)),
+            _ => return Ok(Editor::Person(app.speaker()?)),
         }
     }
     // Its epoch is checked against the claim under which it edits, once that is known.
@@ -65,7 +65,7 @@ pub fn to_close(file: &PlanFile) -> Option<String> {
 pub(in crate::cli) fn maker(app: &App) -> Result<Editor> {
     let is_named = env::var(env::AGENT).is_some_and(|named| named != OPERATOR);
     if !is_named && operator::require("make a plan without a seat").is_ok() {
-        return Ok(Editor::Person(app.person()?));
+        return Ok(Editor::Person(app.speaker()?));
     }
     Ok(Editor::Seat(Author::new(seats::resolve(app.hub()?, None)?)))
 }
