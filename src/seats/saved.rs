@@ -65,6 +65,12 @@ pub fn load(hub: &Hub, label: &str) -> Result<Saved> {
     })
 }
 
+/// When a seat was last saved, under any label. A damaged file says nothing.
+pub fn latest_of(hub: &Hub, agent: &str) -> Option<Stamp> {
+    let saved = labels(hub).into_iter().filter_map(|label| load(hub, &label).ok());
+    saved.filter(|saved| saved.agent_id == agent).map(|saved| saved.created).max()
+}
+
 /// All labels, sorted.
 pub fn labels(hub: &Hub) -> Vec<String> {
     let entries = fs::read_dir(hub.local("seats/saved")).into_iter().flatten().flatten();

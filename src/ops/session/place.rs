@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 
 use crate::base::{Refusal, Result, env, json, lock, names, text};
 use crate::bus::claims;
-use crate::guard::operator;
+use crate::guard::operator::{self, Recognised};
 use crate::hub::{Hub, paths};
 use crate::seats::freshness::{self, Freshness};
 use crate::seats::pool::{self, Candidate};
 use crate::seats::swap::{self, Swap};
-use crate::seats::{self, known, manifest, retired};
+use crate::seats::{self, known, manifest, retired, saved};
 
 /// The seats to choose a free one from, and how long an unused one counts as taken.
 #[derive(Clone, Debug)]
@@ -86,7 +86,10 @@ pub fn place(hub: &Hub, agent: &str, by_variable: bool, allow: Allow) -> Result<
         None => {}
         Some(declared) if is_live(hub, &declared)? => match allow.manifest_mismatch {
             true => place.warnings.push(mismatch(agent, &declared)),
-            false => return Err(folder_taken(agent, &declared).into()),
+            false => {
+                let own = format!("or use your own worktree: git worktree add -b agent/{agent}/work ../{agent}");
+                return Err(folder_taken(agent, &declared).next(own).into());
+            }
         },
         Some(declared) => match (swap::to_variant(hub, agent)?, allow.any_seat) {
             (Some(swap), _) => place.swap = Some(swap),
@@ -126,6 +129,24 @@ pub fn check_not_at_work(hub: &Hub, agent: &str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses another seat's manifest in a folder whose seat has a fresh session and was not saved since, unless a person
+/// at a terminal or with a token asks for it.
+///
+/// # Errors
+/// `session.folder_taken` (exit 1).
+pub fn check_folder(hub: &Hub, agent: &str) -> Result<()> {
+    let is_here = |found: &seats::Manifest| found.agent() != agent && found.path.starts_with(&hub.here.root);
+    let Some(declared) = manifest::current(hub)?.filter(is_here) else { return Ok(()) };
+    let other = declared.agent();
+    let is_saved = freshness::captured_at(hub, other)? <= saved::latest_of(hub, other);
+    let by_person = || matches!(operator::require("take a folder"), Ok(Recognised::Terminal | Recognised::Token));
+    if is_saved || !is_live(hub, &declared)? || by_person() {
+        return Ok(());
+    }
+    let hand_over = format!("or, as {other}, hand the folder over: teof agent save {other}");
+    Err(folder_taken(agent, &declared).next(hand_over).into())
+}
+
 /// Whether the manifest's seat has a fresh session; without its manifest it would write under another name.
 fn is_live(hub: &Hub, declared: &seats::Manifest) -> Result<bool> {
     Ok(matches!(freshness::check(hub, declared.agent(), None)?, Freshness::Fresh { .. }))
@@ -143,9 +164,8 @@ fn folder_taken(agent: &str, declared: &seats::Manifest) -> Refusal {
     let other = declared.agent();
     Refusal::guard("session.folder_taken", format!("{other} has a session in this folder"))
         .because(format!("with {agent}'s manifest here, {other} would write as {agent}"))
-        .next(format!("to work beside {other}: {}={agent} teof session-boot", env::AGENT))
-        .next(format!("or use your own worktree: git worktree add -b agent/{agent}/work ../{agent}"))
         .with("manifest_agent", other)
+        .next(format!("to work beside {other}: {}={agent} teof session-boot", env::AGENT))
 }
 
 fn seat_swap(hub: &Hub, agent: &str) -> Result<Swap> {

@@ -79,9 +79,10 @@ pub enum Taken {
 /// Makes this the seat's worktree.
 ///
 /// # Errors
-/// As [`place::check_not_at_work`] and [`Swap::perform`].
+/// As [`place::check_not_at_work`], [`place::check_folder`] and [`Swap::perform`].
 pub fn take(hub: &Hub, agent: &str) -> Result<Taken> {
     place::check_not_at_work(hub, agent)?;
+    place::check_folder(hub, agent)?;
     let known = match swap::to_variant(hub, agent)? {
         Some(swap) => Some(swap),
         None => swap::to_kept(hub, agent),
@@ -141,6 +142,7 @@ pub struct SaveRequest<'a> {
 /// Restores a saved seat: its branch (unless `manifest_only`), then the manifest.
 pub fn restore(hub: &Hub, label: &str, manifest_only: bool, allow_dirty: bool) -> Result<Saved> {
     let saved = saved::load(hub, label)?;
+    place::check_folder(hub, &saved.agent_id)?;
     if let Some(branch) = saved.branch.as_deref().filter(|_| !manifest_only)
         && hub.here.branch().as_deref() != Some(branch)
     {
@@ -156,6 +158,7 @@ pub fn restore(hub: &Hub, label: &str, manifest_only: bool, allow_dirty: bool) -
 /// Restores the manifest from before the last swap. Returns the seat.
 pub fn back(hub: &Hub) -> Result<String> {
     let swap = swap::back(hub)?;
+    place::check_folder(hub, &swap.agent)?;
     swap.perform(hub)?;
     Ok(swap.agent)
 }

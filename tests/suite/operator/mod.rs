@@ -27,6 +27,9 @@ const DECISIONS: &[&[&str]] = &[
     &["review", "retry", "any", "--note", "again"],
     &["review", "revert", "any"],
     &["coordinator", "reset-breaker"],
+    &["coordinator", "resume"],
+    &["coordinator", "cancel", "any"],
+    &["coordinator", "answer", "any", "yes"],
     &["operator", "token", "mine"],
     &["operator", "revoke", "test"],
 ];
@@ -74,9 +77,16 @@ fn a_seat_and_a_coding_agent_decide_nothing_and_a_token_says_that_a_person_does(
         variable.env("CLAUDECODE", "1");
         is_refused(&ran(variable, &[]), "claude");
     }
-    let mut lift = plain(&["bus", "message", "--task", "A", "--type", "lift", "--summary", "go", "--agent", "codex-1"]);
-    lift.env("CLAUDECODE", "1");
-    is_refused(&ran(lift, &[]), "claude");
+    for lift in [
+        &["bus", "message", "--task", "A", "--type", "lift"][..],
+        &["bus", "ping", "--message-task", "A", "--message-type", "lift"],
+        &["bus", "directive", "--task", "A", "--type", "lift"],
+        &["bus", "directive", "--task", "B", "--pointer-task", "A", "--pointer-type", "lift"],
+    ] {
+        let mut lift = plain(&[lift, &["--summary", "go", "--agent", "codex-1"]].concat());
+        lift.env("CLAUDECODE", "1");
+        is_refused(&ran(lift, &[]), "claude");
+    }
     for name in ["claude", "codex", "gemini", "opencode", "qwen", "cursor-agent", "amp", "goose", "aider", "copilot"] {
         let mut below = Command::new(stub(&world, name));
         world.clear(&mut below);
@@ -174,9 +184,14 @@ fn a_person_is_identified_by_gits_global_configuration() {
     fs::remove_file(config).unwrap();
     assert_ne!(who(), "Bot");
     world.ok(&["session-boot", "--agent", "codex-7", "--no-sync"]);
-    for seat in ["codex-7", "CODEX-7", "manager", "operator"] {
-        let error = world.refused(&["consent", "grant", "--by", seat]);
-        assert_eq!(error["code"], "operator.is_seat", "{seat}");
+    for name in ["codex-7", "CODEX-7", "manager", "operator", "worker-7", "claude", "Codex", "Ann\u{200b}"] {
+        let error = world.refused(&["consent", "grant", "--by", name]);
+        assert_eq!(error["code"], "operator.is_seat", "{name}");
+    }
+    for name in ["codex-7", "Codex\u{200b}-7", "worker-7", "claude"] {
+        let mut command = world.teof(&["consent", "grant", "--json"]);
+        command.env("GIT_AUTHOR_NAME", name);
+        assert!(ran(command, &[]).expect(1).stderr.contains("operator.is_seat"), "{name}");
     }
     world.ok(&["consent", "grant", "--by", "Ann"]);
 }
@@ -206,6 +221,18 @@ fn a_boot_never_takes_the_folder_of_a_seat_that_is_at_work() {
     let said: Vec<_> = events.iter().filter(|event| event["event"] == "observation").collect();
     assert_eq!((&said[0]["agent_id"], &said[1]["agent_id"]), (&"b".into(), &"a".into()), "{said:?}");
     assert_eq!(world.refused(&["session-boot", "--agent", "operator", "--no-sync"])["code"], "agent.operator");
+
+    // Neither does it lose the folder to another seat's manifest, before it hands the folder over.
+    let nobody = |args: &[&str]| {
+        let mut command = world.teof(args);
+        command.env_remove("TEOF_OPERATOR_TOKEN");
+        ran(command, &["--json"])
+    };
+    assert!(nobody(&["agent", "use", "b"]).expect(1).stderr.contains("session.folder_taken"));
+    assert_eq!(world.read_json("AGENT_MANIFEST.json")["agent_id"], "a");
+    nobody(&["agent", "save", "of-a", "--no-heartbeat", "--allow-dirty"]).expect(0);
+    nobody(&["agent", "use", "b"]).expect(0);
+    assert_eq!(world.read_json("AGENT_MANIFEST.json")["agent_id"], "b");
 }
 
 #[test]
