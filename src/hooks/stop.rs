@@ -9,7 +9,7 @@ use super::{gate, record};
 use crate::base::{Result, Stamp, digest, text};
 use crate::bus::log::Log;
 use crate::bus::messages;
-use crate::hub::git::Git;
+use crate::hub::git::{self, Git};
 use crate::hub::worktrees::metadata::WorktreeMetadata;
 use crate::hub::worktrees::setup;
 use crate::hub::{Hub, Worktree};
@@ -93,7 +93,8 @@ fn remove(hub: &Hub, path: &Path) -> bool {
         let path = line.strip_prefix("!! ").or_else(|| line.strip_prefix("?? "));
         path.is_some_and(|path| metadata.is_copied(Path::new(path)) && copies.is_same(path))
     };
-    let changed = git.run(&["status", "--porcelain", "--ignored", "--untracked-files=all", "-z"]);
+    let status = ["status", "--porcelain", "--ignored", "--untracked-files=all", "-z", git::OUTSIDE_SUBMODULES];
+    let changed = git.run(&status);
     let is_unchanged = changed.is_ok_and(|changed| changed.split('\0').all(|line| line.is_empty() || is_copy(line)));
     if !is_unused(git.run(&own)) || !is_unchanged {
         return false;

@@ -73,9 +73,13 @@ pub struct Git {
     trusting: bool,
 }
 
+/// For every call to `git status`: git stays out of submodules, because there it would run the filters that a
+/// submodule's own configuration names. A submodule at another commit is still seen. A setting is not enough: a
+/// submodule's own `ignore` wins over it.
+pub const OUTSIDE_SUBMODULES: &str = "--ignore-submodules=dirty";
+
 /// For every call: what git would run, or look into, beside what it was asked for is off; and so are settings of a
-/// person that change what it answers. What a person asked git to leave alone (ignore rules, a submodule's own
-/// `ignore`) stays.
+/// person that change what it answers. The ignore rules of a person stay.
 const FIXED: [(&str, &str); 19] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
@@ -86,7 +90,7 @@ const FIXED: [(&str, &str); 19] = [
     ("log.showSignature", "false"),
     ("status.showUntrackedFiles", "normal"),
     ("status.relativePaths", "false"),
-    ("diff.ignoreSubmodules", "none"),
+    ("diff.ignoreSubmodules", "dirty"),
     ("merge.autoStash", "false"),
     ("core.quotePath", "false"),
     ("core.safecrlf", "false"),

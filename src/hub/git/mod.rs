@@ -13,4 +13,4 @@ pub mod reflog;
 pub mod sparse;
 pub mod tracked;
 
-pub use command::{Git, KILLED, check_killed, complaint, failed, forget_location};
+pub use command::{Git, KILLED, OUTSIDE_SUBMODULES, check_killed, complaint, failed, forget_location};

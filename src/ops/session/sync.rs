@@ -79,13 +79,34 @@ pub fn dirt(hub: &Hub, worktree: &Worktree) -> Result<Vec<String>> {
         "-z",
         "--no-renames",
         "--untracked-files=normal",
+        git::OUTSIDE_SUBMODULES,
     ])?;
+    let left_alone = submodules_left_alone(worktree);
     let counts = |line: &&str| {
         let path = line.get(3..).unwrap_or_default();
         let ours = || path.starts_with(&vault) && is_status_only(worktree, line);
-        !path.is_empty() && !is_record(worktree, path) && !is_manifest(path) && !ours()
+        let left_alone = || left_alone.iter().any(|submodule| submodule == path);
+        !path.is_empty() && !is_record(worktree, path) && !is_manifest(path) && !ours() && !left_alone()
     };
     Ok(listed.split('\0').filter(counts).map(text::safe).collect())
+}
+
+/// The submodules that a person asked git to leave alone, whatever commit they are at.
+fn submodules_left_alone(worktree: &Worktree) -> Vec<String> {
+    if !worktree.root.join(".gitmodules").exists() {
+        return Vec::new();
+    }
+    let Ok(repo) = git2::Repository::open(&worktree.root) else { return Vec::new() };
+    // The configuration wins over .gitmodules.
+    let config = repo.config().and_then(|mut config| config.snapshot()).ok();
+    let is_left_alone = |one: &git2::Submodule<'_>| {
+        let key = one.name().ok().map(|name| format!("submodule.{name}.ignore"));
+        let own = config.as_ref().zip(key).and_then(|(config, key)| config.get_string(&key).ok());
+        own.map_or(one.ignore_rule() == git2::SubmoduleIgnore::All, |own| own == "all")
+    };
+    let submodules = repo.submodules().unwrap_or_default();
+    let left_alone = submodules.iter().filter(|one| is_left_alone(one));
+    left_alone.map(|one| one.path().to_string_lossy().into_owned()).collect()
 }
 
 /// Whether a line is about the record. An untracked folder represents its content; one with an owned file may have

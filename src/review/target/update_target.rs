@@ -230,7 +230,8 @@ fn blocking_files(
     let git = Git::named(&worktree.root, &worktree.git_dir);
     let touched: BTreeSet<&str> = changed.iter().map(String::as_str).collect();
     let mut found = Vec::new();
-    let status = git.run(&["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no"])?;
+    let status = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=no", git::OUTSIDE_SUBMODULES];
+    let status = git.run(&status)?;
     for line in status.split('\0').filter(|line| line.len() > 3) {
         let (state, path) = line.split_at(3);
         if touched.contains(path) {

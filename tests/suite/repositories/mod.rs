@@ -4,3 +4,4 @@ mod commits;
 mod formats;
 mod life;
 mod matrix;
+mod submodules;
