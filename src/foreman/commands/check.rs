@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::executor::{Chosen, Subject};
+use super::outside::Watch;
 use super::{runner, spec};
 use crate::base::{Result, env, text};
 use crate::exec::{self, Control, Spec, Supervisor, TimedOut, Verdict};
@@ -42,7 +43,8 @@ pub fn tests(hub: &Hub, folder: &Path, of: (&str, &str), lines: &[String], say: 
 /// Runs commands in `folder` as `run`, for a job, up to the first that fails.
 ///
 /// # Errors
-/// When the output cannot be stored or a process cannot be created. A command that fails is not an error.
+/// When the output cannot be stored or a process cannot be created; `review.outside_changed`. A command that fails is not
+/// an error.
 pub fn commands(
     hub: &Hub,
     folder: &Path,
@@ -68,6 +70,8 @@ pub fn commands(
     let _reaper = supervisor.start_reaper(&marks, settings.grace, after)?;
     let trace = telemetry::parent_of_job(hub, job);
     let slot = setup::slot_of(hub, repository.path())?;
+    let base = repository.head()?.peel_to_commit()?.id();
+    let watch = Watch::start(hub, repository.path(), base, job)?;
     for (at, command) in commands.iter().enumerate() {
         say(&format!("[{}/{}] {}", at + 1, commands.len(), text::safe(&command.to_string())));
         let mut env = exec::allowed(&settings.env);
@@ -88,6 +92,7 @@ pub fn commands(
             break;
         }
     }
+    watch.end()?;
     Ok(trials)
 }
 

@@ -2,7 +2,9 @@
 
 pub mod check;
 pub mod executor;
+mod outside;
 pub(super) mod push_block;
 pub(super) mod runner;
 mod spec;
+pub(super) mod targets;
 pub mod terminals;

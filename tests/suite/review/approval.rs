@@ -64,7 +64,7 @@ fn a_target_without_a_checkout_only_moves_its_ref() {
 fn approve_continues_when_only_the_record_moved() {
     let desk = Desk::writing(&[
         "echo ran >> $HOME/ran; cd \"$TEOF_ROOT\" && echo x > _report/x.txt && git add _report/x.txt && \
-        git -c user.name=t -c user.email=t@t commit -qm record -- _report/x.txt",
+        git -c user.name=t -c user.email=tester@example.invalid commit -qm record -- _report/x.txt",
     ]);
     let decision = desk.merged();
     assert_eq!(desk.world.git(&["log", "--format=%s", "--first-parent", "-2", "main"]), "Write the docs\nrecord");
@@ -77,7 +77,7 @@ fn approve_continues_when_only_the_record_moved() {
 fn approve_merges_and_tests_again_when_the_target_moved() {
     let desk = Desk::writing(&[
         "echo ran >> $HOME/ran; test -e $HOME/moved && exit 0; touch $HOME/moved; cd \"$TEOF_ROOT\" && \
-        echo y > src/other.txt && git -c user.name=t -c user.email=t@t commit -qm code -- src/other.txt",
+        echo y > src/other.txt && git -c user.name=t -c user.email=tester@example.invalid commit -qm code -- src/other.txt",
     ]);
     desk.merged();
     assert_eq!(fs::read_to_string(desk.world.folder().join("home/ran")).unwrap(), "ran\nran\n");

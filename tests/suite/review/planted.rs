@@ -66,3 +66,20 @@ fn a_test_whose_secret_was_redacted_is_not_run_as_something_else() {
     assert_eq!(refused["code"], "review.test_redacted", "{refused}");
     assert_eq!(desk.main(), desk.base);
 }
+
+#[test]
+fn approve_refuses_when_its_tests_move_the_target_or_plant_a_program() {
+    let config = "git -C \"$TEOF_ROOT\" config core.sshCommand /tmp/evil";
+    let commit = "cd \"$TEOF_ROOT\" && echo y > src/other.txt && git add src/other.txt && \
+        git -c user.name=B -c user.email=b@example.invalid commit -qm sneaky";
+    for (test, next) in [(config, "review.outside_changed"), (commit, "target.moved_by_worker")] {
+        let desk = Desk::writing(&[test]);
+        let config_before = desk.world.read(".git/config");
+        let refused = desk.refused();
+        assert_eq!(refused["code"], "review.outside_changed", "{refused}");
+        assert!(desk.memory().is_empty() && desk.leftovers().is_empty());
+        desk.world.write(".git/config", &config_before);
+        assert_eq!(desk.refused()["code"], next, "nothing is merged on top of it");
+        assert!(!desk.world.git(&["log", "--format=%s", "main"]).contains("Write the docs"));
+    }
+}

@@ -3,8 +3,8 @@
 //! An attempt that dies may have planted something already, so the next one compares with the state before the first
 //! attempt. Kept on this machine until an attempt passes its checks or is blocked.
 
-use super::targets;
 use crate::base::{Result, files, json};
+use crate::foreman::commands::targets;
 use crate::foreman::work::Work;
 use crate::guard::result::{Surroundings, checkouts, dotgit, object_store, personal, planted, surroundings};
 use crate::hub::Hub;

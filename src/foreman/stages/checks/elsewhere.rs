@@ -1,11 +1,10 @@
 //! Finds what a worker changed outside its worktree. Runs once, after its programs have ended.
 
-use super::targets;
 use crate::base::{Result, files};
 use crate::foreman::commands::runner::Runner;
+use crate::foreman::commands::targets;
 use crate::foreman::reporting::report::Report;
 use crate::foreman::sandbox::SandboxState;
-use crate::guard::moved_target::{self, Moved, What};
 use crate::guard::result::{Surroundings, checkouts, git_trace, planted};
 use crate::hub::Hub;
 use crate::model::run::outcome::Finding;
@@ -39,17 +38,7 @@ pub fn found(hub: &Hub, report: &Report, runner: &Runner, before: &Surroundings)
         Finding::medium("git.trace_unreadable", "", message)
     }));
     let is_target = targets::of(hub, &report.work.order);
-    for (branch, commit, what) in elsewhere.moved.into_iter().filter(|(branch, ..)| is_target.contains(branch)) {
-        let words = match what {
-            What::Holds => "gained commit",
-            What::Lost => "lost commit",
-        };
-        let message = format!("{branch} {words} {commit} through git commands that the worker ran in its checkout");
-        let hint = "teof builds nothing on it until a person has checked it: teof coordinator reset-breaker --help";
-        findings.push(Finding::high("git.target_moved", "", message).hint(hint));
-        let (job, task) = (report.work.job().to_owned(), report.work.order.task_id.clone());
-        moved_target::note(hub, Moved { branch, commit: commit.to_string(), what, job, task, at: hub.now() })?;
-    }
+    findings.extend(targets::moved_in_checkouts(hub, &super::ran(report)?, elsewhere.moved, &is_target)?);
     findings.extend(planted::found(hub, before));
     // Each git command of a run adds lines to the trace.
     if let Err(e) = files::remove(&trace) {

@@ -3,7 +3,6 @@
 pub(in crate::foreman) mod base_tests;
 pub(in crate::foreman) mod baseline;
 pub(in crate::foreman) mod elsewhere;
-pub(in crate::foreman) mod targets;
 
 use std::ops::ControlFlow::{self, Break, Continue};
 
@@ -12,6 +11,7 @@ use super::context::StageContext;
 use crate::base::Result;
 use crate::foreman::commands::push_block;
 use crate::foreman::commands::runner::Runner;
+use crate::foreman::commands::targets::{self, Ran};
 use crate::foreman::reporting::envelope::{DiffReport, StageReport};
 use crate::foreman::reporting::report::{End, Report};
 use crate::foreman::results::command_result::CommandResult;
@@ -72,12 +72,19 @@ pub fn inspect(hub: &Hub, report: &mut Report, before: &Surroundings) -> Result<
     Ok(findings)
 }
 
+/// The run, as the one that may have moved a branch.
+fn ran<'r>(report: &'r Report<'_>) -> Result<Ran<'r>> {
+    let (place, work) = (report.place()?, report.work);
+    let own = place.checkpoints.iter().map(|done| done.commit).collect();
+    Ok(Ran { git_dir: &place.git_dir, base: place.base, own, job: work.job(), task: &work.order.task_id })
+}
+
 /// Finds what bypassed people: work in a target or at a remote, and trust that no person granted, which is revoked.
 fn published(hub: &Hub, report: &Report, before: &Surroundings) -> Result<Vec<Finding>> {
     let place = report.place()?;
     let mut findings: Vec<_> = push_block::pushed(place)?.into_iter().collect();
     for target in targets::of(hub, &report.work.order) {
-        findings.extend(targets::moved(hub, report, &target, before)?);
+        findings.extend(targets::moved(hub, &ran(report)?, &target, before)?);
     }
     let (digests, forged): (Vec<_>, Vec<_>) = personal::forged(hub, before)?.into_iter().unzip();
     if !forged.is_empty() {
