@@ -303,6 +303,7 @@ fn a_seat_cannot_loosen_guards_in_the_settings() {
     world.ok(&["consent", "grant"]);
     world.write("teof.toml", &loose.replace("1m", "1s"));
     world.git(&["commit", "-qam", "Shorten it again"]);
+    world.ok(&["session-boot", "--no-sync", "--agent", "b"]);
     assert_eq!(world.refused(&takeover("T3"))["code"], "claim.not_expired");
     world.ok(&["consent", "grant"]);
     world.ok(&takeover("T3"));
