@@ -158,7 +158,6 @@ pub fn restore(hub: &Hub, label: &str, manifest_only: bool, allow_dirty: bool) -
 /// Restores the manifest from before the last swap. Returns the seat.
 pub fn back(hub: &Hub) -> Result<String> {
     let swap = swap::back(hub)?;
-    place::check_folder(hub, &swap.agent)?;
     swap.perform(hub)?;
     Ok(swap.agent)
 }

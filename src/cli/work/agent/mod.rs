@@ -89,7 +89,7 @@ struct Save {
 /// Switch back to a saved seat, or to the one before
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n\
-\x20 teof agent use codex-2 && teof agent restore --manifest-only")]
+\x20 teof agent save morning --allow-dirty && teof agent use codex-2 && teof agent restore --manifest-only")]
 struct Restore {
     /// The label [default: the seat before the last switch]
     label: Option<String>,
