@@ -1,9 +1,9 @@
 //! Whether anything knows a task, so that a slip of its name is noticed.
 
 use crate::base::{Refusal, Result, names};
-use crate::bus::{assignments, claims};
+use crate::bus::{assignments, claims, messages};
 use crate::guard::secrets;
-use crate::hub::Hub;
+use crate::hub::{Hub, paths};
 use crate::model::plan::Status;
 use crate::plans::requests::{self, vault};
 use crate::plans::{self, PlanFile, SameWork};
@@ -47,6 +47,26 @@ pub fn meant_if_unknown(hub: &Hub, task: &str) -> Result<Option<String>> {
     let known = names(hub, &plans)?;
     let is_known = known.iter().any(|name| name == task);
     Ok((!is_known).then(|| names::did_you_mean(task, known.iter().map(String::as_str))))
+}
+
+/// Refuses to open a task's channel under a name that differs from a known task or channel by case alone: a hold in it
+/// would hold nothing.
+///
+/// # Errors
+/// `channel.twin` (exit 2); as [`remark_unknown`].
+pub fn refuse_twin(hub: &Hub, task: &str) -> Result<()> {
+    if hub.path(&paths::channel(task))?.exists() || meant_if_unknown(hub, task)?.is_none() {
+        return Ok(());
+    }
+    let plans: Vec<PlanFile> = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok()).collect();
+    let mut known = messages::channels(hub)?;
+    known.extend(claims::list(hub)?.whole.into_iter().map(|(task, _)| task));
+    known.extend(names(hub, &plans)?);
+    let Some(twin) = known.into_iter().find(|known| known.eq_ignore_ascii_case(task)) else { return Ok(()) };
+    Err(Refusal::usage("channel.twin", format!("{task} differs from {twin} by case alone"))
+        .because("they would be one file where the file system ignores case")
+        .next(format!("use that name: --task {twin}"))
+        .into())
 }
 
 /// The items of the backlog, the open steps of open plans, and the requests. A damaged file has none.

@@ -1,8 +1,9 @@
 //! Publishes events and messages to the bus, one or many: checked, under one lock and in one transaction.
 
+mod entry;
+
 use std::collections::HashSet;
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::claims::held::{self, Work};
@@ -19,36 +20,9 @@ use crate::guard::secrets;
 use crate::hub::repository::clone_fidelity::{self, Need};
 use crate::hub::{Hub, Request, Transaction, Writer, paths};
 use crate::model::event::{self, Event};
-use crate::model::message::{self, LIFT, Message, is_task_channel};
-use crate::seats;
+use crate::model::message::{LIFT, is_task_channel};
 
-/// An event or a message.
-#[derive(Clone, Debug, Serialize)]
-pub enum Content {
-    Event(Event),
-    Message { channel: String, message: Message },
-}
-
-/// One line to write, and its epoch.
-#[derive(Clone, Debug, Serialize)]
-pub struct Entry {
-    #[serde(rename = "entry")]
-    pub content: Content,
-    /// The epoch of the author's claim; recorded with it.
-    pub epoch: Option<u64>,
-    /// Its line in a batch; a refusal names it.
-    pub line: Option<u64>,
-    /// The decision that the event is about; a record of it is written with the event.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decision: Option<Deciding>,
-}
-
-/// A decision, and more data for its record.
-#[derive(Clone, Debug, Serialize)]
-pub struct Deciding {
-    pub id: String,
-    pub meta: Map<String, Value>,
-}
+pub use entry::{Content, Deciding, Entry};
 
 /// The result of a publish.
 #[derive(Clone, Debug)]
@@ -59,103 +33,6 @@ pub struct Published {
     pub repeated: bool,
     /// Notes for people: overrides and missing evidence.
     pub remarks: Vec<String>,
-}
-
-impl Entry {
-    pub fn event(event: Event, epoch: Option<u64>) -> Entry {
-        Entry { content: Content::Event(event), epoch, line: None, decision: None }
-    }
-
-    pub fn message(channel: &str, message: Message, epoch: Option<u64>) -> Entry {
-        Entry { content: Content::Message { channel: channel.to_owned(), message }, epoch, line: None, decision: None }
-    }
-
-    /// Its task, if any.
-    pub fn task(&self) -> Option<&str> {
-        let task = match &self.content {
-            Content::Event(event) => event.task_id.as_deref(),
-            Content::Message { channel, .. } => Some(channel.as_str()),
-        };
-        task.filter(|task| is_task_channel(task))
-    }
-
-    /// The task whose state it reports or changes, and a description for a refusal. Of the messages only a hold
-    /// changes a task.
-    fn changes_task(&self) -> Option<(&str, &'static str)> {
-        match &self.content {
-            Content::Event(event) => Some((event.task_id.as_deref()?, "write an event about another task")),
-            Content::Message { channel, message } if message.kind == message::HOLD => {
-                Some((channel, "hold another task"))
-            }
-            Content::Message { .. } => None,
-        }
-    }
-
-    /// Whether it lifts a hold.
-    fn lifts(&self) -> bool {
-        matches!(&self.content, Content::Message { message, .. } if message.kind == message::LIFT)
-    }
-
-    /// A type of message close to a known one: a `hlod` has no effect.
-    fn likely_typo(&self) -> Option<String> {
-        let Content::Message { message, .. } = &self.content else { return None };
-        let (kind, known) = (message.kind.as_str(), message::KNOWN);
-        let meant = known.iter().filter(|_| !known.contains(&kind)).find(|word| names::is_near(kind, word))?;
-        Some(format!("unknown type {kind}, written anyway (did you mean {meant}? then write it again)"))
-    }
-
-    /// A warning about a message to a seat or role that does not exist.
-    fn unknown_recipient(&self, hub: &Hub) -> Result<Option<String>> {
-        let Content::Message { channel, .. } = &self.content else { return Ok(None) };
-        let Some(name) = channel.strip_prefix("agent-").filter(|name| names::is_id(name)) else { return Ok(None) };
-        let seats = seats::manifest::all(hub)?;
-        let has = |seat: &seats::manifest::Manifest| seat.agent() == name || seat.seat.desired_roles().contains(&name);
-        let known = seats::known::ids(hub)?;
-        if name == OPERATOR || seats.iter().any(has) || known.iter().any(|seat| seat == name) {
-            return Ok(None);
-        }
-        let meant = names::did_you_mean(name, known.iter().map(String::as_str));
-        let list = "list seats: teof agent list";
-        Ok(Some(format!("no seat or role {name}{meant} ({list}); the message stays in its channel")))
-    }
-
-    fn noun(&self) -> &'static str {
-        match &self.content {
-            Content::Event(_) => "event",
-            Content::Message { .. } => "message",
-        }
-    }
-
-    fn receipts(&self) -> &[String] {
-        match &self.content {
-            Content::Event(event) => &event.receipts,
-            Content::Message { message, .. } => &message.receipts,
-        }
-    }
-
-    fn kind(&self) -> &str {
-        match &self.content {
-            Content::Event(event) => &event.event,
-            Content::Message { message, .. } => &message.kind,
-        }
-    }
-
-    /// The seat that reviews another's task, if the entry is such an audit.
-    fn reviewer(&self) -> Option<&str> {
-        match &self.content {
-            Content::Event(event) if event.event == event::AUDIT => event.meta.get(event::REVIEWER)?.as_str(),
-            _ => None,
-        }
-    }
-
-    /// Whether it needs the right to write to the task: kinds bound to a claim, and everything with an epoch.
-    fn is_bound(&self) -> bool {
-        let bound = match &self.content {
-            Content::Event(_) => &event::CLAIM_BOUND,
-            Content::Message { .. } => &message::CLAIM_BOUND,
-        };
-        self.epoch.is_some() || bound.contains(&self.kind())
-    }
 }
 
 /// Writes all entries, or none if one is refused. On return they are on disk.
@@ -275,6 +152,9 @@ pub(super) fn stage(
                 message = message.meta("recognised", person.recognised.as_str()).meta("by", person.name);
             } else if entry.lifts() {
                 message = message.meta("recognised", operator::seen().as_str());
+            }
+            if is_task_channel(channel) {
+                known::refuse_twin(writer.hub(), names::check_id("channel", channel)?)?;
             }
             messages::stage(writer, transaction, channel, &message)?;
             if let Some(role) = &message.to {

@@ -1,4 +1,4 @@
-//! What a person does to a job's branch after its review: merges, amends, rebases.
+//! What a person does between a job's result and its merge: merges, amends, rebases, holds.
 
 use super::*;
 
@@ -53,4 +53,22 @@ fn a_branch_that_a_person_merged_the_target_into_is_merged_and_taken_back() {
     assert!(!files.contains("_bus"), "a moment after the last record commit there is no other: {files}");
     site.world.ok(&["bus", "commit"]);
     assert_eq!(site.world.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_hold_in_the_name_of_a_job_holds_its_task() {
+    let site = Site::appending("");
+    let task = site.submit("Append two");
+    assert_eq!(site.run().code, 0);
+    let say = |name: &str, kind: &str| {
+        site.world.run(&["bus", "message", "--task", name, "--type", kind, "--summary", "wait", "--agent", "operator"])
+    };
+    assert!(say("NOPE-1", "hold").expect(0).stderr.contains("no such task NOPE-1"), "a slip is noticed");
+    let twin = say(&task.to_uppercase(), "hold").expect(2);
+    assert!(twin.stderr.contains(&format!("--task {task}")), "{twin:?}");
+    say("j1", "hold").expect(0);
+    assert!(!site.world.exists("_bus/messages/j1.jsonl"));
+    assert_eq!(site.world.refused(&["review", "approve", "j1"])["code"], "task.on_hold");
+    say("j1", "lift").expect(0);
+    site.world.ok(&["review", "approve", "j1"]);
 }

@@ -9,10 +9,12 @@ use crate::base::{Refusal, Result, text};
 use crate::cli::App;
 use crate::cli::support::author::{Flags, Repeat};
 use crate::cli::support::help::MORE;
+use crate::coordinator::state::store;
 use crate::guard::claim::{self, Author};
 use crate::hub::Hub;
 use crate::model::event;
 use crate::model::message::Message;
+use crate::ops::claims::known;
 use crate::ops::publish::{self, Entry, at_line};
 
 /// The largest batch, in bytes.
@@ -61,8 +63,9 @@ impl Details {
 /// Writes the entries and tells what was written.
 pub fn write(app: &App, command: &str, author: &Author, entries: &[Entry], repeat: &Repeat) -> Result<()> {
     let hub = app.hub()?;
-    let request = repeat.request(command, &(&author.agent, entries))?;
-    let done = publish::publish(hub, command, author, entries, request.as_ref())?;
+    let entries: Vec<Entry> = entries.iter().map(|entry| held(app, hub, entry)).collect::<Result<_>>()?;
+    let request = repeat.request(command, &(&author.agent, &entries))?;
+    let done = publish::publish(hub, command, author, &entries, request.as_ref())?;
     for remark in &done.remarks {
         app.warn(remark);
     }
@@ -72,6 +75,19 @@ pub fn write(app: &App, command: &str, author: &Author, entries: &[Entry], repea
         lines.join("\n")
     });
     Ok(())
+}
+
+/// A hold or lift that names a job is about the job's task; of a name that nothing knows it warns.
+fn held(app: &App, hub: &Hub, entry: &Entry) -> Result<Entry> {
+    let Some(name) = entry.held_task() else { return Ok(entry.clone()) };
+    let Some(unknown) = known::remark_unknown(hub, name)? else { return Ok(entry.clone()) };
+    match store::load(hub)?.find(name) {
+        Ok(job) => Ok(entry.clone().moved_to(&job.task)),
+        Err(_) => {
+            app.warn(unknown);
+            Ok(entry.clone())
+        }
+    }
 }
 
 fn render(written: &Value, agent: &str) -> String {
