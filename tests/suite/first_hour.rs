@@ -166,7 +166,7 @@ fn do_allows_exactly_its_own_job_and_merges_only_what_passed() {
     assert_eq!(world.git(&["rev-list", "--count", "HEAD"]), "3");
     // A consent that no job used is taken back.
     teof(&world, "coordinator pause -q").expect(0);
-    let held = teof(&world, "do \"Document the rest\" --yes").expect(6);
+    let held = teof(&world, "do \"Document the rest\" --yes").expect(5);
     assert!(
         held.stderr.contains("paused by Tester") && held.stderr.contains("Revoked the consent again"),
         "{}",

@@ -150,10 +150,15 @@ impl StepContext<'_> {
         // The result that it goes on from may be merged while it waits.
         let is_earlier = job.rework.is_some() && run == format!("{}.{}", job.id, job.run.saturating_sub(1));
         if job.run_id() != run && !(is_earlier && matches!(said, ReviewWord::Merged { .. })) {
-            if let ReviewWord::Rework { findings, .. } = &said
-                && job.takes_notes()
-            {
-                return Ok(self.add_notes(id, findings, by));
+            if let ReviewWord::Rework { findings, .. } = &said {
+                let has = |had: &Rework| findings.iter().all(|found| had.findings.contains(found));
+                // Its file was found before the command came.
+                if job.rework.as_ref().is_some_and(has) {
+                    return Ok(format!("{} goes back to its coder ({})", job.task, with_note(by)));
+                }
+                if job.takes_notes() {
+                    return Ok(self.add_notes(id, findings, by));
+                }
             }
             let (job, run) = (job.short(), job.run_id());
             return Err(format!("{job} has continued since: review the result of {} when it is ready", short(&run)));
