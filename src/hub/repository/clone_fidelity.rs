@@ -56,7 +56,10 @@ pub fn first_loss(hub: &Hub, files: &[(&str, Need)]) -> Result<Option<Loss>> {
         attributes::ensure(hub)?;
     }
     let not_file = |(path, need): &(&str, Need)| {
-        let what = not_a_file(hub, path).filter(|_| *need == Need::Bytes)?;
+        let what = match need {
+            Need::Bytes => not_a_file(hub, path)?,
+            Need::There => leads_outside(hub, path).then_some("a link to outside the repository")?,
+        };
         let (why, fix) =
             (format!("it is {what}, and evidence is a file"), "name a file, such as an archive of the folder");
         Some(Loss { path: (*path).to_owned(), code: "receipt.not_regular", why, fix: fix.to_owned() })
@@ -148,6 +151,11 @@ fn nested(hub: &Hub, path: &str) -> Option<(String, String)> {
     let folder = folders.into_iter().find(|folder| hub.root.join(folder).join(".git").symlink_metadata().is_ok())?;
     let fix = format!("copy it into this repository and name the copy: {}", text::safe(path));
     Some((text::safe(folder), fix))
+}
+
+fn leads_outside(hub: &Hub, path: &str) -> bool {
+    let at = hub.root.join(path);
+    at.is_symlink() && at.canonicalize().is_ok_and(|to| hub.root.canonicalize().is_ok_and(|root| !to.starts_with(root)))
 }
 
 /// What stands where a file should be. A file may still come.

@@ -100,12 +100,15 @@ fn evidence_that_an_event_names_is_committed_although_git_ignores_it() {
 fn evidence_is_a_file_that_a_clone_can_have() {
     let world = world();
     fs::create_dir_all(world.repo.join("_report/agent/codex-1/folder")).unwrap();
-    symlink("/etc/hostname", world.repo.join("_report/agent/codex-1/link")).unwrap();
+    for link in ["_report/agent/codex-1/link", "link"] {
+        symlink("/etc/hostname", world.repo.join(link)).unwrap();
+    }
     for (receipt, code) in [
         (".git/config", "receipt.ignored"),
         (".git/teof/hub", "receipt.ignored"),
         ("_report/agent/codex-1/folder", "receipt.not_regular"),
         ("_report/agent/codex-1/link", "receipt.not_regular"),
+        ("link", "receipt.not_regular"),
     ] {
         let event = ["bus", "event", "--event", "status", "--summary", "x", "--receipt", receipt];
         assert_eq!(world.refused(&event)["code"], code, "{receipt}");
