@@ -77,6 +77,10 @@ pub struct Args {
 /// `tree`: every command, for what is made of their help.
 pub fn run(args: Args, app: &App, tree: fn() -> clap::Command) -> Result<ExitCode> {
     operator::run::refuse("set a repository up")?;
+    if let Ok(hub) = Hub::locate(app.global.root.as_deref(), app.clock) {
+        // The installed git may be older than the repository's format.
+        hub.git().run(&["rev-parse", "--git-dir"])?;
+    }
     let names_settings = !(args.role.is_empty() && args.test.is_empty());
     let settings = match settings_here(app) {
         // What they lack may be described in the part that is wrong.

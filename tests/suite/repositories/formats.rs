@@ -54,6 +54,18 @@ fn a_repository_that_cannot_be_opened_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn nothing_is_set_up_where_git_is_too_old_for_the_repository() {
+    let world = World::bare_of_teof();
+    world.git(&["config", "core.repositoryFormatVersion", "1"]);
+    let config = world.read(".git/config");
+    world.write(".git/config", &format!("{config}[extensions]\n\trelativeWorktrees = true\n"));
+    let opens = std::process::Command::new("git").arg("-C").arg(&world.repo).args(["rev-parse", "--git-dir"]).output();
+    let ran = world.run(&["init"]);
+    assert_eq!(ran.code == 0, opens.unwrap().status.success(), "{}", ran.stderr);
+    assert_eq!(world.exists("_bus"), ran.code == 0);
+}
+
+#[test]
 fn a_folder_whose_name_is_no_text_is_refused() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
