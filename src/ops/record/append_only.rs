@@ -12,11 +12,11 @@ use crate::ops::restore::behind;
 use crate::ops::restore::sources::Sources;
 
 /// Compares a new tree with its parent's (`before`, of `commit`), and with the last record commit made here if the
-/// branch was reset to before it.
+/// branch was reset to before it. What is missing in the hub and `kept` in the tree is not lost.
 ///
 /// # Errors
 /// `record.behind` when a log lacks committed lines, or a document is older than before.
-pub fn check(hub: &Hub, commit: &str, before: &str, tree: &str) -> Result<()> {
+pub fn check(hub: &Hub, commit: &str, before: &str, tree: &str, kept: &[Vec<u8>]) -> Result<()> {
     let args = [&["diff-tree", "-r", "-z", "--name-only", "--no-renames", before, tree, "--"][..], &APPENDED].concat();
     let changed = hub.git().run(&args)?;
     let changed: Vec<String> = changed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
@@ -30,7 +30,9 @@ pub fn check(hub: &Hub, commit: &str, before: &str, tree: &str) -> Result<()> {
         logs.push(paths::LEDGER.to_owned());
         lost.extend(preflight::lost(&hub.root, dropped, &logs)?);
     }
-    lost.extend(behind::findings(hub, &sources)?);
+    let is_kept = |path: &str| kept.iter().any(|kept| kept == path.as_bytes());
+    let behind = behind::findings(hub, &sources)?.into_iter();
+    lost.extend(behind.filter(|found| !found.path.as_deref().is_some_and(is_kept)));
     let Some(first) = lost.first() else { return Ok(()) };
     let path = first.path.as_deref().unwrap_or_default();
     Err(Refusal::guard("record.behind", "the record in the hub lacks committed content")

@@ -66,10 +66,10 @@ impl Reader<'_> {
                 waiting.extend(self.children(&path, &full, &mut found)?);
                 continue;
             }
-            self.check_is_no_folder(&path, &full, &meta)?;
-            if is_temporary(&path) || self.ignored.stays_out(&path)? {
+            if is_temporary(&path) || (self.ignored.stays_out(&path)? && !self.is_known_below(&path)) {
                 continue;
             }
+            self.check_is_no_folder(&path, &full, &meta)?;
             if meta.is_symlink() && git_names::is_refused_for_a_link(name(&path)) {
                 found.left_out.push(path);
                 continue;
@@ -114,7 +114,17 @@ impl Reader<'_> {
     /// Whether a folder is teof's, or has a file that git or the record knows.
     fn has_record(&self, folder: &[u8]) -> Result<bool> {
         let slashes = folder.iter().filter(|byte| **byte == b'/').count();
+        if self.known.contains_key(folder) {
+            // A commit of another repository, as a person added it.
+            return Ok(false);
+        }
         Ok(slashes <= DEPTH_OF_TEOF || self.is_known_below(folder) || self.ignored.has_evidence_below(folder)?)
+    }
+
+    /// Whether a link leads to a place in the hub.
+    fn is_inside(&self, link: &Path) -> bool {
+        let root = self.hub.root.canonicalize();
+        link.canonicalize().is_ok_and(|to| root.is_ok_and(|root| to.starts_with(root)))
     }
 
     fn is_known_below(&self, folder: &[u8]) -> bool {
@@ -131,18 +141,26 @@ impl Reader<'_> {
     /// Refuses a file or link in the place of a folder whose files a commit would remove.
     fn check_is_no_folder(&self, path: &[u8], full: &Path, meta: &Metadata) -> Result<()> {
         let slashes = path.iter().filter(|byte| **byte == b'/').count();
-        let is_linked_folder = slashes <= DEPTH_OF_TEOF && meta.is_symlink() && full.is_dir();
-        if !is_linked_folder && (self.known.contains_key(path) || !self.is_known_below(path)) {
+        let leads_away = || slashes <= DEPTH_OF_TEOF && meta.is_symlink() && full.is_dir() && !self.is_inside(full);
+        if self.known.contains_key(path) || !(self.is_known_below(path) || leads_away()) {
             return Ok(());
         }
         let shown = text::safe(&String::from_utf8_lossy(path));
         let what = if meta.is_symlink() { "a link" } else { "a file" };
         Err(Refusal::guard("record.replaced", format!("{shown} is {what}, not a folder of the record"))
-            .because("a commit would remove the files of that folder from the branch")
+            .because("a commit would not have the files of that folder")
             .next("put the folder back in its place, then: teof bus commit")
             .next("if it was removed on purpose, commit that as a person: git commit")
             .into())
     }
+}
+
+/// A file with these bytes.
+///
+/// # Errors
+/// When the object cannot be written.
+pub fn entry(objects: &Objects, bytes: &[u8]) -> Result<Entry> {
+    Ok(Entry { mode: FILE, id: objects.blob(bytes)? })
 }
 
 fn name(path: &[u8]) -> &[u8] {

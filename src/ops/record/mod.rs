@@ -151,7 +151,7 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     let mut cache = StatCache::open(hub.local("cache/record.json"));
     let reader = hub_files::Reader { hub, objects: &objects, known: &known.files, ignored: &ignored };
     let hub_files::Found { mut files, left_out } = reader.read(&mut cache)?;
-    let kept = keep_receipts(hub, &known, &mut files)?;
+    let kept = keep_receipts(hub, &objects, &known, &mut files)?;
     if let Err(e) = cache.save(|path| files.get(path).map(|entry| entry.id.to_string())) {
         tracing::debug!("cannot write the cache: {e:#}");
     }
@@ -176,7 +176,7 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     }
     objects.flush()?;
     if let (Some(commit), Some(before)) = (&head.commit, &head.tree) {
-        append_only::check(hub, commit, &before.to_string(), &tree.to_string())?;
+        append_only::check(hub, commit, &before.to_string(), &tree.to_string(), &kept)?;
     }
     copy.update(hub, &known, &files)?;
     let commit = write_commit(hub, &tree.to_string(), &head)?;
@@ -201,22 +201,36 @@ fn attempt(hub: &Hub) -> Result<Option<Recorded>> {
     Ok(Some(Recorded::Committed(commit)))
 }
 
-/// Keeps receipts of the ledger that are missing in the hub: git may be the last to have them.
-fn keep_receipts(hub: &Hub, known: &Known, files: &mut Files) -> Result<Vec<Vec<u8>>> {
+/// Keeps receipts of the ledger that are missing in the hub, from the commit before or from the copy that was kept when
+/// they were entered: nothing else may have them.
+fn keep_receipts(hub: &Hub, objects: &Objects<'_>, known: &Known, files: &mut Files) -> Result<Vec<Vec<u8>>> {
     use std::os::unix::ffi::OsStrExt;
     let is_missing = |path: &&Vec<u8>| {
         !files.contains_key(*path) && hub.root.join(std::ffi::OsStr::from_bytes(path)).symlink_metadata().is_err()
     };
-    let missing: Vec<Vec<u8>> = known.files.keys().filter(is_missing).cloned().collect();
+    let marks = hub.watermarks().documents();
+    let of_marks: Vec<Vec<u8>> = marks.kept().into_iter().map(String::into_bytes).collect();
+    let mut missing: Vec<Vec<u8>> = known.files.keys().chain(&of_marks).filter(is_missing).cloned().collect();
     if missing.is_empty() {
         return Ok(missing);
     }
+    missing.sort();
+    missing.dedup();
     let (listed, retired) = (ledger::listed(&hub.root)?, ledger::retired(&hub.root)?);
     let is_receipt = |path: &Vec<u8>| {
         std::str::from_utf8(path).is_ok_and(|path| listed.contains_key(path) && !retired.contains(path))
     };
-    let kept: Vec<_> = missing.into_iter().filter(is_receipt).collect();
-    files.extend(kept.iter().map(|path| (path.clone(), known.files[path])));
+    let mut kept = Vec::new();
+    for path in missing.into_iter().filter(is_receipt) {
+        let name = String::from_utf8_lossy(&path);
+        let entry = match (known.files.get(&path), marks.last(&name, std::iter::empty())) {
+            (Some(entry), _) => *entry,
+            (None, Some(bytes)) => hub_files::entry(objects, &bytes)?,
+            (None, None) => continue,
+        };
+        files.insert(path.clone(), entry);
+        kept.push(path);
+    }
     Ok(kept)
 }
 

@@ -71,15 +71,21 @@ fn names_and_attributes_that_would_break_a_clone_stay_out() {
 fn a_link_in_the_place_of_a_folder_of_the_record_is_not_committed() {
     let world = with_receipt();
     world.ok(&["bus", "commit"]);
-    let before = world.git(&["rev-parse", "HEAD"]);
     let (folder, elsewhere) = (world.repo.join("_report/agent"), world.folder().join("elsewhere"));
     fs::rename(&folder, &elsewhere).unwrap();
     symlink(&elsewhere, &folder).unwrap();
     assert_eq!(world.refused(&["bus", "commit"])["code"], "record.replaced");
     fs::remove_file(&folder).unwrap();
     fs::rename(&elsewhere, &folder).unwrap();
+    // One that leads to another folder of the hub takes nothing away.
+    fs::create_dir_all(world.repo.join("_report/manager/2026")).unwrap();
+    symlink("2026", world.repo.join("_report/manager/latest")).unwrap();
     world.ok(&["bus", "commit"]);
-    assert_eq!(world.git(&["rev-parse", "HEAD"]), before);
+    fs::remove_file(world.repo.join("_report/manager/latest")).unwrap();
+    let before = world.git(&["rev-parse", "HEAD^{tree}"]);
+    world.ok(&["bus", "commit"]);
+    assert_ne!(world.git(&["rev-parse", "HEAD^{tree}"]), before, "the link is gone");
+    assert!(tracked(&world).contains(&RECEIPT.to_owned()));
 }
 
 #[test]
@@ -122,12 +128,20 @@ fn a_receipt_that_is_lost_before_a_commit_comes_back() {
     world.ok(&["bus", "restore"]);
     assert_eq!(world.read(RECEIPT), "proof\n");
     world.ok(&["receipts", "verify"]);
+    // A commit is not refused for it, and has it.
+    let other = "_report/agent/codex-1/other.txt";
+    world.write(other, "other\n");
+    world.ok(&["receipts", "add", other]);
+    fs::remove_file(world.repo.join(other)).unwrap();
+    let ran = world.run(&["bus", "commit"]).expect(0);
+    assert!(ran.stderr.contains("teof bus restore"), "{}", ran.stderr);
+    assert_eq!(world.git(&["show", &format!("HEAD:{other}")]), "other");
     // Once a commit has it, git brings it back, and a commit does not drop it.
     world.ok(&["bus", "commit"]);
     fs::remove_file(world.repo.join(RECEIPT)).unwrap();
     world.ok(&["task", "add", "ND-1", "--title", "One"]);
     let ran = world.run(&["bus", "commit"]).expect(0);
-    assert!(ran.stderr.contains("1, such as") && ran.stderr.contains("teof bus restore"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("such as") && ran.stderr.contains("teof bus restore"), "{}", ran.stderr);
     assert!(tracked(&world).contains(&RECEIPT.to_owned()));
     world.ok(&["bus", "restore"]);
     assert_eq!(world.read(RECEIPT), "proof\n");
