@@ -60,7 +60,7 @@ impl OneJob {
         }
         // The limits of the file stay as they are for the next grant of all tasks.
         let once = Changes { only: Some(one_job(hub, target)?), ..Changes::default() };
-        grant(hub, &app.speaker()?, &once)?;
+        grant(hub, &operator::name(hub, None)?, &once)?;
         // Who revokes it meanwhile is asked again.
         self.is_allowed.set(false);
         self.taken.replace(Some((target.clone(), app.now())));

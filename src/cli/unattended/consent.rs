@@ -157,7 +157,10 @@ fn ask_jobs(app: &App, changes: &mut Changes) -> Result<()> {
 
 fn run_revoke(args: Revoke, app: &App) -> Result<ExitCode> {
     operator::require("revoke consent")?;
-    let by = operator::name(app.hub()?, args.by.as_deref())?;
+    let by = match &args.by {
+        Some(by) => operator::name(app.hub()?, Some(by))?,
+        None => operator::name_of_git(app.hub()?),
+    };
     let hub = app.hub()?;
     let revoked = revoke(hub, &by)?;
     let stopping = args.now && process::holder(hub)?.is_some();

@@ -170,13 +170,20 @@ fn coding_agent() -> Option<(&'static str, String)> {
 /// As [`name`].
 pub fn speaker(hub: &Hub) -> Result<String> {
     if let Some(seat) = env::var(env::AGENT) {
-        return Ok(seat);
+        // Nobody is recorded under a person's name by setting a variable.
+        return Ok(if is_seat(hub, &seat) { seat } else { format!("seat {}", text::clip(&text::safe(&seat), 60)) });
     }
     let has_token = matches!(token::shown(), Ok(Some(_)));
     match coding_agent().filter(|_| !has_token) {
         Some((agent, _)) => Ok(agent.to_owned()),
-        None => name(hub, None),
+        None => Ok(name_of_git(hub)),
     }
+}
+
+/// The person's name as git has it, for what only restricts and must work at once: one that may be a seat's or an agent's
+/// is marked.
+pub fn name_of_git(hub: &Hub) -> String {
+    name(hub, None).unwrap_or_else(|_| format!("{} (git's user.name)", identity::name_of_person(hub)))
 }
 
 /// The person's name: `by`, else git's user.name.

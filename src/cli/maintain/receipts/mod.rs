@@ -14,7 +14,7 @@ use crate::cli::support::lazy::commands;
 use crate::cli::support::{author, findings};
 use crate::guard::capped;
 use crate::guard::claim::check_inherited_epoch;
-use crate::guard::secrets;
+use crate::guard::{operator, secrets};
 use crate::hub::Transaction;
 use crate::hub::transaction::writer;
 use crate::ops::evidence::retire;
@@ -127,7 +127,7 @@ fn add(args: Add, app: &App) -> Result<ExitCode> {
 }
 
 fn retire(args: &Retire, app: &App) -> Result<ExitCode> {
-    let (hub, by) = (app.hub()?, app.speaker()?);
+    let (hub, by) = (app.hub()?, operator::name(app.hub()?, None)?);
     let sha256 = retire::retire(hub, &args.path, &args.reason, &by)?;
     let document = json!({"path": args.path, "sha256": sha256, "reason": args.reason, "by": by});
     app.result(&document, || format!("Retired {}", text::safe(&args.path)));

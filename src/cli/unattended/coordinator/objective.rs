@@ -68,7 +68,7 @@ pub fn submission(app: &App, hub: &Hub, objective: &str, args: &Details) -> Resu
     drop(writer);
     let made = plans::find(hub, &path)?;
     if let Some(digest) = plans::commands_digest(&made.plan) {
-        plan_edit::approve(hub, &made.path, &digest, &app.speaker()?)?;
+        plan_edit::approve(hub, &made.path, &digest, &operator::name(hub, None)?)?;
         app.say(format!("Approved on this machine: {}", args.tests.join("; ")));
     }
     let step = made.plan.current_step().and_then(|step| step.id().map(str::to_owned));

@@ -49,7 +49,7 @@ pub fn run(args: Args, app: &App) -> Result<ExitCode> {
         .next(format!("see them: teof plan show {}", file.id()))
         .into());
     }
-    let by = app.speaker()?;
+    let by = operator::name(app.hub()?, None)?;
     plan_edit::approve(hub, &file.path, &digest, &by)?;
     let document = json!({"plan_id": file.id(), "digest": digest, "by": by});
     app.result(&document, || render(&file, &digest));
