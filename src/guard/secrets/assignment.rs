@@ -6,9 +6,8 @@ use super::random;
 
 /// A name counts by its last word, so that `token_sha256`, `secret_path` and `max_tokens` do not.
 const LAST_WORDS: [&str; 6] = ["pwd", "secret", "token", "passcode", "credential", "credentials"];
-/// Names whose words are not separated count by their end: `PGPASSWORD`, `dbpass`.
-const ENDINGS: [&str; 8] =
-    ["password", "passwd", "passphrase", "pass", "apikey", "secretkey", "accesskey", "authtoken"];
+/// Names whose words are not separated count by their end: `PGPASSWORD`.
+const ENDINGS: [&str; 7] = ["password", "passwd", "passphrase", "apikey", "secretkey", "accesskey", "authtoken"];
 /// Words with such an end that are no names of secrets.
 const OTHERS: [&str; 3] = ["bypass", "compass", "trespass"];
 /// `key` counts after one of these.
@@ -48,6 +47,8 @@ pub(super) fn value(bytes: &[u8], mark: usize) -> Option<Range<usize>> {
     // `:=` is one sign.
     let sign = mark - usize::from(bytes[mark] == b'=' && mark > 0 && bytes[mark - 1] == b':');
     let name = judge(name_before(bytes, sign)?)?;
+    // Programs declare variables so.
+    let name = if sign < mark { Name::Likely } else { name };
     let rest = &bytes[mark + 1..];
     let skipped =
         rest.iter().take(8).take_while(|b| matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b'>' | b'`')).count();
@@ -76,7 +77,8 @@ pub(super) fn element(bytes: &[u8], mark: usize) -> Option<Range<usize>> {
     let is_tag = mark > name.len() && bytes[mark - name.len() - 1] == b'<';
     let text = &bytes[mark + 1..];
     let end = text.iter().take(MAX_JUDGED).position(|&b| b == b'<' || b.is_ascii_whitespace())?;
-    (is_tag && holds(judge(name)?, &text[..end])).then_some(mark + 1..mark + 1 + end)
+    // Types stand between such signs, too.
+    (is_tag && judge(name).is_some() && holds(Name::Likely, &text[..end])).then_some(mark + 1..mark + 1 + end)
 }
 
 /// The value that follows the name which ends at `end`: `password is …`, `--token …`, and `Authorization: token …`.
@@ -117,31 +119,36 @@ fn name_before(bytes: &[u8], mark: usize) -> Option<&[u8]> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Name {
     Secret,
-    /// `auth` may also be a kind of authentication: the value must mix more.
+    /// The name may mean something else, such as `auth` a kind of authentication, `subpass` a step, and `token_base` an
+    /// alphabet: the value must mix more.
     Likely,
 }
 
 fn judge(name: &[u8]) -> Option<Name> {
     let mut words = words(name);
     let qualifies = |word: &String| QUALIFIERS.contains(&word.as_str()) || word.bytes().all(|b| b.is_ascii_digit());
+    let whole = words.len();
     while words.len() > 1 && words.last().is_some_and(qualifies) {
         words.pop();
     }
+    let sure = if words.len() < whole { Name::Likely } else { Name::Secret };
     let last = words.pop().unwrap_or_default();
     let last = last.trim_end_matches(|c: char| c.is_ascii_digit());
     let is_key = || words.last().is_some_and(|word| KEY_OF.contains(&word.as_str()));
     match last {
         "auth" => Some(Name::Likely),
-        "key" => is_key().then_some(Name::Secret),
+        "key" => is_key().then_some(sure),
         // Alone it is the result of a test.
-        "pass" => (!words.is_empty()).then_some(Name::Secret),
+        "pass" => (!words.is_empty()).then_some(Name::Likely),
         _ if OTHERS.iter().any(|end| last.ends_with(end)) => None,
-        _ => (LAST_WORDS.contains(&last) || ENDINGS.iter().any(|end| last.ends_with(end))).then_some(Name::Secret),
+        _ if last.ends_with("pass") => Some(Name::Likely),
+        _ => (LAST_WORDS.contains(&last) || ENDINGS.iter().any(|end| last.ends_with(end))).then_some(sure),
     }
 }
 
 fn holds(name: Name, value: &[u8]) -> bool {
-    looks_random(value) && (name == Name::Secret || random::is_jumbled(value))
+    let is_key = || value.len() >= 32 && value.iter().all(u8::is_ascii_hexdigit);
+    looks_random(value) && (name == Name::Secret || random::is_jumbled(value) || is_key())
 }
 
 /// `dbPassword`, `DB_PASSWORD` and `db-password` are `db`, `password`.
