@@ -118,10 +118,10 @@ pub(super) fn stage(
             None => claim::check(writer, &with_epoch(author, entry), task, entry.kind())?,
         }
     }
-    match entry.task() {
-        Some(task) => check_hold(writer.hub(), author, entry, task)?,
-        None => check_plan(writer.hub(), author, entry)?,
+    if let Some(task) = entry.task() {
+        check_hold(writer.hub(), author, entry, task)?;
     }
+    check_plan(writer.hub(), author, entry)?;
     match &entry.content {
         Content::Event(event) => {
             let mut event = event.clone();
@@ -234,8 +234,8 @@ fn check_hold(hub: &Hub, author: &Author, entry: &Entry, task: &str) -> Result<(
     }
 }
 
-/// Refuses an event that ends a plan without naming a task: in a run of other work, while the plan is on hold, and while
-/// another seat has the plan or a part of it.
+/// Refuses an event that ends a plan and names no task of it: in a run of other work, while the plan is on hold, and
+/// while another seat has the plan or a part of it.
 fn check_plan(hub: &Hub, author: &Author, entry: &Entry) -> Result<()> {
     let Content::Event(event) = &entry.content else { return Ok(()) };
     let ends = [event::COMPLETE, event::RELEASE].contains(&event.event.as_str());
@@ -243,6 +243,12 @@ fn check_plan(hub: &Hub, author: &Author, entry: &Entry) -> Result<()> {
     else {
         return Ok(());
     };
+    if let Some(task) = entry.task() {
+        let written = crate::bus::claims::read(hub, task)?.and_then(|claim| claim.plan_id().map(str::to_owned));
+        if Work::near(hub, task, written.as_deref())?.place.is_some_and(|place| place.plan == plan) {
+            return Ok(());
+        }
+    }
     operator::run::check_step(hub, &plan, None, "complete another plan")?;
     let work = Work::near(hub, &plan, None)?;
     work.check(hub, "completion")?;

@@ -81,9 +81,11 @@ pub fn write(app: &App, command: &str, author: &Author, entries: &[Entry], repea
 fn held(app: &App, hub: &Hub, entry: &Entry) -> Result<Entry> {
     let Some(name) = entry.held_task() else { return Ok(entry.clone()) };
     let Some(unknown) = known::remark_unknown(hub, name)? else { return Ok(entry.clone()) };
-    match store::load(hub)?.find(name) {
-        Ok(job) => Ok(entry.clone().moved_to(&job.task)),
-        Err(_) => {
+    // A hold does not depend on the coordinator's state.
+    let state = store::load(hub).ok();
+    match state.as_ref().and_then(|state| state.find(name).ok()) {
+        Some(job) => Ok(entry.clone().moved_to(&job.task)),
+        None => {
             app.warn(unknown);
             Ok(entry.clone())
         }
