@@ -68,6 +68,9 @@ pub struct Settings {
     pub routing: Vec<Route>,
     /// What is watched for in what agents do, and what follows: `[[monitor]]`.
     pub monitor: Vec<MonitorRule>,
+    /// What makes `claims.agent_window` and `session.max_age` count as the file has them, where they do not.
+    #[serde(skip)]
+    pub restrained: Option<&'static str>,
 }
 
 impl Settings {

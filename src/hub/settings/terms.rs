@@ -53,10 +53,7 @@ pub(in crate::hub) fn restrain(settings: &mut Settings, trusted: impl FnOnce() -
     if kept == written {
         return;
     }
-    tracing::debug!(
-        "claims.agent_window or session.max_age of {} is weaker than what counts here; to make it count, as a person: {fix}",
-        paths::SETTINGS
-    );
+    settings.restrained = Some(fix);
     settings.claims.agent_window = kept.agent_window;
     settings.session.max_age = kept.max_age;
 }

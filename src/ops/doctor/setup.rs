@@ -29,6 +29,7 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
     found.extend(branches(hub)?);
     found.extend(documents(hub));
     found.extend(unmet(hub));
+    found.extend(restrained(hub)?);
     found.extend(unwritable(hub));
     found.extend(not_a_folder(&hub.local("")).map(|what| own_folder(hub, what)));
     found.extend(worktrees_folder(hub)?);
@@ -140,6 +141,16 @@ fn worktrees_folder(hub: &Hub) -> Result<Option<Problem>> {
     let message = format!("this user cannot write {}, where the worktrees of jobs go", there.display());
     let fix = format!("chmod u+w {}  # or choose another folder in teof.toml: [worker] worktrees", quoted(there));
     Ok(Some(wrong("worktrees.read_only", message, fix)))
+}
+
+/// Reports terms of the settings that do not count, because no person made them count.
+fn restrained(hub: &Hub) -> Result<Option<Problem>> {
+    let Some(fix) = hub.settings()?.restrained else { return Ok(None) };
+    let message = format!(
+        "claims.agent_window or session.max_age of {} is weaker than what a person granted or committed, and does not count",
+        paths::SETTINGS
+    );
+    Ok(Some(wrong("settings.restrained", message, format!("as a person: {fix}"))))
 }
 
 /// Reports unmet prerequisites of the backlog.
