@@ -29,7 +29,7 @@ pub fn backlog(path: &str, bytes: &[u8]) -> Vec<Finding> {
         if let Some(id) = id.filter(|id| !names::is_id(id)) {
             let message = format!("the id {} is not a valid task name", shown(id));
             let hint = "use letters, digits, '.', '_' and '-'";
-            notes.note(&format!("/items/{i}/id"), "backlog.item", message, hint);
+            notes.warn(&format!("/items/{i}/id"), "backlog.item", message, hint);
         }
         if id.is_none() {
             notes.note(&format!("/items/{i}"), "backlog.item", format!("{name} has no id"), "give each item an id");
@@ -40,8 +40,11 @@ pub fn backlog(path: &str, bytes: &[u8]) -> Vec<Finding> {
         if item.is_some() && status.and_then(Value::as_str).and_then(ItemStatus::parse).is_none() {
             let message = format!("{name} has no known status");
             let hint = "use pending, in_progress, blocked or done";
-            let at = if status.is_some() { "/status" } else { "" };
-            notes.note(&format!("/items/{i}{at}"), "backlog.status", message, hint);
+            match status {
+                Some(_) => notes.note(&format!("/items/{i}/status"), "backlog.status", message, hint),
+                // Other tools may write such an item; nobody starts it.
+                None => notes.warn(&format!("/items/{i}"), "backlog.status", message, hint),
+            }
         }
     }
     notes.into_findings()
