@@ -27,8 +27,9 @@ pub fn trailing_question(said: &str) -> Option<String> {
 
 /// The question that an answer's analysis ends with, on its last line.
 pub fn asked_in_analysis(analysis: &str) -> Option<String> {
-    let lines: Vec<_> = analysis.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    asks_before_options(&lines).then(|| bounded(analysis))
+    // A list after a question is how an analysis answers itself.
+    let last = analysis.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    ends_asking(last).then(|| bounded(analysis))
 }
 
 /// Whether the last line asks, apart from a list of options behind it.
@@ -101,8 +102,13 @@ mod tests {
             assert_eq!(trailing_question(said), None, "{said}");
         }
         assert_eq!(asked_in_analysis("I looked.\nUp or down?\n").as_deref(), Some("I looked.\nUp or down?"));
-        assert!(asked_in_analysis("Which one?\n- up\n- down\n").is_some());
-        for said in ["Is it wrong?\nIt was; I fixed it.", "Is it wrong? It was.\n- I fixed it", "- up\n- down", ""] {
+        for said in [
+            "What has to change?\n- up\n- down\n",
+            "Is it wrong?\nIt was; I fixed it.",
+            "Is it wrong? It was.\n- I fixed it",
+            "- up\n- down",
+            "",
+        ] {
             assert_eq!(asked_in_analysis(said), None, "{said}");
         }
     }
