@@ -41,7 +41,10 @@ pub fn explain(error: &anyhow::Error) -> Option<Refusal> {
         }
         (ErrorCode::UnbornBranch, _) => refuse("repository.unborn", "this branch has no commit yet")
             .next("create the first commit: git add . && git commit"),
-        (_, class) if is_of_repository(class) || why.contains("cannot be peeled") => {
+        (ErrorCode::Modified, _) => {
+            refuse("git.locked", "another program moved a branch at the same moment").next("run the command again")
+        }
+        (code, class) if is_damage(code, class) || why.contains("cannot be peeled") => {
             refuse("repository.damaged", "git's own files are damaged here")
                 .next("see what is damaged: git fsck --full")
                 .next("keep a copy of the working tree before you repair them: it has what teof acknowledged")
@@ -50,10 +53,12 @@ pub fn explain(error: &anyhow::Error) -> Option<Refusal> {
     })
 }
 
-/// What libgit2 says while it reads objects and references; a wrong argument of teof's has another class.
-fn is_of_repository(class: ErrorClass) -> bool {
+/// What libgit2 says when it cannot read objects and references; something that is not there, or a wrong name, has a
+/// code of its own.
+fn is_damage(code: ErrorCode, class: ErrorClass) -> bool {
     use ErrorClass::{Index, Indexer, Object, Odb, Reference, Repository, Tree, Zlib};
-    matches!(class, Odb | Object | Tree | Reference | Zlib | Index | Indexer | Repository)
+    let is_general = matches!(code, ErrorCode::GenericError | ErrorCode::Invalid | ErrorCode::HashsumMismatch);
+    is_general && matches!(class, Odb | Object | Tree | Reference | Zlib | Index | Indexer | Repository)
 }
 
 /// Refusal for a repository of another user, from an error text of git or libgit2.
