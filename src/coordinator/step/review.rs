@@ -148,7 +148,8 @@ impl StepContext<'_> {
             };
         }
         // The result that it goes on from may be merged while it waits.
-        let is_earlier = job.rework.is_some() && run == format!("{}.{}", job.id, job.run.saturating_sub(1));
+        let is_its = |rework: &Rework| rework.run.as_deref().is_none_or(|from| from == run);
+        let is_earlier = job.rework.as_ref().is_some_and(is_its);
         if job.run_id() != run && !(is_earlier && matches!(said, ReviewWord::Merged { .. })) {
             if let ReviewWord::Rework { findings, .. } = &said {
                 let has = |had: &Rework| findings.iter().all(|found| had.findings.contains(found));
@@ -294,8 +295,8 @@ fn again(job: &mut Job, findings: Vec<Finding>, fresh: bool) -> Result<(), Strin
     }
     let session = job.last.as_ref().and_then(|last| last.session.clone());
     let nth = job.rework.as_ref().map_or(1, |rework| rework.nth + 1);
-    job.rework =
-        Some(Rework { nth, passes_used: if fresh { 0 } else { used }, carry, findings, session, spent: job.used() });
+    let (run, passes_used) = (Some(job.run_id()), if fresh { 0 } else { used });
+    job.rework = Some(Rework { nth, passes_used, carry, run, findings, session, spent: job.used() });
     job.run += 1;
     job.spent = job.used();
     (job.order, job.failures, job.interruptions, job.counted) = (None, 0, 0, Usage::default());

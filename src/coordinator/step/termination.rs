@@ -392,6 +392,22 @@ mod tests {
     }
 
     #[test]
+    fn a_result_that_was_sent_back_can_be_merged_while_a_failed_attempt_waits() {
+        let mut play = Play::running();
+        play.run_is(play.outcome(Verdict::Succeeded));
+        play.answer(Reply::Done);
+        let (job, run) = (play.state.jobs[0].id.clone(), play.state.jobs[0].run_id());
+        play.decide(ReviewWord::Rework { findings: Vec::new(), fresh: true });
+        play.answer(Reply::Assigned { epoch: 1 });
+        play.answer(Reply::Ordered { path: "o".into(), work: Work { staged: true, ..Work::default() } });
+        play.answer(Reply::Done);
+        play.run_is(play.outcome(Verdict::Failed));
+        assert_eq!((play.phase(), play.state.jobs[0].run), ("waiting", 3));
+        play.say(Command::Reviewed { job, run, word: ReviewWord::Merged { commit: "abc".into() } });
+        assert_eq!(play.phase(), "done");
+    }
+
+    #[test]
     fn a_job_whose_worker_keeps_pausing_is_retried_and_then_blocked() {
         let mut play = Play::running();
         for _ in 0..10 {

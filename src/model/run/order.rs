@@ -209,6 +209,9 @@ pub struct Rework {
     pub passes_used: u32,
     /// The commit whose changes are ported to the order's base.
     pub carry: String,
+    /// The run whose result this commit is. Older states do not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// The findings for which it was sent back.
     pub findings: Vec<Finding>,
     /// The coder's session to resume.
