@@ -5,7 +5,7 @@ use git2::Oid;
 use super::bundles::Entry;
 use super::checks;
 use super::decision::{self, Decision, Kind};
-use super::input::ReviewInput;
+use super::input::{JobState, ReviewInput};
 use super::target::temp_worktree::TempWorktree;
 use crate::base::{Refusal, Result, text};
 use crate::foreman::commands::check::Trial;
@@ -39,23 +39,27 @@ pub fn run_tests(
     Ok(trials.into_iter().map(|trial| trial.test).collect())
 }
 
-/// Records that the work conflicts with the target, which sends it back to the coder; nothing is merged. When its job
-/// has finished nothing is recorded and the person must merge by hand.
+/// Records that the work conflicts with the target, which sends it back to the coder; nothing is merged. Records nothing
+/// when the job was sent back already, or has finished: then a person must merge by hand.
 ///
 /// # Errors
-/// `review.conflict` when the job has finished.
+/// `review.conflict` unless the job waits for this decision.
 pub fn report_conflict(hub: &Hub, entry: &Entry, input: &ReviewInput, head: Oid, files: &[String]) -> Result<Approval> {
-    if !input.job_open {
+    if input.job != JobState::Open {
         let (commit, target) = (&entry.bundle.commit, text::safe(&entry.bundle.target_branch));
-        return Err(Refusal::guard("review.conflict", format!("{} conflicts with {target}", entry.bundle.short()))
-            .because(format!("both changed {}", text::clip(&text::safe(&files.join(", ")), 600)))
-            .next(format!(
-                "this job has finished, so no agent will resolve the conflict; on {target}, merge by hand: git \
+        let refusal = Refusal::guard("review.conflict", format!("{} conflicts with {target}", entry.bundle.short()))
+            .because(format!("both changed {}", text::clip(&text::safe(&files.join(", ")), 600)));
+        let refusal = match input.job {
+            JobState::Continues => refusal
+                .next("this job was sent back; its coder merges both changes when it continues: teof run --until-idle"),
+            _ => refusal
+                .next(format!(
+                    "this job has finished, so no agent will resolve the conflict; on {target}, merge by hand: git \
             merge {commit}"
-            ))
-            .next(format!("then record the approval: teof review approve {}", entry.bundle.short()))
-            .with("files", files.to_vec())
-            .into());
+                ))
+                .next(format!("then record the approval: teof review approve {}", entry.bundle.short())),
+        };
+        return Err(refusal.with("files", files.to_vec()).into());
     }
     let mut decision = entry.decide(Kind::Conflict, input, hub.now());
     decision.target_before = Some(head.to_string());

@@ -5,7 +5,7 @@ use git2::{Oid, Repository};
 use super::approval::{self, Approval};
 use super::bundles::{self, Entry};
 use super::decision::{self, Decision, Kind};
-use super::input::{NewerCommits, ReviewInput};
+use super::input::{JobState, NewerCommits, ReviewInput};
 use super::target::landed::{self, Landed};
 use super::target::merge::{self, Merged};
 use super::target::ref_move::RefMove;
@@ -39,7 +39,7 @@ pub fn approve(hub: &Hub, entry: &Entry, input: &ReviewInput, progress: &dyn Fn(
     match known {
         Some(done) if done.decision == Kind::Approved => return Ok(Approval::Before(done)),
         // It was sent back and its job ended without a new result; the reviewed commit can still be merged.
-        Some(done) if done.decision.sends_back() && !input.job_open => {}
+        Some(done) if done.decision.sends_back() && input.job != JobState::Open => {}
         Some(done) => return Err(approval::already_decided(&done).into()),
         None => {}
     }
@@ -164,7 +164,7 @@ pub fn found_merged(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     }
     let by = format!("unknown, found on {}", entry.bundle.target_branch);
     let (recognised, newer) = (Recognised::Neither, NewerCommits::Leave);
-    let input = ReviewInput { by, recognised, note: None, job_open: false, redo: false, newer, policy: None };
+    let input = ReviewInput { by, recognised, note: None, job: JobState::Finished, redo: false, newer, policy: None };
     match record_merge(hub, &entry, &input, landed)? {
         Approval::Merged(decision) | Approval::Before(decision) | Approval::Conflict(decision) => Ok(Some(decision)),
     }

@@ -10,13 +10,23 @@ pub struct ReviewInput {
     /// How the person was recognised.
     pub recognised: Recognised,
     pub note: Option<String>,
-    /// Whether the job still runs, so that an agent can resolve a conflict.
-    pub job_open: bool,
+    pub job: JobState,
     /// After a revert: whether to start the work again at once. Otherwise its step waits for a person.
     pub redo: bool,
     pub newer: NewerCommits,
     /// A granted policy decides instead of a person.
     pub policy: Option<PolicyUse>,
+}
+
+/// The state of the job whose result is decided: who can resolve a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// It waits for this decision; a conflict goes back to its coder.
+    Open,
+    /// It was sent back; its coder merges the target when it continues.
+    Continues,
+    /// It has finished; a person merges by hand.
+    Finished,
 }
 
 /// What to do with commits added to the branch after the review.

@@ -33,6 +33,6 @@ pub use approval::Approval;
 pub use approve::approve;
 pub use bundles::Entry;
 pub use decision::{Decision, Kind};
-pub use input::{NewerCommits, ReviewInput};
+pub use input::{JobState, NewerCommits, ReviewInput};
 pub use reject::{reject, retry};
 pub use undo::revert::revert;

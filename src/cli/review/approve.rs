@@ -18,7 +18,7 @@ use crate::hub::Hub;
 use crate::model::priority::Priority;
 use crate::model::run::job_name::distinct;
 use crate::plans;
-use crate::review::{Approval, Decision, Entry, NewerCommits, ReviewInput, lock, pull_request};
+use crate::review::{Approval, Decision, Entry, JobState, NewerCommits, ReviewInput, lock, pull_request};
 
 /// Merge the reviewed commit of one or more jobs
 ///
@@ -182,7 +182,12 @@ fn one(args: &Args, app: &App, job: &str, progress: &dyn Fn(&str)) -> Result<Don
     is_the_result(hub, &entry)?;
     let state = store::load(hub)?;
     let known = state.job(&entry.bundle.job);
-    let job_open = known.is_some_and(|job| !job.is_over() && !goes_on_from(job, &entry));
+    let job_state = match known {
+        Some(job) if job.is_over() => JobState::Finished,
+        Some(job) if goes_on_from(job, &entry) => JobState::Continues,
+        Some(_) => JobState::Open,
+        None => JobState::Finished,
+    };
     is_not_done_again(&state, &entry)?;
     known.map_or_else(Vec::new, |job| ended_before(job, &entry)).iter().for_each(|line| progress(line));
     let newer = match (&args.with_newer, args.without_newer) {
@@ -194,7 +199,7 @@ fn one(args: &Args, app: &App, job: &str, progress: &dyn Fn(&str)) -> Result<Don
         true => shared::policy(hub, known.map_or(Priority::HIGH, |job| job.priority))?,
         false => shared::input(app, args.by.clone(), args.note.clone())?,
     };
-    let input = ReviewInput { job_open, newer, ..who };
+    let input = ReviewInput { job: job_state, newer, ..who };
     let merge = || crate::review::approve(hub, &entry, &input, progress);
     // The coordinator asks again at its next observation.
     let merged = if args.by_policy { merge() } else { lock::when_free(hub, progress, merge) };

@@ -8,7 +8,7 @@ use crate::guard::operator;
 use crate::guard::operator::Recognised;
 use crate::hub::Hub;
 use crate::model::priority::Priority;
-use crate::review::{Entry, NewerCommits, ReviewInput, bundles, lock, policy};
+use crate::review::{Entry, JobState, NewerCommits, ReviewInput, bundles, lock, policy};
 
 /// Tells what a decision does: a line for each thing done, and the time that the current one takes. With `--json`
 /// stderr is kept for the one document of an error.
@@ -41,7 +41,15 @@ pub(super) fn input(app: &App, by: Option<String>, note: Option<String>) -> Resu
     let by = operator::name(app.hub()?, by.as_deref())?;
     let note = note.filter(|note| !note.trim().is_empty());
     notes::check("note", note.as_deref().unwrap_or_default())?;
-    Ok(ReviewInput { by, recognised, note, job_open: false, redo: false, newer: NewerCommits::Ask, policy: None })
+    Ok(ReviewInput {
+        by,
+        recognised,
+        note,
+        job: JobState::Finished,
+        redo: false,
+        newer: NewerCommits::Ask,
+        policy: None,
+    })
 }
 
 /// The policy that decides about work of a priority.
@@ -49,7 +57,7 @@ pub(super) fn policy(hub: &Hub, priority: Priority) -> Result<ReviewInput> {
     let policy = policy::in_force(hub, priority)?;
     let by = format!("policy granted by {}", policy.granted_by);
     let (recognised, newer) = (Recognised::Policy, NewerCommits::Ask);
-    Ok(ReviewInput { by, recognised, note: None, job_open: true, redo: false, newer, policy: Some(policy) })
+    Ok(ReviewInput { by, recognised, note: None, job: JobState::Open, redo: false, newer, policy: Some(policy) })
 }
 
 /// `j1 Document the parser`, safe to print.

@@ -17,7 +17,7 @@ use crate::hub::{Hub, Transaction};
 use crate::model::run::outcome::Finding;
 use crate::review::bundles;
 use crate::review::decision::{self, Decision, Kind};
-use crate::review::input::{NewerCommits, ReviewInput};
+use crate::review::input::{JobState, NewerCommits, ReviewInput};
 use crate::review::lock;
 
 /// How many comments go back at once, and how long each may be, in characters; the rest follows the next time.
@@ -59,7 +59,7 @@ pub fn take(hub: &Hub, bundle: &str) -> Result<Option<Decision>> {
     }
     let by = format!("checks and reviewers of pull request {number}");
     let (recognised, newer) = (Recognised::Neither, NewerCommits::Leave);
-    let input = ReviewInput { by, recognised, note: None, job_open: true, redo: false, newer, policy: None };
+    let input = ReviewInput { by, recognised, note: None, job: JobState::Open, redo: false, newer, policy: None };
     let mut decision = entry.decide(Kind::Feedback, &input, hub.now());
     decision.pr = Some(number);
     decision.handled = checks.iter().map(|check| id_of(&said.head, check)).collect();

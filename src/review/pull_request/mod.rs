@@ -22,7 +22,7 @@ use super::approval::{self, Approval};
 use super::bundles::{self, Entry};
 use super::checks;
 use super::decision::{self, Decision, Kind};
-use super::input::{NewerCommits, ReviewInput};
+use super::input::{JobState, NewerCommits, ReviewInput};
 use super::lock;
 use super::target::merge::{self, Merged};
 use super::target::{message, newer};
@@ -134,7 +134,8 @@ pub fn follow(hub: &Hub, bundle: &str) -> Result<State> {
             let by = status.merged_by.as_ref().map_or("somebody", |who| &who.login);
             let by = format!("{by} (pull request {number})");
             let (recognised, newer) = (Recognised::Neither, NewerCommits::Leave);
-            let input = ReviewInput { by, recognised, note: None, job_open: false, redo: false, newer, policy: None };
+            let input =
+                ReviewInput { by, recognised, note: None, job: JobState::Finished, redo: false, newer, policy: None };
             let mut decision = entry.decide(kind, &input, hub.now());
             decision.pr = Some(number);
             let transaction = Transaction::new(format!("follow pull request {number}"));

@@ -332,7 +332,7 @@ fn a_decision_without_its_command_is_found_and_applied_once() {
             by: "ada".into(),
             recognised: Default::default(),
             note: Some("not so".into()),
-            job_open: false,
+            job: teof::review::JobState::Finished,
             redo: false,
             newer: Default::default(),
             policy: None,

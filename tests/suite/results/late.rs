@@ -273,3 +273,14 @@ fn an_earlier_result_is_merged_while_its_retry_waits() {
         is_merged(&site, &task, case);
     }
 }
+
+#[test]
+fn a_conflict_of_a_result_that_was_sent_back_is_left_to_its_coder() {
+    let (site, _) = waiting();
+    site.world.ok(&["review", "retry", "j1", "--note", "Append three"]);
+    site.world.write("src/code.txt", "three\n");
+    site.world.git(&["commit", "-qam", "Replace one"]);
+    let refused = site.world.refused(&["approve", "j1"]);
+    assert_eq!(refused["code"], "review.conflict", "{refused}");
+    assert!(refused["next"][0].as_str().unwrap().starts_with("this job was sent back"), "{refused}");
+}
