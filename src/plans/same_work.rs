@@ -156,13 +156,16 @@ impl SameWork {
                 (rest.is_empty() || rest.starts_with('-')).then(|| id.to_owned())
             }));
         }
-        // Only plans say which requests are in work, so the plans are read.
-        let plans: Vec<PlanFile> = match ids.is_empty() && requests::exist(hub)? {
-            true => store::all(hub).into_iter().filter_map(|(_, found)| found.ok()).collect(),
-            false => ids.iter().filter_map(|id| store::find(hub, id).ok()).collect(),
-        };
+        let plans: Vec<PlanFile> = ids.iter().filter_map(|id| store::find(hub, id).ok()).collect();
+        let known = SameWork::of(hub, backlog.as_ref(), &plans).without_shared_names(hub);
+        let is_found = known.place(task).is_some() || plans.iter().any(|file| written == Some(file.id()));
+        if is_found || !requests::exist(hub)? {
+            return Ok(known);
+        }
+        // Only plans say which requests are in work, so all plans are read.
+        let plans: Vec<_> = store::all(hub).into_iter().filter_map(|(_, found)| found.ok()).collect();
         let known = SameWork::of(hub, backlog.as_ref(), &plans);
-        if known.place(task).is_some() || plans.iter().any(|file| written == Some(file.id())) {
+        if known.place(task).is_some() {
             return Ok(known);
         }
         Ok(match requests::named(hub, task)? {
@@ -178,6 +181,18 @@ impl SameWork {
     fn of(hub: &Hub, backlog: Option<&Backlog>, plans: &[PlanFile]) -> SameWork {
         let read = |path: &str| requests::text_of(hub, path).ok();
         SameWork::new(backlog, plans.iter().map(|file| (file.id(), &file.plan)), &read)
+    }
+
+    /// Without the short names that plans share which were not read.
+    fn without_shared_names(mut self, hub: &Hub) -> SameWork {
+        let paths = store::paths(&hub.root);
+        let ids: BTreeSet<&str> = paths.iter().map(|path| store::id_of(path)).collect();
+        for (short, plan) in &mut self.short {
+            if ids.iter().filter(|id| slug_of(id) == Some(short.as_str())).count() > 1 {
+                *plan = None;
+            }
+        }
+        self
     }
 
     /// The place of a task, by its name only.

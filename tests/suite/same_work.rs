@@ -280,3 +280,32 @@ fn a_claim_does_not_get_a_plan_that_is_on_hold_or_not_ready_by_naming_it_later()
         assert_eq!(refusal(run_as(&world, "codex-2", &claim))["code"], "task.prerequisites", "{task}");
     }
 }
+
+#[test]
+fn a_request_whose_name_begins_like_another_plan_is_its_own_plans_work() {
+    let world = world();
+    world.write("vault/10_features/03_planned/parser-docs.md", "---\nid: FR-9\nstatus: planned\n---\n# Docs\n");
+    let plan = world.read(&format!("_plans/{PLAN}.plan.json"));
+    let docs = plan.replace(PLAN, "2026-01-06-write-the-docs").replace(VAULT, &VAULT.replace("045", "parser-docs"));
+    world.write("_plans/2026-01-06-write-the-docs.plan.json", &docs);
+    let other = plan.replace(PLAN, "2026-01-05-parser").replace(VAULT, "vault/none.md");
+    world.write("_plans/2026-01-05-parser.plan.json", &other);
+    holds(&world, "2026-01-06-write-the-docs-S1", "codex-1", "active");
+    for task in ["parser-docs", "FR-9"] {
+        let refused = refusal(run_as(&world, "codex-2", &["bus", "claim", task, "--allow-unassigned"]));
+        assert_eq!(refused["code"], "claim.held", "{task}: {refused}");
+    }
+}
+
+#[test]
+fn a_short_name_that_two_plans_share_holds_neither() {
+    let world = world();
+    let plan = world.read(&format!("_plans/{PLAN}.plan.json")).replace(VAULT, "vault/none.md");
+    for id in ["2026-01-05-weekly", "2026-01-12-weekly"] {
+        world.write(&format!("_plans/{id}.plan.json"), &plan.replace(PLAN, id));
+    }
+    holds(&world, "weekly-S1", "codex-1", "active");
+    for task in ["2026-01-05-weekly-S1", "2026-01-12-weekly-S1"] {
+        run_as(&world, "codex-2", &["bus", "claim", task, "--allow-unassigned"]).expect(0);
+    }
+}
