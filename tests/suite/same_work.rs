@@ -292,8 +292,11 @@ fn a_request_whose_name_begins_like_another_plan_is_its_own_plans_work() {
     world.write("_plans/2026-01-05-parser.plan.json", &other);
     holds(&world, "2026-01-06-write-the-docs-S1", "codex-1", "active");
     for task in ["parser-docs", "FR-9"] {
-        let refused = refusal(run_as(&world, "codex-2", &["bus", "claim", task, "--allow-unassigned"]));
-        assert_eq!(refused["code"], "claim.held", "{task}: {refused}");
+        for plan in [&[][..], &["--plan", "2026-01-05-parser"]] {
+            let claim = [&["bus", "claim", task, "--allow-unassigned"], plan].concat();
+            let refused = refusal(run_as(&world, "codex-2", &claim));
+            assert_eq!(refused["code"], "claim.held", "{task} {plan:?}: {refused}");
+        }
     }
 }
 

@@ -156,6 +156,10 @@ pub fn stage(writer: &Writer<'_>, transaction: &mut Transaction, request: &Reque
     if is_live && (!has_it || is_other) {
         let Claim { plan_id, .. } = &mut decision.claim;
         prerequisites::check(hub, &claim_request.task, plan_id.as_deref(), "claimed")?;
+        if plan_id.is_some() {
+            // The name may be another plan's or request's.
+            exclusive::check(hub, &Work::near(hub, &claim_request.task, None)?, &claim_request.agent)?;
+        }
         let work = Work::near(hub, &claim_request.task, plan_id.as_deref())?;
         exclusive::check(hub, &work, &claim_request.agent)?;
         work.check(hub, "claim")?;
