@@ -115,7 +115,7 @@ mod tests {
     };
     use crate::coordinator::state::{State, Totals, Word, Work};
     use crate::coordinator::{Config, next_wake, step};
-    use crate::model::run::outcome::Verdict;
+    use crate::model::run::outcome::{Finding, Verdict};
 
     /// A coordinator with one task to do, and its time.
     struct Play {
@@ -397,10 +397,13 @@ mod tests {
         play.run_is(play.outcome(Verdict::Succeeded));
         play.answer(Reply::Done);
         let (job, run) = (play.state.jobs[0].id.clone(), play.state.jobs[0].run_id());
-        play.decide(ReviewWord::Rework { findings: Vec::new(), fresh: true });
+        let back = ReviewWord::Rework { findings: vec![Finding::medium("review.note", "", "again")], fresh: true };
+        play.decide(back.clone());
         play.answer(Reply::Assigned { epoch: 1 });
         play.answer(Reply::Ordered { path: "o".into(), work: Work { staged: true, ..Work::default() } });
         play.answer(Reply::Done);
+        // The decision's file may be found before its command comes.
+        play.say(Command::Reviewed { job: job.clone(), run: run.clone(), word: back });
         play.run_is(play.outcome(Verdict::Failed));
         assert_eq!((play.phase(), play.state.jobs[0].run), ("waiting", 3));
         play.say(Command::Reviewed { job, run, word: ReviewWord::Merged { commit: "abc".into() } });
