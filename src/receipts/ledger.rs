@@ -110,6 +110,13 @@ pub fn retired(root: &Path) -> Result<HashSet<String>> {
     Ok(entries.filter(|entry| entry.retired.is_some()).map(|entry| entry.path).collect())
 }
 
+/// The digest of each path whose file must be there: entered, and not retired.
+pub fn expected(root: &Path) -> Result<HashMap<String, String>> {
+    let (mut listed, retired) = (listed(root)?, retired(root)?);
+    listed.retain(|path, _| !retired.contains(path));
+    Ok(listed)
+}
+
 /// Adds a line to a transaction that retires a receipt: its file may be missing or changed from now on. Returns its
 /// recorded digest.
 ///

@@ -34,9 +34,7 @@ pub fn documents(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Behind>> {
     let mut found: Vec<Behind> = Vec::new();
     for path in marks.names() {
         let Err(error) = hub.check_document(&path) else { continue };
-        let kept = marks.last(&path, std::iter::empty());
-        let from_git = kept.is_none();
-        let last = kept.or_else(|| marks.last(&path, sources.history(&path)));
+        let (last, from_git) = last_saved(hub, sources, &path);
         found.push(Behind { why: reason(&error), last, from_git, path });
     }
     for lost in dropped(hub)? {
@@ -53,28 +51,37 @@ pub fn documents(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Behind>> {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn damaged(hub: &Hub, sources: &Sources<'_>) -> Result<Vec<Behind>> {
-    let marks = hub.watermarks().documents();
     let mut found = Vec::new();
-    for path in marks.names().into_iter().filter(|path| path.ends_with(".json")) {
+    for path in hub.watermarks().documents().names().into_iter().filter(|path| path.ends_with(".json")) {
         let at = hub.path(&path)?;
+        let is_object = |bytes: &Vec<u8>| json::parse_object(bytes, &at).is_ok();
         let Ok(Some(now)) = files::read(&at, files::MAX_DOCUMENT) else { continue };
-        let is_object = |bytes: &[u8]| json::parse_object(bytes, &at).is_ok();
-        let last = marks.last(&path, sources.history(&path)).filter(|last| is_object(last));
-        if !is_object(&now) && last.is_some() {
-            found.push(Behind { why: format!("{path} is damaged"), last, from_git: true, path });
+        if is_object(&now) {
+            continue;
+        }
+        let (last, from_git) = last_saved(hub, sources, &path);
+        if let Some(last) = last.filter(is_object) {
+            found.push(Behind { why: format!("{path} is damaged"), last: Some(last), from_git, path });
         }
     }
-    let (listed, retired) = (ledger::listed(&hub.root)?, ledger::retired(&hub.root)?);
-    for (path, sha256) in listed.into_iter().filter(|(path, _)| !retired.contains(path)) {
-        let is_missing = hub.path(&path).is_ok_and(|at| at.symlink_metadata().is_err());
-        let mut versions = is_missing.then(|| sources.history(&path)).into_iter().flatten();
-        let last = versions.find(|bytes| digest::sha256(bytes) == sha256);
-        drop(versions);
+    for (path, sha256) in ledger::expected(&hub.root)? {
+        if hub.path(&path).is_ok_and(|at| at.symlink_metadata().is_ok()) {
+            continue;
+        }
+        let last = sources.history(&path).find(|bytes| digest::sha256(bytes) == sha256);
         if last.is_some() {
             found.push(Behind { why: format!("{path} is missing"), last, from_git: true, path });
         }
     }
     Ok(found)
+}
+
+/// A document as it was saved last, and whether that copy comes from git.
+fn last_saved(hub: &Hub, sources: &Sources<'_>, path: &str) -> (Option<Vec<u8>>, bool) {
+    let marks = hub.watermarks().documents();
+    let kept = marks.last(path, std::iter::empty());
+    let from_git = kept.is_none();
+    (kept.or_else(|| marks.last(path, sources.history(path))), from_git)
 }
 
 /// The outdated documents as findings.

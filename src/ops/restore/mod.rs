@@ -78,7 +78,7 @@ pub fn restore(hub: &Hub, limits: Limits) -> Result<Vec<Restored>> {
     let mut documents = behind::documents(hub, &work.sources)?;
     let damaged = behind::damaged(hub, &work.sources)?.into_iter();
     let damaged: Vec<_> = damaged.filter(|one| documents.iter().all(|known| known.path != one.path)).collect();
-    // Damage is not accepted: it says nothing.
+    // With --accept documents stay as they are, damaged ones, too.
     documents.extend(damaged.into_iter().filter(|_| !limits.accept));
     for document in documents {
         work.restore_document(&mut repair, document)?;
