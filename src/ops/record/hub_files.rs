@@ -24,6 +24,7 @@ use crate::hub::git::object_ids;
 const FILE: i32 = 0o100_644;
 const PROGRAM: i32 = 0o100_755;
 const LINK: i32 = 0o120_000;
+const COMMIT: i32 = 0o160_000;
 
 /// Larger files are streamed into the object store instead of being read into memory.
 const STREAMED: u64 = 8 << 20;
@@ -63,7 +64,11 @@ impl Reader<'_> {
             let full = self.hub.root.join(std::ffi::OsStr::from_bytes(&path));
             let Ok(meta) = fs::symlink_metadata(&full) else { continue };
             if meta.is_dir() {
-                waiting.extend(self.children(&path, &full, &mut found)?);
+                match self.known.get(&path) {
+                    // Of another repository, as a person added it.
+                    Some(entry) if entry.mode == COMMIT => drop(found.files.insert(path, *entry)),
+                    _ => waiting.extend(self.children(&path, &full, &mut found)?),
+                }
                 continue;
             }
             if is_temporary(&path) || (self.ignored.stays_out(&path)? && !self.is_known_below(&path)) {
@@ -114,10 +119,6 @@ impl Reader<'_> {
     /// Whether a folder is teof's, or has a file that git or the record knows.
     fn has_record(&self, folder: &[u8]) -> Result<bool> {
         let slashes = folder.iter().filter(|byte| **byte == b'/').count();
-        if self.known.contains_key(folder) {
-            // A commit of another repository, as a person added it.
-            return Ok(false);
-        }
         Ok(slashes <= DEPTH_OF_TEOF || self.is_known_below(folder) || self.ignored.has_evidence_below(folder)?)
     }
 

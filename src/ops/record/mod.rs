@@ -216,10 +216,8 @@ fn keep_receipts(hub: &Hub, objects: &Objects<'_>, known: &Known, files: &mut Fi
     }
     missing.sort();
     missing.dedup();
-    let (listed, retired) = (ledger::listed(&hub.root)?, ledger::retired(&hub.root)?);
-    let is_receipt = |path: &Vec<u8>| {
-        std::str::from_utf8(path).is_ok_and(|path| listed.contains_key(path) && !retired.contains(path))
-    };
+    let expected = ledger::expected(&hub.root)?;
+    let is_receipt = |path: &Vec<u8>| std::str::from_utf8(path).is_ok_and(|path| expected.contains_key(path));
     let mut kept = Vec::new();
     for path in missing.into_iter().filter(is_receipt) {
         let name = String::from_utf8_lossy(&path);

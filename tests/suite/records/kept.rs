@@ -38,6 +38,14 @@ fn a_git_folder_inside_the_record_hides_no_file_of_it_from_the_commit() {
         assert!(ran.stderr.contains(&format!("{place}/.git")), "{place}: {}", ran.stderr);
         assert_eq!(tracked(&world), before, "{place}");
     }
+    // A commit of another repository that a person added stays.
+    let (world, place) = (with_receipt(), "_report/agent/codex-1/other");
+    world.git(&["init", "-q", place]);
+    world.git_in(&world.repo.join(place), &["commit", "-q", "--allow-empty", "-m", "Its own"]);
+    world.git(&["-c", "advice.addEmbeddedRepo=false", "add", place]);
+    world.git(&["commit", "-qm", "Add it"]);
+    world.ok(&["bus", "commit"]);
+    assert!(world.git(&["ls-tree", "HEAD", place]).starts_with("160000 commit"));
     // A person's clone next to the receipts stays out as a whole.
     let world = with_receipt();
     world.write("_report/agent/codex-1/clones/other/.git/HEAD", "ref: refs/heads/main\n");
@@ -169,9 +177,10 @@ fn a_backlog_that_is_missing_or_damaged_comes_back() {
         assert!(world.run(&["bus", "verify"]).expect(1).stdout.contains(backlog));
         world.ok(&["bus", "restore"]);
         assert_eq!(world.read(backlog), whole);
+        let whence = if commit_it { "from_git" } else { "from_marks" };
         for damaged in ["", &whole[..whole.len() / 2]] {
             world.write(backlog, damaged);
-            world.ok(&["bus", "restore"]);
+            assert_eq!(world.json(&["bus", "restore"])["mended"][0][whence], 1);
             assert_eq!(world.read(backlog), whole);
         }
     }
