@@ -1,6 +1,8 @@
 //! Names that git takes in no tree, or checks out on no machine (git's `verify_path`, with `core.protectNTFS` and
 //! `core.protectHFS`).
 
+use crate::base::text;
+
 /// Whether git refuses a file or folder of this name: `.git` as any file system may read it.
 pub fn is_refused(name: &[u8]) -> bool {
     matches!(as_read(name).as_str(), ".git" | "git~1")
@@ -13,11 +15,10 @@ pub fn is_refused_for_a_link(name: &[u8]) -> bool {
 }
 
 /// The name as Windows and macOS read it: without an alternate stream, final dots and blanks, and characters that
-/// macOS ignores, in lower case.
+/// macOS ignores (and some that it does not), in lower case.
 fn as_read(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
-    let is_ignored = |c: &char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
-    let seen: String = name.chars().filter(|c| !is_ignored(c)).collect();
+    let seen: String = name.chars().filter(|c| !text::is_hidden(*c)).collect();
     let stem = seen.split(':').next().unwrap_or_default();
     stem.trim_end_matches(['.', ' ']).to_ascii_lowercase()
 }
