@@ -44,13 +44,17 @@ pub fn explain(error: &anyhow::Error) -> Option<Refusal> {
         (ErrorCode::Modified, _) => {
             refuse("git.locked", "another program moved a branch at the same moment").next("run the command again")
         }
-        (code, class) if is_damage(code, class) || why.contains("cannot be peeled") => {
-            refuse("repository.damaged", "git's own files are damaged here")
-                .next("see what is damaged: git fsck --full")
-                .next("keep a copy of the working tree before you repair them: it has what teof acknowledged")
-        }
+        (code, class) if is_damage(code, class) || why.contains("cannot be peeled") => damaged(why),
         _ => return None,
     })
+}
+
+/// Refusal where git's own files cannot be read.
+pub fn damaged(why: impl Into<String>) -> Refusal {
+    Refusal::guard("repository.damaged", "git's own files are damaged here")
+        .because(why)
+        .next("see what is damaged: git fsck --full")
+        .next("keep a copy of the working tree before you repair them: it has what teof acknowledged")
 }
 
 /// What libgit2 says when it cannot read objects and references; something that is not there, or a wrong name, has a

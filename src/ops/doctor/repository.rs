@@ -4,8 +4,7 @@ use git2::{ErrorClass, ErrorCode, Repository, TreeWalkMode, TreeWalkResult};
 
 use super::attributes::Problem;
 use crate::base::{Refusal, Result, text};
-use crate::hub::git::partial;
-use crate::hub::git::sparse;
+use crate::hub::git::{errors, partial, sparse};
 use crate::hub::{Hub, paths};
 use crate::ops::record;
 
@@ -61,12 +60,10 @@ pub fn problems(hub: &Hub) -> Result<Vec<Problem>> {
 
 /// What of HEAD and of the record's files in it cannot be read, as after a power failure.
 fn damaged(hub: &Hub, repo: &Repository) -> Option<Problem> {
-    let broken = |what: String, why: git2::Error| Problem {
-        code: "repository.damaged",
-        message: format!("git's own files are damaged: {what}: {}", text::safe(why.message())),
-        fix: "see what is damaged: git fsck --full; what teof acknowledged is in the working tree: keep a copy of it"
-            .to_owned(),
-        note: false,
+    let broken = |what: String, why: git2::Error| {
+        let refusal = errors::damaged("");
+        let message = format!("{}: {what}: {}", refusal.message, text::safe(why.message()));
+        Problem { code: refusal.code, message, fix: refusal.next.join("; "), note: false }
     };
     let branch = format!("refs/heads/{}", hub.worktree().branch()?);
     let tree = match repo.find_reference(&branch).and_then(|head| head.peel_to_commit()?.tree()) {

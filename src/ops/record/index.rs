@@ -12,10 +12,10 @@ use anyhow::Context;
 
 use super::tree;
 use super::tree_files::{Entry, Files};
-use crate::base::{Refusal, Result, files};
+use crate::base::{Result, files};
 use crate::hub::Hub;
 use crate::hub::git::Git;
-use crate::hub::git::object_ids;
+use crate::hub::git::{errors, object_ids};
 
 /// With this many changed files, the whole record is refreshed in the index.
 const MANY: usize = 100;
@@ -161,10 +161,7 @@ fn tops(files: &Files) -> Vec<&'static [u8]> {
 fn identity(path: &Path) -> Result<Option<Identity>> {
     match fs::metadata(path) {
         Ok(meta) if meta.is_file() => Ok(Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))),
-        Ok(_) => Err(Refusal::guard("repository.damaged", "git's own files are damaged here")
-            .because(format!("{} is no file", path.display()))
-            .next("move it away: git makes a new one")
-            .into()),
+        Ok(_) => Err(errors::damaged(format!("{} is no file", path.display())).into()),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("look at {}", path.display())),
     }
