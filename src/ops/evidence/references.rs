@@ -1,6 +1,6 @@
 //! Finds who names a file as evidence: plans, their steps, events and messages.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -9,7 +9,8 @@ use crate::base::{Result, Stamp, jsonl};
 use crate::bus::{events, messages};
 use crate::hub::{Hub, paths};
 use crate::model::{text, texts};
-use crate::plans::PlanFile;
+use crate::plans::{self, PlanFile};
+use crate::receipts::ledger;
 
 /// A place that names a receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,6 +61,18 @@ impl Reference {
 
 /// The references to each path; addresses (`https://…`) are left out.
 pub(super) type References = BTreeMap<String, Vec<Reference>>;
+
+/// Every path that the ledger, a plan, an event or a message names as evidence.
+///
+/// # Errors
+/// When the ledger or a log cannot be read.
+pub fn named(hub: &Hub) -> Result<BTreeSet<String>> {
+    let mut found = References::new();
+    let plans: Vec<_> = plans::all(hub).into_iter().filter_map(|(_, plan)| plan.ok()).collect();
+    of_plans(&plans, &mut found);
+    of_bus(hub, &mut found)?;
+    Ok(found.into_keys().chain(ledger::listed(&hub.root)?.into_keys()).collect())
+}
 
 /// What the plans name.
 pub(super) fn of_plans(plans: &[PlanFile], found: &mut References) {
