@@ -76,7 +76,7 @@ impl App {
 
     /// The name of who gives the command: a person's, or a seat's or coding agent's own where those may give it.
     pub fn speaker(&self) -> Result<String> {
-        operator::speaker(self.hub()?)
+        Ok(operator::speaker(self.hub()?))
     }
 
     pub fn json(&self) -> bool {

@@ -165,23 +165,20 @@ fn coding_agent() -> Option<(&'static str, String)> {
 
 /// The name under which a command is recorded that agents may give as well: the seat's or the coding agent's own, else
 /// the person's.
-///
-/// # Errors
-/// As [`name`].
-pub fn speaker(hub: &Hub) -> Result<String> {
+pub fn speaker(hub: &Hub) -> String {
     if let Some(seat) = env::var(env::AGENT) {
-        // Nobody is recorded under a person's name by setting a variable.
-        return Ok(if is_seat(hub, &seat) { seat } else { format!("seat {}", text::clip(&text::safe(&seat), 60)) });
+        // Whoever sets the variable could name a person.
+        return if is_seat(hub, &seat) { seat } else { format!("seat {}", text::clip(&text::safe(&seat), 60)) };
     }
     let has_token = matches!(token::shown(), Ok(Some(_)));
     match coding_agent().filter(|_| !has_token) {
-        Some((agent, _)) => Ok(agent.to_owned()),
-        None => Ok(name_of_git(hub)),
+        Some((agent, _)) => agent.to_owned(),
+        None => name_of_git(hub),
     }
 }
 
-/// The person's name as git has it, for what only restricts and must work at once: one that may be a seat's or an agent's
-/// is marked.
+/// The person's name as git has it, for commands that must work under any name, such as a stop. A name that [`name`]
+/// refuses is marked.
 pub fn name_of_git(hub: &Hub) -> String {
     name(hub, None).unwrap_or_else(|_| format!("{} (git's user.name)", identity::name_of_person(hub)))
 }
