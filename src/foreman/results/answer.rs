@@ -57,7 +57,8 @@ pub fn parse(said: &str, role: &str) -> Result<Answer, String> {
         answer.receipts.push(sanitized(value.as_str().ok_or("\"receipts\" must contain only strings")?, 400));
     }
     let judges = verdict::words(role);
-    if let Some(words) = judges.filter(|_| answer.question.is_none() || object.contains_key("verdict")) {
+    let has_verdict = object.get("verdict").is_some_and(|verdict| !verdict.is_null());
+    if let Some(words) = judges.filter(|_| answer.question.is_none() || has_verdict) {
         answer.passed = Some(verdict::passes(&object, words).ok_or_else(|| verdict::missing(words))?);
         let confidence = object.get("confidence").and_then(verdict::percent);
         answer.confidence = Some(confidence.ok_or("\"confidence\" must be a whole number from 0 to 100")?);
@@ -77,7 +78,7 @@ pub fn unstructured(said: &str) -> Answer {
     Answer { analysis: sanitized(&said[from..], MAX_FIELD), ..Answer::default() }
 }
 
-/// The question in a value: its texts, one a line. What says that there is none is none.
+/// The question in a value: its texts, one a line; `None` for `"none"` and other words for it.
 fn asked(value: &Value) -> Option<String> {
     let asked = texts(value).join("\n").trim().to_owned();
     let bare = asked.trim_end_matches('.').to_lowercase();
@@ -194,8 +195,11 @@ mod tests {
 
     #[test]
     fn who_judges_may_ask_instead() {
-        let asks = parse("{\"analysis\": \"ok\", \"question\": \"Is it public?\"}", REVIEWER).unwrap();
-        assert_eq!((asks.passed, asks.question.as_deref()), (None, Some("Is it public?")));
+        for verdict in ["", ", \"verdict\": null"] {
+            let said = format!("{{\"analysis\": \"ok\", \"question\": \"Is it public?\"{verdict}}}");
+            let asks = parse(&said, REVIEWER).unwrap();
+            assert_eq!((asks.passed, asks.question.as_deref()), (None, Some("Is it public?")), "{verdict}");
+        }
         for without in ["{\"analysis\": \"ok\"}", "{\"question\": \"Is it public?\", \"verdict\": \"maybe\"}"] {
             assert!(parse(without, REVIEWER).unwrap_err().contains("verdict"), "{without}");
         }

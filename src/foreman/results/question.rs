@@ -21,7 +21,9 @@ const CLOSING: [char; 13] = ['*', '_', '`', '"', '\'', ')', ']', '”', '»', '�
 pub fn trailing_question(said: &str) -> Option<String> {
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-    let asks = last.iter().any(|line| ends_asking(line)) || asks_before_options(&lines);
+    // Any number of options may follow.
+    let before_options = lines.iter().rfind(|line| !is_option(line));
+    let asks = last.iter().chain(before_options).any(|line| ends_asking(line));
     asks.then(|| bounded(said))
 }
 
@@ -30,12 +32,6 @@ pub fn asked_in_analysis(analysis: &str) -> Option<String> {
     // A list after a question is how an analysis answers itself.
     let last = analysis.lines().map(str::trim).rfind(|line| !line.is_empty())?;
     ends_asking(last).then(|| bounded(analysis))
-}
-
-/// Whether the last line asks, apart from a list of options behind it.
-fn asks_before_options(lines: &[&str]) -> bool {
-    lines.iter().rfind(|line| !is_option(line)).is_some_and(|line| ends_asking(line))
-        || lines.last().is_some_and(|line| ends_asking(line))
 }
 
 /// `- up`, `2. down`, `b) both`
