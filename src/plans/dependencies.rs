@@ -17,8 +17,9 @@ use crate::hub::paths;
 use crate::model::backlog::{Backlog, ItemStatus};
 use crate::model::plan::{Plan, Status};
 
-/// The fields that name dependencies.
-const FIELDS: [&str; 4] = ["depends_on", "depends-on", "dependencies", "prerequisites"];
+/// The fields that name dependencies. The backlog's prerequisites are of another kind, and may have any form.
+const FIELDS: [&str; 3] = ["depends_on", "depends-on", "dependencies"];
+const PREREQUISITES: &str = "prerequisites";
 /// How many names a message about a cycle lists.
 const SHOWN: usize = 10;
 
@@ -122,15 +123,14 @@ impl Dependencies {
     }
 
     fn check_form(&mut self, path: &str, name: &str, fields: &Map<String, Value>) {
-        // The backlog has prerequisites of its own kind.
-        let odd = FIELDS[..3].iter().filter(|field| fields.get(**field).is_some_and(|value| !are_names(value)));
+        let odd = FIELDS.iter().filter(|field| fields.get(**field).is_some_and(|value| !are_names(value)));
         self.unreadable.extend(odd.map(|field| (path.to_owned(), name.to_owned(), *field)));
     }
 
     fn add(&mut self, name: &str, done: bool, fields: &Map<String, Value>) {
         let work = self.work_of(name);
         *self.work.entry(work.clone()).or_default() |= done;
-        let names = FIELDS.iter().filter_map(|field| fields.get(*field)).flat_map(names);
+        let names = FIELDS.iter().chain([&PREREQUISITES]).filter_map(|field| fields.get(*field)).flat_map(names);
         let names: Vec<_> = names.map(|name| (name.clone(), self.work_of(&name))).collect();
         self.needs.entry(work).or_default().extend(names);
     }
@@ -274,7 +274,7 @@ mod tests {
         let wait = |task: &str| found.wait(task, None, &|_| true);
         assert_eq!(wait("B"), Some(Wait::For("A".into())));
         assert_eq!(wait("C"), Some(Wait::For("p-S1".into())));
-        // A file of the vault or the queue that nobody edits says nothing else.
+        // Nobody marks a request as done, so its claim tells.
         assert_eq!(wait("D"), None);
         assert_eq!(found.wait("D", None, &|_| false), Some(Wait::For("2".into())));
     }
