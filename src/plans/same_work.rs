@@ -183,7 +183,7 @@ impl SameWork {
         SameWork::new(backlog, plans.iter().map(|file| (file.id(), &file.plan)), &read)
     }
 
-    /// Without the short names that plans share which were not read.
+    /// Drops each short name that another plan has as well, read or not.
     fn without_shared_names(mut self, hub: &Hub) -> SameWork {
         let paths = store::paths(&hub.root);
         let ids: BTreeSet<&str> = paths.iter().map(|path| store::id_of(path)).collect();

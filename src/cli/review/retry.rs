@@ -25,8 +25,7 @@ use crate::review::{Decision, Entry, ReviewInput, bundles};
 ///
 /// A job under review goes back: the coder continues from the reviewed commit, on the current target, with your note
 /// as a finding and a fresh number of passes. Until the coder has begun, a further retry adds its note. Work that is
-/// blocked or reverted is opened and queued again, as
-/// `teof coordinator submit` does it; it gets a new job.
+/// blocked or reverted is opened and queued again, as `teof coordinator submit` does it; it gets a new job.
 ///
 /// One job that is refused does not stop the others; the exit code is the highest of theirs.
 ///

@@ -120,7 +120,7 @@ pub fn newer_commits(hub: &Hub, entry: &Entry) -> Vec<newer::Commit> {
     merge::open(hub).and_then(|repo| newer::commits(&repo, &entry.bundle)).unwrap_or_default()
 }
 
-/// Says that commits on the branch, which nobody reviewed, are no part of the next attempt.
+/// Names the commits on the branch that nobody reviewed: the next attempt does not have them.
 pub fn left_behind(hub: &Hub, entry: &Entry) -> Option<String> {
     let newer = newer_commits(hub, entry);
     let (last, branch) = (newer.first()?, text::safe(&entry.bundle.branch));

@@ -1,7 +1,7 @@
 //! Finds what the commands of an approval or a rollback changed outside their worktree: they run code of agents, and not
 //! every kernel confines it.
 //!
-//! As after a run, only what nobody but such a command did stops: people work elsewhere at the same time.
+//! As after a run, a change that somebody else may have made stops nothing: people work elsewhere at the same time.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -84,7 +84,8 @@ impl DocumentMarks {
         Ok((files::write_beside_unsynced(&path, &mark.bytes()?)?, path))
     }
 
-    /// The mark for a file that becomes evidence as it stands: it is kept until a commit holds it. As [`Self::stage`].
+    /// The mark for a file that is entered as evidence, with a copy until a commit has it. As in [`Self::stage`], the
+    /// temporary file and the target.
     pub(in crate::hub) fn stage_evidence(&self, relative: &str, bytes: &[u8]) -> Result<(PathBuf, PathBuf)> {
         let (last, earlier) = (FileState::of_bytes(bytes), vec![FileState::Absent]);
         let mark = Mark { path: relative.to_owned(), last, earlier, kept: bytes.to_vec() };

@@ -161,12 +161,8 @@ fn leads_outside(hub: &Hub, path: &str) -> bool {
 /// What stands where a file should be. A file may still come.
 fn not_a_file(hub: &Hub, path: &str) -> Option<&'static str> {
     let kind = hub.root.join(path).symlink_metadata().ok()?.file_type();
-    match () {
-        () if kind.is_file() => None,
-        () if kind.is_symlink() => Some("a link"),
-        () if kind.is_dir() => Some("a folder"),
-        () => Some("a special file"),
-    }
+    let known = [(kind.is_symlink(), "a link"), (kind.is_dir(), "a folder"), (!kind.is_file(), "a special file")];
+    known.into_iter().find_map(|(is_it, what)| is_it.then_some(what))
 }
 
 /// Where the rule may be that overrides teof's.

@@ -206,7 +206,7 @@ fn without_comments(text: &str) -> Cow<'_, str> {
     if kept.contains("\"\"\"") || kept.contains("'''") { text.into() } else { kept.into() }
 }
 
-/// Whether a text without comments is what `init` wrote, or less: no parser is needed for a file that nobody changed.
+/// Whether a text without comments has only section headers of `init`, in its order. It sets nothing and needs no parser.
 fn sets_nothing(text: &str) -> bool {
     let mut sections = SECTIONS.iter();
     text.lines().all(|line| section(line).is_some_and(|found| sections.any(|known| *known == found)))

@@ -42,8 +42,8 @@ impl Hub {
         self.watermarks().documents().check(&self.root, relative, || self.has_removed(relative))
     }
 
-    /// Whether a commit on the record's branch removed the file, and not a reset of the branch: it still contains the
-    /// last record commit.
+    /// Whether the record's branch lacks the file although it has the last record commit: then a commit removed the file,
+    /// and no reset of the branch.
     fn has_removed(&self, relative: &str) -> bool {
         let contains = |commit: &str| {
             let repo = git2::Repository::open_bare(&self.common_dir).ok()?;

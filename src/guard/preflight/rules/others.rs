@@ -42,7 +42,7 @@ pub fn backlog(path: &str, bytes: &[u8]) -> Vec<Finding> {
             let hint = "use pending, in_progress, blocked or done";
             match status {
                 Some(_) => notes.note(&format!("/items/{i}/status"), "backlog.status", message, hint),
-                // Other tools may write such an item; nobody starts it.
+                // Other tools write such items, and none of them starts.
                 None => notes.warn(&format!("/items/{i}"), "backlog.status", message, hint),
             }
         }
